@@ -1,0 +1,186 @@
+"""Simulators whose labels form a grid: which label event i has, and how grids are laid out.
+
+Event i's label is a fixed function of i, so that a longer run extends a shorter one. With
+equal weights it is i mod K. With unequal ones, i goes through the golden-ratio Weyl
+sequence frac((i + 1)/golden ratio), in exact 64-bit arithmetic, and then through the
+cumulative weights: after n events every label has its share of n to within a few events.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from presage.labels import Arrays, LabelError
+from presage.simulator import Simulator
+
+#: 2^64 divided by the golden ratio.
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+Labels = tuple[tuple[float, ...], ...]
+
+
+def schedule(
+    start: int, stop: int, labels: int, weights: NDArray[np.float64] | None = None
+) -> NDArray[np.int64]:
+    """Return the label's number for events ``[start, stop)``.
+
+    Parameters
+    ----------
+    start, stop
+        Absolute event numbers.
+    labels
+        How many labels there are, K.
+    weights
+        Their relative frequencies ``[K]``, at least 0; equal when ``None``.
+
+    Returns
+    -------
+    numpy.ndarray
+        Numbers in ``[0, K)``, shape ``[stop - start]``.
+
+    Raises
+    ------
+    LabelError
+        The weights are of another number, negative, not finite or all 0.
+    """
+    if weights is None:
+        numbers = np.arange(start, stop, dtype=np.int64)
+        numbers %= labels
+        return numbers
+    edges = _edges(labels, np.asarray(weights, dtype=np.float64))
+    turns = np.arange(start + 1, stop + 1, dtype=np.uint64)
+    turns *= _GOLDEN  # modulo 2^64: the fractional part, exactly
+    return np.searchsorted(edges, turns, side="right")
+
+
+def _edges(labels: int, weights: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """Return the inner edges ``[K - 1]`` of the cumulative weights, in units of 2^-64."""
+    total = weights.sum() if weights.shape == (labels,) else math.nan
+    if not (np.isfinite(total) and total > 0 and weights.min() >= 0):
+        raise LabelError(
+            f"weights should be {labels} numbers that are finite, at least 0 and not all 0; "
+            f"got shape {weights.shape}, sum {total}"
+        )
+    inner = np.cumsum(weights)[:-1] / total
+    top = math.nextafter(2.0**64, 0.0)  # the largest float that still fits
+    edges = np.minimum(inner * 2.0**64, top).astype(np.uint64)
+    last = int(np.flatnonzero(weights)[-1])
+    edges[last:] = np.iinfo(np.uint64).max  # rounding must not hand events to a weight of 0
+    return edges
+
+
+def mesh(*axes: Sequence[float]) -> Labels:
+    """Return all combinations of the axes' values, the last axis running fastest."""
+    return tuple(tuple(map(float, point)) for point in product(*axes))
+
+
+def inner_nodes(number: int, low: float = 0.0, high: float = 1.0) -> NDArray[np.float64]:
+    """Return ``low + k (high - low)/(number + 1)`` for k = 1..number."""
+    step = (high - low) / (number + 1)
+    return np.asarray(low + step * np.arange(1, number + 1), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class LabelledSimulator(Simulator):
+    """A simulator of events at a list of labels.
+
+    Parameters
+    ----------
+    labels
+        One tuple of parameter values per label.
+    weights
+        ``"equal"``, one relative frequency per label, or a name that the simulator knows.
+
+    Raises
+    ------
+    LabelError
+        No labels, a label given twice, one of the wrong length, or not finite.
+    """
+
+    labels: Labels = ()
+    weights: str | tuple[float, ...] = "equal"
+
+    sample_dim: ClassVar[str] = "event"
+    block_size: ClassVar[int] = 16384
+
+    def __post_init__(self) -> None:
+        labels = tuple(tuple(map(float, np.atleast_1d(label))) for label in self.labels)
+        object.__setattr__(self, "labels", labels)
+        if not isinstance(self.weights, str):
+            object.__setattr__(self, "weights", tuple(map(float, self.weights)))
+        names = [parameter.name for parameter in self.parameters]
+        if not labels:
+            raise LabelError(f"{self.name} needs at least one label ({', '.join(names)})")
+        for label in labels:
+            if len(label) != len(names) or not np.isfinite(label).all():
+                raise LabelError(
+                    f"a label of {self.name} is {len(names)} finite numbers "
+                    f"({', '.join(names)}), got {label}"
+                )
+        if len(set(labels)) < len(labels):
+            raise LabelError(f"{self.name}: a label is given twice")
+        _ = self._weights  # wrong weights are an error here, not at the first event
+
+    @classmethod
+    def at(cls, labels: Sequence[Sequence[float]], weights: Any = "equal", **fields: Any) -> Self:
+        """Return a simulator of events at these labels.
+
+        Parameters
+        ----------
+        labels
+            One tuple of parameter values per label.
+        weights
+            As in the class.
+        fields
+            Further fields of the simulator.
+        """
+        return cls(labels=tuple(tuple(label) for label in labels), weights=weights, **fields)
+
+    def at_labels(self, labels: Sequence[Sequence[float]]) -> Self:
+        """Return the same simulator at other labels, equally weighted."""
+        return replace(self, labels=tuple(tuple(label) for label in labels), weights="equal")
+
+    def named_weights(self, name: str) -> NDArray[np.float64]:
+        """Return the weights ``[label]`` that a name stands for."""
+        raise LabelError(
+            f"{self.name} knows no weights {name!r}; give 'equal' or one number per label"
+        )
+
+    @cached_property
+    def label_table(self) -> NDArray[np.float64]:
+        """Labels as an array ``[label, parameter]``."""
+        return np.array(self.labels, dtype=np.float64)
+
+    @cached_property
+    def _weights(self) -> NDArray[np.float64] | None:
+        if self.weights == "equal":
+            return None
+        given = self.named_weights(self.weights) if isinstance(self.weights, str) else self.weights
+        weights = np.asarray(given, dtype=np.float64)
+        _edges(len(self.labels), weights)
+        return weights
+
+    def theta(self, rng: np.random.Generator, start: int, stop: int) -> Arrays:  # noqa: ARG002
+        """Return the labels of events ``[start, stop)`` by the schedule; `rng` is not used."""
+        numbers = schedule(start, stop, len(self.labels), self._weights)
+        return self._columns(numbers)
+
+    def draw(self, rng: np.random.Generator, n: int) -> Arrays:
+        """Draw `n` labels at random, with their weights."""
+        weights = np.ones(len(self.labels)) if self._weights is None else self._weights
+        return self._columns(rng.choice(len(self.labels), size=n, p=weights / weights.sum()))
+
+    def _columns(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+        columns = self.label_table.T
+        return {
+            parameter.name: np.take(column, numbers)
+            for parameter, column in zip(self.parameters, columns, strict=True)
+        }

@@ -18,9 +18,11 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
+import xarray as xr
 
 from presage.labels import Arrays, Coordinate, Parameter, Schema, Variable, check_arrays
-from presage.recipe import Recipe
+from presage.lineage import parent_of, sample_dim, take
+from presage.recipe import Parent, Recipe
 from presage.rng import PARAMETERS, SCHEME, SIMULATION, generator
 
 
@@ -62,6 +64,16 @@ class Source(ABC):
             self.sample_dim, (*self.parameters, *self.variables), self.coordinates, self.ragged
         )
 
+    @property
+    def parents(self) -> tuple[Parent, ...]:
+        """Stored datasets that the samples are made from."""
+        return ()
+
+    @property
+    def length(self) -> int | None:
+        """How many samples there can be, None where there is no end."""
+        return None
+
     def identity(self) -> Mapping[str, Any]:
         """Return the settings that stand in the recipe: every field of the dataclass."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.init}
@@ -75,6 +87,7 @@ class Source(ABC):
             seed=seed,
             scheme=self._scheme(),
             dtype={v.name: v.dtype for v in self.schema.variables},
+            parents=self.parents,
         )
 
     def _scheme(self) -> str:
@@ -143,6 +156,68 @@ class Simulator(Source):
 
     def _scheme(self) -> str:
         return f"{SCHEME}/{self.block_size}"
+
+
+@dataclass(frozen=True, eq=False)
+class Derived(Simulator):
+    """Samples computed one for one from the samples of a stored dataset.
+
+    A cleaned sky for each sky, the pooled features of each event set, the answer of a
+    teacher to each tone. The input is a parent of the recipe.
+
+    Parameters
+    ----------
+    data
+        A stored dataset, or a selection of its samples.
+    """
+
+    data: xr.Dataset
+
+    @abstractmethod
+    def convert(self, samples: xr.Dataset, rng: np.random.Generator) -> Arrays:
+        """Return the variables for each of these samples, each from its own sample only."""
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """None: everything comes from the input."""
+        return ()
+
+    @property
+    def parents(self) -> tuple[Parent, ...]:
+        """The input.
+
+        Output i needs input i alone, so an input that starts at sample 0 and has no holes
+        is named without its length: it may grow, and what was computed stays.
+        """
+        parent = parent_of(self.data)
+        whole = parent.start == 0 and not parent.selection
+        return (Parent(parent.key, selection="each") if whole else parent,)
+
+    @property
+    def length(self) -> int:
+        """As many as the input has."""
+        return int(self.data.sizes[sample_dim(self.data)])
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return the settings without the input, which is a parent."""
+        return {name: value for name, value in super().identity().items() if name != "data"}
+
+    def draw(self, rng: np.random.Generator, n: int) -> Arrays:
+        """Return nothing: there are no parameters."""
+        return {}
+
+    def simulate(self, theta: Arrays, rng: np.random.Generator) -> Arrays:
+        """Raise: samples are made by :meth:`convert`."""
+        raise TypeError(f"{self.name} converts stored samples; it has no parameters")
+
+    def block(self, seed: int, index: int) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the converted samples of block `index`; the last one may be short."""
+        start = index * self.block_size
+        stop = min(start + self.block_size, self.length)
+        samples = take(self.data, slice(start, stop))
+        values = self.convert(samples, generator(self.name, seed, index, SIMULATION))
+        source = f"{self.name}, samples {start} to {stop}"
+        return check_arrays(values, self.schema, stop - start, source)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,398 @@
+"""Filling a recipe: only the samples that are missing, on any executor.
+
+Samples are made block by block and published shard by shard. A shard is a fixed range of
+sample numbers, so asking for more appends files and rewrites none, and an interrupted run
+goes on where it stopped. Sample i is the same whoever makes it: results do not depend on
+workers, on shards or on what was there before.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from tqdm.auto import tqdm
+
+from presage.labels import Array, Arrays, LabelError, Schema, check_arrays
+from presage.lineage import flat_rows
+from presage.recipe import Recipe
+from presage.simulator import Reader, Simulator, Source
+from presage.store import Store, StoreError, StoreWarning
+
+#: Bytes of a shard, about.
+SHARD_BYTES = 64 << 20
+_MANY = 1 << 40
+
+
+def simulate(
+    source: Source,
+    n: int | None = None,
+    *,
+    seed: int = 0,
+    store: Store | None = None,
+    workers: int = 1,
+    executor: Executor | None = None,
+    shard: tuple[int, int] | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Return the first `n` samples of a source, making only those the store lacks.
+
+    Parameters
+    ----------
+    source
+        A simulator, or a reader of users' files.
+    n
+        Number of samples; a reader gives all it has when None.
+    seed
+        Seed of the random numbers.
+    store
+        Where datasets live; ``Store()`` by default.
+    workers
+        Processes to start (spawned); 1 works in this process.
+    executor
+        Any ``concurrent.futures.Executor`` in place of own processes, for example that of a
+        ``dask.distributed`` client.
+    shard
+        ``(I, N)``: make only every N-th shard, beginning with the I-th, for array jobs; the
+        return value then holds what is there.
+    progress
+        Show a bar once it takes longer than two seconds.
+
+    Returns
+    -------
+    xarray.Dataset
+        Labelled and memory-mapped.
+
+    Raises
+    ------
+    ValueError
+        `n` is missing or below 1.
+    LabelError
+        The source returned something other than it declares.
+    StoreError
+        No room, or the source is not deterministic.
+    """
+    store = store or Store()
+    if isinstance(source, Reader):
+        return _read_all(source, n, store, progress)
+    if not isinstance(source, Simulator):
+        raise TypeError(f"simulate needs a Simulator or a Reader, got {type(source).__name__}")
+    n = source.length if n is None else n
+    if n is None or n < 1:
+        raise ValueError(f"simulate needs a number of samples n of at least 1, got {n!r}")
+    if source.length is not None and n > source.length:
+        raise ValueError(
+            f"{source.name} has {source.length} samples to work on, {n} were asked for"
+        )
+    recipe = source.recipe(seed)
+    tasks = plan(source, store.missing(recipe, n))
+    if shard is not None:
+        tasks = _every(tasks, shard, shard_samples(source))
+    if tasks:
+        _warn_if_source_changed(source, recipe, store)
+        store.entry(recipe).prepare()
+        with _executor(workers, executor, len(tasks)) as pool:
+            _run(source, seed, store, tasks, pool, progress)
+    if shard is not None:
+        return store.open(recipe, 0, None)
+    return store.open(recipe, 0, n)
+
+
+def shard_samples(source: Simulator) -> int:
+    """Return how many samples a full shard holds: whole blocks, about `SHARD_BYTES`."""
+    size = 0
+    sizes = source.schema.sizes()
+    for variable in source.schema.variables:
+        values = int(np.prod([sizes.get(d, 64) for d in variable.dims], dtype=np.int64))
+        size += np.dtype(variable.dtype).itemsize * values
+    return max(1, SHARD_BYTES // max(1, size * source.block_size)) * source.block_size
+
+
+def plan(source: Simulator, missing: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Cut the missing ranges at the edges of shards."""
+    step = shard_samples(source)
+    tasks = []
+    for start, stop in missing:
+        edges = [start, *range((start // step + 1) * step, stop, step), stop]
+        tasks += list(zip(edges[:-1], edges[1:], strict=True))
+    return tasks
+
+
+def make(source: Simulator, seed: int, start: int, stop: int) -> dict[str, Array]:
+    """Return samples ``[start, stop)``: whole blocks are simulated, then cut to the range."""
+    size = source.block_size
+    out: dict[str, Array] | None = None
+    pieces: list[dict[str, Array]] = []
+    for index in range(start // size, -(-stop // size)):
+        first = index * size
+        low, high = max(start, first), min(stop, first + size)
+        piece = _cut(source.block(seed, index), source.schema, low - first, high - first)
+        if source.ragged:
+            pieces.append(piece)
+            continue
+        if out is None:
+            out = {n: np.empty((stop - start, *a.shape[1:]), a.dtype) for n, a in piece.items()}
+        for name, array in piece.items():
+            out[name][low - start : high - start] = array
+    if out is not None:
+        return out
+    return {name: np.concatenate([p[name] for p in pieces]) for name in pieces[0]}
+
+
+def verify(
+    source: Source,
+    n: int | None = None,
+    *,
+    seed: int = 0,
+    store: Store | None = None,
+    fraction: float = 0.01,
+    choice: int = 0,
+) -> int:
+    """Simulate a random part of the stored samples again and compare, bit for bit.
+
+    Parameters
+    ----------
+    source
+        What made them.
+    n
+        Look at the first `n` samples; all that are stored by default.
+    seed
+        Seed they were made with.
+    store
+        Where they are.
+    fraction
+        Share of the blocks to look at; at least one.
+    choice
+        Which random part.
+
+    Returns
+    -------
+    int
+        Number of samples compared.
+
+    Raises
+    ------
+    StoreError
+        A sample differs; the message names the first.
+    """
+    store = store or Store()
+    recipe = source.recipe(seed)
+    n = store.samples(recipe) if n is None else n
+    if not isinstance(source, Simulator):
+        return _verify_reader(source, store.open(recipe, 0, n))
+    blocks = -(-n // source.block_size)
+    count = min(blocks, max(1, round(fraction * blocks)))
+    picked = np.sort(np.random.default_rng(choice).choice(blocks, count, replace=False))
+    compared = 0
+    for index in picked:
+        start, stop = index * source.block_size, min(n, (index + 1) * source.block_size)
+        fresh = make(source, seed, int(start), int(stop))
+        _compare(fresh, store.rows(recipe, int(start), int(stop)).shards, recipe, int(start))
+        compared += int(stop - start)
+    return compared
+
+
+def repair(
+    source: Source, n: int, *, seed: int = 0, store: Store | None = None, workers: int = 1
+) -> xr.Dataset:
+    """Hash every stored file again, put faulty ones aside, and make what is missing."""
+    store = store or Store()
+    recipe = source.recipe(seed)
+    entry = store.entry(recipe)
+    for path in entry.finished():
+        problem = entry.problem(path, again=True)
+        if problem:
+            entry.quarantine(path, problem)
+    return simulate(source, n, seed=seed, store=store, workers=workers)
+
+
+def _cut(arrays: dict[str, Array], schema: Schema, low: int, high: int) -> dict[str, Array]:
+    """Return samples ``[low, high)`` of a block, flat ragged arrays included."""
+    flat: dict[str, Any] = {}
+    for dim in schema.ragged:
+        counts = np.asarray(arrays[f"{dim}_count"])
+        starts = np.cumsum(counts) - counts
+        flat[dim] = flat_rows(starts[low:high], counts[low:high])
+    cut = {}
+    for name, (dims, _) in schema.stored().items():
+        cut[name] = arrays[name][flat[dims[0]]] if dims[0] in flat else arrays[name][low:high]
+    return cut
+
+
+def _every(
+    tasks: list[tuple[int, int]], shard: tuple[int, int], step: int
+) -> list[tuple[int, int]]:
+    index, count = shard
+    if not 0 <= index < count:
+        raise ValueError(f"shard I/N needs 0 <= I < N, got {index}/{count}")
+    return [task for task in tasks if (task[0] // step) % count == index]
+
+
+def _task(source: Simulator, seed: int, root: str, start: int, stop: int) -> int:
+    """Make and publish one shard; runs in a worker."""
+    began = time.perf_counter()
+    arrays = make(source, seed, start, stop)
+    provenance = {"source": source.source_hash(), "seconds": time.perf_counter() - began}
+    Store(root).add(source.recipe(seed), source.schema, arrays, start, provenance)
+    return stop - start
+
+
+def _run(
+    source: Simulator,
+    seed: int,
+    store: Store,
+    tasks: list[tuple[int, int]],
+    pool: Executor | None,
+    progress: bool,
+) -> None:
+    total = sum(stop - start for start, stop in tasks)
+    root = str(store.root.resolve())
+    with tqdm(
+        total=total, desc=source.name, unit_scale=True, delay=2.0, disable=not progress
+    ) as bar:
+        if pool is None:
+            for start, stop in tasks:
+                bar.update(_task(source, seed, root, start, stop))
+            return
+        futures: list[Future[int]] = [
+            pool.submit(_task, source, seed, root, start, stop) for start, stop in tasks
+        ]
+        try:
+            for future in as_completed(futures):
+                bar.update(future.result())
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+
+
+@contextmanager
+def _executor(workers: int, executor: Executor | None, tasks: int) -> Iterator[Executor | None]:
+    if executor is not None:
+        yield executor
+    elif workers <= 1 or tasks <= 1:
+        yield None
+    else:
+        # Spawned, not forked: a fork copies locks that other threads hold.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(workers, tasks), mp_context=context) as pool:
+            yield pool
+
+
+def _read_all(source: Reader, n: int | None, store: Store, progress: bool) -> xr.Dataset:
+    """Publish a reader's chunks in order; what was published before is passed over."""
+    recipe = source.recipe()
+    total = store.finished(recipe)
+    if total is None:
+        _warn_if_source_changed(source, recipe, store)
+        store.entry(recipe).prepare()
+        total = _read_chunks(source, recipe, store, progress)
+        store.finish(recipe, total)
+    if total == 0:
+        raise LabelError(f"{source.name} found no samples; loosen the cut or check the files")
+    if n is not None and n > total:
+        raise LabelError(f"{source.name} holds {total} samples, {n} were asked for")
+    return store.open(recipe, 0, total if n is None else n)
+
+
+def _read_chunks(source: Reader, recipe: Recipe, store: Store, progress: bool) -> int:
+    position = 0
+    there = _covered(store.missing(recipe, _MANY))
+    with tqdm(desc=source.name, unit_scale=True, delay=2.0, disable=not progress) as bar:
+        for arrays in _gather(source):
+            count = (
+                len(next(iter(arrays.values())))
+                if not source.ragged
+                else _length(arrays, source.schema)
+            )
+            checked = check_arrays(arrays, source.schema, count, source.name)
+            for low, high in there(position, position + count):
+                piece = _cut(checked, source.schema, low - position, high - position)
+                provenance = {"source": source.source_hash()}
+                store.add(recipe, source.schema, piece, low, provenance)
+            position += count
+            bar.update(count)
+    return position
+
+
+def _covered(missing: list[tuple[int, int]]) -> Any:
+    """Return a function that gives the parts of a range which are still missing."""
+
+    def parts(start: int, stop: int) -> list[tuple[int, int]]:
+        cuts = [(max(start, low), min(stop, high)) for low, high in missing]
+        return [(low, high) for low, high in cuts if low < high]
+
+    return parts
+
+
+def _length(arrays: Arrays, schema: Schema) -> int:
+    name = next(n for n, (dims, _) in schema.stored().items() if dims[0] == schema.sample)
+    return len(arrays[name])
+
+
+def _gather(source: Reader) -> Iterator[dict[str, Array]]:
+    """Join small chunks to shards of about `SHARD_BYTES`."""
+    held: list[Arrays] = []
+    size = 0
+    for chunk in source.chunks():
+        held.append(chunk)
+        size += sum(np.asarray(a).nbytes for a in chunk.values())
+        if size >= SHARD_BYTES:
+            yield {name: np.concatenate([c[name] for c in held]) for name in held[0]}
+            held, size = [], 0
+    if held:
+        yield {name: np.concatenate([c[name] for c in held]) for name in held[0]}
+
+
+def _verify_reader(source: Source, stored: xr.Dataset) -> int:
+    if not isinstance(source, Reader):
+        raise TypeError(f"verify needs a Simulator or a Reader, got {type(source).__name__}")
+    position = 0
+    for chunk in source.chunks():
+        count = _length(chunk, source.schema)
+        for name, array in chunk.items():
+            held = stored[name].isel({source.sample_dim: slice(position, position + count)})
+            if not np.array_equal(held.values, np.asarray(array, held.dtype)):
+                raise StoreError(f"{source.name}: {name!r} differs in samples from {position} on")
+        position += count
+    return position
+
+
+def _compare(
+    fresh: dict[str, Array],
+    shards: list[tuple[int, int, dict[str, Array]]],
+    recipe: Recipe,
+    start: int,
+) -> None:
+    for name, array in fresh.items():
+        held = np.concatenate([arrays[name] for _, _, arrays in shards])
+        if held.shape == array.shape and held.tobytes() == array.tobytes():
+            continue
+        first = start
+        if held.shape == array.shape:
+            rows = (held != array).reshape(len(held), -1).any(axis=1)
+            first = start + int(np.argmax(rows))
+        raise StoreError(
+            f"{recipe.producer} ({recipe.key[:16]}): {name!r} of sample {first} (or its block) is "
+            "not what its recipe gives; remove the dataset and generate it again, and raise the "
+            "simulator's version if its code was changed on purpose"
+        )
+
+
+def _warn_if_source_changed(source: Source, recipe: Recipe, store: Store) -> None:
+    marks = store.entry(recipe).sidecars("shard-*.nc")
+    before = {m.provenance.get("source") for m in marks} - {None, ""}
+    if before and source.source_hash() not in before:
+        warnings.warn(
+            f"the code of {source.name} changed since its first samples were made, but its "
+            f"version is still {source.version}; raise the version if results differ",
+            StoreWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,9 @@
+"""The directory of datasets: publish, open, list, check, remove."""
+
+from presage.lineage import parent_of, take
+from presage.store.entry import StoreWarning
+from presage.store.files import StoreError
+from presage.store.lazy import Rows
+from presage.store.store import EntryInfo, Store
+
+__all__ = ["EntryInfo", "Rows", "Store", "StoreError", "StoreWarning", "parent_of", "take"]

@@ -1,0 +1,292 @@
+"""One dataset's folder: its finished files, found through their sidecars and checked."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from presage.labels import Array, Schema
+from presage.recipe import Recipe, RecipeError
+from presage.store.files import StoreError, publish, sweep
+from presage.store.lazy import ShardFile
+from presage.store.netcdf import file_hash, hash_file, map_shard, write_shard
+from presage.store.sidecar import (
+    MARK,
+    Sidecar,
+    describe,
+    fingerprint,
+    make_sidecar,
+    publish_sidecar,
+    read_sidecar,
+    sidecar_path,
+)
+
+RECIPE_FILE = "recipe.json"
+_SLOW = 2 << 30  # bytes from which hashing shows a progress bar
+
+
+class StoreWarning(UserWarning):
+    """Something in the store was wrong and has been put aside."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The folder of one recipe.
+
+    Parameters
+    ----------
+    folder
+        ``<root>/<producer>/<key[:16]>``.
+    recipe
+        What it holds.
+    verified
+        Files whose full hash was checked already, by path, size and time of change.
+    """
+
+    folder: Path
+    recipe: Recipe
+    verified: set[tuple[str, int, int]]
+
+    def prepare(self) -> None:
+        """Make the folder with its ``recipe.json``, and clear what dead writers left."""
+        sweep(self.folder)
+        path = self.folder / RECIPE_FILE
+        if path.exists() and path.read_text() != self.recipe.json:
+            self.quarantine(path, "it does not hold the recipe that its folder is named after")
+        if not path.exists():
+            publish(path, lambda temporary: _write_text(temporary, self.recipe.json))
+
+    def publish_shard(
+        self,
+        arrays: Mapping[str, Array],
+        schema: Schema,
+        span: tuple[int, int],
+        attributes: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+    ) -> None:
+        """Publish samples ``[start, stop)`` as one shard, then its sidecar."""
+        start, stop = span
+        content = describe(arrays)
+        flat = {dim: int(arrays[f"{dim}_count"].sum()) for dim in schema.ragged}
+
+        def write(temporary: Path) -> None:
+            write_shard(temporary, arrays, schema, {**attributes, "sample_range": [start, stop]})
+            written = map_shard(temporary, tuple(arrays))
+            if describe(written) != content:
+                raise StoreError(f"{temporary} reads back differently: the disk is failing")
+
+        name = f"shard-{start:012d}-{stop:012d}.nc"
+        self.publish_file(name, write, content, provenance, start=start, stop=stop, flat=flat)
+
+    def publish_file(
+        self,
+        name: str,
+        write: Callable[[Path], None],
+        content: Mapping[str, Mapping[str, Any]],
+        provenance: Mapping[str, Any],
+        **fields: Any,
+    ) -> Path:
+        """Publish any file with its sidecar; when another was first, compare with it."""
+        self.prepare()
+        path = self.folder / name
+        if not publish(path, write):
+            self._settle(path, write, content)
+        sidecar = make_sidecar(
+            path,
+            {"environment": fingerprint(), **provenance},
+            arrays=content,
+            **fields,
+        )
+        publish_sidecar(path, sidecar)
+        self._remember(path)
+        return path
+
+    def _settle(
+        self, path: Path, write: Callable[[Path], None], content: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Another writer was first: its file must hold the same, or has to go."""
+        problem = self.problem(path) if sidecar_path(path).exists() else self._orphan(path, content)
+        if problem:
+            self.quarantine(path, problem)
+            if not publish(path, write):
+                raise StoreError(f"{path} came back while it was being replaced; run again")
+            return
+        if not sidecar_path(path).exists():
+            return
+        theirs = read_sidecar(sidecar_path(path))
+        same_place = theirs.provenance.get("environment") == fingerprint()
+        if content and same_place and not theirs.same_content(content):
+            raise StoreError(
+                f"{self.recipe.producer} is not deterministic: {path.name} was made before from "
+                "the same recipe in the same environment with other values. Draw every random "
+                "number from the generator that is handed in, or raise its version"
+            )
+
+    def _orphan(self, path: Path, content: Mapping[str, Mapping[str, Any]]) -> str:
+        """Return what is wrong with a file whose writer died before its sidecar."""
+        if not content:
+            return "it was never finished"
+        try:
+            held = describe(map_shard(path, tuple(content)))
+        except (StoreError, OSError) as error:
+            return f"it was never finished ({error})"
+        same = held == {k: dict(v) for k, v in content.items()}
+        return "" if same else "it was never finished"
+
+    def shards(self) -> list[ShardFile]:
+        """Return the sound shards, sorted; faulty ones are quarantined aloud."""
+        found = []
+        for sidecar in self.sidecars("shard-*.nc"):
+            found.append(
+                ShardFile(
+                    self.folder / sidecar.file,
+                    sidecar.start,
+                    sidecar.stop,
+                    tuple(sidecar.arrays),
+                    sidecar.flat,
+                )
+            )
+        return sorted(found, key=lambda shard: (shard.start, shard.stop))
+
+    def sidecars(self, pattern: str) -> list[Sidecar]:
+        """Return the sidecars of sound files whose name fits; faulty ones are quarantined aloud."""
+        sound = []
+        for path in self.finished(pattern):
+            problem = self.problem(path)
+            if problem:
+                self.quarantine(path, problem)
+            else:
+                sound.append(read_sidecar(sidecar_path(path)))
+        return sound
+
+    def finished(self, pattern: str = "*") -> list[Path]:
+        """Return the files that have a sidecar, sorted by name, unchecked."""
+        marks = sorted(self.folder.glob(pattern + MARK))
+        return [mark.with_name(mark.name.removesuffix(MARK)) for mark in marks]
+
+    def problem(self, path: Path, again: bool = False) -> str:
+        """Return what is wrong with a published file, an empty string if nothing.
+
+        Size and seal are looked at every time, the full hash once a process, or when
+        `again` is set.
+        """
+        try:
+            sidecar = read_sidecar(sidecar_path(path))
+        except StoreError as error:
+            return str(error)
+        if not path.exists():
+            return "the file of this sidecar is missing"
+        size = path.stat().st_size
+        if sidecar.file != path.name or size != sidecar.size:
+            return f"it has {size} bytes, {sidecar.size} were published"
+        if not again and self._stamp(path) in self.verified:
+            return ""
+        if _hash_with_progress(path, size) != sidecar.hash:
+            return "its content does not match its hash"
+        self._remember(path)
+        return ""
+
+    def quarantine(self, path: Path, problem: str) -> None:
+        """Move a faulty file and its sidecar aside, and say so."""
+        aside = self.folder / "quarantine"
+        stamp = f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
+        try:
+            aside.mkdir(exist_ok=True)
+            for victim in (path, sidecar_path(path)):
+                if victim.exists():
+                    victim.rename(aside / f"{victim.name}.{stamp}")
+        except OSError as error:
+            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise
+            raise StoreError(
+                f"{path} is faulty ({problem}), and the store is read-only; copy the store to a "
+                "place where it can be repaired"
+            ) from error
+        warnings.warn(
+            f"{path} was put into quarantine: {problem}. What it held is made again when it is "
+            "next asked for",
+            StoreWarning,
+            stacklevel=3,
+        )
+
+    def _remember(self, path: Path) -> None:
+        self.verified.add(self._stamp(path))
+
+    @staticmethod
+    def _stamp(path: Path) -> tuple[str, int, int]:
+        status = path.stat()
+        return str(path), status.st_size, status.st_mtime_ns
+
+
+def read_recipe(folder: Path) -> Recipe:
+    """Read and check a folder's recipe.
+
+    Raises
+    ------
+    StoreError
+        It is missing, altered, or from a newer version.
+    """
+    path = folder / RECIPE_FILE
+    try:
+        recipe = Recipe.from_json(path.read_text())
+    except (OSError, UnicodeDecodeError, RecipeError) as error:
+        raise StoreError(f"{path} cannot be read: {error}") from error
+    if not recipe.key.startswith(folder.name) or recipe.producer != folder.parent.name:
+        raise StoreError(f"{path} was edited: its hash is {recipe.key[:16]}, not {folder.name}")
+    return recipe
+
+
+def chain(shards: list[ShardFile], start: int, stop: int) -> Iterator[tuple[ShardFile, int, int]]:
+    """Yield ``(shard, from, to)`` that cover as much of ``[start, stop)`` as is there.
+
+    Shards may overlap (two runs asked for different sizes at once); they then hold the same
+    bytes, and the one that reaches farthest is read.
+    """
+    position = start
+    while position < stop:
+        reach = [s for s in shards if s.start <= position < s.stop]
+        if reach:
+            best = max(reach, key=lambda shard: shard.stop)
+            end = min(best.stop, stop)
+            yield best, position, end
+            position = end
+            continue
+        later = [s.start for s in shards if s.start > position]
+        if not later:
+            return
+        position = min(later)
+
+
+def gaps(shards: list[ShardFile], start: int, stop: int) -> list[tuple[int, int]]:
+    """Return the ranges of ``[start, stop)`` that no shard covers."""
+    missing, position = [], start
+    for _, low, high in chain(shards, start, stop):
+        if low > position:
+            missing.append((position, low))
+        position = high
+    if position < stop:
+        missing.append((position, stop))
+    return missing
+
+
+def _hash_with_progress(path: Path, size: int) -> str:
+    if size < _SLOW:
+        return file_hash(path)
+    last: int | str = ""
+    with tqdm(total=size, unit="B", unit_scale=True, desc=f"checking {path.name}") as bar:
+        for last in hash_file(path):
+            if isinstance(last, int):
+                bar.update(last - bar.n)
+    return str(last)
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text)

@@ -1,0 +1,141 @@
+"""Stored arrays as xarray sees them: one array over many shards, read when indexed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from presage.labels import Array
+from presage.store.netcdf import map_shard
+
+
+@dataclass(frozen=True)
+class ShardFile:
+    """One shard on disk: its range of samples, its flat lengths, its arrays."""
+
+    path: Path
+    start: int
+    stop: int
+    names: tuple[str, ...]
+    flat: Mapping[str, int] = field(default_factory=dict)
+
+    def arrays(self) -> dict[str, Array]:
+        """Memory-map the arrays."""
+        return map_shard(self.path, self.names)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The raw arrays of a stored dataset, shard by shard: what minibatches are cut from.
+
+    Attributes
+    ----------
+    sample_dim
+        Name of the sample dimension.
+    names
+        Variables, ragged counts included.
+    shards
+        ``(start, stop, {name: array})`` in order and without gaps; arrays are
+        memory-mapped and cover exactly ``stop - start`` samples.
+    ragged
+        Variable → ragged dimension, for variables stored flat.
+    dims
+        Variable → stored dims.
+    """
+
+    sample_dim: str
+    names: tuple[str, ...]
+    shards: list[tuple[int, int, dict[str, Array]]]
+    ragged: Mapping[str, str]
+    dims: Mapping[str, tuple[str, ...]]
+
+
+class StoredArray(BackendArray):
+    """One variable over all shards of a dataset.
+
+    Parameters
+    ----------
+    pieces
+        Arrays to be joined along the first axis.
+    reopen
+        Function and arguments that give the same array in another process: workers get an
+        address, not gigabytes.
+    """
+
+    def __init__(
+        self, pieces: list[Array], reopen: tuple[Callable[..., StoredArray], tuple[Any, ...]]
+    ) -> None:
+        self.pieces = pieces
+        self.reopen = reopen
+        self.dtype = pieces[0].dtype
+        lengths = [len(piece) for piece in pieces]
+        self.shape = (sum(lengths), *pieces[0].shape[1:])
+        self.edges = np.concatenate([[0], np.cumsum(lengths)])
+
+    def __reduce__(self) -> tuple[Callable[..., StoredArray], tuple[Any, ...]]:
+        return self.reopen
+
+    def __getitem__(self, key: Any) -> Any:
+        return indexing.explicit_indexing_adapter(
+            key, self.shape, indexing.IndexingSupport.OUTER, self._read
+        )
+
+    def _read(self, key: tuple[Any, ...]) -> Array:
+        first, rest = key[0], key[1:]
+        if isinstance(first, (int, np.integer)):
+            shard = int(np.searchsorted(self.edges, first, side="right")) - 1
+            return _outer(self.pieces[shard][int(first) - self.edges[shard]], rest)
+        if isinstance(first, slice):
+            return self._read_slice(first, rest)
+        return self._read_rows(np.asarray(first), rest)
+
+    def _read_slice(self, rows: slice, rest: tuple[Any, ...]) -> Array:
+        start, stop, step = rows.indices(self.shape[0])
+        if step != 1:
+            return self._read_rows(np.arange(start, stop, step), rest)
+        parts = []
+        for shard, piece in enumerate(self.pieces):
+            low, high = (int(max(edge - self.edges[shard], 0)) for edge in (start, stop))
+            if low < min(high, len(piece)):
+                parts.append(_outer_rows(piece[low:high], rest))
+        if not parts:
+            return _outer_rows(self.pieces[0][:0], rest)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _read_rows(self, rows: NDArray[Any], rest: tuple[Any, ...]) -> Array:
+        shards = np.searchsorted(self.edges, rows, side="right") - 1
+        sample = _outer_rows(self.pieces[0][:0], rest)
+        out = np.empty((len(rows), *sample.shape[1:]), self.dtype)
+        for shard in np.unique(shards):
+            chosen = shards == shard
+            local = self.pieces[shard][rows[chosen] - self.edges[shard]]
+            out[chosen] = _outer_rows(local, rest)
+        return out
+
+
+def _outer(array: Array, key: tuple[Any, ...]) -> Array:
+    return _outer_rows(array[np.newaxis], key)[0]
+
+
+def _outer_rows(array: Array, key: tuple[Any, ...]) -> Array:
+    """Index the trailing axes one after the other: rows first, then each by its own key."""
+    dropped = 0
+    for axis, part in enumerate(key, start=1):
+        array = array[(slice(None),) * (axis - dropped) + (part,)]
+        dropped += int(isinstance(part, (int, np.integer)))
+    return array
+
+
+def lazy_variable(
+    dims: tuple[str, ...], array: StoredArray, attributes: Mapping[str, Any]
+) -> xr.Variable:
+    """Return a labelled variable that reads from its shards only what is asked for."""
+    return xr.Variable(dims, indexing.LazilyIndexedArray(array), dict(attributes))

@@ -1,0 +1,138 @@
+"""One shard: a plain netCDF-4 file of contiguous, aligned, uncompressed arrays.
+
+Any netCDF reader opens it. Because every array is one run of native bytes at a known
+offset, it can also be memory-mapped, and then a minibatch costs no more than the copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5netcdf
+import h5py
+import numpy as np
+import xarray as xr
+import xxhash
+
+from presage.labels import Array, Schema
+from presage.store.files import StoreError
+
+_ALIGNMENT = 4096  # bytes: a page, so that float32 rows never straddle one more than they must
+_CHUNK = 8 << 20  # bytes hashed at a time
+
+
+def write_shard(
+    path: Path, arrays: Mapping[str, Array], schema: Schema, attributes: Mapping[str, Any]
+) -> None:
+    """Write checked arrays as one netCDF file.
+
+    Parameters
+    ----------
+    path
+        File to make.
+    arrays
+        Name → array as in ``schema.stored()``.
+    schema
+        Dims, units, coordinates.
+    attributes
+        Global attributes: recipe, key, range.
+    """
+    layout = schema.stored()
+    with h5netcdf.File(
+        path, "w", alignment_threshold=_ALIGNMENT, alignment_interval=_ALIGNMENT
+    ) as file:
+        for name, (dims, _) in layout.items():
+            for dim, length in zip(dims, arrays[name].shape, strict=True):
+                if dim not in file.dimensions:
+                    file.dimensions[dim] = length
+        for coordinate in schema.coordinates:
+            _write_variable(file, coordinate.name, coordinate.variable())
+        for name, (dims, variable) in layout.items():
+            attrs = variable.attributes()
+            flat = name.removesuffix("_count")
+            if flat in schema.ragged and name != flat:
+                attrs["sample_dimension"] = flat
+            _write_variable(file, name, xr.Variable(dims, arrays[name], attrs))
+        for name, value in {"Conventions": "CF-1.10", **attributes}.items():
+            file.attrs[name] = value
+
+
+def _write_variable(file: h5netcdf.File, name: str, variable: xr.Variable) -> None:
+    for dim, length in variable.sizes.items():
+        if dim not in file.dimensions:
+            file.dimensions[str(dim)] = length
+    values = variable.values
+    dtype = h5py.string_dtype() if values.dtype == object else values.dtype
+    target = file.create_variable(name, tuple(map(str, variable.dims)), dtype=dtype)
+    target[...] = values
+    for attribute, value in variable.attrs.items():
+        target.attrs[str(attribute)] = value
+
+
+def map_shard(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
+    """Memory-map the named arrays of a shard, read-only.
+
+    Returns
+    -------
+    dict
+        Name → ``numpy.memmap`` viewed as an array. An array that is chunked, compressed or
+        of foreign byte order is read whole instead (archives made by other tools).
+
+    Raises
+    ------
+    StoreError
+        An array is missing, or its bytes lie beyond the end of the file.
+    """
+    size = path.stat().st_size
+    arrays: dict[str, Array] = {}
+    with h5py.File(path, "r", locking=False) as file:
+        for name in names:
+            if name not in file:
+                raise StoreError(f"{path.name} has no array {name!r}: the file was altered")
+            arrays[name] = _map_array(path, file[name], size)
+    return arrays
+
+
+def _map_array(path: Path, dataset: h5py.Dataset, size: int) -> Array:
+    if dataset.size == 0:
+        return np.empty(dataset.shape, dataset.dtype)
+    offset = dataset.id.get_offset()
+    plain = dataset.chunks is None and dataset.compression is None and not dataset.external
+    if not plain or offset is None or not dataset.dtype.isnative:
+        if dataset.nbytes > 64 * size:
+            raise StoreError(
+                f"{path.name}: {dataset.name} unpacks to {dataset.nbytes} bytes from a file of "
+                f"{size}; refused as a possible decompression bomb"
+            )
+        return np.asarray(dataset[...]).astype(dataset.dtype.newbyteorder("="), copy=False)
+    if offset + dataset.nbytes > size:
+        raise StoreError(f"{path.name} is truncated: {dataset.name} ends beyond its {size} bytes")
+    mapped = np.memmap(path, mode="r", dtype=dataset.dtype, shape=dataset.shape, offset=offset)
+    return np.asarray(mapped)
+
+
+def hash_array(array: Array) -> str:
+    """Return the XXH3-128 hash of an array's bytes."""
+    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return xxhash.xxh3_128_hexdigest(flat.data if flat.size else b"")
+
+
+def hash_file(path: Path) -> Iterator[int | str]:
+    """Hash a whole file, yielding the bytes read so far and, last, the hash itself."""
+    digest = xxhash.xxh3_128()
+    buffer = bytearray(_CHUNK)
+    view = memoryview(buffer)
+    done = 0
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            digest.update(view[:count])
+            done += count
+            yield done
+    yield digest.hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """Return the XXH3-128 hash of a whole file."""
+    return str(list(hash_file(path))[-1])

@@ -1,0 +1,155 @@
+"""Sidecars: the mark that a file is done, and what it must hold.
+
+A sidecar is published after its file. It lists size and hash of the file, hash, type and
+shape of each array, the range of samples, and provenance (what is worth knowing but decides
+nothing: time, machine, library versions). A seal over all of it shows later edits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from presage.labels import Array
+from presage.store.files import StoreError, publish
+from presage.store.netcdf import file_hash, hash_array
+
+#: A sidecar's name is its file's name and this.
+MARK = ".done.json"
+#: Newer sidecars than this are refused with the advice to update.
+FORMAT = 1
+_MAX_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """What the store knows of one finished file."""
+
+    file: str
+    size: int
+    hash: str
+    start: int = 0
+    stop: int = 0
+    arrays: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    flat: Mapping[str, int] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def text(self) -> str:
+        """Return the JSON with its seal."""
+        body = json.dumps(asdict(self), sort_keys=True)
+        return json.dumps({"seal": _seal(body), **asdict(self)}, sort_keys=True, indent=1)
+
+    def same_content(self, arrays: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Whether the arrays have the hashes, types and shapes listed here."""
+        return {k: dict(v) for k, v in self.arrays.items()} == {
+            k: dict(v) for k, v in arrays.items()
+        }
+
+
+def sidecar_path(path: Path) -> Path:
+    """Return where the sidecar of `path` stands."""
+    return path.with_name(path.name + MARK)
+
+
+def describe(arrays: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
+    """Return hash, type and shape of each array."""
+    return {
+        name: {"hash": hash_array(a), "dtype": str(a.dtype), "shape": [int(n) for n in a.shape]}
+        for name, a in arrays.items()
+    }
+
+
+def make_sidecar(path: Path, provenance: Mapping[str, Any], **fields: Any) -> Sidecar:
+    """Return the sidecar of a finished file."""
+    return Sidecar(
+        file=path.name,
+        size=path.stat().st_size,
+        hash=file_hash(path),
+        provenance={**_surroundings(), "created": _now(), **provenance},
+        **fields,
+    )
+
+
+def publish_sidecar(path: Path, sidecar: Sidecar) -> None:
+    """Publish the sidecar of `path`; the first one wins."""
+    publish(sidecar_path(path), lambda temporary: _write_text(temporary, sidecar.text()))
+
+
+def read_sidecar(path: Path) -> Sidecar:
+    """Read and check the sidecar at `path`.
+
+    Raises
+    ------
+    StoreError
+        It was altered, is no sidecar, or comes from a newer presage.
+    """
+    if path.stat().st_size > _MAX_BYTES:
+        raise StoreError(f"{path.name} is too large for a sidecar")
+    try:
+        parts = json.loads(path.read_text())
+        seal = parts.pop("seal")
+        if int(parts["format"]) > FORMAT:
+            raise StoreError(
+                f"{path.name} was written by a newer presage (format {parts['format']}, "
+                f"this one reads {FORMAT}); update presage"
+            )
+        sidecar = Sidecar(**parts)
+        body = json.dumps(asdict(sidecar), sort_keys=True)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"{path.name} is no sidecar: {error}") from error
+    if seal != _seal(body):
+        raise StoreError(f"{path.name} was edited: its seal does not match")
+    return sidecar
+
+
+def fingerprint() -> str:
+    """Return a hash of what may change the last bits of a floating-point result."""
+    parts = {k: v for k, v in _surroundings().items() if k != "host"}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def _surroundings() -> dict[str, Any]:
+    versions = {}
+    for name in ("presage", "numpy", "scipy", "torch", "xarray", "h5py"):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "versions": versions,
+        "processor": _processor(),
+        "threads": os.environ.get("OMP_NUM_THREADS", "") or str(os.cpu_count()),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    model = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
+    return f"{platform.machine()} {model}".strip()
+
+
+def _seal(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text)

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -121,7 +122,7 @@ def plan(source: Simulator, missing: Iterable[tuple[int, int]]) -> list[tuple[in
     tasks = []
     for start, stop in missing:
         edges = [start, *range((start // step + 1) * step, stop, step), stop]
-        tasks += list(zip(edges[:-1], edges[1:], strict=True))
+        tasks += list(pairwise(edges))
     return tasks
 
 

@@ -1,0 +1,96 @@
+"""presage: simulators, emulators and residuals on labelled grids.
+
+Every expensive thing is computed once, from a recipe, into a labelled xarray dataset whose
+address is the recipe's hash. The names below are loaded at their first use, so that
+``import presage`` stays fast and a program that only browses a store never loads torch.
+
+Examples
+--------
+>>> import presage as ps
+>>> narrow, wide = ps.Recipe("toy", 1, {"width": 1.0}), ps.Recipe("toy", 1, {"width": 2.0})
+>>> narrow.key == wide.key
+False
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from presage import models as models
+    from presage.analysis.residuals import residuals as residuals
+    from presage.batches import Batches as Batches
+    from presage.fit import fit as fit
+    from presage.fit import load as load
+    from presage.generate import simulate as simulate
+    from presage.generate import verify as verify
+    from presage.labels import Parameter as Parameter
+    from presage.labels import Variable as Variable
+    from presage.recipe import Recipe as Recipe
+    from presage.sample import hold_out as hold_out
+    from presage.sample import sample as sample
+    from presage.store import Store as Store
+    from presage.store import parent_of as parent_of
+
+__version__ = "0.1.0"
+
+#: Public name → the module that holds it.
+_HOMES = {
+    "Batches": "presage.batches",
+    "Parameter": "presage.labels",
+    "Recipe": "presage.recipe",
+    "Store": "presage.store",
+    "Variable": "presage.labels",
+    "fit": "presage.fit",
+    "hold_out": "presage.sample",
+    "load": "presage.fit",
+    "parent_of": "presage.store",
+    "residuals": "presage.analysis.residuals",
+    "sample": "presage.sample",
+    "simulate": "presage.generate",
+    "verify": "presage.generate",
+}
+#: Public modules, reached as attributes.
+_MODULES = ("models",)
+
+__all__ = [*_HOMES, *_MODULES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"presage.{name}")
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    if name.startswith("__"):  # asked for by the interpreter and by tools, not by a user
+        raise AttributeError(f"module 'presage' has no attribute {name!r}")
+    import difflib
+
+    close = difflib.get_close_matches(name, [*_HOMES, *_MODULES], n=1, cutoff=0.5)
+    hint = f"; did you mean '{close[0]}'?" if close else f"; there is {', '.join(__all__)}"
+    raise AttributeError(f"presage has no {name!r}{hint}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """The package, in which a verb wins over the module of the same name.
+
+    Importing ``presage.fit`` makes Python set the attribute ``fit`` of the package to that
+    module; ``presage.fit(...)`` would then stop working, depending on what was imported
+    before. ``from presage.fit import Fitted`` is not affected.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _HOMES and isinstance(value, ModuleType):
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""Set presage up and run it: needs nothing but Python 3.11 or newer with its venv module.
+
+    python3 run.py setup                      make .venv and install everything into it
+    python3 run.py demo                       the notebooks of study `events`, quick preset
+    python3 run.py test [pytest arguments]    lint, types, floors, tests (`test -k store`)
+    python3 run.py bench [NAME…] [--json F]   speed and memory against peers
+    python3 run.py dashboard [--port N]       browse grids, distributions and residuals
+
+Every command sets up first; a stamp in .venv makes reruns skip that. All further arguments
+are passed on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+EXTRAS = "test,notebooks"
+OLDEST = (3, 11)
+# By module, not by the script in .venv/bin, whose first line breaks when a checkout is moved.
+FLOORS = "from importlinter.cli import lint_imports_command as lint; lint()"
+
+
+class RunError(Exception):
+    """Ends the program with a message and a status."""
+
+    def __init__(self, message: str, status: int = 2) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def say(text: str) -> None:
+    """Print one progress line."""
+    print(f"presage: {text}", flush=True)
+
+
+def venv_python() -> Path:
+    """Return the interpreter of the virtual environment."""
+    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def call(*command: str | Path, env: dict[str, str] | None = None) -> int:
+    """Run a command from the repository's root and return its status."""
+    try:
+        return subprocess.call([str(part) for part in command], cwd=ROOT, env=env)
+    except KeyboardInterrupt:
+        raise RunError("interrupted", 130) from None
+
+
+def fingerprint(extras: str) -> str:
+    """Return what the installation follows from: needs, pins, extras and the interpreter."""
+    digest = hashlib.sha256(f"{ROOT}\0{extras}".encode())
+    # pyvenv.cfg holds the version and the place of the interpreter.
+    for path in (ROOT / "pyproject.toml", ROOT / "constraints.txt", VENV / "pyvenv.cfg"):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def make_venv() -> None:
+    """Make the virtual environment, or say what the system lacks."""
+    if venv_python().exists() and not broken():
+        return
+    if VENV.exists():
+        say("the interpreter of .venv no longer works; making it anew")
+        shutil.rmtree(VENV)
+    say(f"making {VENV} with Python {sys.version.split()[0]}")
+    try:
+        import ensurepip  # noqa: F401 - Debian ships it apart, in python3-venv
+        import venv  # noqa: F401
+    except ImportError:
+        raise RunError(
+            "this Python cannot make virtual environments.\n"
+            f"  Debian, Ubuntu:  apt install python{sys.version_info[0]}.{sys.version_info[1]}-venv"
+            "   (or python3-venv)\n"
+            "  then run the same command again."
+        ) from None
+    if call(sys.executable, "-m", "venv", VENV):
+        shutil.rmtree(VENV, ignore_errors=True)
+        raise RunError("`python3 -m venv` failed; its message stands above")
+
+
+def broken() -> bool:
+    """Return whether the virtual environment's interpreter does not start."""
+    try:
+        done = subprocess.run([venv_python(), "-c", "import pip"], capture_output=True, check=False)
+    except OSError:
+        return True
+    return done.returncode != 0
+
+
+def pip(*arguments: str) -> None:
+    """Install with the exact versions of constraints.txt."""
+    quiet = () if os.environ.get("PRESAGE_VERBOSE") else ("--quiet",)
+    command = (venv_python(), "-m", "pip", "install", "--disable-pip-version-check", *quiet)
+    if call(*command, "-c", "constraints.txt", *arguments):
+        raise RunError("the installation failed; pip's message stands above", 1)
+
+
+def is_stamped(stamp: Path, extras: str) -> bool:
+    """Return whether these extras were installed for the present needs."""
+    return stamp.exists() and not broken() and stamp.read_text() == fingerprint(extras)
+
+
+def setup(_: list[str] | None = None) -> int:
+    """Make .venv and install into it, unless that was done for the same needs."""
+    stamp = VENV / "presage-setup"
+    if is_stamped(stamp, EXTRAS):
+        return 0
+    start = time.monotonic()
+    make_venv()
+    stamp.unlink(missing_ok=True)
+    say("installing torch (the largest part; PRESAGE_VERBOSE=1 shows pip's own progress)")
+    pip("torch")
+    say("installing presage and the rest")
+    pip("-e", f".[{EXTRAS}]")
+    stamp.write_text(fingerprint(EXTRAS))
+    say(f"ready after {time.monotonic() - start:.0f} s; the interpreter is {venv_python()}")
+    return 0
+
+
+def setup_peers() -> None:
+    """Install the peers of the benchmarks; without them the benchmarks say what they left out."""
+    stamp = VENV / "presage-peers"
+    if is_stamped(stamp, "bench"):
+        return
+    say("installing the peers that the benchmarks measure against")
+    try:
+        pip("-e", ".[bench]")
+    except RunError as error:
+        say(f"{error}; going on without the missing peers")
+    else:
+        stamp.write_text(fingerprint("bench"))
+
+
+def demo(arguments: list[str]) -> int:
+    """Run the notebooks of study `events` with the quick preset."""
+    setup()
+    return call(
+        venv_python(), "-m", "presage.cli", "run", "events", "--preset", "quick", *arguments
+    )
+
+
+def test(arguments: list[str]) -> int:
+    """Run lint, format, types, floors and tests; arguments go to pytest and select it alone."""
+    setup()
+    python = venv_python()
+    checks: list[tuple[str, tuple[str | Path, ...]]] = [
+        ("lint", (python, "-m", "ruff", "check", "--quiet", ".")),
+        ("format", (python, "-m", "ruff", "format", "--check", "--quiet", ".")),
+        ("types", (python, "-m", "mypy")),
+        ("floors", (python, "-c", FLOORS)),
+    ]
+    failed = []
+    for name, command in [] if arguments else checks:
+        say(f"test: {name}")
+        if call(*command):
+            failed.append(name)
+    say("test: pytest")
+    env = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    if call(python, "-m", "pytest", *arguments, env=env):
+        failed.append("pytest")
+    if failed:
+        say(f"failed: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def bench(arguments: list[str]) -> int:
+    """Measure speed and memory beside the peers."""
+    setup()
+    setup_peers()
+    return call(venv_python(), "-m", "benchmarks", *arguments)
+
+
+def dashboard(arguments: list[str]) -> int:
+    """Serve the dashboard on this machine."""
+    setup()
+    return call(venv_python(), "-m", "presage.cli", "dashboard", *arguments)
+
+
+COMMANDS = {"setup": setup, "demo": demo, "test": test, "bench": bench, "dashboard": dashboard}
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command."""
+    if sys.version_info < OLDEST:
+        found = sys.version.split()[0]
+        raise RunError(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, this is {found}")
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(__doc__)
+        return 0 if arguments else 2
+    command, *rest = arguments
+    if command not in COMMANDS:
+        raise RunError(f"there is no command {command!r}; there is {', '.join(COMMANDS)}")
+    return COMMANDS[command](rest)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except RunError as error:
+        say(str(error))
+        sys.exit(error.status)
+    except KeyboardInterrupt:
+        say("interrupted")
+        sys.exit(130)

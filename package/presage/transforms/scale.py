@@ -1,0 +1,396 @@
+"""Label-aware scaling: coordinates in which samples at different labels look alike.
+
+A reconstructed mass at label 5000 GeV and one at 300 GeV have densities that share a shape
+but neither place nor width. A density model then spends its capacity on moving a peak.
+For every variable x at a condition c this module removes both, exactly and invertibly:
+
+    y = b((x - lower)/s(c)) - b((l(c) - lower)/s(c)),   b(u) = ln(e^u - 1)
+    z = (asinh(y) - mean)/std
+
+- l(c), the location: the parameter that the variable `follows`, else a smooth fit of the
+  medians;
+- s(c), the width: a smooth fit of half the central 68 % interval, a low-order polynomial
+  of the conditions, on a logarithmic scale;
+- b, the inverse softplus, sends the bound to minus infinity and is the identity away from
+  it: y is close to (x - l)/s in the bulk, and no z maps beyond the bound. An upper bound is
+  the mirror image, two bounds use the logit, none the identity;
+- asinh compresses tails: an event 10^6 widths out stands at z of order 10.
+
+The statistics come from groups of events: one per label, or, where conditions are
+continuous, cells of a k-d split. Every quantile is robust, so outliers change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from presage.labels import LabelError, Parameter, Variable, nearest
+from presage.transforms.bounds import BoundMap
+from presage.transforms.smooth import Smooth, features_of, groups
+
+Floats = NDArray[np.float64]
+Columns = Mapping[str, ArrayLike]
+
+#: asinh(y) beyond this would overflow on the way back.
+_FAR = 600.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Column:
+    """The fitted scaling of one variable."""
+
+    variable: Variable
+    location: Smooth | None  # None: the followed parameter itself
+    log_width: Smooth
+    mean: float
+    std: float
+
+    def place(self, condition: Mapping[str, Floats], design: Floats) -> tuple[Floats, Floats]:
+        """Return location and width ``[event]`` at each event's condition."""
+        width = np.exp(self.log_width(design))
+        if self.location is None:
+            location = condition[str(self.variable.follows)]
+        else:
+            location = self.location(design)
+        return location, width
+
+    def bound_map(self, condition: Mapping[str, Floats], design: Floats) -> BoundMap:
+        location, width = self.place(condition, design)
+        return BoundMap(location, width, self.variable.lower, self.variable.upper)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelScale:
+    """A fitted scaling of several variables, see the module.
+
+    Made by :meth:`fit`; all methods take and return columns by name.
+
+    Parameters
+    ----------
+    variables
+        What is scaled; bounds and `follows` are respected.
+    parameters
+        What it is conditioned on; none is fine.
+    centre, spread
+        Standardisation of the condition's features ``[feature]``.
+    columns
+        One fitted scaling for each variable.
+    """
+
+    variables: tuple[Variable, ...]
+    parameters: tuple[Parameter, ...]
+    centre: Floats
+    spread: Floats
+    columns: tuple[_Column, ...]
+
+    @classmethod
+    def fit(
+        cls,
+        arrays: Columns,
+        variables: Sequence[Variable],
+        parameters: Sequence[Parameter] = (),
+    ) -> Self:
+        """Fit the scaling to samples.
+
+        Parameters
+        ----------
+        arrays
+            Name → ``[event]`` for all variables and parameters.
+        variables, parameters
+            What to scale and what it depends on.
+
+        Raises
+        ------
+        LabelError
+            No events, a missing column, one of another length or not finite, values beyond
+            a declared bound.
+        """
+        values = _columns(arrays, variables, "variable")
+        condition = _columns(arrays, parameters, "parameter")
+        events = next(iter(values.values())).size if values else 0
+        if events == 0:
+            raise LabelError("a scaling is fitted to at least one event of at least one variable")
+        raw = features_of(condition, parameters, events)
+        centre, spread = raw.mean(axis=0), raw.std(axis=0)
+        spread = np.where(spread > 0, spread, 1.0)
+        design = (raw - centre) / spread
+        members = groups(design)
+        columns = tuple(
+            _fit_column(variable, values[variable.name], condition, design, members)
+            for variable in variables
+        )
+        return cls(tuple(variables), tuple(parameters), centre, spread, columns)
+
+    @classmethod
+    def fit_dataset(cls, dataset: xr.Dataset, sample: str = "event") -> Self:
+        """Fit to a labelled dataset: its parameters are the condition, the rest is scaled."""
+        variables, parameters = declared(dataset, sample)
+        arrays = {v.name: dataset[v.name].values for v in (*variables, *parameters)}
+        return cls.fit(arrays, variables, parameters)
+
+    def features(self, condition: Columns, events: int | None = None) -> Floats:
+        """Return the standardised features ``[event, feature]`` of conditions.
+
+        Parameters
+        ----------
+        condition
+            Parameter name → ``[event]``.
+        events
+            Number of events, needed only where there is no parameter.
+        """
+        columns = _columns(condition, self.parameters, "parameter")
+        return self._design(columns, events)
+
+    def apply(self, x: Columns, condition: Columns) -> dict[str, Floats]:
+        """Return the scaled columns z.
+
+        Parameters
+        ----------
+        x
+            Variable name → ``[event]``.
+        condition
+            Parameter name → ``[event]``.
+        """
+        return {name: (np.arcsinh(y) - column.mean) / column.std
+                for name, column, _, _, y in self._mapped(x, condition)}  # fmt: skip
+
+    def inverse(self, z: Columns, condition: Columns) -> dict[str, Floats]:
+        """Return the columns x whose scaling is z; never at or beyond a bound."""
+        values = _columns(z, self.variables, "variable")
+        result: dict[str, Floats] = {}
+        for column, bounds in self._maps(values, condition):
+            t = values[column.variable.name] * column.std + column.mean
+            x = bounds.inverse(np.sinh(np.clip(t, -_FAR, _FAR)))
+            result[column.variable.name] = _inside(x, column.variable)
+        return result
+
+    def log_det(self, x: Columns, condition: Columns) -> Floats:
+        """Return the sum over variables of log |dz/dx|, ``[event]``."""
+        total: Floats | None = None
+        for _, column, bounds, values, y in self._mapped(x, condition):
+            term = bounds.log_slope(values) - _log_hypot1(y) - np.log(column.std)
+            total = term if total is None else total + term
+        return np.zeros(0) if total is None else total
+
+    def state(self) -> dict[str, Floats]:
+        """Return the fitted numbers, name → array; with :meth:`declaration` that is all."""
+        state = {"features.centre": self.centre, "features.spread": self.spread}
+        for column in self.columns:
+            name = column.variable.name
+            state[f"{name}.standard"] = np.array([column.mean, column.std])
+            state |= {f"{name}.width.{k}": v for k, v in column.log_width.state().items()}
+            if column.location is not None:
+                state |= {f"{name}.location.{k}": v for k, v in column.location.state().items()}
+        return state
+
+    def declaration(self) -> dict[str, Any]:
+        """Return variables and parameters in JSON's terms."""
+        return {
+            "variables": [asdict(variable) for variable in self.variables],
+            "parameters": [asdict(parameter) for parameter in self.parameters],
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, ArrayLike], declaration: Mapping[str, Any]) -> Self:
+        """Rebuild what :meth:`state` and :meth:`declaration` describe, bit for bit.
+
+        Raises
+        ------
+        LabelError
+            An entry is missing.
+        """
+        variables = tuple(_declared(Variable, entry) for entry in declaration["variables"])
+        parameters = tuple(_declared(Parameter, entry) for entry in declaration["parameters"])
+        numbers = {name: np.asarray(value, dtype=np.float64) for name, value in state.items()}
+        try:
+            columns = tuple(_restore(variable, numbers) for variable in variables)
+            return cls(
+                variables,
+                parameters,
+                numbers["features.centre"],
+                numbers["features.spread"],
+                columns,
+            )
+        except KeyError as error:
+            raise LabelError(
+                f"the state of a scaling lacks {error}{nearest(str(error), numbers)}"
+            ) from error
+
+    def _design(self, condition: Mapping[str, Floats], events: int | None) -> Floats:
+        if condition:
+            events = next(iter(condition.values())).size
+        raw = features_of(condition, self.parameters, events or 0)
+        return np.asarray((raw - self.centre) / self.spread)
+
+    def _maps(
+        self, values: Mapping[str, Floats], condition: Columns
+    ) -> list[tuple[_Column, BoundMap]]:
+        labels = _columns(condition, self.parameters, "parameter")
+        events = next(iter(values.values())).size
+        for name, label in labels.items():
+            if label.size != events:
+                raise LabelError(f"{name!r} has {label.size} values for {events} events")
+        design = self._design(labels, events)
+        return [(column, column.bound_map(labels, design)) for column in self.columns]
+
+    def _mapped(
+        self, x: Columns, condition: Columns
+    ) -> list[tuple[str, _Column, BoundMap, Floats, Floats]]:
+        values = _columns(x, self.variables, "variable")
+        result = []
+        for column, bounds in self._maps(values, condition):
+            name = column.variable.name
+            _check_bounds(values[name], column.variable)
+            result.append((name, column, bounds, values[name], bounds.apply(values[name])))
+        return result
+
+
+def declared(
+    dataset: xr.Dataset, sample: str = "event"
+) -> tuple[tuple[Variable, ...], tuple[Parameter, ...]]:
+    """Return the variables and parameters that a labelled dataset declares.
+
+    Parameters
+    ----------
+    dataset
+        Columns along `sample`; parameters carry the attribute ``role="parameter"``.
+    sample
+        Name of the sample dimension.
+
+    Raises
+    ------
+    LabelError
+        Nothing but parameters, or a variable that is not one number per sample.
+    """
+    variables: list[Variable] = []
+    parameters: list[Parameter] = []
+    for array in dataset.data_vars.values():
+        if sample not in array.dims:
+            continue
+        if array.ndim != 1:
+            raise LabelError(f"{array.name!r} should be one number per {sample}, has {array.dims}")
+        variable = Variable.of(array, sample)
+        if array.attrs.get("role") == "parameter":
+            low, high = array.attrs.get("prior_range", (None, None))
+            given = {f.name: getattr(variable, f.name) for f in fields(Variable)}
+            parameters.append(Parameter(**given, low=_number(low), high=_number(high)))
+        else:
+            variables.append(variable)
+    if not variables:
+        raise LabelError(f"the dataset has no variable along {sample!r} besides its parameters")
+    return tuple(variables), tuple(parameters)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _declared(kind: type[Any], entry: Mapping[str, Any]) -> Any:
+    return kind(**{**entry, "dims": tuple(entry["dims"])})
+
+
+def _restore(variable: Variable, numbers: Mapping[str, Floats]) -> _Column:
+    name = variable.name
+    mean, std = numbers[f"{name}.standard"]
+    followed = f"{name}.location.coefficients" not in numbers
+    return _Column(
+        variable=variable,
+        location=None if followed else Smooth.from_state(numbers, f"{name}.location."),
+        log_width=Smooth.from_state(numbers, f"{name}.width."),
+        mean=float(mean),
+        std=float(std),
+    )
+
+
+def _fit_column(
+    variable: Variable,
+    x: Floats,
+    condition: Mapping[str, Floats],
+    design: Floats,
+    members: list[NDArray[np.intp]],
+) -> _Column:
+    _check_bounds(x, variable)
+    quantiles = np.array([np.quantile(x[group], (0.16, 0.5, 0.84)) for group in members])
+    half = (quantiles[:, 2] - quantiles[:, 0]) / 2
+    centres = np.array([design[group].mean(axis=0) for group in members])
+    weights = np.sqrt([float(group.size) for group in members])
+    floor = _smallest_width(x)
+    log_width = Smooth.fit(centres, np.log(np.maximum(half, floor)), weights)
+    location = None
+    if variable.follows not in condition:
+        location = Smooth.fit(centres, quantiles[:, 1], weights)
+    column = _Column(variable, location, log_width, 0.0, 1.0)
+    t = np.arcsinh(column.bound_map(condition, design).apply(x))
+    std = float(t.std())
+    return _Column(variable, location, log_width, float(t.mean()), std if std > 1e-12 else 1.0)
+
+
+def _smallest_width(x: Floats) -> float:
+    """Return a width below which a group counts as constant."""
+    low, high = np.quantile(x, (0.01, 0.99))
+    overall = high - low if high > low else float(x.max() - x.min())
+    return float(max(1e-4 * overall, 1e-6 * np.abs(x).max())) or 1.0
+
+
+def _log_hypot1(y: Floats) -> Floats:
+    """Return ln sqrt(1 + y^2) without overflow."""
+    return np.asarray(np.log(np.hypot(1.0, y)))
+
+
+def _inside(x: Floats, variable: Variable) -> Floats:
+    """Keep x strictly inside the bounds, also once it is stored in the declared type."""
+    kind = np.dtype(variable.dtype)
+    kind = kind if kind.kind == "f" else np.dtype(np.float64)
+    low = high = None
+    if variable.lower is not None:
+        low = _next(variable.lower, np.inf, kind)
+    if variable.upper is not None:
+        high = _next(variable.upper, -np.inf, kind)
+    return x if low is None and high is None else np.clip(x, low, high)
+
+
+def _next(bound: float, towards: float, kind: np.dtype[Any]) -> float:
+    rounded = kind.type(bound)
+    beyond = float(rounded) > bound if towards > 0 else float(rounded) < bound
+    return float(rounded if beyond else np.nextafter(rounded, kind.type(towards)))
+
+
+def _check_bounds(x: Floats, variable: Variable) -> None:
+    """Refuse values beyond a bound by more than the rounding of their stored type."""
+    kind = np.dtype(variable.dtype)
+    slack = float(np.finfo(kind).eps) if kind.kind == "f" else 0.0
+    for bound, sign, word in ((variable.lower, 1, "below"), (variable.upper, -1, "above")):
+        if bound is not None and x.size:
+            worst = float((sign * x).min()) * sign
+            if sign * (worst - bound) < -slack * abs(bound):
+                raise LabelError(
+                    f"{variable.name!r} reaches {worst}, {word} its declared bound {bound}; "
+                    "cut these events away or declare another bound"
+                )
+
+
+def _columns(arrays: Columns, wanted: Sequence[Variable], what: str) -> dict[str, Floats]:
+    """Return the wanted columns as float64, checked."""
+    result: dict[str, Floats] = {}
+    for variable in wanted:
+        name = variable.name
+        if name not in arrays:
+            raise LabelError(f"no {what} {name!r}{nearest(name, arrays)}")
+        column = np.atleast_1d(np.asarray(arrays[name], dtype=np.float64))
+        if column.ndim != 1:
+            raise LabelError(f"{name!r} should be one number per event, got shape {column.shape}")
+        if not np.isfinite(column).all():
+            bad = int(np.count_nonzero(~np.isfinite(column)))
+            raise LabelError(f"{name!r} holds {bad} values that are not finite")
+        result[name] = column
+    sizes = {column.size for column in result.values()}
+    if len(sizes) > 1:
+        lengths = ", ".join(f"{name} {column.size}" for name, column in result.items())
+        raise LabelError(f"columns should have one length, got {lengths}")
+    return result

@@ -106,6 +106,8 @@ class Source(ABC):
 class Simulator(Source):
     """A source whose sample i is a pure function of (settings, seed, i)."""
 
+    #: Share of the largest value by which a repeated simulation may differ: 0 is bit for bit.
+    tolerance: ClassVar[float] = 0.0
     #: Samples that :meth:`simulate` handles as one batch; part of the random scheme.
     block_size: ClassVar[int] = 4096
 

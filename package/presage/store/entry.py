@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm.auto import tqdm
 
 from presage.labels import Array, Schema
@@ -84,7 +85,8 @@ class Entry:
                 raise StoreError(f"{temporary} reads back differently: the disk is failing")
 
         name = f"shard-{start:012d}-{stop:012d}.nc"
-        self.publish_file(name, write, content, provenance, start=start, stop=stop, flat=flat)
+        span_fields = {"start": start, "stop": stop, "flat": flat}
+        self.publish_file(name, write, content, provenance, arrays=arrays, **span_fields)
 
     def publish_file(
         self,
@@ -92,13 +94,14 @@ class Entry:
         write: Callable[[Path], None],
         content: Mapping[str, Mapping[str, Any]],
         provenance: Mapping[str, Any],
+        arrays: Mapping[str, Array] | None = None,
         **fields: Any,
     ) -> Path:
         """Publish any file with its sidecar; when another was first, compare with it."""
         self.prepare()
         path = self.folder / name
         if not publish(path, write):
-            self._settle(path, write, content)
+            self._settle(path, write, content, arrays or {})
         sidecar = make_sidecar(
             path,
             {"environment": fingerprint(), **provenance},
@@ -110,25 +113,42 @@ class Entry:
         return path
 
     def _settle(
-        self, path: Path, write: Callable[[Path], None], content: Mapping[str, Mapping[str, Any]]
+        self,
+        path: Path,
+        write: Callable[[Path], None],
+        content: Mapping[str, Mapping[str, Any]],
+        arrays: Mapping[str, Array],
     ) -> None:
         """Another writer was first: its file must hold the same, or has to go."""
-        problem = self.problem(path) if sidecar_path(path).exists() else self._orphan(path, content)
+        marked = sidecar_path(path).exists()
+        problem = self.problem(path) if marked else self._orphan(path, content)
         if problem:
             self.quarantine(path, problem)
             if not publish(path, write):
                 raise StoreError(f"{path} came back while it was being replaced; run again")
-            return
-        if not sidecar_path(path).exists():
-            return
+        elif marked:
+            self._compare(path, content, arrays)
+
+    def _compare(
+        self, path: Path, content: Mapping[str, Mapping[str, Any]], arrays: Mapping[str, Array]
+    ) -> None:
+        """Raise when a file made before from the same recipe holds other values.
+
+        In the same environment values must agree bit for bit, elsewhere (other library
+        versions, another processor) to a tolerance: the last bits are not the recipe's.
+        """
         theirs = read_sidecar(sidecar_path(path))
-        same_place = theirs.provenance.get("environment") == fingerprint()
-        if content and same_place and not theirs.same_content(content):
-            raise StoreError(
-                f"{self.recipe.producer} is not deterministic: {path.name} was made before from "
-                "the same recipe in the same environment with other values. Draw every random "
-                "number from the generator that is handed in, or raise its version"
-            )
+        if not content or theirs.same_content(content):
+            return
+        here = theirs.provenance.get("environment") == fingerprint()
+        if not here and _close(map_shard(path, tuple(arrays)), arrays):
+            return
+        where = "the same" if here else "another"
+        raise StoreError(
+            f"{self.recipe.producer} is not deterministic: {path.name} was made before from "
+            f"the same recipe in {where} environment with other values. Draw every random "
+            "number from the generator that is handed in, or raise its version"
+        )
 
     def _orphan(self, path: Path, content: Mapping[str, Mapping[str, Any]]) -> str:
         """Return what is wrong with a file whose writer died before its sidecar."""
@@ -275,6 +295,21 @@ def gaps(shards: list[ShardFile], start: int, stop: int) -> list[tuple[int, int]
     if position < stop:
         missing.append((position, stop))
     return missing
+
+
+def _close(ours: Mapping[str, Array], theirs: Mapping[str, Array], share: float = 1e-4) -> bool:
+    """Whether all arrays agree to `share` of their largest value."""
+    for name, array in ours.items():
+        other = theirs[name]
+        if array.shape != other.shape:
+            return False
+        if array.size and array.dtype.kind in "fc":
+            allowed = share * float(np.abs(other).max())
+            if float(np.abs(array - other).max()) > allowed:
+                return False
+        elif not np.array_equal(array, other):
+            return False
+    return True
 
 
 def _hash_with_progress(path: Path, size: int) -> str:

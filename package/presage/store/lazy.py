@@ -122,7 +122,8 @@ class StoredArray(BackendArray):
 
 
 def _outer(array: Array, key: tuple[Any, ...]) -> Array:
-    return _outer_rows(array[np.newaxis], key)[0]
+    row: Array = _outer_rows(array[np.newaxis], key)[0]
+    return row
 
 
 def _outer_rows(array: Array, key: tuple[Any, ...]) -> Array:

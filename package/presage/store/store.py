@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -352,7 +352,7 @@ class Store:
             state=fault or ("unfinished" if working else "complete"),
         )
 
-    def check(self, what: Recipe | str) -> list[str]:
+    def check(self, what: Recipe | str) -> Sequence[str]:
         """Hash every file of a dataset again; return what is wrong, an empty list if nothing."""
         entry = self.entry(self._recipe(what))
         problems = []
@@ -362,7 +362,7 @@ class Store:
                 problems.append(f"{path.name}: {problem}")
         return problems
 
-    def children(self, what: Recipe | str) -> list[EntryInfo]:
+    def children(self, what: Recipe | str) -> Sequence[EntryInfo]:
         """Return the datasets that were made from this one."""
         key = self._recipe(what).key
         return [e for e in self.list() if any(p.key == key for p in e.parents)]

@@ -1,0 +1,169 @@
+"""Labels of an events dataset: which there are, where they lie, holding some of them out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from presage.analysis.labelled import declared, label_table
+from presage.labels import LabelError
+from presage.lineage import take
+
+#: A label may be given to this share of the distance to the next one.
+TOLERANCE = 0.05
+
+
+def unique_labels(events: xr.Dataset) -> xr.Dataset:
+    """Return each label once, with the number of its events.
+
+    Returns
+    -------
+    xarray.Dataset
+        One variable per label column and ``events``, along ``label``; sorted.
+    """
+    _, parameters, _ = declared(events)
+    names = [parameter.name for parameter in parameters]
+    frame = pd.DataFrame({name: events[name].values for name in names})
+    counts = frame.value_counts(sort=False).sort_index()
+    table = counts.index.to_frame(index=False)
+    columns = {n: ("label", table[n].to_numpy(), dict(events[n].attrs)) for n in names}
+    number = ("label", counts.to_numpy(), {"long_name": "events", "units": "1"})
+    return xr.Dataset({**columns, "events": number})
+
+
+def hold_out(
+    events: xr.Dataset, labels: Iterable[Sequence[float]]
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Split events by label.
+
+    Parameters
+    ----------
+    events
+        Events with label columns.
+    labels
+        What to hold out. A label matches the nearest one there is, if that is closer than
+        5 % of the step to its neighbour in every coordinate.
+
+    Returns
+    -------
+    train, held_out : xarray.Dataset
+        Selections of `events`; both know which of its samples they hold.
+
+    Raises
+    ------
+    LabelError
+        A label matches none; the nearest is named. Or nothing is left to train on.
+    """
+    _, parameters, _ = declared(events)
+    names = [parameter.name for parameter in parameters]
+    there = label_table(events, parameters)
+    chosen = [match(there, label, names) for label in labels]
+    if not chosen:
+        raise LabelError("hold_out needs at least one label")
+    columns = np.stack([events[name].values for name in names], axis=1)
+    held = np.zeros(len(columns), dtype=bool)
+    for index in chosen:
+        held |= (columns == there[index]).all(axis=1)
+    if held.all():
+        raise LabelError(f"all {len(there)} labels were held out; nothing is left to train on")
+    return take(events, np.flatnonzero(~held)), take(events, np.flatnonzero(held))
+
+
+def match(there: NDArray[np.float64], label: Sequence[float], names: Sequence[str]) -> int:
+    """Return the number of the label meant, see :func:`hold_out`."""
+    wanted = np.asarray(label, dtype=np.float64).reshape(-1)
+    if wanted.shape != (len(names),):
+        raise LabelError(
+            f"a label is {len(names)} numbers ({', '.join(names)}), got {tuple(wanted)}"
+        )
+    steps = np.array([_step(there[:, k], wanted[k]) for k in range(len(names))])
+    distance = np.abs(there - wanted) / steps
+    nearest = int(distance.max(axis=1).argmin())
+    if distance[nearest].max() > TOLERANCE:
+        shown = ", ".join(f"{n} = {v:g}" for n, v in zip(names, there[nearest], strict=True))
+        raise LabelError(f"there is no label {tuple(map(float, wanted))}; the nearest is {shown}")
+    return nearest
+
+
+def _step(values: NDArray[np.float64], at: float) -> float:
+    """Return the distance between the grid values around `at`; the value itself for one."""
+    grid = np.unique(values)
+    if len(grid) < 2:
+        return max(abs(float(grid[0])), 1.0)
+    place = int(np.clip(np.searchsorted(grid, at), 1, len(grid) - 1))
+    return float(grid[place] - grid[place - 1])
+
+
+def choose_held_out(
+    events: xr.Dataset, interior: int = 4, edge: int = 4, minimum: int = 50
+) -> list[tuple[float, ...]]:
+    """Choose labels to hold out: some inside the grid, some on its edge, well spread.
+
+    Parameters
+    ----------
+    events
+        Events on a grid of labels.
+    interior, edge
+        How many of each.
+    minimum
+        Events a label must have to be chosen.
+
+    Raises
+    ------
+    LabelError
+        The grid has too few such labels.
+    """
+    table = unique_labels(events)
+    points = np.stack([table[p.name].values for p in declared(events)[1]], axis=1)
+    enough = table["events"].values >= minimum
+    rim = on_edge(points)
+    chosen: list[tuple[float, ...]] = []
+    for want, mask, what in ((interior, ~rim, "interior"), (edge, rim, "edge")):
+        candidates = points[mask & enough]
+        if len(candidates) < want:
+            raise LabelError(
+                f"{want} {what} labels with at least {minimum} events were wanted, "
+                f"there are {len(candidates)}"
+            )
+        chosen += _spread(candidates, points, want, corners=on_corner(points))
+    return chosen
+
+
+def on_edge(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which labels ``[label, parameter]`` lie at an end of a coordinate."""
+    varies = np.ptp(points, axis=0) > 0
+    ends = (points == points.min(axis=0)) | (points == points.max(axis=0))
+    return np.asarray((ends & varies).any(axis=1))
+
+
+def on_corner(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which labels lie at an end of every coordinate: extrapolation in all of them."""
+    ends = (points == points.min(axis=0)) | (points == points.max(axis=0))
+    return np.asarray(ends.all(axis=1))
+
+
+def _spread(
+    candidates: NDArray[np.float64],
+    points: NDArray[np.float64],
+    number: int,
+    corners: NDArray[np.bool_],
+) -> list[tuple[float, ...]]:
+    """Pick `number` candidates far from one another, beginning near the middle."""
+    if number == 0:
+        return []
+    corner = {tuple(row) for row in points[corners]}
+    kept = np.array([row for row in candidates if tuple(row) not in corner])
+    pool = kept if len(kept) >= number else candidates
+    scale = np.where(np.ptp(points, axis=0) > 0, np.ptp(points, axis=0), 1.0)
+    unit = (pool - points.mean(axis=0)) / scale
+    # A first pick a little off the middle keeps the picks from lining up.
+    picked = [int(np.abs(unit - 0.11).sum(axis=1).argmin())]
+    while len(picked) < number:
+        distance = np.linalg.norm(unit[:, None] - unit[picked], axis=2).min(axis=1)
+        inward = 1.0 - 0.5 * np.linalg.norm(unit, axis=1)
+        picked.append(int((distance * inward).argmax()))
+    return [tuple(map(float, pool[index])) for index in picked]

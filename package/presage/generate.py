@@ -12,7 +12,13 @@ import multiprocessing
 import time
 import warnings
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import (
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+)
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
@@ -243,9 +249,15 @@ def _task(source: Simulator, seed: int, root: str, start: int, stop: int) -> int
     """Make and publish one shard; runs in a worker."""
     began = time.perf_counter()
     arrays = make(source, seed, start, stop)
-    provenance = {"source": source.source_hash(), "seconds": time.perf_counter() - began}
+    return _publish(source, seed, root, start, arrays, time.perf_counter() - began)
+
+
+def _publish(
+    source: Simulator, seed: int, root: str, start: int, arrays: dict[str, Array], seconds: float
+) -> int:
+    provenance = {"source": source.source_hash(), "seconds": seconds}
     Store(root).add(source.recipe(seed), source.schema, arrays, start, provenance)
-    return stop - start
+    return _length(arrays, source.schema)
 
 
 def _run(
@@ -261,20 +273,43 @@ def _run(
     with tqdm(
         total=total, desc=source.name, unit_scale=True, delay=2.0, disable=not progress
     ) as bar:
-        if pool is None:
-            for start, stop in tasks:
-                bar.update(_task(source, seed, root, start, stop))
-            return
-        futures: list[Future[int]] = [
-            pool.submit(_task, source, seed, root, start, stop) for start, stop in tasks
-        ]
-        try:
-            for future in as_completed(futures):
-                bar.update(future.result())
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            raise
+        counts = (
+            _run_here(source, seed, root, tasks)
+            if pool is None
+            else _run_there(source, seed, root, tasks, pool)
+        )
+        for count in counts:
+            bar.update(count)
+
+
+def _run_here(
+    source: Simulator, seed: int, root: str, tasks: list[tuple[int, int]]
+) -> Iterator[int]:
+    """Make each shard while a thread still writes the one before."""
+    with ThreadPoolExecutor(1) as writer:
+        pending: Future[int] | None = None
+        for start, stop in tasks:
+            began = time.perf_counter()
+            arrays = make(source, seed, start, stop)
+            seconds = time.perf_counter() - began
+            if pending is not None:
+                yield pending.result()
+            pending = writer.submit(_publish, source, seed, root, start, arrays, seconds)
+        if pending is not None:
+            yield pending.result()
+
+
+def _run_there(
+    source: Simulator, seed: int, root: str, tasks: list[tuple[int, int]], pool: Executor
+) -> Iterator[int]:
+    futures = [pool.submit(_task, source, seed, root, start, stop) for start, stop in tasks]
+    try:
+        for future in as_completed(futures):
+            yield future.result()
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise
 
 
 @contextmanager
@@ -311,11 +346,7 @@ def _read_chunks(source: Reader, recipe: Recipe, store: Store, progress: bool) -
     there = _covered(store.missing(recipe, _MANY))
     with tqdm(desc=source.name, unit_scale=True, delay=2.0, disable=not progress) as bar:
         for arrays in _gather(source):
-            count = (
-                len(next(iter(arrays.values())))
-                if not source.ragged
-                else _length(arrays, source.schema)
-            )
+            count = _length(arrays, source.schema)
             checked = check_arrays(arrays, source.schema, count, source.name)
             for low, high in there(position, position + count):
                 piece = _cut(checked, source.schema, low - position, high - position)

@@ -1,0 +1,86 @@
+"""Where parameters come from: preset, an earlier run, a file, the command line; sweeps."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from presage.pipeline.parameters import Declared, ParameterError, values
+from presage.pipeline.steps import check_known
+
+
+def from_file(path: Path) -> dict[str, Any]:
+    """Read a TOML file of parameters, one ``name = value`` a line.
+
+    Raises
+    ------
+    ParameterError
+        The file is missing, is not TOML, or holds tables.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ParameterError(f"cannot read {path}: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ParameterError(f"{path} is not TOML: {error}") from None
+    tables = [name for name, value in content.items() if isinstance(value, dict)]
+    if tables:
+        raise ParameterError(
+            f"{path} holds a table [{tables[0]}]; parameters stand at the top, 'name = value'"
+        )
+    return content
+
+
+def from_pairs(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return ``-p name value`` pairs as a mapping.
+
+    Raises
+    ------
+    ParameterError
+        One name is given twice.
+    """
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given:
+            raise ParameterError(f"-p {name} is given twice: {given[name]!r} and {value!r}")
+        given[name] = value
+    return given
+
+
+def combinations(
+    sources: Sequence[tuple[str, Mapping[str, Any]]], known: Mapping[str, Declared]
+) -> list[dict[str, Any]]:
+    """Merge sources, later ones winning, and return every combination of a sweep.
+
+    Parameters
+    ----------
+    sources
+        (Where from, name → value) with text, numbers or lists.
+    known
+        The parameters that the study's notebooks declare.
+
+    Returns
+    -------
+    list of dict
+        Only what was given, checked and in declared types; ``[{}]`` if nothing was.
+
+    Raises
+    ------
+    ParameterError
+        A name is unknown or a value of the wrong type; the message names the source.
+    """
+    merged: dict[str, list[Any]] = {}
+    for source, given in sources:
+        check_known(list(given), known, source)
+        for name, value in given.items():
+            try:
+                merged[name] = values(name, value, known[name].kind)
+            except ParameterError as error:
+                raise ParameterError(f"{source}: {error}") from None
+    return [
+        dict(zip(merged, combination, strict=True))
+        for combination in itertools.product(*merged.values())
+    ]

@@ -1,0 +1,184 @@
+"""Run one notebook through papermill with this interpreter's own kernel."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tqdm import tqdm
+
+from presage.pipeline.steps import Notebook, PipelineError
+from presage.products import VARIABLE
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+class StepError(PipelineError):
+    """A cell of a notebook raised; holds the error's last line."""
+
+
+def execute(
+    notebook: Notebook,
+    parameters: Mapping[str, Any],
+    output: Path,
+    *,
+    store: Path,
+    record: Path,
+    progress: bool = True,
+) -> None:
+    """Execute a notebook into `output`, which is written after every cell.
+
+    Parameters
+    ----------
+    notebook
+        What to run.
+    parameters
+        Values in declared types.
+    output
+        Path of the executed notebook.
+    store
+        Root of the store; notebooks get it as ``$PRESAGE_STORE``.
+    record
+        Where :func:`presage.products.record` writes.
+    progress
+        Show a bar of cells with the notebook's own progress behind it.
+
+    Raises
+    ------
+    StepError
+        A cell raised; the notebook at `output` ends with it.
+    """
+    papermill = _papermill()
+    with (
+        tempfile.TemporaryDirectory(prefix="presage-") as work,
+        _environment(Path(work), store, record),
+        _Progress(notebook, enabled=progress) as bar,
+    ):
+        try:
+            papermill.execute_notebook(
+                _braced(notebook.path),
+                _braced(output),
+                parameters=dict(parameters),
+                kernel_name="python3",
+                progress_bar=False,
+                stderr_file=bar,
+                on_cell_start=bar.start_cell,
+                cwd=work,
+                start_timeout=300,
+            )
+        except papermill.PapermillExecutionError as error:
+            raise StepError(_last_line(error)) from None
+
+
+def _papermill() -> Any:
+    """Import papermill late: it takes a second, and listing studies needs none of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its own dependencies, about nothing a user can do
+        import papermill
+    return papermill
+
+
+def _braced(path: Path) -> str:
+    """Return a path as papermill takes it: it fills in ``{name}`` from the parameters."""
+    return str(path.absolute()).replace("{", "{{").replace("}", "}}")
+
+
+@contextmanager
+def _environment(work: Path, store: Path, record: Path) -> Iterator[None]:
+    """Set what the kernel inherits, and put everything back."""
+    spec = work / "jupyter" / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    # A kernel named python3 may exist in the user's folder and belong to another Python.
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    content = {"argv": argv, "display_name": "Python 3", "language": "python"}
+    (spec / "kernel.json").write_text(json.dumps(content))
+    changed = {
+        VARIABLE: str(record.absolute()),
+        "PRESAGE_STORE": str(store.absolute()),
+        "JUPYTER_PATH": _joined(str(work / "jupyter"), os.environ.get("JUPYTER_PATH")),
+        # Neither a user's start-up files nor a home that cannot be written to matter here.
+        "IPYTHONDIR": str(work / "ipython"),
+        "JUPYTER_RUNTIME_DIR": str(work / "runtime"),
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+    if "PYTHONPATH" in os.environ:  # the kernel works in another folder
+        entries = os.environ["PYTHONPATH"].split(os.pathsep)
+        changed["PYTHONPATH"] = os.pathsep.join(str(Path(entry).absolute()) for entry in entries)
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _joined(first: str, rest: str | None) -> str:
+    return first if not rest else f"{first}{os.pathsep}{rest}"
+
+
+class _Progress:
+    """A bar of cells; behind it the last line that the notebook wrote to its own stderr.
+
+    papermill writes a kernel's stderr to any file-like object: this is one. Progress bars
+    of long cells (generation, training) thus show on the terminal, on one line.
+    """
+
+    def __init__(self, notebook: Notebook, *, enabled: bool) -> None:
+        self._bar = tqdm(
+            total=len(notebook.code),
+            desc=notebook.name,
+            unit="cell",
+            disable=not enabled,
+            mininterval=0.2 if sys.stderr.isatty() else 5.0,
+            bar_format="{desc}: cell {n_fmt}/{total_fmt} [{elapsed}{postfix}]",
+            leave=False,
+        )
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+    def start_cell(self, cell: Mapping[str, Any], **_: Any) -> None:
+        """Count a code cell; nbclient calls this."""
+        if cell["cell_type"] == "code":
+            self._bar.set_postfix_str("", refresh=False)
+            self._bar.update()
+
+    def write(self, text: str) -> int:
+        """Show the last line of what the kernel wrote."""
+        lines = [line.strip() for line in re.split(r"[\r\n]", _COLOURS.sub("", text))]
+        last = next((line for line in reversed(lines) if line), "")
+        if last:
+            self._bar.set_postfix_str(last[:90], refresh=False)
+            self._bar.update(0)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: the bar draws itself."""
+
+
+def _last_line(error: Any) -> str:
+    """Return name and text of the exception that a cell raised."""
+    text = _COLOURS.sub("", f"{error.ename}: {error.evalue}").strip()
+    return f"cell [{error.exec_count}]: {text}"

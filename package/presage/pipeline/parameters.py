@@ -1,0 +1,277 @@
+"""Typed parameters of a notebook: read from its ``parameters`` cell, checked and coerced.
+
+papermill injects whatever it is given; a misspelt name or a text in place of a number is
+then found late or never. Here the cell itself is the declaration::
+
+    n_events: int = 48_500  # events over the whole grid
+    held_out: list[list[float]] = [[2464.0, 5.125]]
+
+One assignment a line, the type annotated (or taken from the default), the default a
+literal, the comment a help text.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_SCALARS = {"int": int, "float": float, "str": str, "bool": bool}
+_SEQUENCES = ("list", "tuple")
+_SPOKEN = {"true": True, "yes": True, "false": False, "no": False}
+
+
+class ParameterError(ValueError):
+    """A parameter is unknown, of the wrong type, or declared in a way that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A parameter's type.
+
+    Parameters
+    ----------
+    name
+        ``int``, ``float``, ``str``, ``bool``, ``list`` or ``tuple``.
+    item
+        Type of a sequence's items; None takes anything.
+    optional
+        Whether None is a value.
+    """
+
+    name: str
+    item: Kind | None = None
+    optional: bool = False
+
+    def __str__(self) -> str:
+        inner = f"[{self.item}]" if self.item else ""
+        return f"{self.name}{inner}{' | None' if self.optional else ''}"
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether one value is a list."""
+        return self.name in _SEQUENCES
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One line of a parameters cell."""
+
+    name: str
+    kind: Kind
+    default: Any
+    help: str = ""
+
+
+def declarations(source: str, where: str = "the parameters cell") -> dict[str, Declared]:
+    """Read a parameters cell.
+
+    Parameters
+    ----------
+    source
+        Its text.
+    where
+        Named in errors.
+
+    Raises
+    ------
+    ParameterError
+        A line is not ``name: type = literal``.
+
+    Examples
+    --------
+    >>> declared = declarations("n_events: int = 48_500  # over the whole grid")
+    >>> declared["n_events"].default, declared["n_events"].help
+    (48500, 'over the whole grid')
+    """
+    try:
+        tree = ast.parse(source)
+    except SyntaxError as error:
+        raise ParameterError(f"{where} is not Python: {error.msg}, line {error.lineno}") from None
+    lines = source.splitlines()
+    found: dict[str, Declared] = {}
+    for node in tree.body:
+        declared = _declared(node, lines, where)
+        if declared is not None:
+            found[declared.name] = declared
+    return found
+
+
+def _declared(node: ast.stmt, lines: Sequence[str], where: str) -> Declared | None:
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return None  # a docstring
+    target: ast.expr | None = None
+    if isinstance(node, ast.AnnAssign):
+        target = node.target
+    elif isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target = node.targets[0]
+    shown = lines[node.lineno - 1].strip()
+    if not isinstance(target, ast.Name) or not isinstance(node, (ast.Assign, ast.AnnAssign)):
+        raise ParameterError(f"{where}: expected 'name: type = value', got {shown!r}")
+    try:
+        default = ast.literal_eval(node.value) if node.value is not None else None
+    except ValueError:
+        raise ParameterError(
+            f"{where}: the default of {target.id} must be a literal (a number, text, a list), "
+            f"got {shown!r}"
+        ) from None
+    kind = _kind_of(node.annotation, where) if isinstance(node, ast.AnnAssign) else None
+    kind = kind or _kind_of_value(target.id, default, where)
+    end = lines[(node.end_lineno or 1) - 1].encode()[node.end_col_offset :].decode()
+    help_text = end.partition("#")[2].strip()
+    return Declared(target.id, kind, coerce(target.id, default, kind), help_text)
+
+
+def _kind_of(node: ast.expr, where: str) -> Kind:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        sides = [s for s in (node.left, node.right) if not _is_none(s)]
+        if len(sides) == 1:
+            inner = _kind_of(sides[0], where)
+            return Kind(inner.name, inner.item, optional=True)
+    if isinstance(node, ast.Name) and node.id in (*_SCALARS, *_SEQUENCES):
+        return Kind(node.id)
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+        inner_nodes = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        plain = [n for n in inner_nodes if not _is_ellipsis(n)]
+        kinds = {_kind_of(n, where) for n in plain}
+        if node.value.id in _SEQUENCES and len(kinds) == 1:
+            return Kind(node.value.id, kinds.pop())
+    raise ParameterError(
+        f"{where}: a parameter's type is int, float, str, bool, list[...] or tuple[...], "
+        f"possibly '| None'; got {ast.unparse(node)!r}"
+    )
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _is_ellipsis(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is ...
+
+
+def _kind_of_value(name: str, value: Any, where: str) -> Kind:
+    kind = type(value).__name__
+    if kind in (*_SCALARS, *_SEQUENCES):
+        return Kind(kind)
+    raise ParameterError(f"{where}: give {name} a type, its default {value!r} does not tell it")
+
+
+def coerce(name: str, value: Any, kind: Kind) -> Any:
+    """Return a value in the declared type; text is read as a literal.
+
+    Tuples come back as lists, which is what papermill can hand to a notebook.
+
+    Raises
+    ------
+    ParameterError
+        It is of another type, with what was expected and what came.
+
+    Examples
+    --------
+    >>> coerce("n_events", "1e5", Kind("int"))
+    100000
+    >>> coerce("n_events", "many", Kind("int"))
+    Traceback (most recent call last):
+    presage.pipeline.parameters.ParameterError: n_events should be int, got the text 'many'
+    """
+    read = literal(value) if isinstance(value, str) and kind.name != "str" else value
+    if read is None and kind.optional:
+        return None
+    if kind.name == "str" and isinstance(value, str):
+        return unquoted(value)
+    if kind.is_sequence and isinstance(read, (list, tuple)):
+        return [coerce(name, v, kind.item) if kind.item else _plain(name, v) for v in read]
+    converted = _scalar(read, kind.name)
+    if converted is None:
+        shown = f"the text {value!r}" if isinstance(value, str) else f"{value!r}"
+        raise ParameterError(f"{name} should be {kind}, got {shown}")
+    return converted
+
+
+def _scalar(value: Any, kind: str) -> Any:
+    """Return the value as this type, None where it is none of it."""
+    if kind == "bool":
+        if isinstance(value, str):
+            return _SPOKEN.get(value.lower())
+        return value if isinstance(value, bool) else None
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not math.isfinite(value):
+        return None
+    if kind == "int":
+        return int(value) if value == int(value) else None
+    return float(value) if kind == "float" else None
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return an item of an untyped list, nested tuples as lists."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(name, v) for v in value]
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    raise ParameterError(f"{name} holds {value!r}; use finite numbers, text and lists")
+
+
+def literal(text: str) -> Any:
+    """Return the Python literal that a text spells, else the text itself."""
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError):
+        return text
+
+
+def unquoted(text: str) -> str:
+    """Return a text without the quotes around it."""
+    read = literal(text) if text[:1] in ("'", '"') else text
+    return read if isinstance(read, str) else text
+
+
+def split(text: str) -> list[str]:
+    """Split at commas outside of brackets and quotes.
+
+    Examples
+    --------
+    >>> split("0,1,2"), split("[1, 2]"), split("'a,b'")
+    (['0', '1', '2'], ['[1, 2]'], ["'a,b'"])
+    """
+    parts, depth, quote = [""], 0, ""
+    for character in text:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        depth += (character in "([{") - (character in ")]}") if not quote else 0
+        if character == "," and depth == 0 and not quote:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]
+
+
+def values(name: str, value: Any, kind: Kind) -> list[Any]:
+    """Return the values that a parameter takes: one, or several of a sweep.
+
+    Several values given for a parameter that takes one (``0,1,2`` or a list) are a sweep.
+
+    Raises
+    ------
+    ParameterError
+        One of them is of another type, or there is none.
+    """
+    several: Sequence[Any] = [value]
+    if not kind.is_sequence and isinstance(value, str):
+        several = split(value)
+    elif not kind.is_sequence and isinstance(value, (list, tuple)):
+        several = value
+    if not several:
+        raise ParameterError(f"{name} should be {kind}, got an empty list")
+    return [coerce(name, one, kind) for one in several]
+
+
+def defaults(declared: Mapping[str, Declared]) -> dict[str, Any]:
+    """Return name → default."""
+    return {name: parameter.default for name, parameter in declared.items()}

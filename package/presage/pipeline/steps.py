@@ -1,0 +1,177 @@
+"""A step: one parameterised notebook, and the key that says when it has to run again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from presage.labels import nearest
+from presage.pipeline.parameters import Declared, ParameterError, declarations
+from presage.recipe import Recipe
+from presage.studies import Study, resolve
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_TAG = "parameters"
+
+
+class PipelineError(RuntimeError):
+    """A study cannot run, or a step of it failed."""
+
+
+def shipped(name: str) -> Path:
+    """Return the folder ``notebooks`` or ``dashboards``: of the wheel, else of the checkout."""
+    inside = _PACKAGE / name
+    return inside if inside.is_dir() else _PACKAGE.parents[1] / name
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook as it stands on disk, outputs left out.
+
+    Parameters
+    ----------
+    name
+        File name without ``.ipynb``.
+    path
+        Where it lies.
+    code
+        Text of its code cells.
+    declared
+        Its parameters.
+    """
+
+    name: str
+    path: Path
+    code: tuple[str, ...]
+    declared: Mapping[str, Declared]
+
+    @classmethod
+    def read(cls, path: Path) -> Notebook:
+        """Read a notebook.
+
+        Raises
+        ------
+        PipelineError
+            It is missing or no notebook.
+        ParameterError
+            Its parameters cell cannot be read.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            cells = [c for c in content["cells"] if c["cell_type"] == "code"]
+            code = ["".join(c["source"]) for c in cells]
+            tagged = [_TAG in c["metadata"].get("tags", ()) for c in cells]
+        except FileNotFoundError:
+            raise PipelineError(f"there is no notebook {path}") from None
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise PipelineError(f"{path} is not a notebook of format 4: {error!r}") from None
+        if sum(tagged) > 1:
+            raise PipelineError(f"{path} has {sum(tagged)} cells tagged '{_TAG}'; keep one")
+        source = next((c for c, is_tagged in zip(code, tagged, strict=True) if is_tagged), "")
+        where = f"the parameters cell of {path.name}"
+        return cls(path.stem, path, tuple(code), declarations(source, where))
+
+    @property
+    def hash(self) -> str:
+        """Hash of the code: prose and outputs may change without a new run."""
+        return hashlib.sha256(json.dumps(self.code).encode()).hexdigest()
+
+
+def notebooks_of(study: Study, folder: Path | None = None) -> tuple[Notebook, ...]:
+    """Read a study's notebooks in order and check that they agree on shared parameters.
+
+    Raises
+    ------
+    PipelineError
+        One is missing.
+    ParameterError
+        Two notebooks declare one parameter with other types or defaults: they would then
+        speak of different datasets.
+    """
+    folder = folder or shipped("notebooks") / study.name
+    read = tuple(Notebook.read(folder / f"{name}.ipynb") for name in study.notebooks)
+    first: dict[str, tuple[str, Declared]] = {}
+    for notebook in read:
+        for name, declared in notebook.declared.items():
+            other, known = first.setdefault(name, (notebook.name, declared))
+            if (known.kind, known.default) != (declared.kind, declared.default):
+                raise ParameterError(
+                    f"{name} is '{known.kind} = {known.default!r}' in {other} and "
+                    f"'{declared.kind} = {declared.default!r}' in {notebook.name}; make them equal"
+                )
+    return read
+
+
+def known_parameters(notebooks: Sequence[Notebook]) -> dict[str, Declared]:
+    """Return every parameter that a notebook of the study declares."""
+    return {name: d for notebook in notebooks for name, d in notebook.declared.items()}
+
+
+def check_known(names: Sequence[str], known: Mapping[str, Declared], source: str) -> None:
+    """Refuse parameters that no notebook declares.
+
+    Raises
+    ------
+    ParameterError
+        Names the first, and the nearest one that exists.
+    """
+    for name in names:
+        if name not in known:
+            raise ParameterError(f"{source}: no notebook has a parameter {name!r}"
+                                 f"{nearest(name, known)}")  # fmt: skip
+
+
+def versions(study: Study) -> dict[str, int]:
+    """Return the versions of the study's producers, which every step's key holds.
+
+    Raises
+    ------
+    PipelineError
+        A producer cannot be imported or has no integer version.
+    """
+    found = {}
+    for name, address in study.producers.items():
+        try:
+            producer = resolve(address)
+        except (ImportError, AttributeError) as error:
+            raise PipelineError(
+                f"{study.name} names a producer {address} that cannot be loaded: {error}"
+            ) from error
+        version = getattr(producer, "version", producer)
+        if not isinstance(version, int):
+            raise PipelineError(f"producer {address} has no integer version, got {version!r}")
+        found[name] = version
+    return found
+
+
+def step_key(
+    study: Study,
+    notebook: Notebook,
+    parameters: Mapping[str, Any],
+    earlier: Sequence[str],
+    producers: Mapping[str, int],
+) -> str:
+    """Return what a step follows from, as a key of 64 digits.
+
+    Parameters
+    ----------
+    study, notebook
+        What runs.
+    parameters
+        The values of all parameters that the notebook declares, defaults included.
+    earlier
+        Keys of the steps before it.
+    producers
+        See :func:`versions`.
+    """
+    fields = {
+        "code": notebook.hash,
+        "parameters": dict(parameters),
+        "earlier": list(earlier),
+        "producers": dict(producers),
+    }
+    return Recipe(f"step.{study.name}", 1, fields).key

@@ -1,0 +1,89 @@
+"""How a notebook says what it made.
+
+The last cell of a step calls :func:`record`. Under ``presage run`` the names, keys and
+figures go into the record of the step, which decides later whether the step is up to date.
+In Jupyter and under plain papermill the same call does nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+#: Environment variable that names the file to write; set by the pipeline for each step.
+VARIABLE = "PRESAGE_STEP_RECORD"
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+def record(**products: Any) -> None:
+    """Record datasets, fits and figures under names.
+
+    Parameters
+    ----------
+    **products
+        Name → a dataset from a store, anything with a ``key`` (a fit, a recipe), a key as
+        text, a matplotlib figure, or the path of a picture. Figures are saved as PNG beside
+        the executed notebook.
+
+    Raises
+    ------
+    TypeError
+        A value is none of these; the message names it.
+
+    Examples
+    --------
+    >>> from presage.recipe import Recipe
+    >>> record(events=Recipe("toy", 1))  # does nothing outside of `presage run`
+    """
+    target = os.environ.get(VARIABLE)
+    keys = {n: _key_of(n, v) for n, v in products.items() if not _is_figure(v)}
+    if not target:
+        return
+    path = Path(target)
+    figures = {n: _save(v, n, path.parent) for n, v in products.items() if _is_figure(v)}
+    known = read(path)
+    known["products"].update(keys)
+    known["figures"].update(figures)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(known, indent=1, sort_keys=True))
+    temporary.replace(path)
+
+
+def read(path: Path) -> dict[str, dict[str, str]]:
+    """Return what was recorded so far: ``products`` (name → key) and ``figures`` (→ file)."""
+    if not path.exists():
+        return {"products": {}, "figures": {}}
+    content: dict[str, dict[str, str]] = json.loads(path.read_text())
+    return content
+
+
+def _is_figure(value: Any) -> bool:
+    return isinstance(value, Path) or hasattr(value, "savefig")
+
+
+def _key_of(name: str, value: Any) -> str:
+    """Return the key under which the store holds a product."""
+    attributes = getattr(value, "attrs", {})
+    key = attributes.get("presage_key") or getattr(value, "key", value)
+    if isinstance(key, str) and _KEY.fullmatch(key):
+        return key
+    raise TypeError(
+        f"record({name}=...): expected a dataset from a store, a fit, a recipe, a key of 64 "
+        f"digits, a figure or the path of one; got {type(value).__name__}"
+        + ("; store it first with Store.put" if attributes or hasattr(value, "dims") else "")
+    )
+
+
+def _save(figure: Any, name: str, folder: Path) -> str:
+    """Put a figure into the step's folder and return its file name."""
+    if isinstance(figure, Path):
+        target = folder / f"{name}{figure.suffix}"
+        if figure.resolve() != target.resolve():
+            shutil.copyfile(figure, target)
+        return target.name
+    figure.savefig(folder / f"{name}.png", dpi=150, bbox_inches="tight")
+    return f"{name}.png"

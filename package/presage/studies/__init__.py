@@ -1,0 +1,107 @@
+"""The studies: one scientific case each, found by name and imported at first use.
+
+A study says which notebooks make it up, under which presets they run, which producers its
+datasets come from and what is printed at the end. Everything it computes lives in its own
+folder; this module holds only the declaration and the table.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from presage.labels import nearest
+
+#: Name → ``"module:attribute"`` of the study. A new study is one line here.
+STUDIES: dict[str, str] = {
+    "events": "presage.studies.events:STUDY",
+}
+
+
+class StudyError(ValueError):
+    """There is no such study, producer or preset."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """One scientific case.
+
+    Parameters
+    ----------
+    name
+        As on the command line; also the folder under ``notebooks/``.
+    title
+        One line for listings.
+    notebooks
+        The steps in order, as file names without ``.ipynb``.
+    presets
+        Preset → parameter → value; each notebook takes the parameters that it declares.
+    producers
+        Producer's name in recipes → ``"module:Class"``. Their versions are part of every
+        step's key, and simulators among them can be rebuilt from a recipe.
+    summary
+        ``"module:function"`` of a function ``(products, store_root) -> str``, where
+        `products` maps each recorded name to its key; its text is printed after a run.
+    """
+
+    name: str
+    title: str
+    notebooks: tuple[str, ...]
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    producers: Mapping[str, str] = field(default_factory=dict)
+    summary: str = ""
+
+    def preset(self, name: str) -> dict[str, Any]:
+        """Return the parameters of a preset.
+
+        Raises
+        ------
+        StudyError
+            There is none of this name.
+        """
+        if name not in self.presets:
+            raise StudyError(f"{self.name} has no preset {name!r}{nearest(name, self.presets)}")
+        return dict(self.presets[name])
+
+
+def resolve(address: str) -> Any:
+    """Return the object at ``"module:attribute"``."""
+    module, _, attribute = address.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def study(name: str) -> Study:
+    """Return a study by name.
+
+    Raises
+    ------
+    StudyError
+        There is none of this name.
+    """
+    if name not in STUDIES:
+        raise StudyError(f"there is no study {name!r}{nearest(name, STUDIES)}")
+    found = resolve(STUDIES[name])
+    if not isinstance(found, Study):
+        raise StudyError(f"{STUDIES[name]} is not a Study but {type(found).__name__}")
+    return found
+
+
+def producers() -> dict[str, str]:
+    """Return producer's name → ``"module:Class"`` over all studies."""
+    return {producer: at for name in STUDIES for producer, at in study(name).producers.items()}
+
+
+def producer(name: str) -> Any:
+    """Return the class behind a producer's name.
+
+    Raises
+    ------
+    StudyError
+        No study has a producer of this name.
+    """
+    known = producers()
+    if name not in known:
+        raise StudyError(f"no study has a producer {name!r}{nearest(name, known)}")
+    return resolve(known[name])

@@ -1,0 +1,327 @@
+"""Parameters, step keys, skipping, sweeps, records and failures of notebook runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from presage.pipeline import ParameterError, PipelineError, run_study
+from presage.pipeline.choose import combinations, from_file, from_pairs
+from presage.pipeline.parameters import Kind, coerce, declarations, split, values
+from presage.pipeline.records import read
+from presage.pipeline.steps import Notebook, notebooks_of, step_key, versions
+from presage.recipe import Recipe
+from presage.store import Store
+from presage.studies import Study, StudyError
+
+CELL = """\
+n_events: int = 48_500  # over the whole grid
+width: float = 0.5
+name: str = "flow"
+quick: bool = True
+limit: int | None = None
+labels: list[list[float]] = [[2464.0, 5.125]]
+"""
+
+
+# -- declarations and values ------------------------------------------------------------
+
+
+def test_a_cell_declares_types_defaults_and_help() -> None:
+    declared = declarations(CELL)
+    assert {n: (str(d.kind), d.default) for n, d in declared.items()} == {
+        "n_events": ("int", 48_500),
+        "width": ("float", 0.5),
+        "name": ("str", "flow"),
+        "quick": ("bool", True),
+        "limit": ("int | None", None),
+        "labels": ("list[list[float]]", [[2464.0, 5.125]]),
+    }
+    assert declared["n_events"].help == "over the whole grid"
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("import os", "expected 'name: type = value', got 'import os'"),
+        ("a, b = 1, 2", "expected 'name: type = value'"),
+        ("n: int = 2 * 3", "default of n must be a literal"),
+        ("n: int = 'x'", "n should be int, got the text 'x'"),
+        ("n: dict = {}", "a parameter's type is int, float, str, bool"),
+        ("n = None", "give n a type"),
+        ("n: int =", "is not Python"),
+    ],
+)
+def test_a_cell_that_cannot_be_read_says_why(cell: str, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        declarations(cell, "the cell")
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "expected"),
+    [
+        ("1000", Kind("int"), 1000),
+        ("1e5", Kind("int"), 100_000),
+        (3, Kind("float"), 3.0),
+        ("2.5", Kind("float"), 2.5),
+        ("7", Kind("str"), "7"),
+        ("'a,b'", Kind("str"), "a,b"),
+        ("false", Kind("bool"), False),
+        ("True", Kind("bool"), True),
+        ("None", Kind("int", optional=True), None),
+        ("[1, 2]", Kind("list", Kind("float")), [1.0, 2.0]),
+        ("1, 2", Kind("tuple", Kind("int")), [1, 2]),
+        ([(1, 2)], Kind("list"), [[1, 2]]),
+    ],
+)
+def test_values_are_coerced_to_the_declared_type(given: Any, kind: Kind, expected: Any) -> None:
+    got = coerce("x", given, kind)
+    assert got == expected
+    assert type(got) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "message"),
+    [
+        ("many", Kind("int"), "x should be int, got the text 'many'"),
+        ("1.5", Kind("int"), "x should be int, got the text '1.5'"),
+        (True, Kind("int"), "x should be int, got True"),
+        ("1e999", Kind("float"), "x should be float, got the text '1e999'"),
+        (float("nan"), Kind("float"), "x should be float, got nan"),
+        ("None", Kind("int"), "x should be int, got the text 'None'"),
+        (1, Kind("bool"), "x should be bool, got 1"),
+        (1, Kind("str"), "x should be str, got 1"),
+        ("5", Kind("list", Kind("int")), r"x should be list\[int\], got the text '5'"),
+        ("[1, 'a']", Kind("list", Kind("int")), "x should be int, got the text 'a'"),
+    ],
+)
+def test_values_of_another_type_are_refused(given: Any, kind: Kind, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        coerce("x", given, kind)
+
+
+def test_several_values_where_one_is_declared_are_a_sweep() -> None:
+    assert values("seed", "0,1,2", Kind("int")) == [0, 1, 2]
+    assert values("seed", [0, 1], Kind("int")) == [0, 1]
+    assert values("name", "a,'b,c'", Kind("str")) == ["a", "b,c"]
+    assert values("labels", "1,2", Kind("list", Kind("int"))) == [[1, 2]]
+    assert split("f(1,2),[3,4]") == ["f(1,2)", "[3,4]"]
+
+
+def test_sources_override_each_other_and_multiply_out() -> None:
+    known = declarations(CELL)
+    sources = [("preset", {"n_events": 10, "width": 1}), ("-p", {"width": "2,3", "quick": "no"})]
+    assert combinations(sources, known) == [
+        {"n_events": 10, "width": 2.0, "quick": False},
+        {"n_events": 10, "width": 3.0, "quick": False},
+    ]
+    assert combinations([], known) == [{}]
+
+
+def test_unknown_parameters_suggest_the_nearest() -> None:
+    with pytest.raises(ParameterError, match=r"-p: .*'n_event'; did you mean 'n_events'\?"):
+        combinations([("-p", {"n_event": "1"})], declarations(CELL))
+    with pytest.raises(ParameterError, match="twice"):
+        from_pairs([("a", "1"), ("a", "2")])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a = ", "is not TOML"), ("[events]\na = 1", r"holds a table \[events\]"), (None, "cannot")],
+)
+def test_parameter_files_that_cannot_be_read(
+    text: str | None, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "params.toml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ParameterError, match=message):
+        from_file(path)
+
+
+# -- runs of a toy study ----------------------------------------------------------------
+
+FIRST = [
+    "n: int = 3  # samples\nseed: int = 0",
+    """\
+import os, sys
+import numpy as np, xarray as xr
+from presage.products import record
+from presage.recipe import Recipe
+from presage.store import Store
+import matplotlib.pyplot as plt
+
+recipe = Recipe("toy", 1, {"n": n}, seed=seed)
+toy = Store().compute(recipe, lambda: xr.Dataset({"x": ("i", np.arange(n) + seed)}))
+print("working", file=sys.stderr)
+""",
+    "figure, axes = plt.subplots()\naxes.plot(toy.x)\nrecord(toy=toy, line=figure)",
+]
+SECOND = [
+    "n: int = 3\nseed: int = 0\nfail: bool = False",
+    """\
+from presage.products import record
+from presage.recipe import Recipe
+from presage.store import Store
+import sys
+
+toy = Store().get(Recipe("toy", 1, {"n": n}, seed=seed))
+if fail:
+    raise ValueError("asked to fail")
+print(sys.executable)
+record(again=toy)
+""",
+]
+STUDY = Study("toy", "A toy", ("1_make", "2_use"), {"quick": {"n": 2}})
+
+
+def notebook(cells: list[str]) -> str:
+    """Return the JSON of a notebook whose first cell is its parameters cell."""
+    made = [
+        {
+            "cell_type": "code", "execution_count": None, "id": f"cell{i}", "outputs": [],
+            "metadata": {"tags": ["parameters"]} if i == 0 else {}, "source": text,
+        }
+        for i, text in enumerate(cells)
+    ]  # fmt: skip
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return json.dumps(
+        {"cells": made, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    )
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> dict[str, Any]:
+    """Notebooks of the toy study, and where its results go."""
+    folder = tmp_path / "notebooks {n}"  # papermill would fill in the braces
+    folder.mkdir()
+    (folder / "1_make.ipynb").write_text(notebook(FIRST))
+    (folder / "2_use.ipynb").write_text(notebook(SECOND))
+    return {"notebooks": folder, "store": tmp_path / "out" / "store", "progress": False}
+
+
+def skipped(run: Any) -> list[bool]:
+    return [step.skipped for step in run.steps]
+
+
+@pytest.mark.slow
+def test_a_study_runs_skips_and_runs_again_where_something_changed(
+    toy: dict[str, Any], tmp_path: Path
+) -> None:
+    (run,) = run_study(STUDY, preset="quick", **toy)
+    store = Store(toy["store"])
+    key = Recipe("toy", 1, {"n": 2}).key
+    assert run.products == {"toy": key, "again": key}
+    assert skipped(run) == [False, False]
+    first, second = run.steps
+    assert first.folder.parent == tmp_path / "out" / "runs" / "toy"
+    assert first.figures["line"].read_bytes()[:4] == b"\x89PNG"
+    assert sys.executable in second.notebook.read_text()  # not some other kernel named python3
+    assert read(second.folder) == second.record
+    assert "PRESAGE_STEP_RECORD" not in os.environ
+    # Nothing changed.
+    assert skipped(run_study(STUDY, preset="quick", **toy)[0]) == [True, True]
+    # A parameter of the second notebook only.
+    with pytest.raises(
+        PipelineError, match=r"2_use failed at cell \[3\]: ValueError: asked to fail"
+    ):
+        run_study(STUDY, preset="quick", parameters={"fail": True}, **toy)
+    failed = [r for r in map(read, (tmp_path / "out/runs/toy").iterdir()) if r.state == "failed"]
+    assert [r.error for r in failed] == ["cell [3]: ValueError: asked to fail"]
+    assert (
+        "papermill-error-cell"
+        in (tmp_path / "out/runs/toy" / failed[0].key[:16] / "2_use.ipynb").read_text()
+    )
+    # A product is gone: its step runs again, and those that still have theirs do not.
+    store.remove(key)
+    assert skipped(run_study(STUDY, from_key=first.record.key[:12], **toy)[0]) == [False, True]
+    # The code changed.
+    (toy["notebooks"] / "2_use.ipynb").write_text(notebook([*SECOND, "1 + 1"]))
+    assert skipped(run_study(STUDY, preset="quick", **toy)[0]) == [True, False]
+    assert not [p for p in (tmp_path / "out/runs/toy").iterdir() if p.name.startswith(".")]
+
+
+@pytest.mark.slow
+def test_a_sweep_runs_every_combination_and_shares_steps(toy: dict[str, Any]) -> None:
+    one = Study("toy", "A toy", ("1_make",))
+    runs = run_study(one, parameters={"seed": "0,1"}, **toy)
+    assert [run.given for run in runs] == [{"seed": 0}, {"seed": 1}]
+    assert len({run.products["toy"] for run in runs}) == 2
+    again = run_study(one, parameters={"seed": [1, 0], "n": "3"}, **toy)
+    assert [skipped(run) for run in again] == [[True], [True]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"preset": "quik"}, StudyError, "no preset 'quik'; did you mean 'quick'"),
+        ({"parameters": {"m": 1}}, ParameterError, "no notebook has a parameter 'm'"),
+        ({"parameters": {"n": "lots"}}, ParameterError, "-p: n should be int, got the text 'lots'"),
+        ({"file": {"n": 1.5}}, ParameterError, "the parameter file: n should be int, got 1.5"),
+        ({"from_key": "abc"}, PipelineError, "no step or product of toy with key 'abc'"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_anything_runs(
+    arguments: dict[str, Any], error: type[Exception], message: str, toy: dict[str, Any]
+) -> None:
+    with pytest.raises(error, match=message):
+        run_study(STUDY, **arguments, **toy)
+    assert not toy["store"].parent.exists()
+
+
+def test_an_unknown_study_suggests_the_nearest() -> None:
+    with pytest.raises(StudyError, match="there is no study 'event'; did you mean 'events'"):
+        run_study("event")
+
+
+def test_notebooks_that_disagree_on_a_parameter_are_refused(toy: dict[str, Any]) -> None:
+    (toy["notebooks"] / "2_use.ipynb").write_text(notebook(["n: int = 4"]))
+    with pytest.raises(ParameterError, match="'int = 3' in 1_make and 'int = 4' in 2_use"):
+        notebooks_of(STUDY, toy["notebooks"])
+
+
+def test_missing_and_broken_notebooks_are_named(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match=r"there is no notebook .*1_make\.ipynb"):
+        notebooks_of(STUDY, tmp_path)
+    (tmp_path / "1_make.ipynb").write_text("{}")
+    with pytest.raises(PipelineError, match="not a notebook of format 4"):
+        notebooks_of(STUDY, tmp_path)
+
+
+def test_any_change_of_any_ingredient_changes_the_step_key(toy: dict[str, Any]) -> None:
+    one, two = notebooks_of(STUDY, toy["notebooks"])
+    base = step_key(STUDY, one, {"n": 3}, (), {"toy": 1})
+    others = [
+        step_key(STUDY, two, {"n": 3}, (), {"toy": 1}),
+        step_key(STUDY, one, {"n": 4}, (), {"toy": 1}),
+        step_key(STUDY, one, {"n": 3}, (base,), {"toy": 1}),
+        step_key(STUDY, one, {"n": 3}, (), {"toy": 2}),
+        step_key(Study("other", "", ()), one, {"n": 3}, (), {"toy": 1}),
+    ]
+    assert len({base, *others}) == 6
+    assert step_key(STUDY, one, {"n": 3}, (), {"toy": 1}) == base
+
+
+def test_prose_and_outputs_do_not_change_a_notebooks_hash(tmp_path: Path) -> None:
+    path = tmp_path / "1_make.ipynb"
+    path.write_text(notebook(FIRST))
+    before = Notebook.read(path).hash
+    content = json.loads(path.read_text())
+    content["cells"][1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "hello"}]
+    content["cells"].append({"cell_type": "markdown", "id": "m", "metadata": {}, "source": "Hm."})
+    path.write_text(json.dumps(content))
+    assert Notebook.read(path).hash == before
+
+
+def test_versions_of_producers_are_found_or_refused() -> None:
+    good = Study("toy", "", (), producers={"recipes": "presage.recipe:SCHEMA"})
+    assert versions(good) == {"recipes": 1}
+    with pytest.raises(PipelineError, match="cannot be loaded"):
+        versions(Study("toy", "", (), producers={"x": "presage.recipe:Nothing"}))
+    with pytest.raises(PipelineError, match="no integer version"):
+        versions(Study("toy", "", (), producers={"x": "presage.recipe:encode"}))

@@ -1,0 +1,119 @@
+"""Looking again: is what is stored what its recipe gives, and mending what is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from presage.generate.run import simulate
+from presage.generate.samples import length, make
+from presage.labels import Array
+from presage.recipe import Recipe
+from presage.simulator import Reader, Simulator, Source
+from presage.store import Rows, Store, StoreError
+
+
+def verify(
+    source: Source,
+    n: int | None = None,
+    *,
+    seed: int = 0,
+    store: Store | None = None,
+    fraction: float = 0.01,
+    choice: int = 0,
+) -> int:
+    """Simulate a random part of the stored samples again and compare.
+
+    Bit for bit, or to the simulator's declared ``tolerance`` where it runs a network.
+
+    Parameters
+    ----------
+    source
+        What made them.
+    n
+        Look at the first `n` samples; all that are stored by default.
+    seed
+        Seed they were made with.
+    store
+        Where they are.
+    fraction
+        Share of the blocks to look at; at least one.
+    choice
+        Which random part.
+
+    Returns
+    -------
+    int
+        Number of samples compared.
+
+    Raises
+    ------
+    StoreError
+        A sample differs; the message names the first.
+    """
+    store = store or Store()
+    recipe = source.recipe(seed)
+    n = store.samples(recipe) if n is None else n
+    if not isinstance(source, Simulator):
+        return _verify_reader(source, store.open(recipe, 0, n))
+    blocks = -(-n // source.block_size)
+    count = min(blocks, max(1, round(fraction * blocks)))
+    picked = np.sort(np.random.default_rng(choice).choice(blocks, count, replace=False))
+    compared = 0
+    for index in picked:
+        start, stop = index * source.block_size, min(n, (index + 1) * source.block_size)
+        fresh = make(source, seed, int(start), int(stop))
+        stored = store.rows(recipe, int(start), int(stop))
+        _compare(fresh, stored, recipe, int(start), source.tolerance)
+        compared += int(stop - start)
+    return compared
+
+
+def repair(
+    source: Source, n: int, *, seed: int = 0, store: Store | None = None, workers: int = 1
+) -> xr.Dataset:
+    """Hash every stored file again, put faulty ones aside, and make what is missing."""
+    store = store or Store()
+    recipe = source.recipe(seed)
+    entry = store.entry(recipe)
+    for path in entry.finished():
+        problem = entry.problem(path, again=True)
+        if problem:
+            entry.quarantine(path, problem)
+    return simulate(source, n, seed=seed, store=store, workers=workers)
+
+
+def _verify_reader(source: Source, stored: xr.Dataset) -> int:
+    if not isinstance(source, Reader):
+        raise TypeError(f"verify needs a Simulator or a Reader, got {type(source).__name__}")
+    position = 0
+    for chunk in source.chunks():
+        count = length(chunk, source.schema)
+        for name, array in chunk.items():
+            held = stored[name].isel({source.sample_dim: slice(position, position + count)})
+            if not np.array_equal(held.values, np.asarray(array, held.dtype)):
+                raise StoreError(f"{source.name}: {name!r} differs in samples from {position} on")
+        position += count
+    return position
+
+
+def _compare(
+    fresh: dict[str, Array], stored: Rows, recipe: Recipe, start: int, tolerance: float
+) -> None:
+    for name, array in fresh.items():
+        held = np.concatenate([arrays[name] for _, _, arrays in stored.shards])
+        if held.shape == array.shape and held.tobytes() == array.tobytes():
+            continue
+        first = f"a sample from {start} on"
+        if held.shape == array.shape and name not in stored.ragged:
+            differs = held != array
+            if tolerance and array.dtype.kind == "f":
+                differs = np.abs(held - array) > tolerance * np.abs(array).max()
+            if not differs.any():
+                continue
+            first = f"sample {start + int(np.argmax(differs.reshape(len(held), -1).any(axis=1)))}"
+        raise StoreError(
+            f"{recipe.producer} ({recipe.key[:16]}): {name!r} of {first} is not what its recipe "
+            "gives; remove the dataset and generate it again, and raise the simulator's version "
+            "if its code was changed on purpose"
+        )

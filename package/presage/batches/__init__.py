@@ -1,0 +1,6 @@
+"""Shuffled minibatches by dimension name, shared among ranks, exactly resumable."""
+
+from presage.batches.loader import Batch, Batches
+from presage.batches.plan import BatchError, Plan, Share
+
+__all__ = ["Batch", "BatchError", "Batches", "Plan", "Share"]

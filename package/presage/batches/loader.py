@@ -1,0 +1,307 @@
+"""Shuffled minibatches, cut straight from where the data lie.
+
+``for batch in Batches(train, 1024)`` runs one epoch; the next loop runs the next one. A
+batch is a dict of arrays that are views of buffers used again later: work on them, move
+them to a device, or ask for copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from presage.batches.ahead import Ahead
+from presage.batches.memory import read_ahead, total_memory
+from presage.batches.plan import BatchError, Epoch, Plan, Positions, Share
+from presage.batches.sources import Rows, open_rows
+from presage.batches.tables import Pool
+from presage.labels import Array
+
+if TYPE_CHECKING:
+    from presage.batches.tensors import Resident, TorchBatches
+
+_CHUNK_BYTES = 3 << 20  # a few batches are gathered at once, and stay in the cache until used
+_CHUNK_STEPS = 64
+_IN_MEMORY = 0.6  # share of memory up to which data counts as fitting
+
+
+class Batch(dict[str, Any]):
+    """One rank's part of one global batch: name → array or tensor ``[row, ...]``.
+
+    A ragged variable is flat, its rows one after the other, beside ``<dim>_count`` ``[row]``.
+
+    Attributes
+    ----------
+    positions
+        Positions of the rows in the dataset: ``dataset.isel({sample: batch.positions})``.
+    weight
+        What this rank's mean loss counts for in the mean over ranks, see
+        :class:`~presage.batches.plan.Share`; 1 for a single process. It is 0 where a short
+        last batch leaves a rank no row.
+    epoch, step
+        Where in the plan it stands.
+    """
+
+    def __init__(
+        self, arrays: Mapping[str, Any], positions: Positions, weight: float, at: tuple[int, int]
+    ) -> None:
+        super().__init__(arrays)
+        self.positions = positions
+        self.weight = weight
+        self.epoch, self.step = at
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the reading thread needs to know, and nothing that refers back to its reader."""
+
+    rows: Rows
+    epoch: Epoch
+    rank: int
+    world_size: int
+    pad: bool
+
+    def fill(self, span: tuple[int, int], pool: Pool) -> list[Batch]:
+        first, count = span
+        for run in self.epoch.runs(first, count):
+            for table in self.rows.tables:
+                for array in table.runs(*run):
+                    read_ahead(array)
+        shares = self.epoch.shares(first, count, self.rank, self.world_size)
+        arrays = self.rows.gather(np.concatenate([s.positions for s in shares]), pool)
+        return [
+            self._batch(first + i, share, part)
+            for i, (share, part) in enumerate(zip(shares, self._cut(arrays, shares), strict=True))
+        ]
+
+    def _cut(self, arrays: dict[str, Array], shares: list[Share]) -> Iterator[dict[str, Array]]:
+        """Yield each batch's slice of arrays that were gathered together."""
+        ends = np.cumsum([0, *(len(share.positions) for share in shares)])
+        flat_ends = {}
+        for dim in set(self.rows.flat.values()):
+            upto = np.concatenate([[0], np.cumsum(arrays[f"{dim}_count"], dtype=np.int64)])
+            flat_ends[dim] = upto[ends].tolist()
+        bounds = ends.tolist()
+        cuts = {
+            name: flat_ends[self.rows.flat[name]] if name in self.rows.flat else bounds
+            for name in arrays
+        }
+        for i in range(len(shares)):
+            yield {name: a[cuts[name][i] : cuts[name][i + 1]] for name, a in arrays.items()}
+
+    def _batch(self, step: int, share: Share, arrays: dict[str, Array]) -> Batch:
+        if self.pad:
+            arrays = padded(arrays, self.rows.flat)
+        positions = self.rows.in_dataset(share.positions)
+        return Batch(arrays, positions, share.weight, (self.epoch.number, step))
+
+
+class Batches:
+    """Shuffled minibatches of a dataset, shared among ranks.
+
+    Parameters
+    ----------
+    source
+        A dataset of the store or any selection of one, any other labelled dataset, or a
+        mapping name → array.
+    batch_size
+        Samples in a global batch, all ranks together.
+    variables
+        Which to read; by default all that have the sample dimension.
+    sample
+        Name of the sample dimension, where the source does not say.
+    seed
+        Seed of the order.
+    shuffle
+        ``"full"``; ``"block"`` for data larger than memory (see
+        :mod:`presage.batches.plan`); ``None`` for the order of the dataset; ``"auto"``
+        takes the block shuffle when the data are on disk and exceed 0.6 of the memory.
+    rank, world_size
+        Which part of each batch is read here.
+    drop_last
+        Leave out a short last batch.
+    prefetch
+        Gather in a thread, ahead of the loop.
+    copy
+        Give arrays of their own instead of views that the next but one batch may overwrite.
+    pad
+        Give ragged variables as ``[row, longest row of the batch, ...]``, zero beyond a row's
+        length, with ``<dim>_mask`` ``[row, longest]``, True where there are values.
+
+    Raises
+    ------
+    BatchError
+        Sizes, ranks or names that cannot be.
+
+    Notes
+    -----
+    Views are valid until the next batch is asked for. Keeping batches in a list needs
+    ``copy=True``.
+    """
+
+    def __init__(
+        self,
+        source: xr.Dataset | Mapping[str, Any],
+        batch_size: int,
+        variables: Iterable[str] | None = None,
+        *,
+        sample: str | None = None,
+        seed: int = 0,
+        shuffle: str | None = "auto",
+        rank: int = 0,
+        world_size: int = 1,
+        drop_last: bool = False,
+        prefetch: bool = True,
+        copy: bool = False,
+        pad: bool = False,
+    ) -> None:
+        if world_size < 1 or not 0 <= rank < world_size:
+            raise BatchError(f"rank {rank} of {world_size}: ranks count from 0 to world_size - 1")
+        if batch_size < world_size:
+            raise BatchError(
+                f"batch_size {batch_size} is for all {world_size} ranks together; it must be at "
+                f"least {world_size}"
+            )
+        self.rows = open_rows(source, variables, sample)
+        self.rank, self.world_size = rank, world_size
+        self.prefetch, self.copy, self.pad = prefetch, copy, pad
+        self._automatic = shuffle == "auto"
+        kind = "none" if shuffle is None else self._choose() if self._automatic else shuffle
+        self.plan = self._plan(kind, batch_size, seed, drop_last)
+        self.start = (0, 0)  # where the next loop begins
+        self._reached = (0, 0)  # what comes after the batch given out last
+
+    def __len__(self) -> int:
+        """Return the steps of an epoch."""
+        return self.plan.steps
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Run one epoch; the next loop runs the next, a loop that was left runs again."""
+        return self.epoch(*self.start)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of one epoch from step `start` on.
+
+        Raises
+        ------
+        BatchError
+            A start that the epoch does not have.
+        """
+        if not 0 <= start <= len(self):
+            raise BatchError(f"step {start} is not among the {len(self)} of an epoch")
+        return self._run(number, start)
+
+    def indices(self, epoch: int, step: int) -> Positions:
+        """Return the positions in the dataset of the rows of one batch, in its order."""
+        share = self.plan.epoch(epoch).share(step, self.rank, self.world_size)
+        return self.rows.in_dataset(share.positions)
+
+    def seek(self, epoch: int, step: int = 0) -> None:
+        """Let the next loop begin at this step; nothing is read on the way there."""
+        if epoch < 0 or not 0 <= step <= len(self):
+            raise BatchError(f"no step {step} in epoch {epoch}; an epoch has {len(self)}")
+        self.start = self._reached = (epoch + 1, 0) if step == len(self) else (epoch, step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the reader stands, after the batch given out last; plain values."""
+        epoch, step = self._reached
+        return {"plan": self.plan.key, "shuffle": self.plan.shuffle, "epoch": epoch, "step": step}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where :meth:`state_dict` was taken, at any world size.
+
+        Raises
+        ------
+        BatchError
+            The state is that of other data, batch size, seed or shuffle.
+        """
+        plan = self.plan
+        if self._automatic and state["shuffle"] != plan.shuffle:
+            plan = self._plan(state["shuffle"], plan.batch_size, plan.seed, plan.drop_last)
+        if state["plan"] != plan.key:
+            raise BatchError(
+                "the state was taken with another plan (number of samples, batch size, seed, "
+                f"shuffle or drop_last); this one is {plan}"
+            )
+        self.plan = plan
+        self.seek(int(state["epoch"]), int(state["step"]))
+
+    def torch(self, device: Any = None) -> TorchBatches:
+        """Return the same batches as torch tensors, for a loop or DataLoader of your own.
+
+        See :class:`presage.batches.tensors.TorchBatches`.
+        """
+        from presage.batches.tensors import TorchBatches
+
+        return TorchBatches(self, device)
+
+    def resident(self, device: Any = "cpu") -> Resident:
+        """Return the same batches cut on a device that holds all data.
+
+        See :class:`presage.batches.tensors.Resident`.
+        """
+        from presage.batches.tensors import Resident
+
+        return Resident(self, device)
+
+    def _choose(self) -> str:
+        large = self.rows.mapped_bytes > _IN_MEMORY * total_memory()
+        return "block" if large else "full"
+
+    def _plan(self, shuffle: str, batch_size: int, seed: int, drop_last: bool) -> Plan:
+        if shuffle == "block":
+            return Plan.blocks(self.rows.samples, batch_size, self.rows.row_bytes, seed, drop_last)
+        return Plan(self.rows.samples, batch_size, seed, shuffle, drop_last=drop_last)
+
+    def _spans(self, start: int) -> Iterator[tuple[int, int]]:
+        """Yield (first step, steps) of what is gathered at once."""
+        share = max(1, self.plan.batch_size // self.world_size)
+        fitting = _CHUNK_BYTES // max(1, share * self.rows.row_bytes)
+        count = min(max(1, fitting), _CHUNK_STEPS)
+        for first in range(start, len(self), count):
+            yield first, min(count, len(self) - first)
+
+    def _run(self, number: int, start: int) -> Iterator[Batch]:
+        job = _Job(self.rows, self.plan.epoch(number), self.rank, self.world_size, self.pad)
+        pools = [Pool(reuse=not self.copy) for _ in range(2)]
+        if self.prefetch:
+            with Ahead(job.fill, self._spans(start), pools) as chunks:
+                yield from self.follow(iter(chunks))
+        else:
+            yield from self.follow(job.fill(span, pools[0]) for span in self._spans(start))
+
+    def follow(self, chunks: Iterator[list[Batch]]) -> Iterator[Batch]:
+        """Yield batches one by one, keeping count of where the reader stands."""
+        for chunk in chunks:
+            for batch in chunk:
+                last = batch.step + 1 == len(self)
+                self._reached = (batch.epoch + 1, 0) if last else (batch.epoch, batch.step + 1)
+                yield batch
+        self.start = self._reached
+
+
+def padded(arrays: Mapping[str, Array], flat: Mapping[str, str]) -> dict[str, Array]:
+    """Give flat ragged variables a rectangle, with a mask of what is there.
+
+    Parameters
+    ----------
+    arrays
+        Name → array, with ``<dim>_count`` for every ragged dimension.
+    flat
+        Ragged variable → its dimension.
+    """
+    out = dict(arrays)
+    for dim in dict.fromkeys(flat.values()):
+        counts = arrays[f"{dim}_count"]
+        longest = int(counts.max()) if len(counts) else 0
+        mask = np.arange(longest) < counts[:, np.newaxis]
+        out[f"{dim}_mask"] = mask
+        for name in (n for n, d in flat.items() if d == dim):
+            values = arrays[name]
+            out[name] = np.zeros((*mask.shape, *values.shape[1:]), values.dtype)
+            out[name][mask] = values
+    return out

@@ -1,0 +1,268 @@
+"""Which samples stand in which batch: one global plan, whoever reads it.
+
+The order of an epoch is a function of (plan, epoch) alone. Step s takes the samples
+``order[s B : (s + 1) B]``, and of that global batch each of W ranks takes one contiguous
+part. So the same samples meet at step s for any W, no sample comes twice or never, every
+rank runs the same number of steps, and (plan, epoch, step) is all there is to resume from.
+
+Two shuffles. *Full*: one permutation of all samples. *Block*, for data that memory cannot
+hold: blocks of consecutive samples are permuted and taken a window of blocks at a time;
+within a window the samples are permuted freely. A window is then read in long runs, and
+its batches mix all its blocks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from presage.rng import SCHEME, generator
+
+Positions = NDArray[np.int64]
+
+SHUFFLES = ("full", "block", "none")
+_NAME = "presage.batches"
+_BLOCK_BYTES = 512 << 10  # long enough to read at a disk's full speed
+_WINDOW_BYTES = 32 << 20
+_MIN_WINDOW = 16  # batches: fewer, and neighbouring batches would share their samples' blocks
+
+
+class BatchError(ValueError):
+    """A plan, a source or a position that cannot be; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """One rank's part of one global batch.
+
+    Parameters
+    ----------
+    positions
+        Ascending positions of its samples.
+    weight
+        W n_r / n, with n_r of the batch's n samples on this one of W ranks. The mean over
+        ranks of (weight · mean loss) is the mean over the batch; plain averaging is not
+        when ranks hold unequal parts.
+    """
+
+    positions: Positions
+    weight: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The order of samples for every epoch.
+
+    Parameters
+    ----------
+    samples
+        How many there are.
+    batch_size
+        Samples in a global batch, all ranks together.
+    seed
+        Any non-negative integer.
+    shuffle
+        ``"full"``, ``"block"`` or ``"none"``.
+    block
+        Samples in a block (``"block"`` only).
+    window
+        Blocks in a window (``"block"`` only).
+    drop_last
+        Leave out the last batch of an epoch where it is short.
+
+    Raises
+    ------
+    BatchError
+        A size that is not positive, or a batch larger than the data.
+    """
+
+    samples: int
+    batch_size: int
+    seed: int = 0
+    shuffle: str = "full"
+    block: int = 0
+    window: int = 0
+    drop_last: bool = False
+
+    def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise BatchError("there are no samples to make batches of")
+        if self.batch_size < 1:
+            raise BatchError(f"batch_size must be at least 1, got {self.batch_size}")
+        if self.batch_size > self.samples:
+            raise BatchError(
+                f"batch_size {self.batch_size} is more than the {self.samples} samples there are; "
+                f"take at most {self.samples}"
+            )
+        if self.seed < 0:
+            raise BatchError(f"seed must be a non-negative integer, got {self.seed}")
+        if self.shuffle not in SHUFFLES:
+            raise BatchError(f"shuffle must be one of {', '.join(SHUFFLES)}, got {self.shuffle!r}")
+        if self.shuffle == "block" and (self.block < 1 or self.window < 1):
+            raise BatchError(
+                f"a block shuffle needs block and window of at least 1, got {self.block} and "
+                f"{self.window}"
+            )
+
+    @classmethod
+    def blocks(
+        cls,
+        samples: int,
+        batch_size: int,
+        row_bytes: int,
+        seed: int = 0,
+        drop_last: bool = False,
+    ) -> Plan:
+        """Return a block shuffle with blocks and windows fit for samples of `row_bytes`."""
+        block = min(samples, max(1, _BLOCK_BYTES // max(row_bytes, 1)))
+        rows = max(_WINDOW_BYTES // max(row_bytes, 1), _MIN_WINDOW * batch_size)
+        window = max(2, -(-rows // block))
+        return cls(samples, batch_size, seed, "block", block, window, drop_last)
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch, the same for every rank."""
+        whole, rest = divmod(self.samples, self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    @cached_property
+    def key(self) -> str:
+        """A hash of everything that decides the order."""
+        text = json.dumps({"scheme": SCHEME, **asdict(self)}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def epoch(self, number: int) -> Epoch:
+        """Return the order of one epoch."""
+        return Epoch(self, number)
+
+
+class Epoch:
+    """The order of one epoch, computed piece by piece as it is asked for.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    number
+        The epoch, from 0.
+    """
+
+    def __init__(self, plan: Plan, number: int) -> None:
+        if number < 0:
+            raise BatchError(f"epochs count from 0, got {number}")
+        self.plan = plan
+        self.number = number
+        self._window: tuple[int, Positions] = (-1, np.empty(0, np.int64))
+
+    def share(self, step: int, rank: int = 0, world_size: int = 1) -> Share:
+        """Return one rank's part of one global batch; any step in O(1) reads of the order."""
+        return self.shares(step, 1, rank, world_size)[0]
+
+    def shares(self, first: int, count: int, rank: int = 0, world_size: int = 1) -> list[Share]:
+        """Return one rank's parts of `count` consecutive global batches."""
+        plan, size = self.plan, self.plan.batch_size
+        if not 0 <= first <= first + count <= plan.steps:
+            raise BatchError(
+                f"steps {first} to {first + count} are not among the {plan.steps} of an epoch"
+            )
+        if not 0 <= rank < world_size:
+            raise BatchError(f"rank {rank} is not one of 0 to {world_size - 1}")
+        order = self.order(first * size, min((first + count) * size, plan.samples))
+        whole = len(order) // size
+        low, high = part(size, rank, world_size)
+        rows = np.sort(order[: whole * size].reshape(whole, size)[:, low:high], axis=1)
+        weight = world_size * (high - low) / size
+        shares = [Share(row, weight) for row in rows]
+        if rest := len(order) - whole * size:
+            low, high = part(rest, rank, world_size)
+            last = np.sort(order[whole * size :][low:high])
+            shares.append(Share(last, world_size * (high - low) / rest))
+        return shares
+
+    def order(self, start: int, stop: int) -> Positions:
+        """Return entries ``[start, stop)`` of the epoch's order of positions."""
+        if self.plan.shuffle == "none":
+            return np.arange(start, stop, dtype=np.int64)
+        if self.plan.shuffle == "full":
+            return self._permutation[start:stop].astype(np.int64)
+        pieces = []
+        while start < stop:
+            window, begin, end = self._window_at(start)
+            upto = min(stop, end)
+            pieces.append(self._inside(window)[start - begin : upto - begin])
+            start = upto
+        return np.concatenate(pieces) if pieces else np.empty(0, np.int64)
+
+    def runs(self, first: int, count: int) -> list[tuple[int, int]]:
+        """Return the runs of positions that a block shuffle will need after these steps.
+
+        The blocks of the window that follows each one begun here: what to read ahead.
+        """
+        plan = self.plan
+        if plan.shuffle != "block":
+            return []
+        start = first * plan.batch_size
+        stop = min((first + count) * plan.batch_size, plan.samples)
+        runs: list[tuple[int, int]] = []
+        while start < stop:
+            window, begin, end = self._window_at(start)
+            if begin >= first * plan.batch_size:
+                runs.extend(self._blocks_of(window + 1))
+            start = end
+        return runs
+
+    @cached_property
+    def _permutation(self) -> NDArray[np.int32] | NDArray[np.int64]:
+        order = (
+            np.arange(self.plan.samples, dtype=np.int32)
+            if self.plan.samples < 2**31
+            else np.arange(self.plan.samples, dtype=np.int64)
+        )
+        generator(_NAME, self.plan.seed, self.number, 0).shuffle(order)
+        return order
+
+    @cached_property
+    def _blocks(self) -> Positions:
+        count = -(-self.plan.samples // self.plan.block)
+        return generator(_NAME, self.plan.seed, self.number, 0).permutation(count)
+
+    @cached_property
+    def _short(self) -> tuple[int, int]:
+        """Place of the last, short block in the order of blocks, and what it is short of."""
+        missing = -self.plan.samples % self.plan.block
+        return int(np.argmax(self._blocks)), missing
+
+    def _begin(self, window: int) -> int:
+        blocks = min(window * self.plan.window, len(self._blocks))
+        place, missing = self._short
+        return blocks * self.plan.block - (missing if blocks > place else 0)
+
+    def _window_at(self, position: int) -> tuple[int, int, int]:
+        """Return window, its begin and its end in the order, for a place in the order."""
+        window = position // (self.plan.block * self.plan.window)
+        if self._begin(window + 1) <= position:  # the short block lies before it
+            window += 1
+        return window, self._begin(window), self._begin(window + 1)
+
+    def _blocks_of(self, window: int) -> list[tuple[int, int]]:
+        size, width = self.plan.block, self.plan.window
+        blocks = np.sort(self._blocks[window * width : (window + 1) * width]).tolist()
+        return [(b * size, min((b + 1) * size, self.plan.samples)) for b in blocks]
+
+    def _inside(self, window: int) -> Positions:
+        if self._window[0] != window:
+            runs = self._blocks_of(window)
+            rows = np.concatenate([np.arange(a, b, dtype=np.int64) for a, b in runs])
+            generator(_NAME, self.plan.seed, self.number, 1 + window).shuffle(rows)
+            self._window = (window, rows)
+        return self._window[1]
+
+
+def part(size: int, rank: int, world_size: int) -> tuple[int, int]:
+    """Return the bounds of one rank's contiguous part; parts differ by one at most."""
+    return rank * size // world_size, (rank + 1) * size // world_size

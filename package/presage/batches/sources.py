@@ -1,0 +1,292 @@
+"""What batches are cut from: a stored dataset, any labelled dataset, or plain arrays.
+
+Dimension *names* decide which axis counts samples. Variables that are still on disk are
+read where they lie; what is in memory is used as it is, so that a value changed after
+opening is the value that is trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from xarray.core import indexing
+
+from presage.batches.plan import BatchError, Positions
+from presage.batches.tables import Pool, Table
+from presage.labels import Array, nearest
+from presage.lineage import flat_rows, sample_dim
+from presage.store.lazy import StoredArray
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Everything that one batch is gathered from.
+
+    Parameters
+    ----------
+    samples
+        How many there are.
+    tables
+        Where the arrays are.
+    names
+        Variables in the order that batches hold them.
+    flat
+        Ragged variable → its ragged dimension.
+    order
+        Position in the dataset of each position of the plan; None where they are the same.
+        A dataset whose samples are not in stored order is read in stored order.
+    """
+
+    samples: int
+    tables: tuple[Table, ...]
+    names: tuple[str, ...]
+    flat: Mapping[str, str]
+    order: Positions | None = None
+
+    @property
+    def row_bytes(self) -> int:
+        """Mean bytes of one sample."""
+        return sum(table.row_bytes for table in self.tables)
+
+    @property
+    def mapped_bytes(self) -> int:
+        """Bytes of all samples that lie in mapped files."""
+        return sum(table.row_bytes for table in self.tables if table.mapped) * self.samples
+
+    def in_dataset(self, positions: Positions) -> Positions:
+        """Return the positions in the dataset of positions of the plan."""
+        return positions if self.order is None else self.order[positions]
+
+    def gather(self, positions: Positions, pool: Pool) -> dict[str, Array]:
+        """Return all variables' rows at these positions."""
+        found: dict[str, Array] = {}
+        for table in self.tables:
+            found.update(table.gather(positions, pool))
+        return {name: found[name] for name in self.names}
+
+
+def open_rows(
+    source: xr.Dataset | Mapping[str, Any],
+    variables: Iterable[str] | None = None,
+    sample: str | None = None,
+) -> Rows:
+    """Find the arrays of a source and check that they belong together.
+
+    Parameters
+    ----------
+    source
+        A dataset, or name → array: plain arrays count samples along their first axis,
+        labelled ones along `sample`.
+    variables
+        Which to read; by default every data variable that has the sample dimension, the
+        ragged ones included.
+    sample
+        Name of the sample dimension where the source does not say.
+
+    Raises
+    ------
+    BatchError
+        An unknown name, a variable without the sample dimension, unequal lengths.
+    """
+    if isinstance(source, xr.Dataset):
+        return _open_dataset(source, variables, sample or sample_dim(source))
+    arrays = {name: _sample_first(name, value, sample) for name, value in source.items()}
+    chosen = _choose(variables, arrays, tuple(arrays))
+    lengths = {name: len(arrays[name]) for name in chosen}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{name}: {n}" for name, n in lengths.items())
+        raise BatchError(f"arrays must hold equally many samples, got {shown}")
+    samples = next(iter(lengths.values()), 0)
+    table = Table(np.array([0, samples]), {name: [_packed(arrays[name])] for name in chosen})
+    return Rows(samples, (table,), chosen, {})
+
+
+def _sample_first(name: str, value: Any, sample: str | None) -> Array:
+    if isinstance(value, xr.DataArray):
+        if sample is None:
+            raise BatchError(f"which of {value.dims} counts samples? pass sample='{value.dims[0]}'")
+        if sample not in value.dims:
+            raise BatchError(f"{name!r} has no dimension {sample!r}, only {value.dims}")
+        return np.asarray(value.transpose(sample, ...).values)
+    array = np.asarray(value)
+    if array.ndim == 0:
+        raise BatchError(f"{name!r} is a single value; one for each sample is needed")
+    return array
+
+
+def _packed(array: Array) -> Array:
+    """Return the array contiguous, aligned and native: `take` would copy it whole each time."""
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return np.require(native, requirements=["C", "A"])
+
+
+def _choose(
+    variables: Iterable[str] | None, known: Iterable[str], default: tuple[str, ...]
+) -> tuple[str, ...]:
+    names = list(known)
+    wanted = default if variables is None else tuple(variables)
+    if isinstance(variables, str):
+        wanted = (variables,)
+    for name in wanted:
+        if name not in names:
+            raise BatchError(f"there is no variable {name!r}{nearest(name, names)}")
+    if not wanted:
+        raise BatchError("no variable has the sample dimension; name some with variables=")
+    return tuple(dict.fromkeys(wanted))
+
+
+# -- datasets ---------------------------------------------------------------------------
+
+
+def _open_dataset(dataset: xr.Dataset, variables: Iterable[str] | None, sample: str) -> Rows:
+    if sample not in dataset.dims:
+        raise BatchError(
+            f"the dataset has no dimension {sample!r}{nearest(sample, map(str, dataset.dims))}"
+        )
+    counts = {
+        str(array.attrs["sample_dimension"]): str(name)
+        for name, array in dataset.data_vars.items()
+        if "sample_dimension" in array.attrs
+    }
+    fitting = [
+        str(name)
+        for name, array in dataset.data_vars.items()
+        if sample in array.dims or (array.dims and array.dims[0] in counts)
+    ]
+    chosen = _choose(variables, map(str, dataset.variables), tuple(fitting))
+    flat = {n: str(dataset[n].dims[0]) for n in chosen if set(dataset[n].dims) & set(counts)}
+    for name in chosen:
+        if name not in flat and sample not in dataset[name].dims:
+            raise BatchError(f"{name!r} has dims {dataset[name].dims}, not {sample!r}")
+    needed = [f"{dim}_count" for dim in dict.fromkeys(flat.values())]
+    names = (*(name for name in needed if name not in chosen), *chosen)
+    plain = [name for name in chosen if name not in flat and name not in needed]
+    columns = [_column(dataset, name, sample) for name in plain]
+    columns += [_ragged_column(dataset, name, counts[dim], sample) for name, dim in flat.items()]
+    order = _stored_order(columns)
+    tables = tuple(_table(group, order) for group in _grouped(columns))
+    return Rows(dataset.sizes[sample], tables, names, flat, order)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One variable: its pieces, where they begin, and which rows of them are meant."""
+
+    name: str
+    pieces: list[Array]
+    edges: NDArray[np.int64]
+    rows: Positions | None  # None: all of them, in order
+    dim: str = ""  # ragged dimension
+    counts: tuple[Array, ...] = ()
+
+    def alike(self, other: _Column) -> bool:
+        if not np.array_equal(self.edges, other.edges):
+            return False
+        if self.rows is None or other.rows is None:
+            return self.rows is other.rows
+        return np.array_equal(self.rows, other.rows)
+
+
+def _column(dataset: xr.Dataset, name: str, sample: str) -> _Column:
+    stored = _stored(dataset[name].variable)
+    if stored is not None and dataset[name].dims[0] == sample:
+        array, rows = stored
+        pieces = [_packed(piece) for piece in array.pieces]
+        return _Column(name, pieces, array.edges.astype(np.int64), rows)
+    values = _packed(np.asarray(dataset[name].transpose(sample, ...).values))
+    return _Column(name, [values], np.array([0, len(values)]), None)
+
+
+def _ragged_column(dataset: xr.Dataset, name: str, count: str, sample: str) -> _Column:
+    """Return a flat variable, with the rows that its counts' variable has kept."""
+    dim = str(dataset[name].dims[0])
+    counted = _column(dataset, count, sample)
+    stored = _stored(dataset[name].variable)
+    if stored is not None and _same_rows(stored, counted):
+        pieces, counts = [_packed(piece) for piece in stored[0].pieces], tuple(counted.pieces)
+        return _Column(name, pieces, counted.edges, counted.rows, dim, counts)
+    lengths = np.asarray(dataset[count].values)
+    if int(lengths.sum()) != dataset.sizes[dim]:
+        raise BatchError(
+            f"{count!r} adds up to {int(lengths.sum())}, but {dim!r} has {dataset.sizes[dim]} "
+            "values: the samples were selected without their ragged rows. Use presage.take(…)"
+        )
+    values = _packed(np.asarray(dataset[name].values))
+    return _Column(name, [values], np.array([0, len(lengths)]), None, dim, (lengths,))
+
+
+def _same_rows(stored: tuple[StoredArray, Positions | None], counted: _Column) -> bool:
+    """Tell whether a flat variable still is that of the counts' whole table, or cut as they are."""
+    array, flat = stored
+    lengths = np.concatenate(counted.pieces).astype(np.int64)
+    if len(array.pieces) != len(counted.pieces) or int(lengths.sum()) != array.shape[0]:
+        return False
+    if flat is None:
+        return True
+    if counted.rows is None:
+        return False
+    starts = np.cumsum(lengths) - lengths
+    return np.array_equal(flat, flat_rows(starts[counted.rows], lengths[counted.rows]))
+
+
+def _stored(variable: xr.Variable) -> tuple[StoredArray, Positions | None] | None:
+    """Return the stored array behind a variable that was never loaded, and its rows.
+
+    None when the values are in memory, or other axes than the first were selected from.
+    """
+    data: Any = variable._data  # xarray has no public way to ask what a lazy array reads
+    while isinstance(data, (indexing.MemoryCachedArray, indexing.CopyOnWriteArray)):
+        data = data.array
+    if not isinstance(data, indexing.LazilyIndexedArray):
+        return None
+    array, key = data.array, data.key.tuple
+    if not isinstance(array, StoredArray) or len(key) != len(array.shape):
+        return None
+    for part, length in zip(key[1:], array.shape[1:], strict=True):
+        if not isinstance(part, slice) or part.indices(length) != (0, length, 1):
+            return None
+    first = key[0]
+    if isinstance(first, slice):
+        span = first.indices(array.shape[0])
+        return array, None if span == (0, array.shape[0], 1) else np.arange(*span)
+    if isinstance(first, np.ndarray):
+        rows = first.astype(np.int64)
+        return array, np.where(rows < 0, rows + array.shape[0], rows)
+    return None
+
+
+def _stored_order(columns: list[_Column]) -> Positions | None:
+    for column in columns:
+        if column.rows is not None and bool((np.diff(column.rows) < 0).any()):
+            return np.argsort(column.rows, kind="stable")
+    return None
+
+
+def _grouped(columns: list[_Column]) -> list[list[_Column]]:
+    groups: list[list[_Column]] = []
+    for column in columns:
+        for group in groups:
+            if group[0].alike(column):
+                group.append(column)
+                break
+        else:
+            groups.append([column])
+    return groups
+
+
+def _table(group: list[_Column], order: Positions | None) -> Table:
+    rows = group[0].rows
+    if order is not None:
+        rows = order if rows is None else rows[order]
+    return Table(
+        group[0].edges,
+        {column.name: column.pieces for column in group if not column.dim},
+        {column.name: (column.dim, column.pieces) for column in group if column.dim},
+        {column.dim: column.counts for column in group if column.dim},
+        rows,
+    )

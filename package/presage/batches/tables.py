@@ -1,0 +1,168 @@
+"""Gathering rows: shards of arrays in, one contiguous buffer out.
+
+The rows of a batch are ascending, so each shard gives one run of them, copied by one
+``numpy.take`` straight from the memory-mapped file into the buffer. ``mode="clip"`` is what
+makes NumPy write there without a temporary; positions were checked before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from presage.batches.memory import is_mapped
+from presage.batches.plan import Positions
+from presage.labels import Array
+from presage.lineage import flat_rows
+
+_CACHE_LINE = 64
+
+
+class Pool:
+    """Buffers by name, reused from chunk to chunk; they grow and never shrink.
+
+    Parameters
+    ----------
+    reuse
+        False gives fresh memory each time.
+    """
+
+    def __init__(self, reuse: bool = True) -> None:
+        self.reuse = reuse
+        self._held: dict[str, NDArray[np.uint8]] = {}
+
+    def get(self, name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
+        """Return an array of this shape and type with undefined values."""
+        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        held = self._held.get(name)
+        if held is None or len(held) < size:
+            raw = np.empty(size + _CACHE_LINE, np.uint8)
+            start = -raw.ctypes.data % _CACHE_LINE
+            held = raw[start : start + size]
+            if self.reuse:
+                self._held[name] = held
+        return held[:size].view(dtype).reshape(shape)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Arrays that count samples alike and are cut into the same shards.
+
+    Parameters
+    ----------
+    edges
+        Where shards begin, and where the last one ends ``[shards + 1]``.
+    dense
+        Name → one array ``[rows of the shard, ...]`` for each shard.
+    flat
+        Name → (ragged dimension, one array ``[sum of counts, ...]`` for each shard).
+    counts
+        Ragged dimension → lengths of the rows, one array for each shard.
+    numbers
+        Row of each position, ascending, where that is not the position itself.
+    """
+
+    edges: NDArray[np.int64]
+    dense: Mapping[str, Sequence[Array]] = field(default_factory=dict)
+    flat: Mapping[str, tuple[str, Sequence[Array]]] = field(default_factory=dict)
+    counts: Mapping[str, Sequence[Array]] = field(default_factory=dict)
+    numbers: Positions | None = None
+    _starts: dict[str, list[NDArray[np.int64]]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        starts = {dim: [_before(c) for c in pieces] for dim, pieces in self.counts.items()}
+        object.__setattr__(self, "_starts", starts)
+
+    @property
+    def row_bytes(self) -> int:
+        """Mean bytes of a row."""
+        total = sum(piece.nbytes for piece in self._pieces())
+        return -(-total // max(int(self.edges[-1]), 1))
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the arrays lie in mapped files."""
+        return any(is_mapped(piece) for piece in self._pieces())
+
+    def _pieces(self) -> Iterator[Array]:
+        for pieces in (*self.dense.values(), *(column for _, column in self.flat.values())):
+            yield from pieces
+
+    def gather(self, positions: Positions, pool: Pool) -> dict[str, Array]:
+        """Return the rows at these positions; ascending runs are fast, any order is right.
+
+        Returns
+        -------
+        dict
+            Name → array. Dense ones ``[position, ...]``; ragged ones flat, one row after
+            the other, with ``<dim>_count`` ``[position]``.
+        """
+        rows = positions if self.numbers is None else self.numbers[positions]
+        segments = list(self._segments(rows))
+        out: dict[str, Array] = {}
+        for name, pieces in self.dense.items():
+            out[name] = _take(pieces, segments, len(rows), pool, name)
+        for dim, pieces in self.counts.items():
+            out[f"{dim}_count"] = _take(pieces, segments, len(rows), pool, f"{dim}_count")
+            begins = _take(self._starts[dim], segments, len(rows), pool, f"{dim} begin")
+            inner = _inner(segments, begins, out[f"{dim}_count"])
+            total = sum(len(local) for _, local, _, _ in inner)
+            for name, (ragged, columns) in self.flat.items():
+                if ragged == dim:
+                    out[name] = _take(columns, inner, total, pool, name)
+        return out
+
+    def runs(self, start: int, stop: int) -> Iterator[Array]:
+        """Yield views of all dense rows that lie between two positions."""
+        if self.numbers is not None:
+            start, stop = int(self.numbers[start]), int(self.numbers[stop - 1]) + 1
+        for shard, (low, high) in enumerate(zip(self.edges[:-1], self.edges[1:], strict=True)):
+            a, b = max(start, int(low)) - int(low), min(stop, int(high)) - int(low)
+            if a < b:
+                yield from (pieces[shard][a:b] for pieces in self.dense.values())
+
+    def _segments(self, rows: Positions) -> Iterator[Segment]:
+        """Yield (shard, rows within it, and their span in the output)."""
+        if len(self.edges) == 2:
+            yield 0, rows, 0, len(rows)
+            return
+        shards = np.searchsorted(self.edges, rows, side="right") - 1
+        local = rows - self.edges[shards]
+        cuts = np.flatnonzero(np.diff(shards)) + 1
+        bounds = [0, *cuts.tolist(), len(rows)]
+        owners = shards[bounds[:-1]].tolist() if len(rows) else []
+        for shard, low, high in zip(owners, bounds, bounds[1:], strict=False):
+            yield shard, local[low:high], low, high
+
+
+Segment = tuple[int, NDArray[np.int64], int, int]
+
+
+def _take(
+    pieces: Sequence[Array], segments: list[Segment], total: int, pool: Pool, name: str
+) -> Array:
+    out = pool.get(name, (total, *pieces[0].shape[1:]), pieces[0].dtype)
+    for shard, local, low, high in segments:
+        pieces[shard].take(local, 0, out[low:high], "clip")
+    return out
+
+
+def _inner(segments: list[Segment], begins: Array, counts: Array) -> list[Segment]:
+    """Turn segments of rows into segments of the values along a ragged dimension."""
+    inner: list[Segment] = []
+    done = 0
+    for shard, _, low, high in segments:
+        local = flat_rows(begins[low:high], counts[low:high])
+        if len(local):
+            inner.append((shard, local, done, done + len(local)))
+        done += len(local)
+    return inner
+
+
+def _before(counts: Array) -> NDArray[np.int64]:
+    """Return the sum of all counts before each."""
+    ends = np.cumsum(counts, dtype=np.int64)
+    return ends - np.asarray(counts, dtype=np.int64)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from presage.labels import Arrays, LabelError
+from presage.labels import Arrays, LabelError, Parameter
 from presage.simulator import Simulator
 
 #: 2^64 divided by the golden ratio.
@@ -102,7 +102,8 @@ class LabelledSimulator(Simulator):
     Raises
     ------
     LabelError
-        No labels, a label given twice, one of the wrong length, or not finite.
+        No labels, a label given twice, one of the wrong length, not finite or beyond a
+        parameter's bounds.
     """
 
     labels: Labels = ()
@@ -125,6 +126,8 @@ class LabelledSimulator(Simulator):
                     f"a label of {self.name} is {len(names)} finite numbers "
                     f"({', '.join(names)}), got {label}"
                 )
+            for value, parameter in zip(label, self.parameters, strict=True):
+                _check_inside(value, parameter)
         if len(set(labels)) < len(labels):
             raise LabelError(f"{self.name}: a label is given twice")
         _ = self._weights  # wrong weights are an error here, not at the first event
@@ -168,7 +171,7 @@ class LabelledSimulator(Simulator):
         _edges(len(self.labels), weights)
         return weights
 
-    def theta(self, rng: np.random.Generator, start: int, stop: int) -> Arrays:  # noqa: ARG002
+    def theta(self, rng: np.random.Generator, start: int, stop: int) -> Arrays:
         """Return the labels of events ``[start, stop)`` by the schedule; `rng` is not used."""
         numbers = schedule(start, stop, len(self.labels), self._weights)
         return self._columns(numbers)
@@ -184,3 +187,10 @@ class LabelledSimulator(Simulator):
             parameter.name: np.take(column, numbers)
             for parameter, column in zip(self.parameters, columns, strict=True)
         }
+
+
+def _check_inside(value: float, parameter: Parameter) -> None:
+    low = -math.inf if parameter.lower is None else parameter.lower
+    high = math.inf if parameter.upper is None else parameter.upper
+    if not low < value < high:
+        raise LabelError(f"{parameter.name} should lie between {low} and {high}, got {value}")

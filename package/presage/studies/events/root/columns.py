@@ -1,0 +1,143 @@
+"""Columns of an events dataset: a declaration, and the expression that gives its values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+from presage.labels import Variable, nearest
+from presage.studies.events.root.errors import RootError
+from presage.studies.events.root.expression import Expression
+from presage.studies.events.root.values import Values
+
+Declared = TypeVar("Declared", bound=Variable)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of an events dataset.
+
+    Parameters
+    ----------
+    variable
+        Its declaration: name, stored type, unit, bounds; a Parameter for a label.
+    expression
+        Where its values come from: a branch, or any :class:`Expression`.
+    """
+
+    variable: Variable
+    expression: str
+
+
+#: Columns as users write them: name or declaration → expression.
+Columns = Mapping[str, str] | Mapping[Variable, str] | Iterable[Column]
+
+
+def columns_of(given: Columns, kind: type[Variable], dtype: str) -> tuple[Column, ...]:
+    """Return columns, declared by default as pure numbers of type `dtype`.
+
+    Parameters
+    ----------
+    given
+        A mapping from names or declarations to expressions, or columns.
+    kind
+        Variable or Parameter: what a column's declaration is turned into.
+    dtype
+        Stored type where only a name is given.
+
+    Raises
+    ------
+    RootError
+        An expression that is not allowed.
+    """
+    if isinstance(given, Mapping):
+        pairs = [(_declare(key, kind, dtype), text) for key, text in given.items()]
+    else:
+        pairs = [(_declare(c.variable, kind, dtype), c.expression) for c in given]
+    for variable, text in pairs:
+        try:
+            Expression(text)
+        except RootError as error:
+            raise RootError(f"{variable.name}: {error}") from None
+    return tuple(Column(variable, text) for variable, text in pairs)
+
+
+def _declare(given: str | Variable, kind: type[Declared], dtype: str) -> Declared:
+    if isinstance(given, str):
+        return kind(given, dtype=dtype)
+    if isinstance(given, kind):
+        return given
+    return kind(**{f.name: getattr(given, f.name) for f in fields(Variable)})
+
+
+def aliases_of(given: Mapping[str, str] | Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return aliases as sorted pairs (name, expression), checked to end somewhere.
+
+    Raises
+    ------
+    RootError
+        An alias refers to itself, directly or through others, or is no name.
+    """
+    aliases = dict(given)
+    for name, text in aliases.items():
+        if not name.isidentifier():
+            raise RootError(f"an alias is a name such as 'photon_pt', not {name!r}")
+        _follow(name, {**aliases, name: text}, ())
+    return tuple(sorted(aliases.items()))
+
+
+def _follow(name: str, aliases: Mapping[str, str], path: tuple[str, ...]) -> None:
+    if name in path:
+        raise RootError(f"alias {name!r} refers to itself: {' -> '.join((*path, name))}")
+    if name in aliases:
+        for inner in Expression(aliases[name]).names:
+            _follow(inner, aliases, (*path, name))
+
+
+def branches_needed(
+    expressions: Iterable[str], aliases: Mapping[str, str], path_labels: Iterable[str]
+) -> tuple[str, ...]:
+    """Return the names of all branches that the expressions come down to, sorted."""
+    needed: set[str] = set()
+    waiting = [name for text in expressions for name in Expression(text).names]
+    known = set(path_labels)
+    while waiting:
+        name = waiting.pop()
+        if name in known or name in needed:
+            continue
+        if name in aliases:
+            known.add(name)
+            waiting.extend(Expression(aliases[name]).names)
+        else:
+            needed.add(name)
+    return tuple(sorted(needed))
+
+
+class Names(Mapping[str, Values]):
+    """What the names in expressions stand for, in one chunk of events.
+
+    Parameters
+    ----------
+    given
+        Values of branches and path labels.
+    aliases
+        Name → expression, evaluated when first needed and then kept.
+    """
+
+    def __init__(self, given: Mapping[str, Values], aliases: Mapping[str, Expression]) -> None:
+        self._values = dict(given)
+        self._aliases = aliases
+
+    def __getitem__(self, name: str) -> Values:
+        if name not in self._values:
+            if name not in self._aliases:
+                raise RootError(f"no branch or alias {name!r}{nearest(name, self)}")
+            self._values[name] = self._aliases[name].evaluate(self)
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._values, **self._aliases})
+
+    def __len__(self) -> int:
+        return len({**self._values, **self._aliases})

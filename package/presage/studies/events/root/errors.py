@@ -1,0 +1,11 @@
+"""What goes wrong with users' ROOT files and with the expressions over their branches."""
+
+from __future__ import annotations
+
+
+class RootError(ValueError):
+    """A file, a tree, a branch, an expression or a value is not what was asked for."""
+
+
+class RootWarning(UserWarning):
+    """Something was left out, and it is said how much."""

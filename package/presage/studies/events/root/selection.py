@@ -1,0 +1,165 @@
+"""Which entries of a tree become events: cut, missing values, bounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+
+from presage.labels import Array, Variable
+from presage.studies.events.root.columns import Column, Names, branches_needed
+from presage.studies.events.root.errors import RootError
+from presage.studies.events.root.expression import Expression
+from presage.studies.events.root.files import RootFile
+from presage.studies.events.root.survey import Survey
+from presage.studies.events.root.values import Values
+
+
+def parse_cut(text: str) -> Expression:
+    """Parse a cut, so that an error says that it is one."""
+    try:
+        return Expression(text)
+    except RootError as error:
+        raise RootError(f"cut: {error}") from None
+
+
+class Selection:
+    """Expressions, parsed, and what they come down to.
+
+    Parameters
+    ----------
+    columns
+        What each event holds, labels included.
+    cut
+        Condition, or empty text.
+    aliases
+        Name → expression.
+    path_labels
+        Names that paths give.
+    drop
+        Leave out events with invalid values instead of raising.
+    """
+
+    def __init__(
+        self,
+        columns: Iterable[Column],
+        cut: str,
+        aliases: Mapping[str, str],
+        path_labels: Iterable[str],
+        drop: bool,
+    ) -> None:
+        self.columns = [(c.variable, Expression(c.expression)) for c in columns]
+        self.cut = parse_cut(cut) if cut else None
+        self.aliases = {name: Expression(text) for name, text in aliases.items()}
+        self.drop = drop
+        texts = [expression.text for _, expression in self.columns]
+        self.branches = branches_needed([*texts, cut] if cut else texts, aliases, path_labels)
+
+    def events(
+        self, names: Names, file: RootFile, start: int, entries: int, survey: Survey
+    ) -> dict[str, Array]:
+        """Return the selected events of one chunk, column by column."""
+        keep = self._passing(names, file, entries)
+        passed = int(np.count_nonzero(keep))
+        survey.cut += entries - passed
+        found = {v.name: _per_event(e, names, v.name, file, entries) for v, e in self.columns}
+        for value in found.values():
+            if value.valid is not None:
+                keep = keep & value.valid
+        complete = int(np.count_nonzero(keep))
+        survey.missing += passed - complete
+        chunk = {v.name: _stored(found[v.name].data, v, keep) for v, _ in self.columns}
+        good = self._good(chunk, file, lambda i: start + int(np.flatnonzero(keep)[i]))
+        if good is not None:
+            chunk = {name: array[good] for name, array in chunk.items()}
+        kept = len(next(iter(chunk.values())))
+        survey.invalid += complete - kept
+        survey.kept += kept
+        return chunk
+
+    def _passing(self, names: Names, file: RootFile, entries: int) -> Array:
+        """Return which entries pass the cut; a missing value does not."""
+        if self.cut is None:
+            return np.ones(entries, dtype=bool)
+        value = _per_event(self.cut, names, "cut", file, entries)
+        if value.data.dtype.kind == "f":
+            raise RootError(f"cut: {self.cut.text!r} is a number, not a condition; compare it")
+        return value.data.astype(bool) & value.known
+
+    def _good(
+        self, chunk: Mapping[str, Array], file: RootFile, entry: Callable[[int], int]
+    ) -> Array | None:
+        """Return which events have only finite values within bounds; ``None`` for all."""
+        good: Array | None = None
+        for variable, _ in self.columns:
+            bad, why = _bad(chunk[variable.name], variable)
+            if bad is None:
+                continue
+            if not self.drop:
+                first = int(np.flatnonzero(bad)[0])
+                raise RootError(
+                    f"{file.path}: {variable.name!r} is {why} in {np.count_nonzero(bad)} of "
+                    f"{bad.size} selected events, first {chunk[variable.name][first]} in entry "
+                    f"{entry(first)}; give invalid='drop' to leave them out"
+                )
+            good = ~bad if good is None else good & ~bad
+        return good
+
+
+def _per_event(
+    expression: Expression, names: Names, what: str, file: RootFile, entries: int
+) -> Values:
+    """Return an expression's values, one for each entry."""
+    try:
+        value = expression.evaluate(names)
+    except RootError as error:
+        raise RootError(f"{file.path}: {what}: {error}") from None
+    text = expression.text
+    if value.offsets is not None:
+        hint = "any(...)" if value.data.dtype.kind == "b" else f"{text}[0]"
+        raise RootError(
+            f"{file.path}: {what}: {text!r} gives a list per event where one value is needed; "
+            f"pick one, as {hint}"
+        )
+    if value.data.ndim == 0:
+        valid = None if value.valid is None else np.broadcast_to(value.valid, entries)
+        return Values(np.broadcast_to(value.data, entries), None, valid)
+    return value
+
+
+def _stored(data: Array, variable: Variable, keep: Array) -> Array:
+    """Return the selected values in the variable's type."""
+    chosen = data[keep]
+    with np.errstate(over="ignore", invalid="ignore"):
+        stored = chosen.astype(variable.dtype, copy=False)
+    if stored.dtype.kind in "iu" and not np.array_equal(stored, chosen):
+        raise RootError(
+            f"{variable.name!r} is declared {variable.dtype}, but holds {chosen.dtype} values "
+            "that do not fit; declare it float32 or float64"
+        )
+    return stored
+
+
+def _bad(array: Array, variable: Variable) -> tuple[Array | None, str]:
+    """Return where values are not finite or beyond a bound, and which of it."""
+    if array.size == 0 or array.dtype.kind not in "fiu":
+        return None, ""
+    low, high = array.min(), array.max()  # NaN propagates through both
+    if not (math.isfinite(low) and math.isfinite(high)):
+        bad = ~np.isfinite(array)
+        return bad | _beyond(array, variable), "NaN or infinite"
+    lower = -math.inf if variable.lower is None else variable.lower
+    upper = math.inf if variable.upper is None else variable.upper
+    if low < lower or high > upper:
+        return _beyond(array, variable), f"beyond its bounds ({lower:g}, {upper:g})"
+    return None, ""
+
+
+def _beyond(array: Array, variable: Variable) -> Array:
+    beyond = np.zeros(array.shape, dtype=bool)
+    if variable.lower is not None:
+        beyond |= array < variable.lower
+    if variable.upper is not None:
+        beyond |= array > variable.upper
+    return beyond

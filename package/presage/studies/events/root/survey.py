@@ -1,0 +1,121 @@
+"""What became of the events of a set of files, and which labels have enough of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from presage.labels import Array
+from presage.studies.events.root.errors import RootError
+
+#: More distinct labels than this are no labels but a continuous quantity.
+MOST_LABELS = 100_000
+
+
+@dataclass
+class Survey:
+    """Numbers of events, counted while files are read.
+
+    Parameters
+    ----------
+    files, entries
+        What was read.
+    cut
+        Entries that fail the cut (a missing value in it counts as failed).
+    missing
+        Selected entries in which a column has no value: an index of -1 or too large.
+    invalid
+        Entries left out because a value is NaN, infinite or beyond a bound.
+    kept
+        Events that remain.
+    labels
+        Label → its events; only counted where a minimum is asked for.
+    """
+
+    files: int = 0
+    entries: int = 0
+    cut: int = 0
+    missing: int = 0
+    invalid: int = 0
+    kept: int = 0
+    labels: Counter[tuple[float, ...]] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kept} events of {self.entries} entries in {self.files} file(s); left out: "
+            f"{self.cut} by the cut, {self.missing} with a missing value, "
+            f"{self.invalid} with a value that is not finite or beyond a bound"
+        )
+
+    def count(self, chunk: Mapping[str, Array], names: Sequence[str]) -> None:
+        """Count the labels of a chunk.
+
+        Raises
+        ------
+        RootError
+            There are so many labels that they cannot be labels.
+        """
+        rows, which = groups([chunk[name] for name in names])
+        numbers = np.bincount(which, minlength=len(rows))
+        self.labels.update(dict(zip(map(tuple, rows.tolist()), numbers.tolist(), strict=True)))
+        if len(self.labels) > MOST_LABELS:
+            raise RootError(
+                f"more than {MOST_LABELS} different labels ({', '.join(names)}): "
+                "are they continuous? then read them with min_events=0"
+            )
+
+    def enough(self, least: int, names: Sequence[str]) -> set[tuple[float, ...]]:
+        """Return the labels that have at least `least` events.
+
+        Raises
+        ------
+        RootError
+            None has.
+        """
+        good = {label for label, number in self.labels.items() if number >= least}
+        if not good and self.labels:
+            label, number = self.labels.most_common(1)[0]
+            raise RootError(
+                f"too few events: no label has min_events={least}; "
+                f"the fullest, {show(label, names)}, has {number}. {self}"
+            )
+        return good
+
+    def check(self, tree: str) -> None:
+        """Refuse an outcome without events.
+
+        Raises
+        ------
+        RootError
+            Nothing was read, or nothing remained.
+        """
+        if self.entries == 0:
+            raise RootError(f"tree {tree!r} has no entries in any of {self.files} file(s)")
+        if self.kept == 0:
+            raise RootError(f"no event remains: {self}")
+
+
+def show(label: Sequence[float], names: Sequence[str]) -> str:
+    """Return a label as text: ``phi_label=2464.0, omega_label=5.125``."""
+    return ", ".join(f"{name}={value:.10g}" for name, value in zip(names, label, strict=True))
+
+
+def groups(columns: Sequence[Array]) -> tuple[Array, Array]:
+    """Return the distinct rows of some columns ``[row, column]``, and each event's row.
+
+    Runs of equal rows are found first: files mostly hold one label each.
+    """
+    events = len(columns[0])
+    if events == 0:
+        return np.empty((0, len(columns))), np.empty(0, dtype=np.intp)
+    new = np.zeros(events, dtype=bool)
+    new[0] = True
+    for column in columns:
+        new[1:] |= column[1:] != column[:-1]
+    starts = np.flatnonzero(new)
+    table = np.column_stack([np.asarray(column)[starts] for column in columns])
+    rows, which = np.unique(table, axis=0, return_inverse=True)
+    return rows, np.repeat(which.reshape(-1), np.diff(starts, append=events))

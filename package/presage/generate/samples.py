@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from presage.labels import Array, Schema
+from presage.labels import Array, Arrays, Schema
 from presage.lineage import flat_rows
 from presage.simulator import Simulator
 
@@ -37,6 +37,7 @@ def plan(source: Simulator, missing: Iterable[tuple[int, int]]) -> list[tuple[in
 
 
 def every(tasks: list[tuple[int, int]], shard: tuple[int, int], step: int) -> list[tuple[int, int]]:
+    """Return the tasks of job I out of N; they are told apart by the number of their shard."""
     index, count = shard
     if not 0 <= index < count:
         raise ValueError(f"shard I/N needs 0 <= I < N, got {index}/{count}")
@@ -78,5 +79,6 @@ def cut(arrays: dict[str, Array], schema: Schema, low: int, high: int) -> dict[s
 
 
 def length(arrays: Arrays, schema: Schema) -> int:
+    """Return how many samples a block of arrays holds."""
     name = next(n for n, (dims, _) in schema.stored().items() if dims[0] == schema.sample)
     return len(arrays[name])

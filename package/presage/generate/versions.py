@@ -10,6 +10,7 @@ from presage.store import Store, StoreWarning
 
 
 def warn_if_source_changed(source: Source, recipe: Recipe, store: Store) -> None:
+    """Warn when samples were made by other code that claims the same version."""
     marks = store.entry(recipe).sidecars("shard-*.nc")
     before = {m.provenance.get("source") for m in marks} - {None, ""}
     if before and source.source_hash() not in before:

@@ -4,6 +4,7 @@ from presage.lineage import parent_of, take
 from presage.store.entry import StoreWarning
 from presage.store.files import StoreError
 from presage.store.lazy import Rows
-from presage.store.store import EntryInfo, Store
+from presage.store.listing import EntryInfo
+from presage.store.store import Store
 
 __all__ = ["EntryInfo", "Rows", "Store", "StoreError", "StoreWarning", "parent_of", "take"]

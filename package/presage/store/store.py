@@ -6,7 +6,6 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,45 +19,11 @@ from presage.recipe import Parent, Recipe
 from presage.store.entry import Entry, chain, gaps, read_recipe
 from presage.store.files import StoreError, replace, require_room
 from presage.store.lazy import Rows, ShardFile, StoredArray, lazy_variable
+from presage.store.listing import PRODUCT, WORK, EntryInfo, describe_entry, reach
 from presage.store.netcdf import hash_array
-from presage.store.sidecar import MARK, read_sidecar, sidecar_path
+from presage.store.sidecar import MARK
 
-_PRODUCT = "product.nc"
 _COMPLETE = "complete.json"
-_WORK = "work"
-
-
-@dataclass(frozen=True)
-class EntryInfo:
-    """A line of the store's listing.
-
-    Attributes
-    ----------
-    key, producer, recipe
-        What it is; `recipe` is None where ``recipe.json`` cannot be read.
-    kind
-        ``samples``, ``product`` or ``files``.
-    samples
-        Samples from 0 without a gap.
-    bytes
-        Size on disk of everything in the folder.
-    created
-        When the first file was published (UTC, ISO 8601), empty if none was.
-    parents
-        Recipes it was made from.
-    state
-        ``complete``, ``unfinished`` (work in progress or interrupted) or the fault.
-    """
-
-    key: str
-    producer: str
-    recipe: Recipe | None
-    kind: str
-    samples: int
-    bytes: int
-    created: str
-    parents: tuple[Parent, ...]
-    state: str
 
 
 class Store:
@@ -121,7 +86,7 @@ class Store:
     def samples(self, what: Recipe | str) -> int:
         """Return how many samples there are from 0 without a gap."""
         shards = self.entry(self._recipe(what)).shards()
-        return _reach(shards)
+        return reach(shards)
 
     def add(
         self,
@@ -156,7 +121,7 @@ class Store:
         if path is None:
             return None
         n = int(path.read_text().partition(":")[2].strip(" }"))
-        return n if _reach(self.entry(recipe).shards()) >= n else None
+        return n if reach(self.entry(recipe).shards()) >= n else None
 
     def open(self, what: Recipe | str, start: int = 0, stop: int | None = None) -> xr.Dataset:
         """Open a dataset by recipe or key; samples are read from disk when looked at.
@@ -184,7 +149,7 @@ class Store:
         if product is not None:
             return product
         shards = self.entry(recipe).shards()
-        stop = _reach(shards) if stop is None else stop
+        stop = reach(shards) if stop is None else stop
         missing = gaps(shards, start, stop)
         if not shards or missing or stop <= start:
             raise StoreError(_missing_text(recipe, shards, missing, self.root))
@@ -194,7 +159,7 @@ class Store:
         """Return the raw memory-mapped arrays of samples ``[start, stop)``."""
         recipe = self._recipe(what)
         shards = self.entry(recipe).shards()
-        stop = _reach(shards) if stop is None else stop
+        stop = reach(shards) if stop is None else stop
         if not shards or gaps(shards, start, stop):
             missing = gaps(shards, start, stop)
             raise StoreError(_missing_text(recipe, shards, missing, self.root))
@@ -250,7 +215,7 @@ class Store:
             labelled.to_netcdf(path, engine="h5netcdf")
 
         content = {str(n): _content(v) for n, v in labelled.variables.items()}
-        self.entry(recipe).publish_file(_PRODUCT, write, content, {})
+        self.entry(recipe).publish_file(PRODUCT, write, content, {})
         stored = self.get(recipe)
         if stored is None:
             raise StoreError(f"{recipe.producer} vanished from {self.root} while it was published")
@@ -258,7 +223,7 @@ class Store:
 
     def get(self, recipe: Recipe) -> xr.Dataset | None:
         """Return a product, None when it is not there."""
-        path = self.file(recipe, _PRODUCT)
+        path = self.file(recipe, PRODUCT)
         if path is None:
             return None
         with xr.open_dataset(path, engine="h5netcdf") as dataset:
@@ -286,7 +251,7 @@ class Store:
         """Return a folder for unfinished state; write into it with :meth:`write_work`."""
         entry = self.entry(recipe)
         entry.prepare()
-        folder = entry.folder / _WORK
+        folder = entry.folder / WORK
         folder.mkdir(exist_ok=True)
         return folder
 
@@ -298,7 +263,7 @@ class Store:
 
     def clear_workspace(self, recipe: Recipe) -> None:
         """Remove the workspace."""
-        shutil.rmtree(self.entry(recipe).folder / _WORK, ignore_errors=True)
+        shutil.rmtree(self.entry(recipe).folder / WORK, ignore_errors=True)
 
     def adopt(self, dataset: xr.Dataset, name: str, sample: str | None = None) -> xr.Dataset:
         """Take a dataset made elsewhere into the store; its identity is its content.
@@ -327,30 +292,7 @@ class Store:
 
     def list(self) -> list[EntryInfo]:
         """Return what there is, one line for each folder."""
-        return [self._info(folder) for folder in self._folders()]
-
-    def _info(self, folder: Path) -> EntryInfo:
-        recipe, marks, fault = None, [], ""
-        try:
-            recipe = read_recipe(folder)
-            paths = Entry(folder, recipe, self._verified).finished()
-            marks = [read_sidecar(sidecar_path(path)) for path in paths]
-        except StoreError as error:
-            fault = str(error)
-        spans = [ShardFile(folder / m.file, m.start, m.stop, ()) for m in marks if m.stop]
-        product = any(mark.file == _PRODUCT for mark in marks)
-        working = (folder / _WORK).exists() or not marks
-        return EntryInfo(
-            key=recipe.key if recipe else folder.name,
-            producer=folder.parent.name,
-            recipe=recipe,
-            kind="samples" if spans else "product" if product else "files",
-            samples=_reach(spans),
-            bytes=sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()),
-            created=min((str(m.provenance.get("created", "")) for m in marks), default=""),
-            parents=recipe.parents if recipe else (),
-            state=fault or ("unfinished" if working else "complete"),
-        )
+        return [describe_entry(folder, self._verified) for folder in self._folders()]
 
     def check(self, what: Recipe | str) -> Sequence[str]:
         """Hash every file of a dataset again; return what is wrong, an empty list if nothing."""
@@ -421,15 +363,6 @@ def _stored_array(rows: Rows, name: str, address: tuple[str, str, int, int]) -> 
 def _reopen(root: str, recipe: str, start: int, stop: int, name: str) -> StoredArray:
     rows = Store(root).rows(Recipe.from_json(recipe), start, stop)
     return _stored_array(rows, name, (root, recipe, start, stop))
-
-
-def _reach(shards: list[ShardFile]) -> int:
-    stop = 0
-    for shard in sorted(shards, key=lambda s: s.start):
-        if shard.start > stop:
-            break
-        stop = max(stop, shard.stop)
-    return stop
 
 
 def _count(arrays: Mapping[str, Array], schema: Schema) -> int:

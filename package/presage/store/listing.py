@@ -1,0 +1,83 @@
+"""What the store holds, a line for each dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from presage.recipe import Parent, Recipe
+from presage.store.entry import Entry, read_recipe
+from presage.store.files import StoreError
+from presage.store.lazy import ShardFile
+from presage.store.sidecar import read_sidecar, sidecar_path
+
+#: File name of a product, and of the folder for unfinished state.
+PRODUCT, WORK = "product.nc", "work"
+
+
+@dataclass(frozen=True)
+class EntryInfo:
+    """A line of the store's listing.
+
+    Attributes
+    ----------
+    key, producer, recipe
+        What it is; `recipe` is None where ``recipe.json`` cannot be read.
+    kind
+        ``samples``, ``product`` or ``files``.
+    samples
+        Samples from 0 without a gap.
+    bytes
+        Size on disk of everything in the folder.
+    created
+        When the first file was published (UTC, ISO 8601), empty if none was.
+    parents
+        Recipes it was made from.
+    state
+        ``complete``, ``unfinished`` (work in progress or interrupted) or the fault.
+    """
+
+    key: str
+    producer: str
+    recipe: Recipe | None
+    kind: str
+    samples: int
+    bytes: int
+    created: str
+    parents: tuple[Parent, ...]
+    state: str
+
+
+def reach(shards: list[ShardFile]) -> int:
+    """Return how many samples there are from 0 without a gap."""
+    stop = 0
+    for shard in sorted(shards, key=lambda s: s.start):
+        if shard.start > stop:
+            break
+        stop = max(stop, shard.stop)
+    return stop
+
+
+def describe_entry(folder: Path, verified: set[tuple[str, int, int]]) -> EntryInfo:
+    """Look at a folder without hashing its files."""
+    recipe, marks, fault = None, [], ""
+    try:
+        recipe = read_recipe(folder)
+        paths = Entry(folder, recipe, verified).finished()
+        marks = [read_sidecar(sidecar_path(path)) for path in paths]
+    except StoreError as error:
+        fault = str(error)
+    spans = [ShardFile(folder / m.file, m.start, m.stop, ()) for m in marks if m.stop]
+    product = any(mark.file == PRODUCT for mark in marks)
+    working = (folder / WORK).exists() or not marks
+    return EntryInfo(
+        key=recipe.key if recipe else folder.name,
+        producer=folder.parent.name,
+        recipe=recipe,
+        kind="samples" if spans else "product" if product else "files",
+        samples=reach(spans),
+        bytes=sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()),
+        created=min((str(m.provenance.get("created", "")) for m in marks), default=""),
+        parents=recipe.parents if recipe else (),
+        state=fault or ("unfinished" if working else "complete"),
+    )

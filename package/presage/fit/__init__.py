@@ -1,0 +1,30 @@
+"""Training: one visible loop, its checkpoints, its history, and what it leaves in the store.
+
+A model's specification is a frozen dataclass with ``prepare(dataset)`` → arrays and fitted
+transforms, and ``build(declaration)`` → a network whose ``loss(batch)`` returns the loss of
+each sample. :func:`fit` does the rest. A recurrent network may have, besides,
+``segment_loss(batch, carry) -> (losses, carry)``: truncated back-propagation with one
+optimiser step for each segment, `carry` (None at first) detached, and None at the end.
+"""
+
+from __future__ import annotations
+
+from presage.fit.errors import FitError, NonFiniteLoss
+from presage.fit.result import Fitted, load
+from presage.fit.run import fit
+from presage.fit.schedules import SCHEDULES, make_schedule
+from presage.fit.settings import OPTIMIZERS, Settings
+from presage.fit.streaming import fit_streaming
+
+__all__ = [
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "FitError",
+    "Fitted",
+    "NonFiniteLoss",
+    "Settings",
+    "fit",
+    "fit_streaming",
+    "load",
+    "make_schedule",
+]

@@ -1,0 +1,328 @@
+"""The training loop.
+
+What happens at a step is written out in :meth:`Loop._step`; everything else here decides
+when to look at losses, validate, save and stop.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from tqdm import tqdm
+
+from presage.fit.checkpoint import Checkpoints
+from presage.fit.device import set_aside
+from presage.fit.errors import NonFiniteLoss
+from presage.fit.meter import Meter
+from presage.fit.schedules import make_schedule
+from presage.fit.settings import Settings
+from presage.fit.source import BatchSource, Piece, TensorBatch, divide
+from presage.fit.state import Average, Progress, rng_states, set_rng_states, snapshot
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+#: Share of the time that checkpoints at epoch edges may take.
+_SHARE = 0.02
+
+
+@dataclass
+class Habits:
+    """What does not change the result.
+
+    Parameters
+    ----------
+    checkpoints
+        Where they go; None for none.
+    every
+        Steps between checkpoints besides those at epoch edges.
+    progress
+        Whether to show a bar.
+    title
+        What the bar is called.
+    numbers
+        Sample number of each position, for errors.
+    """
+
+    checkpoints: Checkpoints | None
+    every: int | None
+    progress: bool
+    title: str
+    numbers: np.ndarray
+
+
+class Loop:
+    """One run.
+
+    Parameters
+    ----------
+    network
+        On the device; trained in place.
+    source
+        Its batches.
+    settings, seed, habits
+        See there.
+    fabric
+        Device, precision and the other processes.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        source: BatchSource,
+        settings: Settings,
+        seed: int,
+        fabric: Fabric,
+        habits: Habits,
+    ) -> None:
+        self.network, self.source, self.settings = network, source, settings
+        self.seed, self.fabric, self.habits = seed, fabric, habits
+        self.state = Progress()
+        self.best: dict[str, Tensor] = {}
+        self.average = Average(network, settings.ema) if settings.ema else None
+        self.optimizer = settings.make_optimizer(network)
+        self._parameters = [p for p in network.parameters() if p.requires_grad]
+        self._loss, self._segment = self._wrapped()
+        total = settings.epochs * source.steps
+        self._factor = make_schedule(settings.schedule, total, settings.warmup)
+        self.meter = Meter(settings.batch_size, fabric.device, settings.dtype, self._stop)
+        self._saving = 0.0
+        self._begun = time.monotonic()
+
+    def _wrapped(self) -> tuple[Any, Any]:
+        """Return the network's losses as functions; among many processes those of DDP."""
+        if self.fabric.world_size == 1:
+            self._module = None
+            return self.network.loss, getattr(self.network, "segment_loss", None)
+        self._module = self.fabric.setup_module(self.network)
+        names = [n for n in ("loss", "segment_loss") if hasattr(self.network, n)]
+        for name in names:
+            self._module.mark_forward_method(name)
+        return self._module.loss, getattr(self._module, names[-1]) if names[1:] else None
+
+    # -- the loop ----------------------------------------------------------------------
+
+    def run(self) -> dict[str, Tensor]:
+        """Train to the end and return the weights that are the result."""
+        self._resume()
+        total = self.settings.epochs * self.source.steps
+        with tqdm(
+            total=total,
+            initial=self.position,
+            desc=self.habits.title,
+            unit="step",
+            mininterval=0.5,
+            disable=not self.habits.progress or self.fabric.global_rank > 0,
+        ) as self._bar:
+            while self.state.epoch < self.settings.epochs and not self._exhausted:
+                self._epoch()
+        if self.settings.keep == "best":
+            return self.best
+        with self.average.applied() if self.average else nullcontext():
+            return snapshot(self.network)
+
+    def _epoch(self) -> None:
+        state = self.state
+        self.meter.reset(state.sums, state.samples)
+        self._clock = time.monotonic() - state.seconds
+        self.network.train()
+        for piece in self.source.epoch(state.epoch, state.step):
+            self._step(piece)
+            if self.meter.end(state.step):
+                self._bar.set_postfix(loss=f"{self.meter.recent:.4g}", refresh=False)
+            state.step += 1
+            self._bar.update()
+            if self.habits.every and self.position % self.habits.every == 0:
+                self._save()
+        self._close_epoch()
+
+    def _step(self, piece: Piece) -> None:
+        rate = self.settings.learning_rate * self._factor(self.position)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        if self._segment is not None:
+            self._segments(piece)
+            return
+        parts = divide(piece.batch, piece.own, self.settings.accumulate)
+        for part in parts[:-1]:
+            with self._unsynchronised():
+                self._backward(part, piece)
+        self._backward(parts[-1], piece)
+        self._update()
+
+    def _backward(self, batch: TensorBatch, piece: Piece) -> None:
+        with self.fabric.autocast():
+            losses = self._loss(batch)
+        self._descend(losses, piece)
+
+    def _descend(self, losses: Tensor, piece: Piece) -> None:
+        """Add the gradient of this process's share of the batch's mean loss."""
+        if piece.own == 0:
+            losses = losses[:0]
+        # Processes are averaged over, so what counts among all weighs W times here.
+        self.fabric.backward(losses.to(self.settings.dtype).sum() * (self.fabric.world_size / piece.total))
+        self.meter.add(losses)
+
+    def _update(self) -> None:
+        if self.settings.clip is not None:
+            clip_grad_norm_(self._parameters, self.settings.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.state.updates += 1
+        if self.average is not None:
+            self.average.update(self.state.updates)
+
+    def _segments(self, piece: Piece) -> None:
+        """Truncated back-propagation: one optimiser step for each segment in turn."""
+        carry = None
+        while True:
+            with self.fabric.autocast():
+                losses, carry = self._segment(piece.batch, carry)
+            self._descend(losses, piece)
+            self._update()
+            if carry is None:
+                return
+            self.meter.end(self.state.step)
+
+    def _unsynchronised(self) -> Any:
+        if self._module is None:
+            return nullcontext()
+        return self.fabric.no_backward_sync(self._module)
+
+    # -- at the edge of an epoch ---------------------------------------------------------
+
+    def _close_epoch(self) -> None:
+        state = self.state
+        self._look()
+        last = self._factor(self.position - 1) * self.settings.learning_rate
+        loss = self._mean(self.meter.sums, self.meter.samples)
+        validation_loss = self._validate() if self.settings.validation else math.nan
+        state.seconds = time.monotonic() - self._clock
+        line = state.record(loss, validation_loss, last)
+        if state.improves(validation_loss) and self.settings.keep == "best":
+            with self.average.applied() if self.average else nullcontext():
+                self.best = snapshot(self.network)
+        if self.fabric.loggers:
+            self.fabric.log_dict(line, step=state.epoch)
+        self.meter.reset()
+        ended = self._exhausted or state.epoch == self.settings.epochs
+        cheap = self._saving <= _SHARE * (time.monotonic() - self._begun)
+        if self.habits.checkpoints and not ended and self.fabric.broadcast(cheap):
+            self._save()
+
+    @property
+    def position(self) -> int:
+        """Steps since the beginning."""
+        return self.state.epoch * self.source.steps + self.state.step
+
+    @property
+    def _exhausted(self) -> bool:
+        patience = self.settings.patience
+        return patience is not None and self.state.epoch - self.state.best_epoch >= patience
+
+    @torch.no_grad()
+    def _validate(self) -> float:
+        sums, samples = [], 0
+        self.network.eval()
+        with (
+            set_aside(self.fabric.device, self.seed),
+            self.average.applied() if self.average else nullcontext(),
+        ):
+            for batch in self.source.validation():
+                with self.fabric.autocast():
+                    losses = self.network.loss(batch)
+                sums.append(float(losses.float().cpu().numpy().sum(dtype=np.float64)))
+                samples += len(losses)
+        return self._mean(sums, samples)
+
+    def _mean(self, sums: list[float], samples: int) -> float:
+        total = math.fsum(sums)
+        if self.fabric.world_size > 1:
+            both = torch.tensor([total, samples], dtype=torch.float64, device=self.fabric.device)
+            total, samples = self.fabric.all_reduce(both, reduce_op="sum").tolist()
+        return total / samples
+
+    # -- checkpoints ---------------------------------------------------------------------
+
+    def _save(self) -> None:
+        begun = time.monotonic()
+        self._look()
+        state = self.state
+        state.sums, state.samples = self.meter.sums, self.meter.samples
+        if state.step:
+            state.seconds = begun - self._clock
+        rngs = [rng_states(self.fabric.device)]
+        if self.fabric.world_size > 1:
+            every = self.fabric.all_gather(rngs[0])
+            rngs = [{n: s[r].cpu() for n, s in every.items()} for r in range(len(every["cpu"]))]
+        if self.habits.checkpoints and self.fabric.global_rank == 0:
+            weights = {"network": self.network.state_dict(), "best": self.best}
+            if self.average:
+                weights["average"] = self.average.shadow
+            rest = {"optimizer": self.optimizer.state_dict(), "rng": rngs}
+            rest["progress"] = state.as_dict()
+            self.habits.checkpoints.save(self.position, weights, rest)
+        self._saving += time.monotonic() - begun
+
+    def _resume(self) -> None:
+        saved = self.habits.checkpoints.load() if self.habits.checkpoints else None
+        if saved is None:
+            return
+        weights, rest = saved
+        self.network.load_state_dict(weights["network"])
+        self.best = weights.get("best", {})
+        if self.average:
+            self.average.load(weights["average"])
+        self.optimizer.load_state_dict(rest["optimizer"])
+        self.state = Progress(**rest["progress"])
+        if len(rest["rng"]) == self.fabric.world_size:
+            set_rng_states(rest["rng"][self.fabric.global_rank], self.fabric.device)
+        if self.habits.progress and self.fabric.global_rank == 0:
+            at = f"epoch {self.state.epoch}, step {self.state.step}"
+            tqdm.write(f"{self.habits.title}: going on at {at}")
+
+    # -- what must not happen ------------------------------------------------------------
+
+    @torch.no_grad()
+    def _look(self) -> None:
+        """Check losses and weights, so that nothing broken is saved or returned."""
+        self.meter.look()
+        norms = torch.stack(torch._foreach_norm([p.detach() for p in self._parameters]))
+        if not bool(torch.isfinite(norms).all()):
+            step = self.state.step - 1
+            self._refuse("the weights became not finite", step, np.arange(0))
+
+    def _stop(self, step: int, bad: np.ndarray, count: int) -> None:
+        what = f"{len(bad)} of {count} losses were not finite"
+        self._refuse(what, step, bad)
+
+    def _refuse(self, what: str, step: int, bad: np.ndarray) -> None:
+        epoch = self.state.epoch
+        numbers = self.habits.numbers[self.source.positions(epoch, step)]
+        offending = numbers[bad]
+        named = f"samples {_some(offending)}" if len(bad) else f"its samples: {_some(numbers)}"
+        if len(bad) == len(numbers) and step > 0:
+            before = self.habits.numbers[self.source.positions(epoch, step - 1)]
+            named += f"; all of them, so look also at the step before: {_some(before)}"
+        kept = "; the last good checkpoint is kept" if self.habits.checkpoints else ""
+        raise NonFiniteLoss(
+            f"{what} at epoch {epoch}, step {step} (counted from 0): {named}. "
+            f"Look at these samples, lower learning_rate, or set clip=1.0{kept}",
+            epoch,
+            step,
+            numbers.tolist(),
+            offending.tolist(),
+        )
+
+
+def _some(numbers: np.ndarray, most: int = 16) -> str:
+    more = f" and {len(numbers) - most} more" if len(numbers) > most else ""
+    return ", ".join(str(n) for n in numbers[:most]) + more

@@ -1,0 +1,236 @@
+"""What training leaves: a network with everything needed to use it, in memory and in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from presage.fit.checkpoint import read_groups, write_tensors
+from presage.fit.errors import FitError
+from presage.labels import Parameter, Variable, nearest, require
+from presage.lineage import attributes_of, sample_dim
+from presage.recipe import Recipe, encode
+from presage.store import Store
+
+WEIGHTS, HISTORY, DECLARATION = "weights.safetensors", "history.nc", "declaration.json"
+_PREFIX = "fit-"
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A trained model.
+
+    Attributes
+    ----------
+    recipe
+        Model, settings, seed and the samples it was trained on.
+    model
+        The specification that was trained.
+    network
+        Trained, on the CPU, in evaluation mode.
+    declaration
+        Variables, parameters and whatever else the model was declared for.
+    state
+        Fitted numbers of its transforms.
+    history
+        Over `epoch`: training and validation loss, learning rate, seconds.
+    saved
+        Whether a store holds it.
+    """
+
+    recipe: Recipe
+    model: Any
+    network: nn.Module
+    declaration: dict[str, Any]
+    state: dict[str, NDArray[Any]]
+    history: xr.Dataset
+    saved: bool = False
+
+    @property
+    def key(self) -> str:
+        """Its address, in a store or not."""
+        return self.recipe.key
+
+    @property
+    def sample(self) -> str:
+        """Name of the sample dimension."""
+        return str(self.declaration["sample"])
+
+    def __repr__(self) -> str:
+        epochs = self.history.sizes["epoch"]
+        place = "" if self.saved else ", not in a store"
+        return f"Fitted({self.model!r}, {epochs} epochs, key {self.key[:16]}{place})"
+
+    def require(self, dataset: xr.Dataset) -> None:
+        """Check that a dataset holds what the model was declared for.
+
+        Raises
+        ------
+        LabelError
+            A variable is missing, or has other dims or another unit.
+        """
+        require(dataset, declared_variables(self.declaration), self.sample)
+
+
+def declared_variables(declaration: Mapping[str, Any]) -> list[Variable]:
+    """Return the variables and parameters of a declaration."""
+    kinds = (("variables", Variable), ("parameters", Parameter))
+    return [
+        kind(**{**entry, "dims": tuple(entry.get("dims", ()))})
+        for name, kind in kinds
+        for entry in declaration.get(name, ())
+    ]
+
+
+def content_key(dataset: xr.Dataset) -> str:
+    """Return a hash of names, dims, units and values: the identity of unstored data."""
+    digest = hashlib.sha256()
+    for name in sorted(map(str, dataset.variables)):
+        array = dataset[name]
+        values = np.asarray(array.values)
+        if values.dtype.kind == "O":
+            values = values.astype("U")
+        shape = [list(map(str, array.dims)), list(values.shape), values.dtype.str]
+        digest.update(json.dumps([name, shape, str(array.attrs.get("units", "1"))]).encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def publish(fitted: Fitted, store: Store) -> None:
+    """Put a trained model into the store; the declaration, published last, says that it is done."""
+    tensors: dict[str, Tensor] = {
+        **{f"network/{n}": t for n, t in fitted.network.state_dict().items()},
+        **{f"state/{n}": torch.from_numpy(np.array(a)) for n, a in fitted.state.items()},
+    }
+    history = fitted.history
+
+    def write_history(path: Path) -> None:
+        history.to_netcdf(path, engine="h5netcdf")
+
+    text = json.dumps(fitted.declaration, indent=1, sort_keys=True, allow_nan=False)
+    store.put_file(fitted.recipe, WEIGHTS, lambda path: write_tensors(path, tensors))
+    store.put_file(fitted.recipe, HISTORY, write_history)
+    store.put_file(fitted.recipe, DECLARATION, lambda path: _write_text(path, text + "\n"))
+    store.clear_workspace(fitted.recipe)
+
+
+def is_published(recipe: Recipe, store: Store) -> bool:
+    """Say whether the store holds a finished model of this recipe."""
+    return all(store.file(recipe, name) for name in (DECLARATION, WEIGHTS, HISTORY))
+
+
+def load(
+    key: str, store: Store | None = None, *, models: Mapping[str, type[Any]] | None = None
+) -> Fitted:
+    """Load a trained model from the store; nothing is unpickled.
+
+    Parameters
+    ----------
+    key
+        Its key, or the beginning of it.
+    store
+        Where to look; by default ``$PRESAGE_STORE``, else ``./store``.
+    models
+        Name → specification, where it is none of :data:`presage.models.MODELS`.
+
+    Raises
+    ------
+    StoreError
+        There is no such key, or several begin so.
+    FitError
+        It is no trained model, is unfinished, or was trained by another version.
+    """
+    store = store or Store()
+    recipe = store.find(key)
+    return read(recipe, _specification(recipe, models), store)
+
+
+def read(recipe: Recipe, model: Any, store: Store) -> Fitted:
+    """Read the model of a recipe whose specification is known."""
+    paths = {name: store.file(recipe, name) for name in (WEIGHTS, HISTORY, DECLARATION)}
+    missing = [name for name, path in paths.items() if path is None]
+    if missing:
+        raise FitError(
+            f"the training of {recipe.producer} {recipe.key[:16]} is not finished "
+            f"({', '.join(missing)} missing); run fit with the same settings to go on"
+        )
+    declaration = json.loads(Path(paths[DECLARATION] or "").read_text())
+    groups = read_groups(Path(paths[WEIGHTS] or ""))
+    with xr.open_dataset(paths[HISTORY], engine="h5netcdf") as stored:
+        history = stored.load()
+    with torch.random.fork_rng(devices=[]):  # initial weights are drawn only to be replaced
+        network = model.build(declaration)
+    weights = groups.get("network", {})
+    network.to(next((t.dtype for t in weights.values() if t.dtype == torch.float64), None))
+    network.load_state_dict(weights)
+    state = {name: tensor.numpy() for name, tensor in groups.get("state", {}).items()}
+    return Fitted(recipe, model, network.eval(), declaration, state, history, saved=True)
+
+
+def complete_declaration(declaration: Mapping[str, Any], dataset: xr.Dataset) -> dict[str, Any]:
+    """Return a declaration as JSON would give it back, with the sample dimension.
+
+    Raises
+    ------
+    FitError
+        It holds something that JSON does not.
+    """
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(declaration), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise FitError(f"a declaration holds text, finite numbers, lists: {error}") from error
+    plain.setdefault("sample", sample_dim(dataset))
+    return plain
+
+
+def producer(model: Any) -> str:
+    """Return the producer's name in the recipes of a model."""
+    return f"{_PREFIX}{model.name}"
+
+
+def label_history(history: xr.Dataset, recipe: Recipe) -> xr.Dataset:
+    """Return a history that says whose it is."""
+    return history.assign_attrs(attributes_of(recipe))
+
+
+def _specification(recipe: Recipe, models: Mapping[str, type[Any]] | None) -> Any:
+    if models is None:
+        from presage.models import MODELS
+
+        models = MODELS
+    name = recipe.producer.removeprefix(_PREFIX)
+    if not recipe.producer.startswith(_PREFIX):
+        raise FitError(f"{recipe.producer} {recipe.key[:16]} is no trained model")
+    if name not in models:
+        raise FitError(f"no model {name!r}{nearest(name, models)}; give load(..., models={{...}})")
+    kind = models[name]
+    if recipe.version != kind.version:
+        raise FitError(
+            f"{recipe.producer} {recipe.key[:16]} was trained by version {recipe.version} of "
+            f"{name}, this is version {kind.version}; train it again"
+        )
+    given = dict(recipe.fields["model"])
+    known = {f.name for f in fields(kind) if f.init}
+    model = kind(**{n: v for n, v in given.items() if n in known})
+    if encode(model_fields(model)) != encode(given):
+        raise FitError(f"the settings of {name} in {recipe.key[:16]} do not rebuild it: {given}")
+    return model
+
+
+def model_fields(model: Any) -> dict[str, Any]:
+    """Return the settings of a specification."""
+    return {f.name: getattr(model, f.name) for f in fields(model) if f.init}
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text)

@@ -1,0 +1,259 @@
+"""`fit`: from a specification and a dataset to a trained model in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import nn
+from tqdm import tqdm
+
+from presage.batches.plan import Plan
+from presage.fit.checkpoint import Checkpoints
+from presage.fit.device import make_fabric, reproducible, set_aside
+from presage.fit.errors import FitError
+from presage.fit.loop import Habits, Loop
+from presage.fit.result import (
+    Fitted,
+    complete_declaration,
+    content_key,
+    declared_variables,
+    is_published,
+    label_history,
+    model_fields,
+    producer,
+    publish,
+    read,
+)
+from presage.fit.settings import Settings
+from presage.fit.source import BatchSource, Resident, TensorBatch, split
+from presage.fit.state import history_dataset
+from presage.labels import require
+from presage.lineage import sample_dim, sample_numbers
+from presage.recipe import Parent, Recipe
+from presage.store import Store
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+#: How random numbers are assigned in training; part of every recipe.
+_SCHEME = "fit/1"
+
+
+def fit(
+    model: Any,
+    train: xr.Dataset,
+    *,
+    epochs: int = 60,
+    batch_size: int = 1024,
+    learning_rate: float = 1e-3,
+    optimizer: str | Mapping[str, Any] = "adam",
+    schedule: str | Mapping[str, Any] = "one_cycle",
+    warmup: int = 0,
+    seed: int = 0,
+    validation: float | tuple[int, int] | Mapping[str, Any] = 0.05,
+    ema: float | None = None,
+    clip: float | None = None,
+    accumulate: int = 1,
+    patience: int | None = None,
+    keep: Literal["last", "best"] = "last",
+    precision: str = "32-true",
+    checkpoint_every: int | None = None,
+    device: str = "auto",
+    store: Store | None = None,
+    progress: bool = True,
+    logger: Any = None,
+) -> Fitted:
+    """Train a model, or return it at once where the store has it already.
+
+    Parameters
+    ----------
+    model
+        A specification, such as ``presage.models.SplineFlow(bins=16)``.
+    train
+        Labelled samples.
+    epochs
+        Passes over the training part.
+    batch_size
+        Samples of one optimiser step, all processes together.
+    learning_rate
+        Its highest value; `schedule` multiplies it.
+    optimizer
+        ``"adam"``, ``"adamw"``, ``"sgd"``, or ``{"name": ..., option: value}``.
+    schedule
+        A name in :data:`SCHEDULES`, or ``{"name": ..., option: value}``.
+    warmup
+        Steps over which the learning rate first rises.
+    seed
+        Of initial weights, order of samples, dropout.
+    validation
+        Held-out part: a fraction of the samples, a range ``(start, stop)`` of positions, or
+        ``{"fraction": ..., "seed": ...}``; 0 for none. It does not depend on `seed`.
+    ema
+        Decay of the exponential moving average of the weights, which is then the result.
+    clip
+        Largest norm of the gradient.
+    accumulate
+        Parts in which a batch goes through the network, to save memory.
+    patience
+        Epochs without a lower validation loss after which training stops.
+    keep
+        Which weights are the result: the ``"last"`` or those with the ``"best"``
+        validation loss.
+    precision
+        ``"32-true"``, ``"64-true"`` or ``"bf16-mixed"``.
+    checkpoint_every
+        Steps between checkpoints, besides those at epoch edges (which are left out while
+        they would take more than 2 % of the time). Needs a store.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``. Under ``torchrun`` each
+        process takes its own.
+    store
+        Where the result and unfinished state go; without one they stay in memory.
+    progress
+        Whether to show a bar.
+    logger
+        ``"csv"``, ``"tensorboard"``, ``"wandb"``, the same with options, or a Fabric logger.
+
+    Returns
+    -------
+    Fitted
+        The trained model. An interrupted run goes on where it was: with the same number of
+        processes its result is the same to the last bit.
+
+    Raises
+    ------
+    FitError
+        A setting has no meaning, or data and model do not fit together.
+    NonFiniteLoss
+        The loss became NaN or infinite; names epoch, step and samples.
+    LabelError
+        The data lack what the model was declared for, or (with a store) did not come from one.
+    """
+    settings = Settings(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        optimizer=optimizer,  # type: ignore[arg-type]  # spelled out by Settings
+        schedule=schedule,  # type: ignore[arg-type]
+        warmup=warmup,
+        validation=validation,  # type: ignore[arg-type]
+        ema=ema,
+        clip=clip,
+        accumulate=accumulate,
+        patience=patience,
+        keep=keep,
+        precision=precision,
+    )
+    if checkpoint_every is not None and (store is None or checkpoint_every < 1):
+        raise FitError(
+            "checkpoint_every is a number of steps and needs a store to write to; "
+            f"got {checkpoint_every} with store={store!r}"
+        )
+    recipe = fit_recipe(model, train, settings, seed, store)
+    fabric = make_fabric(device, precision, logger, f"{recipe.producer}-{recipe.key[:8]}")
+    progress = progress and fabric.global_rank == 0
+    if store is not None and fabric.broadcast(is_published(recipe, store)):
+        if progress:
+            tqdm.write(f"{recipe.producer} {recipe.key[:16]} is in the store; nothing to train")
+        return read(recipe, model, store)
+    checkpoints = Checkpoints(store, recipe) if store is not None else None
+    numbers = np.asarray(sample_numbers(train))
+    habits = Habits(checkpoints, checkpoint_every, progress, recipe.producer, numbers)
+    with reproducible(fabric.device, seed):
+        fitted = _train(model, train, settings, recipe, fabric, habits)
+    if store is None:
+        return fitted
+    if fabric.global_rank == 0:
+        publish(fitted, store)
+    fabric.barrier()
+    return read(recipe, model, store)
+
+
+def fit_recipe(
+    model: Any, train: xr.Dataset, settings: Settings, seed: int, store: Store | None
+) -> Recipe:
+    """Return the recipe of a training; data outside a store count by their content."""
+    unstored = store is None and "presage_recipe" not in train.attrs
+    if unstored:
+        parent = Parent(content_key(train))
+    else:
+        parent = (store or Store()).check_unmodified(train) if store else _parent(train)
+    return Recipe(
+        producer=producer(model),
+        version=model.version,
+        fields={"model": model_fields(model), "training": settings.identity()},
+        seed=seed,
+        scheme=_SCHEME,
+        parents=(parent,),
+    )
+
+
+def _train(
+    model: Any,
+    train: xr.Dataset,
+    settings: Settings,
+    recipe: Recipe,
+    fabric: Fabric,
+    habits: Habits,
+) -> Fitted:
+    prepared = model.prepare(train)
+    declaration = complete_declaration(prepared.declaration, train)
+    require(train, declared_variables(declaration), declaration["sample"])
+    network = model.build(declaration).to(fabric.device, settings.dtype)
+    source = _source(prepared, train, settings, recipe.seed, fabric)
+    _handshake(network, next(iter(source.epoch(0, 0))).batch, fabric, recipe.producer)
+    # Ranks begin with the same weights and go on with random numbers of their own.
+    torch.manual_seed(recipe.seed + 1_000_003 * (1 + fabric.global_rank))
+    loop = Loop(network, source, settings, recipe.seed, fabric, habits)
+    weights = loop.run()
+    network = network.cpu()
+    network.load_state_dict(weights)
+    history = label_history(history_dataset(loop.state.history), recipe)
+    state = {name: np.asarray(array) for name, array in prepared.state.items()}
+    return Fitted(recipe, model, network.eval(), declaration, state, history)
+
+
+def _source(
+    prepared: Any, train: xr.Dataset, settings: Settings, seed: int, fabric: Fabric
+) -> BatchSource:
+    samples = train.sizes[sample_dim(train)]
+    parts = split(samples, settings.validation)
+    plan = Plan(len(parts[0]), settings.batch_size, seed)
+    for name, array in prepared.arrays.items():
+        if len(array) != samples:
+            raise FitError(f"{name!r} was prepared with {len(array)} rows for {samples} samples")
+    world = fabric.global_rank, fabric.world_size
+    return Resident(prepared.arrays, parts, plan, fabric.device, settings.dtype, *world)
+
+
+@torch.no_grad()
+def _handshake(network: nn.Module, batch: TensorBatch, fabric: Fabric, name: str) -> None:
+    """Try two samples, so that what does not fit together is said before the first epoch.
+
+    Raises
+    ------
+    FitError
+        The network has no loss, or not one loss for each sample.
+    """
+    if not callable(getattr(network, "loss", None)):
+        raise FitError(f"{name}: the network needs a method loss(batch), one value for each sample")
+    few = {key: tensor[:2] for key, tensor in batch.items()}
+    rows = len(next(iter(few.values())))
+    network.eval()
+    with set_aside(fabric.device, 0), fabric.autocast():
+        losses = network.loss(few)
+    if tuple(losses.shape) != (rows,):
+        raise FitError(
+            f"{name}: loss(batch) should return the loss of each sample, shape ({rows},); "
+            f"got {tuple(losses.shape)}. Leave the mean to the loop"
+        )
+
+
+def _parent(train: xr.Dataset) -> Parent:
+    from presage.lineage import parent_of
+
+    return parent_of(train)

@@ -37,8 +37,8 @@ from presage.transforms.smooth import Smooth, features_of, groups
 Floats = NDArray[np.float64]
 Columns = Mapping[str, ArrayLike]
 
-#: asinh(y) beyond this would overflow on the way back.
-_FAR = 600.0
+#: asinh(y) is cut here on the way back: 10^25 widths out, and float32 still holds it.
+_FAR = 60.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -333,9 +333,9 @@ def _fit_column(
 
 def _smallest_width(x: Floats) -> float:
     """Return a width below which a group counts as constant."""
-    low, high = np.quantile(x, (0.01, 0.99))
+    low, middle, high = np.quantile(x, (0.01, 0.5, 0.99))
     overall = high - low if high > low else float(x.max() - x.min())
-    return float(max(1e-4 * overall, 1e-6 * np.abs(x).max())) or 1.0
+    return float(1e-4 * overall) or float(1e-3 * abs(middle)) or 1.0
 
 
 def _log_hypot1(y: Floats) -> Floats:

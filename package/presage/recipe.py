@@ -229,5 +229,7 @@ class Recipe:
             # Arrays and dataclasses do not survive decoding as such; the text is the identity.
             recipe.__dict__["json"] = json.dumps(parts, sort_keys=True, separators=(",", ":"))
             return recipe
-        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        except RecipeError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:  # JSON's is one too
             raise RecipeError(f"not a recipe: {error!r}; expected presage's recipe.json") from error

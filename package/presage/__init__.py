@@ -19,6 +19,8 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from presage._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from presage import models as models
     from presage.analysis.residuals import residuals as residuals
@@ -30,12 +32,10 @@ if TYPE_CHECKING:
     from presage.labels import Parameter as Parameter
     from presage.labels import Variable as Variable
     from presage.recipe import Recipe as Recipe
-    from presage.sample import hold_out as hold_out
-    from presage.sample import sample as sample
     from presage.store import Store as Store
     from presage.store import parent_of as parent_of
-
-__version__ = "0.1.0"
+    from presage.studies.events.sampling import sample as sample
+    from presage.studies.events.split import hold_out as hold_out
 
 #: Public name → the module that holds it.
 _HOMES = {
@@ -45,11 +45,11 @@ _HOMES = {
     "Store": "presage.store",
     "Variable": "presage.labels",
     "fit": "presage.fit",
-    "hold_out": "presage.sample",
+    "hold_out": "presage.studies.events.split",
     "load": "presage.fit",
     "parent_of": "presage.store",
     "residuals": "presage.analysis.residuals",
-    "sample": "presage.sample",
+    "sample": "presage.studies.events.sampling",
     "simulate": "presage.generate",
     "verify": "presage.generate",
 }

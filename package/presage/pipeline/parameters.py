@@ -117,25 +117,32 @@ def _declared(node: ast.stmt, lines: Sequence[str], where: str) -> Declared | No
             f"{where}: the default of {target.id} must be a literal (a number, text, a list), "
             f"got {shown!r}"
         ) from None
-    kind = _kind_of(node.annotation, where) if isinstance(node, ast.AnnAssign) else None
+    kind = kind_of(node.annotation, where) if isinstance(node, ast.AnnAssign) else None
     kind = kind or _kind_of_value(target.id, default, where)
     end = lines[(node.end_lineno or 1) - 1].encode()[node.end_col_offset :].decode()
     help_text = end.partition("#")[2].strip()
     return Declared(target.id, kind, coerce(target.id, default, kind), help_text)
 
 
-def _kind_of(node: ast.expr, where: str) -> Kind:
+def kind_of(node: ast.expr, where: str) -> Kind:
+    """Return the type that an annotation spells.
+
+    Raises
+    ------
+    ParameterError
+        It is none that a parameter can have.
+    """
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         sides = [s for s in (node.left, node.right) if not _is_none(s)]
         if len(sides) == 1:
-            inner = _kind_of(sides[0], where)
+            inner = kind_of(sides[0], where)
             return Kind(inner.name, inner.item, optional=True)
     if isinstance(node, ast.Name) and node.id in (*_SCALARS, *_SEQUENCES):
         return Kind(node.id)
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
         inner_nodes = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         plain = [n for n in inner_nodes if not _is_ellipsis(n)]
-        kinds = {_kind_of(n, where) for n in plain}
+        kinds = {kind_of(n, where) for n in plain}
         if node.value.id in _SEQUENCES and len(kinds) == 1:
             return Kind(node.value.id, kinds.pop())
     raise ParameterError(

@@ -8,11 +8,13 @@ folder; this module holds only the declaration and the table.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from presage.labels import nearest
+from presage.recipe import Recipe
+from presage.simulator import Source
 
 #: Name → ``"module:attribute"`` of the study. A new study is one line here.
 STUDIES: dict[str, str] = {
@@ -105,3 +107,35 @@ def producer(name: str) -> Any:
     if name not in known:
         raise StudyError(f"no study has a producer {name!r}{nearest(name, known)}")
     return resolve(known[name])
+
+
+def rebuild(recipe: Recipe) -> Source:
+    """Return the simulator or reader that a dataset of this recipe came from.
+
+    Raises
+    ------
+    StudyError
+        It is no source of samples, is of another version, or does not fit its recipe.
+    """
+    found = producer(recipe.producer)
+    if not (isinstance(found, type) and issubclass(found, Source)):
+        raise StudyError(f"{recipe.producer} is not a simulator; it cannot be simulated again")
+    if found.version != recipe.version:
+        raise StudyError(
+            f"the dataset is of {recipe.producer} version {recipe.version}, "
+            f"this presage has version {found.version}; only its hashes can be checked"
+        )
+    source = getattr(found, "from_fields", _from_fields(found))(recipe.fields)
+    if not isinstance(source, Source) or source.recipe(recipe.seed).key != recipe.key:
+        raise StudyError(f"{recipe.producer} cannot be rebuilt from its recipe {recipe.key[:16]}")
+    return source
+
+
+def _from_fields(kind: type[Source]) -> Callable[[Mapping[str, Any]], Source]:
+    def build(fields: Mapping[str, Any]) -> Source:
+        try:
+            return kind(**fields)
+        except (TypeError, ValueError) as error:
+            raise StudyError(f"{kind.name} does not take the recipe's settings: {error}") from error
+
+    return build

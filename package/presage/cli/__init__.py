@@ -1,0 +1,5 @@
+"""The command ``presage``: run, generate, store, dashboard."""
+
+from presage.cli.main import app, main
+
+__all__ = ["app", "main"]

@@ -1,0 +1,59 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from presage.pipeline.parameters import ParameterError
+
+StoreOption = Annotated[
+    Path | None,
+    typer.Option("--store", help="Folder of datasets; $PRESAGE_STORE, else ./store."),
+]
+PairsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-p",
+        "--parameter",
+        metavar="NAME VALUE",
+        help="A parameter; may be repeated. Several values (0,1,2) are a sweep.",
+    ),
+]
+_FLAGS = ("-p", "--parameter")
+
+
+def join_pairs(arguments: Sequence[str]) -> list[str]:
+    """Rewrite ``-p name value`` as ``-p name=value``, which one option can hold.
+
+    Raises
+    ------
+    ParameterError
+        The value is missing.
+
+    Examples
+    --------
+    >>> join_pairs(["run", "events", "-p", "seed", "0,1", "-p", "width=-2"])
+    ['run', 'events', '-p', 'seed=0,1', '-p', 'width=-2']
+    """
+    joined: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        joined.append(argument)
+        if argument not in _FLAGS:
+            continue
+        name = next(rest, "")
+        value = None if "=" in name else next(rest, None)
+        if not name or name.startswith("-") or ("=" not in name and value is None):
+            raise ParameterError(f"{argument} takes a name and a value: {argument} n_events 1000")
+        joined.append(name if value is None else f"{name}={value}")
+    return joined
+
+
+def pairs(joined: Sequence[str] | None) -> list[tuple[str, str]]:
+    """Take ``name=value`` apart."""
+    split = [text.partition("=") for text in joined or ()]
+    return [(name.strip(), value.strip()) for name, _, value in split]

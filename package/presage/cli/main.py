@@ -1,0 +1,93 @@
+"""``presage``: its options, how errors look, and where each command lives."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from presage._version import __version__
+from presage.cli.common import StoreOption, join_pairs
+from presage.cli.generate import generate
+from presage.cli.run import run
+from presage.cli.store import app as store_app
+
+app = typer.Typer(
+    name="presage",
+    help="Simulators, emulators and residuals on labelled grids.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+app.command()(run)
+app.command()(generate)
+app.add_typer(store_app, name="store")
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks of errors (or $PRESAGE_DEBUG=1).")
+    ] = False,
+) -> None:
+    """Compute once, read everywhere: simulators, emulators and residuals on labelled grids."""
+    if debug:
+        os.environ["PRESAGE_DEBUG"] = "1"
+    if version:
+        typer.echo(f"presage {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def dashboard(
+    store: StoreOption = None,
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 5006,
+    show: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+) -> None:
+    """Browse grids, generated distributions and residuals."""
+    from presage.cli.dashboards import load
+    from presage.store import Store
+
+    load().serve(store=Path(Store(store).root).absolute(), port=port, show=show)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; errors of presage are one message and status 2."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        app(join_pairs(given), prog_name="presage")
+    except KeyboardInterrupt:
+        typer.echo("interrupted; what is complete stays, the same command goes on", err=True)
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("PRESAGE_DEBUG") or not _is_expected(error):
+            raise
+        typer.echo(f"error: {_message(error)}", err=True)
+        sys.exit(2)
+
+
+def _is_expected(error: Exception) -> bool:
+    """Return whether presage raised it on purpose, or the system refused a file.
+
+    What other libraries raise in the middle of things is a fault to be seen in full.
+    """
+    if isinstance(error, OSError):
+        return True
+    frames = traceback.extract_tb(error.__traceback__)
+    package = str(Path(__file__).resolve().parents[1])
+    inside = bool(frames) and frames[-1].filename.startswith(package)
+    return inside and isinstance(error, (ValueError, RuntimeError, TypeError, LookupError))
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        place = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror}{place}"
+    return str(error) or type(error).__name__

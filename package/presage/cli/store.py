@@ -1,0 +1,189 @@
+"""``presage store``: what is there, is it whole, in and out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from presage.cli.common import StoreOption
+
+if TYPE_CHECKING:
+    from presage.recipe import Recipe
+    from presage.store import EntryInfo, Store
+
+app = typer.Typer(
+    help="List, check, remove, import and export datasets.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+KeyArgument = Annotated[str, typer.Argument(help="Key, or its first digits.")]
+
+
+def _open(root: Path | None) -> Store:
+    from presage.store import Store
+
+    return Store(root)
+
+
+def readable(size: float) -> str:
+    """Return a number of bytes in words.
+
+    Examples
+    --------
+    >>> readable(1536)
+    '1.5 kB'
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TB"
+
+
+@app.command("ls")
+def list_(store: StoreOption = None) -> None:
+    """List the datasets."""
+    held = _open(store)
+    entries = sorted(held.list(), key=lambda entry: (entry.producer, entry.created))
+    rows = [_row(entry) for entry in entries]
+    if not rows:
+        typer.echo(f"{held.root} is empty")
+        return
+    head = ("producer", "key", "kind", "samples", "size", "created", "state")
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    for row in (head, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())
+    typer.echo(f"{len(rows)} datasets, {readable(sum(e.bytes for e in entries))} in {held.root}")
+
+
+def _row(entry: EntryInfo) -> tuple[str, ...]:
+    samples = str(entry.samples) if entry.kind == "samples" else ""
+    return (
+        entry.producer, entry.key[:16], entry.kind, samples, readable(entry.bytes),
+        entry.created[:19], entry.state,
+    )  # fmt: skip
+
+
+@app.command()
+def show(key: KeyArgument, store: StoreOption = None) -> None:
+    """Show a dataset: recipe, parents, what was made from it, variables."""
+    held = _open(store)
+    recipe = held.find(key)
+    typer.echo(f"{recipe.producer} version {recipe.version}, seed {recipe.seed}\n{recipe.key}")
+    for name, value in recipe.fields.items():
+        typer.echo(f"  {name} = {_shortened(value)}")
+    for parent in recipe.parents:
+        span = f" [{parent.start}:{parent.stop}]" if parent.stop else ""
+        typer.echo(f"  from {parent.key[:16]}{span}")
+    for child in held.children(recipe):
+        typer.echo(f"  used by {child.producer}/{child.key[:16]}")
+    info = next(entry for entry in held.list() if entry.key == recipe.key)
+    typer.echo(f"{info.kind}, {readable(info.bytes)}, {info.state}")
+    if info.kind != "files":
+        typer.echo(str(held.open(recipe)))
+
+
+def _shortened(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+@app.command()
+def verify(
+    key: Annotated[str | None, typer.Argument(help="Key; every dataset without one.")] = None,
+    fraction: Annotated[float, typer.Option(help="Share of the samples to simulate again.")] = 0.01,
+    store: StoreOption = None,
+) -> None:
+    """Hash every file again, and simulate some samples again where a simulator made them."""
+    held = _open(store)
+    keys = [held.find(key).key] if key else [entry.key for entry in held.list()]
+    faults = [problem for k in keys for problem in _verify(held, k, fraction)]
+    if faults:
+        typer.echo(f"{len(faults)} problems; presage generate makes faulty samples again", err=True)
+        raise typer.Exit(1)
+
+
+def _verify(held: Store, key: str, fraction: float) -> Sequence[str]:
+    """Check one dataset, say what came of it, and return its problems."""
+    from presage.store import StoreError
+
+    problems: Sequence[str] = []
+    compared = 0
+    try:
+        recipe = held.find(key)
+        problems = held.check(recipe)
+        compared = 0 if problems else _simulate_again(held, recipe, fraction)
+    except StoreError as error:
+        problems = [str(error)]
+    verdict = "; ".join(problems) or (
+        f"hashes fit, {compared} samples simulated again are equal" if compared else "hashes fit"
+    )
+    typer.echo(f"{key[:16]}  {verdict}")
+    return problems
+
+
+def _simulate_again(held: Store, recipe: Recipe, fraction: float) -> int:
+    """Return how many samples were compared, 0 where no simulator of this version is known."""
+    from presage.generate import verify
+    from presage.studies import StudyError, rebuild
+
+    if not held.samples(recipe) or fraction <= 0:
+        return 0
+    try:
+        source = rebuild(recipe)
+    except StudyError:
+        return 0
+    return verify(source, seed=recipe.seed, store=held, fraction=fraction)
+
+
+@app.command()
+def rm(
+    keys: Annotated[list[str], typer.Argument(help="Keys, or their first digits.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Even if other datasets were made from it.")
+    ] = False,
+    store: StoreOption = None,
+) -> None:
+    """Remove datasets."""
+    held = _open(store)
+    for recipe in [held.find(key) for key in keys]:
+        held.remove(recipe, force=force)
+        typer.echo(f"removed {recipe.producer}/{recipe.key[:16]}")
+
+
+@app.command("import")
+def import_(
+    path: Annotated[Path, typer.Argument(help=".nc, .npz, .h5 or .pt")],
+    name: Annotated[str | None, typer.Option(help="What to call it; the file's name.")] = None,
+    sample: Annotated[
+        str, typer.Option(help="Dimension that counts samples, the first one of bare arrays.")
+    ] = "sample",
+    store: StoreOption = None,
+) -> None:
+    """Take a file into the store; its content is its identity."""
+    from presage.exchange import read_file
+
+    dataset = read_file(path, sample)
+    counted = sample if sample in dataset.dims else None
+    adopted = _open(store).adopt(dataset, name or path.stem, sample=counted)
+    typer.echo(f"{adopted.attrs['presage_key']}  {dict(adopted.sizes)}")
+
+
+@app.command()
+def export(
+    key: KeyArgument,
+    path: Annotated[Path, typer.Argument(help="Where to; the suffix says the format.")],
+    start: Annotated[int, typer.Option(help="First sample.")] = 0,
+    stop: Annotated[int | None, typer.Option(help="One beyond the last sample.")] = None,
+    store: StoreOption = None,
+) -> None:
+    """Write a dataset as .nc, .npz, .h5 or .pt."""
+    from presage.exchange import write_file
+
+    held = _open(store)
+    typer.echo(str(write_file(held.open(held.find(key), start, stop), path)))

@@ -187,6 +187,14 @@ class SplineFlow(FlowSpec):
 
     name: ClassVar[str] = "spline_flow"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bins < 2 or not self.bound > 0:
+            raise LabelError(
+                f"splines need at least 2 bins and a positive bound, "
+                f"got bins={self.bins}, bound={self.bound}"
+            )
+
     def transform(self, features: int, context: int, index: int) -> nn.Module:
         """Return one autoregressive spline map."""
         return zuko.flows.autoregressive.MaskedAutoregressiveTransform(

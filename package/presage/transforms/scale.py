@@ -192,8 +192,8 @@ class LabelScale:
     def declaration(self) -> dict[str, Any]:
         """Return variables and parameters in JSON's terms."""
         return {
-            "variables": [asdict(variable) for variable in self.variables],
-            "parameters": [asdict(parameter) for parameter in self.parameters],
+            "variables": [_entry(variable) for variable in self.variables],
+            "parameters": [_entry(parameter) for parameter in self.parameters],
         }
 
     @classmethod
@@ -289,6 +289,10 @@ def declared(
 
 def _number(value: Any) -> float | None:
     return None if value is None else float(value)
+
+
+def _entry(variable: Variable) -> dict[str, Any]:
+    return {**asdict(variable), "dims": list(variable.dims)}
 
 
 def _declared(kind: type[Any], entry: Mapping[str, Any]) -> Any:

@@ -1,0 +1,199 @@
+"""Laws that every flow keeps: a density, its samples, its saved state; and that it learns."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from presage.labels import LabelError
+from presage.models import MAF, MODELS, SplineFlow, model
+from presage.models.flow import ConditionalFlow, sample_dim
+from presage.studies.events.gaussians import Full, GridGaussians
+from presage.studies.events.resonance import Resonance
+
+MODEL_TABLE = {
+    "spline": SplineFlow(bins=8, hidden=(16, 16)),
+    "spline, two layers": SplineFlow(bins=5, hidden=(8,), layers=2, activation="GELU"),
+    "maf": MAF(hidden=(16,), layers=3),
+}
+SIMULATORS = {
+    "two masses": Resonance.on_grid(3, 3, weights="equal"),
+    "one mass": GridGaussians.on_grid(3),
+    "three masses": GridGaussians.on_grid(2, 2, 2),
+}
+
+
+def dataset_of(simulator, blocks=1):
+    parts = [simulator.block(0, index) for index in range(blocks)]
+    columns = {
+        v.name: ("event", np.concatenate([part[v.name] for part in parts]), v.attributes())
+        for v in simulator.schema.variables
+    }
+    return xr.Dataset(columns, attrs={"presage_sample": "event"})
+
+
+def train(spec, dataset, epochs=3, batch=512, rate=5e-3):
+    """A bare loop: what is tested here is the model, not the training."""
+    torch.manual_seed(0)
+    prepared = spec.prepare(dataset)
+    network = spec.build(prepared.declaration)
+    arrays = {name: torch.from_numpy(array) for name, array in prepared.arrays.items()}
+    steps = epochs * (len(arrays["target"]) // batch)
+    optimizer = torch.optim.Adam(network.parameters(), lr=rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
+    for _ in range(steps):
+        rows = torch.randint(len(arrays["target"]), (batch,))
+        loss = network.loss({name: array[rows] for name, array in arrays.items()}).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return ConditionalFlow(network, prepared.declaration, prepared.state)
+
+
+@pytest.fixture(
+    params=[(m, s) for m in MODEL_TABLE for s in SIMULATORS], ids=" of ".join, scope="module"
+)
+def case(request):
+    name, simulator = request.param
+    dataset = dataset_of(SIMULATORS[simulator]).isel(event=slice(0, 2048))
+    return MODEL_TABLE[name], dataset, train(MODEL_TABLE[name], dataset, epochs=1)
+
+
+def test_prepared_rows_and_declaration(case):
+    spec, dataset, _ = case
+    prepared = spec.prepare(dataset)
+    assert {len(array) for array in prepared.arrays.values()} == {dataset.sizes["event"]}
+    assert {array.dtype for array in prepared.arrays.values()} == {np.dtype("float32")}
+    assert json.loads(json.dumps(prepared.declaration)) == prepared.declaration
+    first = next(iter(prepared.declaration["trained_range"]))
+    assert prepared.declaration["trained_range"][first] == [
+        float(dataset[first].min()),
+        float(dataset[first].max()),
+    ]
+
+
+def test_loss_is_one_number_per_row(case):
+    spec, dataset, flow = case
+    prepared = spec.prepare(dataset)
+    arrays = {name: torch.from_numpy(array[:7]) for name, array in prepared.arrays.items()}
+    assert flow.network.loss(arrays).shape == (7,)
+
+
+def test_far_events_have_finite_density_and_gradient(case):
+    _, _, flow = case
+    features = len(flow.declaration["variables"])
+    condition = torch.zeros(5, len(flow.declaration["parameters"]))
+    for far in (-40.0, -5.0, 5.0, 40.0):
+        target = torch.full((5, features), far, requires_grad=True)
+        loss = flow.network.loss({"target": target, "condition": condition})
+        loss.sum().backward()
+        assert torch.isfinite(loss).all()
+        assert torch.isfinite(target.grad).all()
+        gradients = [p.grad for p in flow.network.parameters() if p.grad is not None]
+        assert all(torch.isfinite(gradient).all() for gradient in gradients)
+        flow.network.zero_grad()
+
+
+def test_sampling_inverts_the_density_map(case):
+    _, _, flow = case
+    condition = torch.randn(64, len(flow.declaration["parameters"]))
+    normal = torch.randn(64, len(flow.declaration["variables"]))
+    with torch.no_grad():
+        transform = flow.network(condition).transform
+        assert torch.allclose(transform(transform.inv(normal)), normal, atol=2e-3)
+
+
+def test_samples_are_labelled_typed_and_reproducible(case):
+    _, dataset, flow = case
+    labels = {p["name"]: dataset[p["name"]].values for p in flow.declaration["parameters"]}
+    drawn = flow.sample(labels, np.random.default_rng(5))
+    again = flow.sample(labels, np.random.default_rng(5))
+    for variable in flow.scale.variables:
+        assert np.array_equal(drawn[variable.name], again[variable.name])
+        assert drawn[variable.name].dtype == variable.dtype
+        assert np.isfinite(drawn[variable.name]).all()
+        if variable.lower is not None:
+            assert (drawn[variable.name].astype(np.float64) > variable.lower).all()
+
+
+def test_log_prob_is_bit_equal_after_saving(case, tmp_path):
+    spec, dataset, flow = case
+    torch.save(flow.network.state_dict(), tmp_path / "weights.pt")
+    np.savez(tmp_path / "state.npz", **flow.scale.state())
+    declaration = json.loads(json.dumps(flow.declaration))
+    network = spec.build(declaration)
+    network.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
+    with np.load(tmp_path / "state.npz") as state:
+        again = ConditionalFlow(network, declaration, state)
+    xr.testing.assert_identical(again.log_prob(dataset), flow.log_prob(dataset))
+
+
+def test_density_integrates_to_one():
+    simulator = GridGaussians.on_grid(3, 3)
+    flow = train(SplineFlow(bins=6, hidden=(16,)), dataset_of(simulator), epochs=1)
+    line = np.linspace(-0.6, 1.6, 300)
+    x, y = (grid.ravel() for grid in np.meshgrid(line, line))
+    label = np.full(x.size, 0.5)
+    columns = {"x": x, "y": y, "x_label": label, "y_label": label}
+    dataset = xr.Dataset({k: ("event", v, {"units": "1"}) for k, v in columns.items()})
+    log_p = flow.log_prob(dataset)
+    assert log_p.dims == ("event",)
+    assert abs(float(np.exp(log_p).sum()) * (line[1] - line[0]) ** 2 - 1) < 0.01
+
+
+def test_log_prob_is_in_the_units_of_the_data():
+    simulator = GridGaussians.on_grid(4, 4, covariance=Full((0.003, 0.002), (0.001,)))
+    dataset = dataset_of(simulator, blocks=2)
+    flow = train(SplineFlow(bins=8, hidden=(32, 32)), dataset, epochs=12)
+    arrays = {name: dataset[name].values for name in dataset}
+    excess = flow.log_prob(dataset).values - simulator.log_prob(arrays, arrays)
+    assert abs(excess.mean()) < 0.02
+
+
+def test_a_flow_without_conditions():
+    dataset = dataset_of(GridGaussians.on_grid(1, 1))[["x", "y"]]
+    flow = train(SplineFlow(bins=8, hidden=(16,)), dataset, epochs=6)
+    drawn = flow.sample({}, np.random.default_rng(0), n=20_000)
+    assert abs(drawn["x"].mean() - 0.5) < 0.02
+    assert abs(drawn["x"].std() / 0.25 - 1) < 0.3
+
+
+def test_models_by_name():
+    assert model("spline_flow", bins=4) == SplineFlow(bins=4)
+    assert set(MODELS) >= {"spline_flow", "maf"}
+
+
+WRONG = {
+    "unknown model": (lambda: model("spline_flaw"), "did you mean 'spline_flow'"),
+    "unknown setting": (lambda: model("maf", layer=3), "did you mean 'layers'"),
+    "unknown activation": (lambda: SplineFlow(activation="Silu"), "did you mean 'SiLU'"),
+    "no layers": (lambda: MAF(layers=0), "at least one layer"),
+    "no bins": (lambda: SplineFlow(bins=1), "at least 2 bins"),
+    "which dimension": (
+        lambda: sample_dim(xr.Dataset({"a": (("x", "y"), np.ones((2, 2)))})),
+        "which dimension counts samples",
+    ),
+    "only parameters": (
+        lambda: SplineFlow().prepare(dataset_of(SIMULATORS["one mass"])[["x_label"]]),
+        "no variable along 'event'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), WRONG.values(), ids=WRONG)
+def test_wrong_settings_are_named(make, message):
+    with pytest.raises(LabelError, match=message):
+        make()
+
+
+def test_a_dataset_in_other_units_is_refused():
+    dataset = dataset_of(SIMULATORS["two masses"]).isel(event=slice(0, 500))
+    flow = train(SplineFlow(bins=4, hidden=(8,)), dataset, epochs=1, batch=100)
+    dataset["phi_mass"].attrs["units"] = "MeV"
+    with pytest.raises(LabelError, match="'phi_mass' should be in 'GeV', got 'MeV'"):
+        flow.log_prob(dataset)

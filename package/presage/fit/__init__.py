@@ -9,7 +9,7 @@ optimiser step for each segment, `carry` (None at first) detached, and None at t
 
 from __future__ import annotations
 
-from presage.fit.errors import FitError, NonFiniteLoss
+from presage.fit.errors import FitError, NonFiniteLossError
 from presage.fit.result import Fitted, load
 from presage.fit.run import fit
 from presage.fit.schedules import SCHEDULES, make_schedule
@@ -21,7 +21,7 @@ __all__ = [
     "SCHEDULES",
     "FitError",
     "Fitted",
-    "NonFiniteLoss",
+    "NonFiniteLossError",
     "Settings",
     "fit",
     "fit_streaming",

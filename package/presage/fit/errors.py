@@ -9,7 +9,7 @@ class FitError(ValueError):
     """Training cannot do what was asked; the message says why and what to do."""
 
 
-class NonFiniteLoss(FitError):
+class NonFiniteLossError(FitError):
     """The loss became NaN or infinite.
 
     Attributes

@@ -10,7 +10,7 @@ import math
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from presage.fit.checkpoint import Checkpoints
 from presage.fit.device import set_aside
-from presage.fit.errors import NonFiniteLoss
+from presage.fit.errors import NonFiniteLossError
 from presage.fit.meter import Meter
 from presage.fit.schedules import make_schedule
 from presage.fit.settings import Settings
@@ -168,7 +168,8 @@ class Loop:
         if piece.own == 0:
             losses = losses[:0]
         # Processes are averaged over, so what counts among all weighs W times here.
-        self.fabric.backward(losses.to(self.settings.dtype).sum() * (self.fabric.world_size / piece.total))
+        weight = self.fabric.world_size / piece.total
+        self.fabric.backward(losses.to(self.settings.dtype).sum() * weight)
         self.meter.add(losses)
 
     def _update(self) -> None:
@@ -181,7 +182,7 @@ class Loop:
             self.average.update(self.state.updates)
 
     def _segments(self, piece: Piece) -> None:
-        """Truncated back-propagation: one optimiser step for each segment in turn."""
+        """Take one optimiser step for each segment: truncated back-propagation."""
         carry = None
         while True:
             with self.fabric.autocast():
@@ -247,7 +248,8 @@ class Loop:
         total = math.fsum(sums)
         if self.fabric.world_size > 1:
             both = torch.tensor([total, samples], dtype=torch.float64, device=self.fabric.device)
-            total, samples = self.fabric.all_reduce(both, reduce_op="sum").tolist()
+            summed = cast("Tensor", self.fabric.all_reduce(both, reduce_op="sum"))
+            total, samples = summed.tolist()
         return total / samples
 
     # -- checkpoints ---------------------------------------------------------------------
@@ -261,7 +263,7 @@ class Loop:
             state.seconds = begun - self._clock
         rngs = [rng_states(self.fabric.device)]
         if self.fabric.world_size > 1:
-            every = self.fabric.all_gather(rngs[0])
+            every = cast("dict[str, Tensor]", self.fabric.all_gather(rngs[0]))
             rngs = [{n: s[r].cpu() for n, s in every.items()} for r in range(len(every["cpu"]))]
         if self.habits.checkpoints and self.fabric.global_rank == 0:
             weights = {"network": self.network.state_dict(), "best": self.best}
@@ -313,7 +315,7 @@ class Loop:
             before = self.habits.numbers[self.source.positions(epoch, step - 1)]
             named += f"; all of them, so look also at the step before: {_some(before)}"
         kept = "; the last good checkpoint is kept" if self.habits.checkpoints else ""
-        raise NonFiniteLoss(
+        raise NonFiniteLossError(
             f"{what} at epoch {epoch}, step {step} (counted from 0): {named}. "
             f"Look at these samples, lower learning_rate, or set clip=1.0{kept}",
             epoch,

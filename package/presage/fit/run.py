@@ -11,7 +11,6 @@ import xarray as xr
 from torch import nn
 from tqdm import tqdm
 
-from presage.batches.plan import Plan
 from presage.fit.checkpoint import Checkpoints
 from presage.fit.device import make_fabric, reproducible, set_aside
 from presage.fit.errors import FitError
@@ -29,10 +28,10 @@ from presage.fit.result import (
     read,
 )
 from presage.fit.settings import Settings
-from presage.fit.source import BatchSource, Resident, TensorBatch, split
+from presage.fit.source import BatchSource, TensorBatch, Where, make_source, split
 from presage.fit.state import history_dataset
 from presage.labels import require
-from presage.lineage import sample_dim, sample_numbers
+from presage.lineage import RECIPE, parent_of, sample_dim, sample_numbers
 from presage.recipe import Parent, Recipe
 from presage.store import Store
 
@@ -128,7 +127,7 @@ def fit(
     ------
     FitError
         A setting has no meaning, or data and model do not fit together.
-    NonFiniteLoss
+    NonFiniteLossError
         The loss became NaN or infinite; names epoch, step and samples.
     LabelError
         The data lack what the model was declared for, or (with a store) did not come from one.
@@ -177,11 +176,12 @@ def fit_recipe(
     model: Any, train: xr.Dataset, settings: Settings, seed: int, store: Store | None
 ) -> Recipe:
     """Return the recipe of a training; data outside a store count by their content."""
-    unstored = store is None and "presage_recipe" not in train.attrs
-    if unstored:
-        parent = Parent(content_key(train))
+    if store is not None:
+        parent = store.check_unmodified(train)
+    elif RECIPE in train.attrs:
+        parent = parent_of(train)
     else:
-        parent = (store or Store()).check_unmodified(train) if store else _parent(train)
+        parent = Parent(content_key(train))
     return Recipe(
         producer=producer(model),
         version=model.version,
@@ -204,8 +204,8 @@ def _train(
     declaration = complete_declaration(prepared.declaration, train)
     require(train, declared_variables(declaration), declaration["sample"])
     network = model.build(declaration).to(fabric.device, settings.dtype)
-    source = _source(prepared, train, settings, recipe.seed, fabric)
-    _handshake(network, next(iter(source.epoch(0, 0))).batch, fabric, recipe.producer)
+    source = _source(prepared, train, declaration, settings, recipe.seed, fabric)
+    _handshake(network, source.few(), fabric, recipe.producer)
     # Ranks begin with the same weights and go on with random numbers of their own.
     torch.manual_seed(recipe.seed + 1_000_003 * (1 + fabric.global_rank))
     loop = Loop(network, source, settings, recipe.seed, fabric, habits)
@@ -218,21 +218,23 @@ def _train(
 
 
 def _source(
-    prepared: Any, train: xr.Dataset, settings: Settings, seed: int, fabric: Fabric
+    prepared: Any,
+    train: xr.Dataset,
+    declaration: Mapping[str, Any],
+    settings: Settings,
+    seed: int,
+    fabric: Fabric,
 ) -> BatchSource:
-    samples = train.sizes[sample_dim(train)]
-    parts = split(samples, settings.validation)
-    plan = Plan(len(parts[0]), settings.batch_size, seed)
-    for name, array in prepared.arrays.items():
-        if len(array) != samples:
-            raise FitError(f"{name!r} was prepared with {len(array)} rows for {samples} samples")
-    world = fabric.global_rank, fabric.world_size
-    return Resident(prepared.arrays, parts, plan, fabric.device, settings.dtype, *world)
+    parts = split(train.sizes[sample_dim(train)], settings.validation)
+    variables = [variable.name for variable in declared_variables(declaration)]
+    where = Where(fabric.device, settings.dtype, fabric.global_rank, fabric.world_size)
+    plan = settings.batch_size, seed
+    return make_source(prepared.arrays, train, variables, parts, plan, where)
 
 
 @torch.no_grad()
-def _handshake(network: nn.Module, batch: TensorBatch, fabric: Fabric, name: str) -> None:
-    """Try two samples, so that what does not fit together is said before the first epoch.
+def _handshake(network: nn.Module, few: TensorBatch, fabric: Fabric, name: str) -> None:
+    """Try a few samples, so that what does not fit together is said before the first epoch.
 
     Raises
     ------
@@ -241,7 +243,6 @@ def _handshake(network: nn.Module, batch: TensorBatch, fabric: Fabric, name: str
     """
     if not callable(getattr(network, "loss", None)):
         raise FitError(f"{name}: the network needs a method loss(batch), one value for each sample")
-    few = {key: tensor[:2] for key, tensor in batch.items()}
     rows = len(next(iter(few.values())))
     network.eval()
     with set_aside(fabric.device, 0), fabric.autocast():
@@ -251,9 +252,3 @@ def _handshake(network: nn.Module, batch: TensorBatch, fabric: Fabric, name: str
             f"{name}: loss(batch) should return the loss of each sample, shape ({rows},); "
             f"got {tuple(losses.shape)}. Leave the mean to the loop"
         )
-
-
-def _parent(train: xr.Dataset) -> Parent:
-    from presage.lineage import parent_of
-
-    return parent_of(train)

@@ -1,23 +1,40 @@
-"""Where the loop's batches come from: arrays that live on the device, indexed by the plan."""
+"""Where the loop's batches come from: arrays that live on the device, or a stored dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from presage.batches.plan import Plan, Positions, part
+from presage.batches import Batches
+from presage.batches.plan import Positions, part
 from presage.fit.errors import FitError
+from presage.lineage import sample_dim, take
 from presage.rng import generator
 
-#: Steps whose indices go to the device at once.
-_AHEAD = 256
-
 TensorBatch = dict[str, Tensor]
+
+
+class Where(NamedTuple):
+    """The place of a run.
+
+    Attributes
+    ----------
+    device, dtype
+        Where batches go, and the type of floating numbers.
+    rank, world
+        This process among all.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    rank: int = 0
+    world: int = 1
 
 
 class Piece(NamedTuple):
@@ -28,7 +45,7 @@ class Piece(NamedTuple):
     batch
         Name → tensor, its samples first; never empty.
     own
-        How many of them count: all, or none where a rank has no sample in a short batch.
+        How many of them count: all, or none where a short batch leaves a rank no sample.
     total
         Samples of the global batch.
     """
@@ -38,19 +55,128 @@ class Piece(NamedTuple):
     total: int
 
 
-class BatchSource(Protocol):
-    """What the loop draws from: the same samples at the same step, whoever asks."""
+class BatchSource:
+    """Training and validation batches; step s has the same samples for any number of ranks.
 
-    steps: int
+    Parameters
+    ----------
+    train, held
+        Batches of the training part and (in order) of the validation part.
+    positions
+        Position in the whole dataset of each training sample.
+    where
+        The place of the run.
+    resident
+        Whether all training samples are kept on the device.
+    """
+
+    def __init__(
+        self,
+        train: Batches,
+        held: Batches | None,
+        positions: Positions,
+        where: Where,
+        resident: bool,
+    ) -> None:
+        self.steps = len(train)
+        self._train, self._held = train, held
+        self._positions = positions
+        self._where = where
+        self._reader: Any = train.resident(where.device) if resident else train
+        self._held_reader: Any = held.resident(where.device) if held and resident else held
 
     def epoch(self, number: int, start: int) -> Iterator[Piece]:
         """Yield this rank's pieces from step `start` on."""
+        size, samples = self._train.plan.batch_size, self._train.plan.samples
+        for batch in self._reader.epoch(number, start):
+            own = len(batch.positions)
+            tensors = self._tensors(batch)
+            if own == 0:
+                tensors = self._stand_in(tensors)
+            yield Piece(tensors, own, min(size, samples - batch.step * size))
 
     def validation(self) -> Iterator[TensorBatch]:
         """Yield this rank's part of the validation samples."""
+        if self._held_reader is None:
+            return
+        for batch in self._held_reader.epoch(0):
+            if len(batch.positions):
+                yield self._tensors(batch)
 
     def positions(self, number: int, step: int) -> Positions:
-        """Return the positions of this rank's samples at a step."""
+        """Return the positions in the dataset of this rank's samples at a step."""
+        return self._positions[self._train.indices(number, step)]
+
+    def few(self) -> TensorBatch:
+        """Return a handful of samples, to try a network on."""
+        return {name: t[:2].clone() for name, t in next(self.epoch(0, 0)).batch.items()}
+
+    @staticmethod
+    def _stand_in(empty: TensorBatch) -> TensorBatch:
+        """Stand in for no sample: networks need not know what to do with an empty batch."""
+        return {name: torch.ones(1, *t.shape[1:]).to(t) for name, t in empty.items()}
+
+    def _tensors(self, batch: Mapping[str, Any]) -> TensorBatch:
+        if isinstance(next(iter(batch.values())), Tensor):
+            return dict(batch)
+        return {name: _tensor(array, self._where) for name, array in batch.items()}
+
+
+def make_source(
+    arrays: Mapping[str, NDArray[Any]] | None,
+    dataset: xr.Dataset,
+    variables: list[str],
+    parts: tuple[Positions, Positions],
+    plan: tuple[int, int],
+    where: Where,
+) -> BatchSource:
+    """Return the source of a run.
+
+    Parameters
+    ----------
+    arrays
+        What the model prepared: name → array, one row for each sample of the dataset, which
+        then live on the device. None streams `variables` from the dataset, ragged ones padded.
+    dataset, variables
+        What to stream.
+    parts
+        Positions to train on and to validate on, see :func:`split`.
+    plan
+        Batch size and seed.
+    where
+        The place of the run.
+
+    Raises
+    ------
+    FitError
+        An array has not one row for each sample.
+    """
+    samples = dataset.sizes[sample_dim(dataset)]
+    for name, array in (arrays or {}).items():
+        if len(array) != samples:
+            raise FitError(f"{name!r} was prepared with {len(array)} rows for {samples} samples")
+
+    def batches(positions: Positions, size: int, **options: Any) -> Batches:
+        ranks = {"rank": where.rank, "world_size": where.world} if size >= where.world else {}
+        if arrays is not None:
+            rows = {name: _cast(array[positions], where.dtype) for name, array in arrays.items()}
+            return Batches(rows, size, **ranks, **options)
+        chosen = take(dataset, positions)
+        return Batches(chosen, size, variables, pad=True, **ranks, **options)
+
+    size, seed = plan
+    train, held = parts
+    held_batches = None
+    if len(held):
+        held_batches = batches(held, min(size, len(held)), shuffle=None)
+    shuffle = "auto" if arrays is None else "full"
+    return BatchSource(
+        batches(train, size, seed=seed, shuffle=shuffle),
+        held_batches,
+        train,
+        where,
+        resident=arrays is not None,
+    )
 
 
 def split(samples: int, rule: Mapping[str, Any]) -> tuple[Positions, Positions]:
@@ -93,69 +219,6 @@ def split(samples: int, rule: Mapping[str, Any]) -> tuple[Positions, Positions]:
     return np.setdiff1d(everything, chosen, assume_unique=True), chosen
 
 
-class Resident:
-    """Arrays that live on the device whole.
-
-    Parameters
-    ----------
-    arrays
-        Name → array, rows are samples.
-    train, held
-        Positions to train on and to validate on.
-    batch_size, seed
-        Of the plan.
-    device, dtype
-        Where the arrays go, and the type of floating ones.
-    rank, world
-        This process among all.
-    """
-
-    def __init__(
-        self,
-        arrays: Mapping[str, NDArray[Any]],
-        parts: tuple[Positions, Positions],
-        plan: Plan,
-        device: torch.device,
-        dtype: torch.dtype,
-        rank: int = 0,
-        world: int = 1,
-    ) -> None:
-        self.arrays = {name: _tensor(array, device, dtype) for name, array in arrays.items()}
-        self.train, self.held = parts
-        self.plan = plan
-        self.steps = plan.steps
-        self.rank, self.world = rank, world
-        self._device = device
-
-    def epoch(self, number: int, start: int) -> Iterator[Piece]:
-        """Yield this rank's pieces from step `start` on."""
-        order = self.plan.epoch(number)
-        size, samples = self.plan.batch_size, self.plan.samples
-        for first in range(start, self.steps, _AHEAD):
-            shares = order.shares(first, min(_AHEAD, self.steps - first), self.rank, self.world)
-            own = [len(share.positions) for share in shares]
-            filled = [s.positions if n else np.zeros(1, np.int64) for s, n in zip(shares, own)]
-            rows = torch.from_numpy(self.train[np.concatenate(filled)]).to(self._device)
-            for step, (n, index) in enumerate(zip(own, rows.split([max(n, 1) for n in own]))):
-                yield Piece(self._take(index), n, min(size, samples - (first + step) * size))
-
-    def validation(self) -> Iterator[TensorBatch]:
-        """Yield this rank's part of the validation samples."""
-        low, high = part(len(self.held), self.rank, self.world)
-        rows = torch.from_numpy(self.held[low:high]).to(self._device)
-        for index in rows.split(self.plan.batch_size):
-            if len(index):
-                yield self._take(index)
-
-    def positions(self, number: int, step: int) -> Positions:
-        """Return the positions of this rank's samples at a step."""
-        share = self.plan.epoch(number).share(step, self.rank, self.world)
-        return self.train[share.positions]
-
-    def _take(self, index: Tensor) -> TensorBatch:
-        return {name: array.index_select(0, index) for name, array in self.arrays.items()}
-
-
 def divide(batch: TensorBatch, own: int, parts: int) -> list[TensorBatch]:
     """Split a batch into `parts` whose sizes differ by one at most; empty ones are left out."""
     if parts == 1:
@@ -165,6 +228,12 @@ def divide(batch: TensorBatch, own: int, parts: int) -> list[TensorBatch]:
     return pieces or [batch]
 
 
-def _tensor(array: NDArray[Any], device: torch.device, dtype: torch.dtype) -> Tensor:
-    tensor = torch.from_numpy(np.ascontiguousarray(array))
-    return tensor.to(device, dtype if tensor.is_floating_point() else None)
+def _cast(array: NDArray[Any], dtype: torch.dtype) -> NDArray[Any]:
+    if array.dtype.kind != "f":
+        return array
+    return array.astype(np.float64 if dtype == torch.float64 else np.float32, copy=False)
+
+
+def _tensor(array: NDArray[Any], where: Where) -> Tensor:
+    tensor = torch.from_numpy(array)
+    return tensor.to(where.device, where.dtype if tensor.is_floating_point() else None)

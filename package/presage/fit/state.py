@@ -141,8 +141,10 @@ class Average:
 
 def snapshot(network: nn.Module) -> dict[str, Tensor]:
     """Return a copy of all weights and buffers, none sharing memory."""
-    return {n: t.detach().clone(memory_format=torch.contiguous_format)
-            for n, t in network.state_dict().items()}
+    return {
+        n: t.detach().clone(memory_format=torch.contiguous_format)
+        for n, t in network.state_dict().items()
+    }
 
 
 def rng_states(device: torch.device) -> dict[str, Tensor]:

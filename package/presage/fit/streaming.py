@@ -67,9 +67,7 @@ def fit_streaming(
     samples = data.sizes[dim]
     rows = max(1, int(chunk_bytes // max(data.nbytes // samples, 1)))
     name = type(accumulator).__name__
-    with tqdm(
-        total=samples, unit=dim, desc=name, mininterval=0.5, disable=not progress
-    ) as bar:
+    with tqdm(total=samples, unit=dim, desc=name, mininterval=0.5, disable=not progress) as bar:
         for start in range(0, samples, rows):
             stop = min(start + rows, samples)
             accumulator.update(_cut(data, dim, start, stop))

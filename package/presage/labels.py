@@ -227,7 +227,7 @@ class Schema:
         """Return name → (stored dims, declaration), the ragged counts included."""
         layout: dict[str, tuple[tuple[str, ...], Variable]] = {}
         for dim in self.ragged:
-            count = Variable(f"{dim}_count", dtype="int64", long_name=f"length of {dim}")
+            count = Variable(f"{dim}_count", (), "int64", "1", f"length of {dim}", lower=0)
             layout[count.name] = ((self.sample,), count)
         for variable in self.variables:
             flat = bool(set(variable.dims[:1]) & set(self.ragged))
@@ -269,7 +269,7 @@ def check_arrays(arrays: Arrays, schema: Schema, samples: int, source: str) -> d
     for name, (dims, variable) in layout.items():
         if name not in arrays:
             raise LabelError(f"{source} did not return the declared variable {name!r}")
-        array = np.ascontiguousarray(arrays[name], dtype=variable.dtype)
+        array = _in_declared_type(np.asarray(arrays[name]), variable, source)
         lengths = {schema.sample: samples, **schema.sizes()}
         for dim in schema.ragged:
             lengths[dim] = int(np.sum(arrays[f"{dim}_count"]))
@@ -285,6 +285,22 @@ def check_arrays(arrays: Arrays, schema: Schema, samples: int, source: str) -> d
         _check_values(array, variable, source)
         checked[name] = array
     return checked
+
+
+def _in_declared_type(array: Array, variable: Variable, source: str) -> Array:
+    """Convert to the declared type; refuse what would lose more than precision."""
+    want = np.dtype(variable.dtype)
+    kinds = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+    if array.size and kinds.get(array.dtype.kind, 4) > kinds.get(want.kind, 4):
+        raise LabelError(
+            f"{source}: {variable.name!r} has dtype {array.dtype}, declared {want}; "
+            "convert it or declare what it is"
+        )
+    with np.errstate(over="ignore"):  # becomes infinite, which is refused by name
+        converted = np.ascontiguousarray(array, dtype=want)
+    if want.kind in "iu" and not np.can_cast(array.dtype, want) and (converted != array).any():
+        raise LabelError(f"{source}: {variable.name!r} holds values beyond {want}")
+    return converted
 
 
 def _check_values(array: Array, variable: Variable, source: str) -> None:

@@ -99,7 +99,7 @@ def _step(values: NDArray[np.float64], at: float) -> float:
 
 
 def choose_held_out(
-    events: xr.Dataset, interior: int = 4, edge: int = 4, minimum: int = 50
+    events: xr.Dataset, interior: int = 4, edge: int = 4, minimum: int = 20
 ) -> list[tuple[float, ...]]:
     """Choose labels to hold out: some inside the grid, some on its edge, well spread.
 

@@ -192,7 +192,7 @@ def open_tree(file: RootFile, name: str, limit: int) -> Iterator[Any]:
 
     _check_header(file)
     with reading(file):
-        handle = uproot.open(file.path)
+        handle = uproot.open(file.path, handler=uproot.MemmapSource)
     with handle:
         yield _tree(handle, file, name, limit)
 

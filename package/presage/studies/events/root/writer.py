@@ -246,10 +246,12 @@ def _write_file(path: Path, tree: str, chunks: Iterator[dict[str, Any]]) -> None
             writable.extend(chunk)
 
 
-def _branch_type(array: Any) -> str:
+def _branch_type(array: Any) -> Any:
+    import awkward as ak
+
     if isinstance(array, np.ndarray):
-        return str(array.dtype)
-    return f"var * {np.asarray(array.layout.content.data).dtype}"
+        return array.dtype
+    return ak.types.ListType(ak.types.NumpyType(str(array.layout.content.data.dtype)))
 
 
 def _counter(branch: str) -> str:

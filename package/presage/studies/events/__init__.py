@@ -1,0 +1,84 @@
+"""The study `events`: interpolating event distributions on a sparse grid of labels.
+
+Monte Carlo samples exist at a grid of labels (masses of two hypothetical particles). A
+conditional flow learns p(reconstructed masses | label), so that events can be drawn at
+labels that were never simulated; its residuals stand beside the statistical floor and
+beside moment morphing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from presage.labels import nearest
+from presage.studies import Study
+
+if TYPE_CHECKING:
+    from presage.studies.events.campaign import Campaign as Campaign
+    from presage.studies.events.gaussians import GridGaussians as GridGaussians
+    from presage.studies.events.resonance import Resonance as Resonance
+    from presage.studies.events.root import RootReader as RootReader
+    from presage.studies.events.root import write_root as write_root
+    from presage.studies.events.sampling import FlowSampler as FlowSampler
+    from presage.studies.events.training import Training as Training
+
+_HOMES = {
+    "Campaign": "campaign",
+    "FlowSampler": "sampling",
+    "GridGaussians": "gaussians",
+    "Resonance": "resonance",
+    "RootReader": "root",
+    "Training": "training",
+    "write_root": "root",
+}
+
+__all__ = [*_HOMES, "STUDY"]
+
+_QUICK = {"n_events": 48_500, "n_truth": 100_000, "n_grid": 10_000, "n_generated": 100_000}
+
+STUDY = Study(
+    name="events",
+    title="event distributions between the labels of a sparse grid",
+    notebooks=("1_generate", "2_train", "3_generate_distributions", "4_residuals"),
+    presets={
+        "quick": _QUICK,
+        "full": {
+            **_QUICK,
+            "n_events": 1_000_000,
+            "weights": "equal",
+            "n_truth": 250_000,
+            "n_generated": 250_000,
+            "hidden": [128, 128],
+            "bins": 24,
+            "epochs": 12,
+            "batch_size": 4096,
+        },
+        "tiny": {
+            "phi": 5,
+            "omega": 5,
+            "n_events": 4_000,
+            "interior": 1,
+            "edge": 1,
+            "n_truth": 2_000,
+            "n_grid": 300,
+            "n_generated": 2_000,
+            "epochs": 2,
+            "hidden": [16],
+            "bins": 8,
+        },
+    },
+    producers={
+        "resonance": "presage.studies.events.resonance:Resonance",
+        "grid_gaussians": "presage.studies.events.gaussians:GridGaussians",
+        "root-events": "presage.studies.events.root:RootReader",
+        "flow_sample": "presage.studies.events.sampling:FlowSampler",
+    },
+    summary="presage.studies.events.summary:summary",
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"the study events has no {name!r}{nearest(name, __all__)}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,207 @@
+"""What the four notebooks of the study share: which events, what is held out, what is true.
+
+Each notebook builds the same :class:`Campaign` from its parameters, and thereby the same
+recipes; none passes file names to another. The first one makes the events, the others ask
+for them and say how to make them when they are not there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from presage.analysis.labelled import declared, label_table
+from presage.analysis.residuals import Residuals, residuals
+from presage.fit import Fitted
+from presage.generate import simulate
+from presage.labels import LabelError, nearest
+from presage.simulator import Reader, Simulator, Source
+from presage.store import Store, StoreError
+from presage.studies.events.resonance import Resonance
+from presage.studies.events.root import RootReader
+from presage.studies.events.root.described import read_description
+from presage.studies.events.sampling import sample
+from presage.studies.events.split import choose_held_out, hold_out, unique_labels
+
+#: Where events come from: name → function of a campaign that returns the source.
+SOURCES = {
+    "resonance": lambda c: Resonance.on_grid(c.phi, c.omega, weights=c.weights),
+    "root": lambda c: c.root_reader(),
+}
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """Events on a grid of labels, some labels of which are held out.
+
+    Parameters
+    ----------
+    store
+        Where datasets live.
+    source
+        ``"resonance"`` (the embedded simulator) or ``"root"`` (files of one's own).
+    root
+        For ``"root"``: a folder in the standard layout, or a ``.toml`` file that describes
+        another one (see :func:`read_description`).
+    n_events
+        Events over the whole grid; 0 takes all that the files hold.
+    phi, omega, weights
+        The simulator's grid and how events are spread over it.
+    interior, edge
+        How many labels are held out inside the grid and on its edge.
+    n_truth, n_grid
+        Events simulated as the truth at each held-out label and at each other one, and
+        once more for the statistical floor; files have only what they hold.
+    seed
+        Seed of the events; truth and floor use the next two.
+    """
+
+    store: Store
+    source: str = "resonance"
+    root: str = ""
+    n_events: int = 48_500
+    phi: int = 10
+    omega: int = 10
+    weights: str = "acceptance"
+    interior: int = 4
+    edge: int = 4
+    n_truth: int = 100_000
+    n_grid: int = 10_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.source not in SOURCES:
+            raise LabelError(f"no source {self.source!r}{nearest(self.source, SOURCES)}")
+
+    @cached_property
+    def producer(self) -> Source:
+        """The simulator, or the reader of files."""
+        made: Source = SOURCES[self.source](self)
+        return made
+
+    def root_reader(self) -> RootReader:
+        """Return the reader of this campaign's ROOT files."""
+        if not self.root:
+            raise LabelError("source='root' needs root=, a folder of ROOT files or a .toml file")
+        path = Path(self.root).expanduser()
+        return read_description(path) if path.suffix == ".toml" else RootReader.fedhex(str(path))
+
+    @property
+    def events_seed(self) -> int:
+        """Seed of the events; files have none."""
+        return 0 if isinstance(self.producer, Reader) else self.seed
+
+    def make(self) -> xr.Dataset:
+        """Make what is missing of events, truth and floor, and return the events."""
+        if isinstance(self.producer, Simulator) and self.n_events < 1:
+            raise LabelError("a simulator needs n_events of at least 1; 0 means all, for files")
+        simulate(self.producer, self.n_events or None, seed=self.events_seed, store=self.store)
+        if isinstance(self.producer, Resonance):
+            source, n = self._again(self.producer)
+            for step in (1, 2):
+                simulate(source, n, seed=self.seed + step, store=self.store)
+        return self.events
+
+    @cached_property
+    def events(self) -> xr.Dataset:
+        """All events, which notebook 1 made."""
+        recipe = self.producer.recipe(self.events_seed)
+        try:
+            stop = self.n_events or self.store.finished(recipe)
+            return self.store.open(recipe, 0, stop)
+        except StoreError as error:
+            raise StoreError(
+                f"{error}. Notebook 1_generate makes these events: run it first with the same "
+                "parameters, or all notebooks with: presage run events"
+            ) from error
+
+    @cached_property
+    def held_out_labels(self) -> list[tuple[float, ...]]:
+        """The labels that are held out, the inner ones first."""
+        return choose_held_out(self.events, self.interior, self.edge)
+
+    @cached_property
+    def _parts(self) -> tuple[xr.Dataset, xr.Dataset]:
+        return hold_out(self.events, self.held_out_labels)
+
+    @property
+    def train(self) -> xr.Dataset:
+        """Events to train on."""
+        return self._parts[0]
+
+    @property
+    def held_out(self) -> xr.Dataset:
+        """Events at the held-out labels, never trained on."""
+        return self._parts[1]
+
+    @cached_property
+    def truth(self) -> xr.Dataset:
+        """Reference events: simulated anew at every label, or the files' own held-out ones."""
+        return self.references["truth"] if self.references else self.held_out
+
+    @cached_property
+    def floor(self) -> xr.Dataset | None:
+        """A second, independent sample of the truth; None where there is no simulator."""
+        return self.references.get("floor")
+
+    @cached_property
+    def references(self) -> dict[str, xr.Dataset]:
+        """``truth`` and ``floor`` of a simulator; nothing for files."""
+        if not isinstance(self.producer, Resonance):
+            return {}
+        source, n = self._again(self.producer)
+        try:
+            recipes = {"truth": source.recipe(self.seed + 1), "floor": source.recipe(self.seed + 2)}
+            return {name: self.store.open(recipe, 0, n) for name, recipe in recipes.items()}
+        except StoreError as error:
+            raise StoreError(
+                f"{error}. Notebook 1_generate makes the truth: run it first with the same "
+                "parameters, or all notebooks with: presage run events"
+            ) from error
+
+    def counts(self) -> xr.Dataset:
+        """Return the number of events at each label, with ``held_out``."""
+        table = unique_labels(self.events)
+        names = [name for name in table.data_vars if name != "events"]
+        rows = zip(*(table[name].values.tolist() for name in names), strict=True)
+        held = set(self.held_out_labels)
+        about = {"long_name": "held out from training"}
+        table = table.set_coords(names)
+        return table.assign_coords(held_out=("label", np.array([r in held for r in rows]), about))
+
+    def draw(self, fitted: Fitted, n: int, seed: int = 0) -> xr.Dataset:
+        """Draw `n` events at each held-out label and, as the truth has them, at the others."""
+        labels, sizes = self._sizes(n)
+        if isinstance(self.producer, Reader):
+            labels, sizes = self.held_out_labels, [n] * len(self.held_out_labels)
+        return sample(fitted, labels=labels, n=sizes, seed=seed, store=self.store)
+
+    def residuals(self, fitted: Fitted, n: int, seed: int = 0, bins: int = 40) -> Residuals:
+        """Compare what :meth:`draw` draws with the truth; classify at held-out labels only."""
+        return residuals(
+            self.draw(fitted, n, seed),
+            self.truth,
+            train=self.train,
+            floor=self.floor,
+            store=self.store,
+            bins=bins,
+            classifier="held_out",
+            progress=True,
+        )
+
+    def _sizes(self, n: int) -> tuple[list[tuple[float, ...]], list[int]]:
+        """Return all labels, and how many events each gets: `n` where held out."""
+        _, parameters, _ = declared(self.events)
+        labels = [tuple(row) for row in label_table(self.events, parameters).tolist()]
+        held = set(self.held_out_labels)
+        return labels, [n if label in held else self.n_grid for label in labels]
+
+    def _again(self, producer: Resonance) -> tuple[Resonance, int]:
+        """Return the simulator of the truth, and how many events it is asked for."""
+        labels, sizes = self._sizes(self.n_truth)
+        weights = tuple(float(size) for size in sizes)
+        return producer.at(labels, weights=weights), sum(sizes)

@@ -1,0 +1,155 @@
+"""Drawing events from a trained flow: a simulator like any other, so its events are stored."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import xarray as xr
+
+from presage.analysis.labelled import label_table
+from presage.fit import Fitted
+from presage.generate import simulate
+from presage.labels import Arrays, LabelError, Parameter, Variable
+from presage.models import ConditionalFlow
+from presage.recipe import Parent
+from presage.store import Store
+from presage.studies.events.grid import LabelledSimulator
+
+
+class RangeWarning(UserWarning):
+    """A flow is asked for labels beyond those it was trained on."""
+
+
+@dataclass(frozen=True)
+class FlowSampler(LabelledSimulator):
+    """Events drawn from a trained flow at given labels.
+
+    Parameters
+    ----------
+    fitted
+        A trained flow.
+    labels, weights
+        Where, and how often each; see :class:`LabelledSimulator`.
+    """
+
+    fitted: Fitted | None = None
+
+    name: ClassVar[str] = "flow_sample"
+    version: ClassVar[int] = 1
+    # Networks may differ in the last bits with other libraries or thread counts.
+    tolerance: ClassVar[float] = 1e-4
+
+    @cached_property
+    def flow(self) -> ConditionalFlow:
+        """The trained flow in physical units."""
+        if self.fitted is None:
+            raise LabelError("FlowSampler needs fitted=, what presage.fit or presage.load returned")
+        return ConditionalFlow(self.fitted.network, self.fitted.declaration, self.fitted.state)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The labels the flow was trained on."""
+        ranges = self.flow.declaration["trained_range"]
+        return tuple(
+            Parameter(**{**_plain(p), "low": ranges[p.name][0], "high": ranges[p.name][1]})
+            for p in self.flow.scale.parameters
+        )
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The variables it was trained on."""
+        return tuple(self.flow.scale.variables)
+
+    @property
+    def parents(self) -> tuple[Parent, ...]:
+        """The trained flow."""
+        if self.fitted is None or self.fitted.key is None:
+            raise LabelError("only a stored fit can be sampled into a store; fit with store=")
+        return (Parent(self.fitted.key),)
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return labels and weights; the flow is a parent."""
+        return {name: v for name, v in super().identity().items() if name != "fitted"}
+
+    def simulate(self, theta: Arrays, rng: np.random.Generator) -> Arrays:
+        """Draw one event for each label."""
+        return self.flow.sample(theta, rng)
+
+
+def _plain(variable: Variable) -> dict[str, Any]:
+    return {name: getattr(variable, name) for name in Variable.__dataclass_fields__}
+
+
+def sample(
+    fitted: Fitted,
+    *,
+    labels: xr.Dataset | Sequence[Sequence[float]],
+    n: int | Sequence[int] = 100_000,
+    seed: int = 0,
+    store: Store | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Draw events from a trained flow, `n` at each label, and store them.
+
+    Parameters
+    ----------
+    fitted
+        What :func:`presage.fit` or :func:`presage.load` returned.
+    labels
+        Tuples in the order of the flow's parameters, or a dataset whose distinct labels are
+        meant (held-out events, say).
+    n
+        Events at each label: one number, or one for each (kept to within a few events).
+    seed
+        Seed of the normal draws.
+    store
+        Where they are kept; ``Store()`` by default.
+    progress
+        Show a bar once it takes longer than two seconds.
+
+    Returns
+    -------
+    xarray.Dataset
+        Flat over ``event``, with label columns, like the training events.
+
+    Warns
+    -----
+    RangeWarning
+        A label lies outside the range of the training labels; the range is given.
+    """
+    flow = ConditionalFlow(fitted.network, fitted.declaration, fitted.state)
+    table = label_table(labels, flow.scale.parameters)
+    if not np.isfinite(table).all():
+        raise LabelError(f"labels must be finite numbers, got {table.tolist()}")
+    sizes = [n] * len(table) if isinstance(n, int) else list(n)
+    if len(sizes) != len(table) or min(sizes) < 1:
+        raise LabelError(
+            f"n is at least 1 event a label, one number or {len(table)} of them; got {n!r}"
+        )
+    warn_beyond_range(table, flow)
+    equal = len(set(sizes)) == 1
+    sampler = FlowSampler(
+        labels=tuple(tuple(row) for row in table.tolist()),
+        weights="equal" if equal else tuple(map(float, sizes)),
+        fitted=fitted,
+    )
+    return simulate(sampler, sum(sizes), seed=seed, store=store, progress=progress)
+
+
+def warn_beyond_range(table: np.ndarray[Any, Any], flow: ConditionalFlow) -> None:
+    """Warn where a label ``[label, parameter]`` is outside the trained range."""
+    for column, parameter in zip(table.T, flow.scale.parameters, strict=True):
+        low, high = flow.declaration["trained_range"][parameter.name]
+        beyond = column[(column < low) | (column > high)]
+        if beyond.size:
+            warnings.warn(
+                f"{parameter.name} = {beyond[0]:g} is outside the trained range "
+                f"[{low:g}, {high:g}] {parameter.unit}: the flow extrapolates",
+                RangeWarning,
+                stacklevel=3,
+            )

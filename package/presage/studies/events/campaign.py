@@ -164,14 +164,22 @@ class Campaign:
             ) from error
 
     def counts(self) -> xr.Dataset:
-        """Return the number of events at each label, with ``held_out``."""
+        """Return the number of events at each label, laid out as a residuals product is.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``events[source, label]`` of the one source ``simulated``; the labels and
+            ``held_out`` are coordinates.
+        """
         table = unique_labels(self.events)
         names = [name for name in table.data_vars if name != "events"]
         rows = zip(*(table[name].values.tolist() for name in names), strict=True)
         held = set(self.held_out_labels)
         about = {"long_name": "held out from training"}
         table = table.set_coords(names)
-        return table.assign_coords(held_out=("label", np.array([r in held for r in rows]), about))
+        table = table.assign_coords(held_out=("label", np.array([r in held for r in rows]), about))
+        return table.expand_dims(source=["simulated"]).assign_attrs(model="simulated")
 
     def draw(self, fitted: Fitted, n: int, seed: int = 0) -> xr.Dataset:
         """Draw `n` events at each held-out label and, as the truth has them, at the others."""

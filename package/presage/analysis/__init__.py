@@ -1,0 +1,1 @@
+"""From labelled events to labelled residuals, tables and figures."""

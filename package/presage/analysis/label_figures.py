@@ -1,0 +1,295 @@
+"""Figures over the labels: a metric on the label grid, events by label, the loss by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import CenteredNorm, LogNorm, Normalize
+from numpy.typing import NDArray
+
+from presage.analysis.canvas import Page, colourbar, colours, tidy
+from presage.analysis.labelled import declared
+from presage.analysis.report import model_of, parameters_of
+from presage.labels import LabelError, Variable, nearest
+
+#: Metrics that have a sign, drawn in diverging colours.
+SIGNED = ("mean_shift", "std_shift", "cdf_error", "correlation_shift")
+
+
+def label_map(
+    product: xr.Dataset,
+    metric: str = "w1_over_std",
+    *,
+    variable: str | None = None,
+    source: str | None = None,
+    x: str | None = None,
+    y: str | None = None,
+    at: Mapping[str, float] | None = None,
+) -> Page:
+    """Draw a metric over the labels, held-out ones framed.
+
+    Parameters
+    ----------
+    product
+        Of :func:`presage.analysis.residuals.compare`.
+    metric
+        One of :data:`presage.analysis.metrics.METRICS`.
+    variable
+        One variable (or pair); by default the worst of them, label by label.
+    source
+        By default the model.
+    x, y
+        Parameters on the axes; by default the first two. One parameter is drawn as a line.
+    at
+        Values of further parameters; where they are not given, the worst is shown.
+
+    Raises
+    ------
+    LabelError
+        Unknown metric, variable, source or parameter.
+    """
+    source = source or model_of(product)
+    values = _metric(product, metric, variable, source)
+    names = parameters_of(product)
+    x, y = x or names[0], y or (names[1] if len(names) > 1 else None)
+    for name in (x, y, *(at or {})):
+        if name is not None and name not in names:
+            raise LabelError(f"no parameter {name!r}{nearest(name, names)}")
+    chosen = np.ones(product.sizes["label"], dtype=bool)
+    for name, value in (at or {}).items():
+        chosen &= np.float32(product[name].values) == np.float32(value)
+    if not chosen.any():
+        raise LabelError(f"no label at {dict(at or {})}")
+    product, values = product.isel(label=chosen), values[chosen]
+    heading = f"{source}: {product[metric].attrs.get('long_name', metric)}"
+    several = variable is None and {"variable", "pair"} & set(product[metric].dims)
+    heading += f", {variable}" if variable else ", worst variable" if several else ""
+    page = Page(6.2, 4.6)
+    axis = page.subplots()
+    if y is None:
+        _line(axis, product, x, values, source)
+        tidy(axis, _title(product, x), metric, heading)
+        return page
+    mesh = _tiles(axis, product, (x, y), values, _norm(metric, values), metric)
+    tidy(axis, _title(product, x), _title(product, y), heading)
+    bar = colourbar(page, mesh, axis, metric)
+    if isinstance(mesh.norm, LogNorm):
+        ticks = _ticks(*mesh.get_clim())
+        bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks], minor=False)
+        bar.minorticks_off()
+    return page
+
+
+def label_scatter(
+    events: xr.Dataset,
+    x: str | None = None,
+    y: str | None = None,
+    colour: str | None = None,
+    most: int = 20_000,
+) -> Page:
+    """Draw events of all labels in two variables, coloured by a parameter.
+
+    Parameters
+    ----------
+    events
+        Events with label columns.
+    x, y
+        Variables on the axes; by default the first two.
+    colour
+        Parameter; by default the first.
+    most
+        At most this many events, evenly spaced through the dataset.
+    """
+    dim, parameters, variables = declared(events)
+    if len(variables) < 2:
+        raise LabelError("a scatter needs two variables, there is one: draw its histogram")
+    by_name = {v.name: v for v in (*parameters, *variables)}
+    names = (x or variables[0].name, y or variables[1].name, colour or parameters[0].name)
+    for name in names:
+        if name not in by_name:
+            raise LabelError(f"no variable {name!r}{nearest(name, by_name)}")
+    some = events.isel({dim: slice(None, None, max(1, events.sizes[dim] // most))})
+    order = np.random.Generator(np.random.Philox(0)).permutation(some.sizes[dim])
+    columns = [some[name].values[order] for name in names]
+    page = Page(6.4, 5.0)
+    axis = page.subplots()
+    dots = axis.scatter(
+        *columns[:2], c=columns[2], s=3, lw=0, alpha=0.7, cmap="viridis", rasterized=True
+    )
+    for axis_name, column in zip("xy", columns, strict=False):
+        low, high = np.quantile(column, (0.001, 0.999))
+        getattr(axis, f"set_{axis_name}lim")(low - 0.03 * (high - low), high + 0.05 * (high - low))
+    tidy(axis, by_name[names[0]].title, by_name[names[1]].title)
+    colourbar(page, dots, axis, by_name[names[2]].title)
+    return page
+
+
+def history_figure(history: xr.Dataset) -> Page:
+    """Draw training and validation loss by epoch.
+
+    Losses that are all positive get a log scale. Mean −log p may be negative, and its
+    absolute value would show a false minimum where it crosses zero: such losses are drawn
+    as they are, on a scale that is logarithmic in the distance above the lowest value.
+
+    Parameters
+    ----------
+    history
+        ``*loss*[epoch]``, as in ``Fitted.history``.
+    """
+    if "epoch" not in history.dims:
+        raise LabelError(f"a history has the dimension 'epoch', got {tuple(history.dims)}")
+    names = [
+        str(n) for n, a in history.data_vars.items() if "loss" in str(n) and a.dims == ("epoch",)
+    ]
+    if not names:
+        raise LabelError(f"the history holds no loss; it holds {', '.join(map(str, history))}")
+    epoch = (
+        history["epoch"].values if "epoch" in history.coords else np.arange(history.sizes["epoch"])
+    )
+    losses = {name: np.asarray(history[name].values, dtype=float) for name in names}
+    everything = np.concatenate(list(losses.values()))
+    everything = everything[np.isfinite(everything)]
+    page = Page(6.2, 3.8)
+    axis = page.subplots()
+    palette = list(colours(names).values())[-len(names) :]
+    for colour, (name, values) in zip(palette, losses.items(), strict=True):
+        finite = np.isfinite(values)
+        axis.plot(epoch[finite], values[finite], lw=1.4, color=colour, label=name.replace("_", " "))
+        if finite.any() and ("valid" in name or len(names) == 1):
+            best = np.flatnonzero(finite)[values[finite].argmin()]
+            axis.plot(epoch[best], values[best], "o", ms=5, mfc="white", mec=colour)
+    _loss_scale(axis, everything)
+    tidy(axis, "epoch", "loss", "open circle: lowest")
+    axis.legend(fontsize=8, frameon=False)
+    return page
+
+
+def _loss_scale(axis: Axes, values: NDArray[np.float64]) -> None:
+    if len(values) == 0:
+        return
+    low, high = float(values.min()), float(values.max())
+    if low > 0:
+        axis.set_yscale("log")
+        return
+    unit = max((high - low) * 1e-2, 1e-12)
+
+    def forward(y: NDArray[Any]) -> NDArray[Any]:
+        return np.arcsinh((np.asarray(y) - low) / unit)
+
+    def inverse(z: NDArray[Any]) -> NDArray[Any]:
+        return low + unit * np.sinh(np.asarray(z))
+
+    axis.set_yscale("function", functions=(forward, inverse))
+    ticks = low + (high - low) * np.array([0, 0.01, 0.03, 0.1, 0.3, 1.0])
+    axis.set_yticks(ticks, [f"{tick:.3g}" for tick in ticks])
+
+
+def _metric(
+    product: xr.Dataset, metric: str, variable: str | None, source: str
+) -> NDArray[np.float64]:
+    """Return ``[label]``: one variable's value, or that of largest size."""
+    known = [str(n) for n, a in product.data_vars.items() if {"source", "label"} <= set(a.dims)]
+    if metric not in known:
+        raise LabelError(f"no metric {metric!r}{nearest(metric, known)}")
+    if source not in product["source"].values:
+        raise LabelError(f"no source {source!r}{nearest(source, product['source'].values)}")
+    array = product[metric].sel(source=source, drop=True)
+    for dim in ("variable", "pair"):
+        if dim in array.dims and variable is not None:
+            if variable not in array[dim].values:
+                raise LabelError(f"no {dim} {variable!r}{nearest(variable, array[dim].values)}")
+            array = array.sel({dim: variable}, drop=True)
+    extra = [dim for dim in array.dims if dim != "label"]
+    values = array.transpose("label", *extra).values.astype(float)
+    flat = values.reshape(len(values), -1)
+    pick = np.abs(np.nan_to_num(flat)).argmax(axis=1)
+    if metric == "equivalent_events":
+        pick = np.nan_to_num(flat, nan=np.inf).argmin(axis=1)
+    return np.asarray(flat[np.arange(len(flat)), pick])
+
+
+def _norm(metric: str, values: NDArray[np.float64]) -> Normalize:
+    finite = values[np.isfinite(values)]
+    if metric in SIGNED:
+        return CenteredNorm(0)
+    if metric == "auc" or len(finite) == 0 or finite.min() <= 0:
+        return Normalize()
+    return LogNorm(finite.min(), max(finite.max(), finite.min() * 1.01))
+
+
+def _tiles(
+    axis: Axes,
+    product: xr.Dataset,
+    names: tuple[str, str],
+    values: NDArray[np.float64],
+    norm: Normalize,
+    metric: str,
+) -> Any:
+    """Tiles where labels stand on a grid, framed where held out; squares where they do not."""
+    columns = [product[name].values for name in names]
+    axes = [np.unique(column) for column in columns]
+    held = product["held_out"].values.astype(bool)
+    cmap = (
+        "RdBu_r"
+        if metric in SIGNED
+        else "viridis_r"
+        if metric == "equivalent_events"
+        else "viridis"
+    )
+    if axes[0].size * axes[1].size > 2 * len(values):
+        dots = axis.scatter(*columns, c=values, s=60, marker="s", cmap=cmap, norm=norm)
+        axis.scatter(
+            *(c[held] for c in columns), s=110, marker="s", fc="none", ec="#d55e00", lw=1.6
+        )
+        return dots
+    grid = np.full((axes[1].size, axes[0].size), np.nan)
+    places = [np.searchsorted(a, c) for a, c in zip(axes, columns, strict=True)]
+    for column, row, value in zip(*places, values, strict=True):
+        worse = np.isnan(grid[row, column]) or abs(value) > abs(grid[row, column])
+        grid[row, column] = value if worse else grid[row, column]
+    borders = [_borders(a) for a in axes]
+    mesh = axis.pcolormesh(*borders, np.ma.masked_invalid(grid), cmap=cmap, norm=norm)
+    axis.set_facecolor("#f4f4f4")
+    for column, row in {(int(c), int(r)) for c, r in zip(*(p[held] for p in places), strict=True)}:
+        left, right = borders[0][column : column + 2]
+        low, high = borders[1][row : row + 2]
+        dx, dy = 0.06 * (right - left), 0.06 * (high - low)
+        xs = [left + dx, right - dx, right - dx, left + dx, left + dx]
+        ys = [low + dy, low + dy, high - dy, high - dy, low + dy]
+        axis.plot(xs, ys, color="#d55e00", lw=1.6, solid_joinstyle="miter")
+    return mesh
+
+
+def _line(
+    axis: Axes, product: xr.Dataset, x: str, values: NDArray[np.float64], source: str
+) -> None:
+    order = np.argsort(product[x].values)
+    held = product["held_out"].values.astype(bool)[order]
+    xs, ys = product[x].values[order], values[order]
+    axis.plot(xs, ys, color=colours([source])[source], lw=1.2, marker="o", ms=3.5)
+    axis.plot(xs[held], ys[held], "s", ms=9, mfc="none", mec="#d55e00", mew=1.6)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return 1, 2, 5 times powers of ten between two positive numbers, or those two."""
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    steps = (1, 2, 5) if high < 200 * low else (1,)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    inside = [tick for tick in ticks if low <= tick <= high]
+    return inside if len(inside) > 1 else [low, high]
+
+
+def _borders(axis: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Edges of tiles around the values of a grid axis."""
+    if len(axis) == 1:
+        return axis[0] + np.array([-0.5, 0.5]) * max(abs(axis[0]) * 0.1, 0.5)
+    middle = (axis[1:] + axis[:-1]) / 2
+    return np.concatenate([[2 * axis[0] - middle[0]], middle, [2 * axis[-1] - middle[-1]]])
+
+
+def _title(product: xr.Dataset, name: str) -> str:
+    return Variable.of(product[name], sample="label").title

@@ -1,0 +1,247 @@
+r"""The classical rivals of a flow: moment morphing and the nearest label.
+
+*Problem.* Events exist at some labels; events at another label t are wanted, without
+training anything.
+
+*Moment morphing* (Baak et al., arXiv:1410.7388): mix the samples of neighbouring labels i,
+each first shifted and stretched, variable by variable, to the moments interpolated at t,
+
+.. math:: p(x|t) = \sum_i c_i \, p_i\big((x - \mu(t)) σ_i/σ(t) + \mu_i\big) σ_i/σ(t),
+          \quad \mu(t) = \sum_i c_i \mu_i, \quad σ(t) = \sum_i c_i σ_i .
+
+*Coefficients.* The paper has them for full grids. Here labels may be missing or stand
+anywhere, in any dimension: c are the convex weights with Σ cᵢ labelᵢ = t that minimise
+Σ cᵢ |labelᵢ − t|². These are the corners of the Delaunay cell around t; where several
+choices tie, as on every regular grid, the one of least Σ cᵢ² shares the weight evenly.
+On a line they are linear interpolation; at a hole of a grid, a quarter for each neighbour.
+Outside the labels, moments are extrapolated linearly and the closest samples are mixed.
+
+The samples are made of simulated events, so beyond their number events *repeat*: a
+classifier between such a sample and the truth memorises them and is meaningless.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from presage.analysis.labelled import Floats, Grouped, Labels, group, label_table
+from presage.labels import LabelError
+from presage.rng import generator
+
+#: Weight of the constraints, and of evenness, against the squared distance.
+_CONSTRAINT, _EVENNESS = 1e5, 1e-3
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each trained label counts at a new one, ``[label]`` each, summing to one.
+
+    Parameters
+    ----------
+    mixing
+        Shares of the events, not negative.
+    moments
+        Coefficients of means and widths; negative ones extrapolate.
+    """
+
+    mixing: Floats
+    moments: Floats
+
+
+def label_weights(table: Floats, target: Floats) -> Weights:
+    """Return linear interpolation weights on labels that stand anywhere.
+
+    Parameters
+    ----------
+    table
+        Trained labels ``[label, parameter]``.
+    target
+        The new label ``[parameter]``.
+    """
+    step = np.array([_spacing(column) for column in table.T])
+    offset = (table - target) / step
+    squared = np.einsum("lp,lp->l", offset, offset)
+    if squared.min() < 1e-12:
+        here = np.zeros(len(table))
+        here[squared.argmin()] = 1.0
+        return Weights(here, here)
+    conditions = np.vstack([np.ones(len(table)), offset.T])  # Σc = 1, Σ c·offset = 0
+    wanted = np.zeros(len(conditions))
+    wanted[0] = 1.0
+    mixing = _least_distance(conditions, wanted, squared)
+    nearby = conditions / squared**2  # corrections come from the nearest labels
+    gram = nearby @ conditions.T
+    moments = mixing + nearby.T @ (np.linalg.pinv(gram) @ (wanted - conditions @ mixing))
+    return Weights(mixing, moments)
+
+
+def moment_morphing(train: xr.Dataset, labels: Labels, n: int, seed: int = 0) -> xr.Dataset:
+    """Draw events at new labels by moment morphing.
+
+    Parameters
+    ----------
+    train
+        Events at the labels that were simulated.
+    labels
+        Where to draw: a dataset (its distinct labels), tuples, or columns by name.
+    n
+        Events for each label.
+    seed
+        Of the resampling. What is drawn at one label does not depend on the others.
+
+    Returns
+    -------
+    xarray.Dataset
+        Events like `train`, label after label; attribute ``repeated`` is the share of
+        events that stand in it more than once.
+
+    Raises
+    ------
+    LabelError
+        As :func:`presage.analysis.labelled.group`, or fewer than two events at a label.
+
+    Notes
+    -----
+    A sample may reach beyond a physical bound: the method knows none. The residuals count
+    such events.
+    """
+    grouped = _templates(train)
+    moments = _moments(grouped)
+
+    def draw(target: Floats, rng: np.random.Generator) -> Floats:
+        weights = label_weights(grouped.table, target)
+        mean, width = np.tensordot(weights.moments, moments, axes=1)
+        width = np.maximum(width, 0.1 * moments[weights.mixing > 0, 1].min(axis=0))
+        parts = []
+        for i, share in enumerate(rng.multinomial(n, weights.mixing)):
+            if share:
+                events = _resample(grouped.sample(i), int(share), rng)
+                old = moments[i]
+                scale = np.divide(width, old[1], out=np.ones_like(width), where=old[1] > 0)
+                parts.append((events - old[0]) * scale + mean)
+        return np.concatenate(parts)
+
+    return _draw_all(grouped, train, labels, n, seed, "moment-morphing", draw)
+
+
+def nearest_label(train: xr.Dataset, labels: Labels, n: int, seed: int = 0) -> xr.Dataset:
+    """Draw events at new labels from the closest label there is; as :func:`moment_morphing`.
+
+    Distances are in steps of the label grid; of labels equally far, the first is taken.
+    """
+    grouped = _templates(train)
+    step = np.array([_spacing(column) for column in grouped.table.T])
+
+    def draw(target: Floats, rng: np.random.Generator) -> Floats:
+        distance = (((grouped.table - target) / step) ** 2).sum(axis=1)
+        closest = int(np.round(distance, 9).argmin())
+        return _resample(grouped.sample(closest), n, rng)
+
+    return _draw_all(grouped, train, labels, n, seed, "nearest-label", draw)
+
+
+def _draw_all(
+    grouped: Grouped,
+    train: xr.Dataset,
+    labels: Labels,
+    n: int,
+    seed: int,
+    name: str,
+    draw: Any,
+) -> xr.Dataset:
+    """Draw at each label and join the columns into an events dataset like `train`."""
+    if n < 1:
+        raise LabelError(f"n is the number of events for each label, at least 1, got {n}")
+    table = label_table(labels, grouped.parameters)
+    if not len(table):
+        raise LabelError("no labels were given to draw events at")
+    if not np.isfinite(table).all():
+        raise LabelError("the labels hold values that are not finite")
+    parts = []
+    for target in table:
+        rng = _generator(name, seed, target)
+        parts.append(rng.permutation(draw(target, rng)))  # any prefix is a fair sample
+    drawn = np.concatenate(parts)
+    columns = {v.name: drawn[:, i] for i, v in enumerate(grouped.variables)}
+    columns |= {p.name: np.repeat(table[:, i], n) for i, p in enumerate(grouped.parameters)}
+    like = train.data_vars
+    events = xr.Dataset(
+        {
+            key: (grouped.dim, columns[str(key)].astype(like[key].dtype), dict(like[key].attrs))
+            for key in like
+        },
+        coords={grouped.dim: np.arange(len(drawn))},
+    )
+    events.attrs.update(
+        presage_sample=grouped.dim,
+        presage_producer=name,
+        seed=seed,
+        repeated=repeated_share(np.concatenate([drawn, np.repeat(table, n, axis=0)], axis=1)),
+    )
+    return events
+
+
+def repeated_share(rows: NDArray[Any]) -> float:
+    """Return the share of rows ``[event, column]`` that are copies of an earlier one."""
+    return float(pd.DataFrame(rows).duplicated().mean())
+
+
+def _templates(train: xr.Dataset) -> Grouped:
+    grouped = group(train, "the training events")
+    if grouped.sizes.min() < 2:
+        lone = grouped.table[int(grouped.sizes.argmin())]
+        raise LabelError(
+            f"the training events hold only one event at {grouped.describe(lone)}; "
+            "a width needs two: leave that label out"
+        )
+    return grouped
+
+
+def _moments(grouped: Grouped) -> Floats:
+    """Mean and standard deviation ``[label, 2, variable]``."""
+    samples = (grouped.sample(i) for i in range(len(grouped.table)))
+    return np.stack([np.stack([s.mean(axis=0), s.std(axis=0)]) for s in samples])
+
+
+def _resample(events: Floats, n: int, rng: np.random.Generator) -> Floats:
+    """Choose `n` events; each as often as any other, but for the remainder."""
+    rounds = -(-n // len(events))
+    order = np.concatenate([rng.permutation(len(events)) for _ in range(rounds)])
+    return events[order[:n]]
+
+
+def _spacing(column: Floats) -> float:
+    """Median distance of neighbouring values: one step of the label grid."""
+    values = np.unique(column)
+    return float(np.median(np.diff(values))) if len(values) > 1 else 1.0
+
+
+def _least_distance(conditions: Floats, wanted: Floats, squared: Floats) -> Floats:
+    """Convex weights under linear conditions that minimise Σ c·squared, ties shared evenly.
+
+    The quadratic programme ``min ½ε|c|² + c·squared``, completed to a square, is a
+    non-negative least-squares problem.
+    """
+    root = np.sqrt(_EVENNESS)
+    near = squared <= max(64.0, 16 * squared.min())
+    near |= squared <= np.partition(squared, min(63, len(squared) - 1))[min(63, len(squared) - 1)]
+    scale = squared[near].min()
+    rows = np.vstack([_CONSTRAINT * conditions[:, near], root * np.eye(int(near.sum()))])
+    right = np.concatenate([_CONSTRAINT * wanted, -squared[near] / scale / root])
+    weights = np.zeros(len(squared))
+    weights[near] = nnls(rows, right)[0]
+    weights[weights < 1e-6] = 0
+    return weights / weights.sum()
+
+
+def _generator(name: str, seed: int, label: Floats) -> np.random.Generator:
+    digest = hashlib.sha256(np.ascontiguousarray(label, dtype="<f8").tobytes()).digest()
+    return generator(name, seed, int.from_bytes(digest[:7], "little"))

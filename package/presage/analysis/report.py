@@ -1,0 +1,203 @@
+"""Tables and verdicts from a residuals product."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from presage.analysis.metrics import METRICS
+from presage.labels import LabelError
+
+#: What "within 1 %" asks for: largest W1 over standard deviation, and largest AUC.
+W1_BAR, AUC_BAR = 0.01, 0.505
+RIVAL = "morphing"
+
+
+def parameters_of(product: xr.Dataset) -> list[str]:
+    """Return the names of the label's parameters."""
+    return [
+        str(name)
+        for name, array in product.coords.items()
+        if array.dims == ("label",) and array.attrs.get("role") == "parameter"
+    ]
+
+
+def title_of(product: xr.Dataset, label: int) -> str:
+    """Return ``"phi_label = 2464 GeV, omega_label = 5.125 GeV"``."""
+    parts = []
+    for name in parameters_of(product):
+        array = product[name]
+        unit = str(array.attrs.get("units", "1"))
+        parts.append(f"{name} = {float(array[label]):.5g}" + ("" if unit == "1" else f" {unit}"))
+    return ", ".join(parts)
+
+
+def label_number(product: xr.Dataset, label: int | Sequence[float] | None) -> int:
+    """Return a label's position from its number, its values, or the worst held-out one.
+
+    Raises
+    ------
+    LabelError
+        There is no such label; the closest is named.
+    """
+    table = np.stack([product[name].values for name in parameters_of(product)], axis=1)
+    if label is None:
+        return worst_label(product)
+    if isinstance(label, (int, np.integer)):
+        if not 0 <= label < len(table):
+            raise LabelError(f"labels are numbered 0 to {len(table) - 1}, got {label}")
+        return int(label)
+    wanted = np.asarray(label, dtype=float)
+    if wanted.shape != table.shape[1:]:
+        raise LabelError(f"a label is ({', '.join(parameters_of(product))}), got {tuple(wanted)}")
+    width = np.where(np.ptp(table, axis=0) > 0, np.ptp(table, axis=0), 1.0)
+    closest = int((np.abs(table - wanted) / width).sum(axis=1).argmin())
+    if not (np.float32(table[closest]) == np.float32(wanted)).all():
+        raise LabelError(
+            f"no label {tuple(map(float, wanted))}; the closest is {title_of(product, closest)}"
+        )
+    return closest
+
+
+def worst_label(product: xr.Dataset) -> int:
+    """Return the held-out label where the model's W1/std is largest."""
+    distance = product["w1_over_std"].sel(source=model_of(product)).max("variable")
+    distance = distance.where(product["held_out"]).fillna(-1.0)
+    return int(distance.argmax("label"))
+
+
+def model_of(product: xr.Dataset) -> str:
+    """Return the source that is judged, the first candidate."""
+    return str(product.attrs["model"])
+
+
+def judged(product: xr.Dataset) -> list[str]:
+    """Return all sources but the reference, the model first and the floor last."""
+    names = [str(name) for name in product["source"].values]
+    return [name for name in names if name not in ("reference", "floor")] + ["floor"]
+
+
+def table(product: xr.Dataset, labels: Literal["held_out", "all"] = "held_out") -> pd.DataFrame:
+    """Return one row per label: W1/std by source and variable, AUC, size and verdict.
+
+    Parameters
+    ----------
+    product
+        Of :func:`presage.analysis.residuals.compare`.
+    labels
+        The held-out ones, or all.
+    """
+    if labels not in ("held_out", "all"):
+        raise LabelError(f"labels is 'held_out' or 'all', got {labels!r}")
+    model = model_of(product)
+    columns: dict[str, Any] = {name: product[name].values for name in parameters_of(product)}
+    columns["region"] = product["region"].values
+    for variable in product["variable"].values:
+        for source in judged(product):
+            chosen = product["w1_over_std"].sel(source=source, variable=variable)
+            columns[f"W1/std {variable} {source}"] = chosen.values
+    columns[f"AUC {model}"] = product["auc"].sel(source=model).values
+    columns["equivalent events"] = (
+        product["equivalent_events"].sel(source=model).min("variable").values.round()
+    )
+    columns["times floor"] = (_distance(product, model) / _distance(product, "floor")).round(1)
+    columns[f"against {RIVAL}"] = against_rival(product)
+    columns["within 1 %"] = within_bar(product)
+    frame = pd.DataFrame(columns, index=pd.Index(product["label"].values, name="label"))
+    return frame[product["held_out"].values] if labels == "held_out" else frame
+
+
+def summary(product: xr.Dataset) -> pd.DataFrame:
+    """Return median and worst of each metric's absolute value over the held-out labels.
+
+    Rows are metrics and variables (``all`` for the AUC), columns the sources. Of equivalent
+    events the worst is the smallest number.
+    """
+    held = product.isel(label=np.flatnonzero(product["held_out"].values))
+    if not held.sizes["label"]:
+        raise LabelError("no label was held out: give compare held_out_labels or trained_labels")
+    rows: dict[tuple[str, str], dict[tuple[str, str], float]] = {}
+    for name in (n for n in METRICS if n != "auc_error" and n in held):
+        for source in judged(product):
+            array = abs(held[name].sel(source=source, drop=True))
+            for part, (median, worst) in _spread(array, name).items():
+                row = rows.setdefault((name, part), {})
+                row |= {(source, "median"): median, (source, "worst"): worst}
+    frame = pd.DataFrame.from_dict(rows, orient="index")
+    frame.index = pd.MultiIndex.from_tuples(frame.index, names=["metric", "of"])
+    frame.columns = pd.MultiIndex.from_tuples(frame.columns, names=["source", "labels"])
+    return frame
+
+
+def verdict(product: xr.Dataset) -> str:
+    """Say whether the model beats the rival, how far it is from the floor and the bar."""
+    model, held = model_of(product), product["held_out"].values
+    if not held.any():
+        return f"No label was held out: nothing can be said about {model}'s interpolation."
+    ours, floor = _distance(product, model)[held], _distance(product, "floor")[held]
+    text = (
+        f"{model} at {len(ours)} held-out labels: W1/std median {np.median(ours):.4f}, "
+        f"worst {ours.max():.4f} (floor {np.median(floor):.4f}); "
+        f"within 1 % at {int(within_bar(product)[held].sum())} of {len(ours)}."
+    )
+    if RIVAL in product["source"].values and model != RIVAL:
+        outcome = against_rival(product)[held].tolist()
+        rival = _distance(product, RIVAL)[held]
+        text += (
+            f" Against {RIVAL} (median {np.median(rival):.4f}): better at "
+            f"{outcome.count('better')}, level at {outcome.count('level')}, worse at "
+            f"{outcome.count('worse')}."
+        )
+        if outcome.count("better") <= outcome.count("worse"):
+            text += f" {model} does not beat {RIVAL}: its training is not worth it yet."
+    else:
+        text += f" No rival was drawn: give the training events to compare with {RIVAL}."
+    return text
+
+
+def against_rival(product: xr.Dataset) -> NDArray[Any]:
+    """Return ``better``, ``level`` or ``worse`` for each label, ``-`` without a rival.
+
+    Level means closer than the floor's W1/std; the worst of the variables counts.
+    """
+    model = model_of(product)
+    if RIVAL not in product["source"].values or model == RIVAL:
+        return np.full(product.sizes["label"], "-", dtype=object)
+    gain = _distance(product, RIVAL) - _distance(product, model)
+    floor = _distance(product, "floor")
+    words = np.where(gain > floor, "better", np.where(gain < -floor, "worse", "level"))
+    return words.astype(object)
+
+
+def within_bar(product: xr.Dataset) -> NDArray[np.bool_]:
+    """Return where every W1/std is at most 0.01 and the AUC, if known, at most 0.505."""
+    model = model_of(product)
+    close = (product["w1_over_std"].sel(source=model) <= W1_BAR).all("variable")
+    auc = product["auc"].sel(source=model)
+    hidden = (auc <= AUC_BAR) | auc.isnull()
+    return np.asarray((close & hidden).values, dtype=bool)
+
+
+def _distance(product: xr.Dataset, source: str) -> NDArray[np.float64]:
+    values = product["w1_over_std"].sel(source=source).max("variable").values
+    return np.asarray(values, dtype=float)
+
+
+def _spread(array: xr.DataArray, name: str) -> dict[str, tuple[float, float]]:
+    """Median and worst over the labels, by variable or pair."""
+    worst = "min" if name == "equivalent_events" else "max"
+    parts = next((dim for dim in ("variable", "pair") if dim in array.dims), None)
+    extra = [dim for dim in array.dims if dim not in ("label", parts)]
+    array = getattr(array, worst)(extra) if extra else array
+    if parts is None:
+        return {"all": (float(array.median()), float(getattr(array, worst)()))}
+    return {
+        str(part): (float(chosen.median()), float(getattr(chosen, worst)()))
+        for part in array[parts].values
+        for chosen in (array.sel({parts: part}),)
+    }

@@ -229,7 +229,9 @@ def _tree(handle: Any, file: RootFile, name: str, limit: int) -> Any:
         listed = f" (its trees: {', '.join(trees)})" if trees else " (it holds no tree)"
         raise RootError(f"{file.path}: no tree {name!r}{nearest(name, trees)}{listed}")
     if name not in trees:
-        raise RootError(f"{file.path}: {name!r} is a {kinds[name]}, not a TTree")
+        raise RootError(
+            f"{file.path}: {name!r} is a {kinds[name]}, not a TTree; only TTrees are read"
+        )
     with reading(file):
         declared = handle.key(name).data_uncompressed_bytes
         if declared > limit:

@@ -23,7 +23,6 @@ from presage._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from presage import models as models
-    from presage.analysis.residuals import residuals as residuals
     from presage.batches import Batches as Batches
     from presage.fit import fit as fit
     from presage.fit import load as load
@@ -34,6 +33,9 @@ if TYPE_CHECKING:
     from presage.recipe import Recipe as Recipe
     from presage.store import Store as Store
     from presage.store import parent_of as parent_of
+    from presage.studies.events.measure import residuals as residuals
+    from presage.studies.events.sampling import sample as sample
+    from presage.studies.events.split import hold_out as hold_out
     from presage.studies.events.sampling import sample as sample
     from presage.studies.events.split import hold_out as hold_out
 
@@ -48,7 +50,7 @@ _HOMES = {
     "hold_out": "presage.studies.events.split",
     "load": "presage.fit",
     "parent_of": "presage.store",
-    "residuals": "presage.analysis.residuals",
+    "residuals": "presage.studies.events.measure",
     "sample": "presage.studies.events.sampling",
     "simulate": "presage.generate",
     "verify": "presage.generate",

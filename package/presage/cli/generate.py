@@ -72,7 +72,7 @@ def build(kind: Any, given: Sequence[tuple[str, str]]) -> Source:
     """
     if not isinstance(kind, type) or not hasattr(kind, "schema"):
         raise ParameterError(f"{getattr(kind, 'name', kind)} is not a simulator")
-    types = {f.name: f.type for f in fields(kind) if f.init}  # type: ignore[arg-type]
+    types = {f.name: f.type for f in fields(kind) if f.init}
     settings: dict[str, Any] = {}
     for name, text in given:
         if name not in types:

@@ -154,7 +154,7 @@ def test_an_unfinished_run_is_listed_and_not_loaded(tmp_path):
     killed(store, 9)
     (entry,) = [e for e in store.list() if e.producer == "fit-toy"]
     assert entry.state == "unfinished"
-    with pytest.raises(FitError, match="not finished.*run fit with the same settings"):
+    with pytest.raises(FitError, match=r"not finished.*run fit with the same settings"):
         load(entry.key, store, models={"toy": fit_toys.Toy})
 
 

@@ -39,7 +39,8 @@ class SlowToy(fit_toys.Toy):
 
 store = Store({store!r})
 print("ready", flush=True)
-fit(SlowToy(dropout=TOY.dropout), fit_toys.stored(store), store=store, checkpoint_every=1, **SETTINGS)
+train = fit_toys.stored(store)
+fit(SlowToy(dropout=TOY.dropout), train, store=store, checkpoint_every=1, **SETTINGS)
 print("done", flush=True)
 """
 

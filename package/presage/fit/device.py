@@ -38,7 +38,7 @@ def make_fabric(device: str, precision: str, logger: Any, name: str) -> Fabric:
         The device is not there.
     """
     from lightning_fabric import Fabric
-    from lightning_fabric.plugins.environments import LightningEnvironment
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
     kind, _, index = _resolve(device).partition(":")
     loggers = [] if logger is None else [_logger(logger, name)]
@@ -75,19 +75,20 @@ def reproducible(device: torch.device, seed: int) -> Iterator[None]:
     devices = [device] if device.type == "cuda" else []
     flags = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic
+    fill = memory.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         try:
             torch.use_deterministic_algorithms(True, warn_only=True)
             torch.backends.cudnn.benchmark = False
-            torch.utils.deterministic.fill_uninitialized_memory = False
+            memory.fill_uninitialized_memory = False  # costs time, and we read none
             yield
         finally:
             torch.use_deterministic_algorithms(flags[0], warn_only=warn_only)
             torch.backends.cudnn.benchmark = flags[1]
-            torch.utils.deterministic.fill_uninitialized_memory = fill
+            memory.fill_uninitialized_memory = fill
 
 
 @contextmanager
@@ -99,13 +100,13 @@ def set_aside(device: torch.device, seed: int) -> Iterator[None]:
 
 
 def _csv(name: str, *, folder: str = "logs") -> Any:
-    from lightning_fabric.loggers import CSVLogger
+    from lightning_fabric.loggers.csv_logs import CSVLogger
 
     return CSVLogger(folder, name=name)
 
 
 def _tensorboard(name: str, *, folder: str = "logs") -> Any:
-    from lightning_fabric.loggers import TensorBoardLogger
+    from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
     return TensorBoardLogger(folder, name=name)
 

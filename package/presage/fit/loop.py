@@ -90,6 +90,7 @@ class Loop:
         self.average = Average(network, settings.ema) if settings.ema else None
         self.optimizer = settings.make_optimizer(network)
         self._parameters = [p for p in network.parameters() if p.requires_grad]
+        self._plain_loss: Any = network.loss
         self._loss, self._segment = self._wrapped()
         total = settings.epochs * source.steps
         self._factor = make_schedule(settings.schedule, total, settings.warmup)
@@ -101,7 +102,7 @@ class Loop:
         """Return the network's losses as functions; among many processes those of DDP."""
         if self.fabric.world_size == 1:
             self._module = None
-            return self.network.loss, getattr(self.network, "segment_loss", None)
+            return self._plain_loss, getattr(self.network, "segment_loss", None)
         self._module = self.fabric.setup_module(self.network)
         names = [n for n in ("loss", "segment_loss") if hasattr(self.network, n)]
         for name in names:
@@ -124,6 +125,8 @@ class Loop:
         ) as self._bar:
             while self.state.epoch < self.settings.epochs and not self._exhausted:
                 self._epoch()
+        for logger in self.fabric.loggers:
+            logger.finalize("success")
         if self.settings.keep == "best":
             return self.best
         with self.average.applied() if self.average else nullcontext():
@@ -239,7 +242,7 @@ class Loop:
         ):
             for batch in self.source.validation():
                 with self.fabric.autocast():
-                    losses = self.network.loss(batch)
+                    losses = self._plain_loss(batch)
                 sums.append(float(losses.float().cpu().numpy().sum(dtype=np.float64)))
                 samples += len(losses)
         return self._mean(sums, samples)

@@ -157,15 +157,16 @@ def load(
 
 def read(recipe: Recipe, model: Any, store: Store) -> Fitted:
     """Read the model of a recipe whose specification is known."""
-    paths = {name: store.file(recipe, name) for name in (WEIGHTS, HISTORY, DECLARATION)}
-    missing = [name for name, path in paths.items() if path is None]
+    names = (WEIGHTS, HISTORY, DECLARATION)
+    paths = {name: path for name in names if (path := store.file(recipe, name)) is not None}
+    missing = [name for name in names if name not in paths]
     if missing:
         raise FitError(
             f"the training of {recipe.producer} {recipe.key[:16]} is not finished "
             f"({', '.join(missing)} missing); run fit with the same settings to go on"
         )
-    declaration = json.loads(Path(paths[DECLARATION] or "").read_text())
-    groups = read_groups(Path(paths[WEIGHTS] or ""))
+    declaration = json.loads(paths[DECLARATION].read_text())
+    groups = read_groups(paths[WEIGHTS])
     with xr.open_dataset(paths[HISTORY], engine="h5netcdf") as stored:
         history = stored.load()
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn only to be replaced

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 import xarray as xr
-from torch import nn
 from tqdm import tqdm
 
 from presage.fit.checkpoint import Checkpoints
@@ -233,7 +232,7 @@ def _source(
 
 
 @torch.no_grad()
-def _handshake(network: nn.Module, few: TensorBatch, fabric: Fabric, name: str) -> None:
+def _handshake(network: Any, few: TensorBatch, fabric: Fabric, name: str) -> None:
     """Try a few samples, so that what does not fit together is said before the first epoch.
 
     Raises

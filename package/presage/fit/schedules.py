@@ -75,14 +75,14 @@ def polynomial_decay(
     else:
         length *= max(1, math.ceil(step / length)) if stretch else 1
         left = 1.0 - min(step / length, 1.0)
-    return end + (1.0 - end) * left**power
+    return end + (1.0 - end) * math.pow(left, power)
 
 
 def step_decay(
     step: int, total: int, *, factor: float = 0.1, at: tuple[float, ...] = (0.5, 0.75)
 ) -> float:
     """Multiply by `factor` at each share `at` of the steps."""
-    return factor ** sum(step >= share * total for share in at)
+    return float(factor ** sum(step >= share * total for share in at))
 
 
 #: Name → schedule.

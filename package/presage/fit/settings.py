@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -28,7 +28,8 @@ def _adam(
     eps: float = 1e-8,
     weight_decay: float = 0.0,
 ) -> Optimizer:
-    return Adam(parameters, rate, tuple(betas), eps, weight_decay, fused=fused)
+    first, second = betas
+    return Adam(parameters, rate, (first, second), eps, weight_decay, fused=fused)
 
 
 def _adamw(
@@ -40,7 +41,8 @@ def _adamw(
     eps: float = 1e-8,
     weight_decay: float = 0.01,
 ) -> Optimizer:
-    return AdamW(parameters, rate, tuple(betas), eps, weight_decay, fused=fused)
+    first, second = betas
+    return AdamW(parameters, rate, (first, second), eps, weight_decay, fused=fused)
 
 
 def _sgd(
@@ -55,7 +57,7 @@ def _sgd(
 
 
 #: Name → function of (parameters, learning rate, fused) and options.
-OPTIMIZERS = {"adam": _adam, "adamw": _adamw, "sgd": _sgd}
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adam": _adam, "adamw": _adamw, "sgd": _sgd}
 
 
 @dataclass(frozen=True)

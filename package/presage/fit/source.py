@@ -157,12 +157,13 @@ def make_source(
             raise FitError(f"{name!r} was prepared with {len(array)} rows for {samples} samples")
 
     def batches(positions: Positions, size: int, **options: Any) -> Batches:
-        ranks = {"rank": where.rank, "world_size": where.world} if size >= where.world else {}
+        if size >= where.world:
+            options |= {"rank": where.rank, "world_size": where.world}
         if arrays is not None:
             rows = {name: _cast(array[positions], where.dtype) for name, array in arrays.items()}
-            return Batches(rows, size, **ranks, **options)
+            return Batches(rows, size, **options)
         chosen = take(dataset, positions)
-        return Batches(chosen, size, variables, pad=True, **ranks, **options)
+        return Batches(chosen, size, variables, pad=True, **options)
 
     size, seed = plan
     train, held = parts

@@ -37,9 +37,9 @@ def plans(draw):
 @given(plans(), st.integers(0, 3), st.integers(1, 5))
 def test_ranks_together_see_every_sample_once(plan, number, world):
     epoch = plan.epoch(number)
-    seen = [epoch.shares(0, plan.steps, rank, world) for rank in range(world)]
-    assert {len(shares) for shares in seen} == {plan.steps}
-    joined = np.concatenate([share.positions for shares in seen for share in shares])
+    seen = [epoch.share(0, plan.steps, rank, world) for rank in range(world)]
+    assert {len(share.weights) for share in seen} == {plan.steps}
+    joined = np.concatenate([share.positions for share in seen])
     np.testing.assert_array_equal(np.sort(joined), np.arange(plan.samples))
 
 
@@ -48,13 +48,13 @@ def test_ranks_together_see_every_sample_once(plan, number, world):
 def test_a_step_holds_the_same_samples_for_any_world_size(plan, world, data):
     step = data.draw(st.integers(0, plan.steps - 1))
     alone = plan.epoch(1).share(step)
-    parts = [plan.epoch(1).share(step, rank, world) for rank in range(world)]
+    parts = [plan.epoch(1).share(step, 1, rank, world) for rank in range(world)]
     joined = np.sort(np.concatenate([share.positions for share in parts]))
     np.testing.assert_array_equal(joined, alone.positions)
-    assert alone.weight == 1.0
+    assert alone.weights == [1.0]
     # The weighted mean over ranks is the mean over the batch.
     means = [share.positions.mean() if len(share.positions) else 0.0 for share in parts]
-    weighted = np.mean([s.weight * m for s, m in zip(parts, means, strict=True)])
+    weighted = np.mean([s.weights[0] * m for s, m in zip(parts, means, strict=True)])
     assert weighted == pytest.approx(alone.positions.mean())
 
 
@@ -63,9 +63,10 @@ def test_a_step_holds_the_same_samples_for_any_world_size(plan, world, data):
 def test_any_step_is_found_without_those_before(plan, data):
     step = data.draw(st.integers(0, plan.steps - 1))
     one = plan.epoch(2).share(step)
-    after_others = plan.epoch(2).shares(0, plan.steps)[step]
-    np.testing.assert_array_equal(one.positions, after_others.positions)
-    assert one.weight == after_others.weight
+    whole = plan.epoch(2).share(0, plan.steps)
+    span = slice(whole.ends[step], whole.ends[step + 1])
+    np.testing.assert_array_equal(one.positions, whole.positions[span])
+    assert one.weights == [whole.weights[step]]
 
 
 @QUICK

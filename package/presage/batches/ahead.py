@@ -2,23 +2,24 @@
 
 A thread is enough because copying releases the interpreter's lock; worker processes would
 copy every batch once more and wait for each other. Buffers go round between two queues, so
-the thread stops by itself when the reader falls behind.
+the thread stops by itself when the reader falls behind. A reader that is faster than the
+thread does not sit and wait: it fills the next buffer itself.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 Buffer = TypeVar("Buffer")
-Span = TypeVar("Span")
+Task = TypeVar("Task")
 Item = TypeVar("Item")
 
 
-class Ahead(Generic[Span, Buffer, Item]):
-    """Iterate over ``fill(span, buffer)`` for every span, filled in a thread.
+class Ahead(Generic[Task, Buffer, Item]):
+    """Iterate over ``fill(task, buffer)`` for every task, in order.
 
     Use it in a ``with`` block: leaving it, for whatever reason, ends the thread. An error
     of `fill` is raised where the item would have come.
@@ -26,65 +27,96 @@ class Ahead(Generic[Span, Buffer, Item]):
     Parameters
     ----------
     fill
-        Makes an item, in the buffer.
-    spans
-        What to make, in order.
+        Makes an item, in the buffer; called in either thread.
+    tasks
+        What to make, in order; asked by one thread at a time.
+    count
+        How many tasks there are.
     buffers
-        At least two; an item is valid until the next but one is asked for with two of them.
+        At least two. An item's buffer is used again once the next item is asked for.
     """
 
     def __init__(
         self,
-        fill: Callable[[Span, Buffer], Item],
-        spans: Iterator[Span],
+        fill: Callable[[Task, Buffer], Item],
+        tasks: Iterator[Task],
+        count: int,
         buffers: list[Buffer],
     ) -> None:
-        self._free: SimpleQueue[Buffer | None] = SimpleQueue()
-        self._ready: SimpleQueue[tuple[Item, Buffer] | BaseException | None] = SimpleQueue()
-        for buffer in buffers:
-            self._free.put(buffer)
-        # The thread holds the queues, not this object: a forgotten iterator can be collected.
-        self._stop = threading.Event()
-        self._thread = threading.Thread(
-            target=_work,
-            args=(fill, spans, self._free, self._ready, self._stop),
-            name="presage-batches",
-            daemon=True,
-        )
+        # The thread knows the work, not this object: a forgotten iterator can be collected.
+        self._work = _Work(fill, tasks, buffers)
+        self._count = count
+        self._thread = threading.Thread(target=self._work.run, name="presage-batches", daemon=True)
 
-    def __enter__(self) -> Ahead[Span, Buffer, Item]:
+    def __enter__(self) -> Ahead[Task, Buffer, Item]:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._free.put(None)
+        self._work.stopped = True
+        self._work.free.put(None)
         self._thread.join()
 
     def __iter__(self) -> Iterator[Item]:
+        work = self._work
+        arrived: dict[int, tuple[Item | BaseException, Buffer]] = {}
+        for number in range(self._count):
+            while number not in arrived:
+                got, outcome, buffer = work.receive()
+                arrived[got] = outcome, buffer
+            outcome, buffer = arrived.pop(number)
+            if isinstance(outcome, BaseException):
+                raise outcome
+            yield outcome
+            work.free.put(buffer)
+
+
+class _Work(Generic[Task, Buffer, Item]):
+    """The tasks, the free buffers and the finished items that two threads share."""
+
+    def __init__(
+        self, fill: Callable[[Task, Buffer], Item], tasks: Iterator[Task], buffers: list[Buffer]
+    ) -> None:
+        self.free: SimpleQueue[Buffer | None] = SimpleQueue()
+        self.stopped = False
+        self._ready: SimpleQueue[tuple[int, Item | BaseException, Buffer]] = SimpleQueue()
+        self._fill = fill
+        self._tasks = enumerate(tasks)
+        self._lock = threading.Lock()
+        for buffer in buffers:
+            self.free.put(buffer)
+
+    def run(self) -> None:
+        """Work until the tasks are done or the reader leaves."""
         while True:
-            item = self._ready.get()
-            if item is None:
+            buffer = self.free.get()
+            if buffer is None or self.stopped or not self._do_next(buffer):
                 return
-            if isinstance(item, BaseException):
-                raise item
-            yield item[0]
-            self._free.put(item[1])
 
+    def receive(self) -> tuple[int, Item | BaseException, Buffer]:
+        """Return some finished item; with none there, do a task meanwhile."""
+        try:
+            return self._ready.get_nowait()
+        except Empty:
+            pass
+        try:
+            buffer = self.free.get_nowait()
+        except Empty:
+            buffer = None
+        if buffer is not None:
+            self._do_next(buffer)
+        return self._ready.get()
 
-def _work(
-    fill: Callable[[Span, Buffer], Item],
-    spans: Iterator[Span],
-    free: SimpleQueue[Buffer | None],
-    ready: SimpleQueue[tuple[Item, Buffer] | BaseException | None],
-    stop: threading.Event,
-) -> None:
-    try:
-        for span in spans:
-            buffer = free.get()
-            if buffer is None or stop.is_set():
-                return
-            ready.put((fill(span, buffer), buffer))
-        ready.put(None)
-    except BaseException as error:  # noqa: BLE001 - raised again where the item is asked for
-        ready.put(error)
+    def _do_next(self, buffer: Buffer) -> bool:
+        """Do the next task; False when there is none."""
+        number = -1
+        try:
+            with self._lock:
+                found = next(self._tasks, None)
+            if found is None:
+                return False
+            number, task = found
+            self._ready.put((number, self._fill(task, buffer), buffer))
+        except BaseException as error:  # noqa: BLE001 - raised again where the item is asked for
+            self._ready.put((number, error, buffer))
+        return True

@@ -7,15 +7,14 @@ them to a device, or ask for copies.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from presage.batches.ahead import Ahead
-from presage.batches.memory import read_ahead, total_memory
+from presage.batches.memory import total_memory
 from presage.batches.plan import BatchError, Epoch, Plan, Positions, Share
 from presage.batches.sources import Rows, open_rows
 from presage.batches.tables import Pool
@@ -24,8 +23,9 @@ from presage.labels import Array
 if TYPE_CHECKING:
     from presage.batches.tensors import Resident, TorchBatches
 
-_CHUNK_BYTES = 3 << 20  # a few batches are gathered at once, and stay in the cache until used
+_CHUNK_BYTES = 4 << 20  # a few batches are gathered at once, and stay in the cache until used
 _CHUNK_STEPS = 64
+_BUFFERS = 3  # one in use, one filled by the thread, one by a reader that would have to wait
 _IN_MEMORY = 0.6  # share of memory up to which data counts as fitting
 
 
@@ -53,51 +53,6 @@ class Batch(dict[str, Any]):
         self.positions = positions
         self.weight = weight
         self.epoch, self.step = at
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What the reading thread needs to know, and nothing that refers back to its reader."""
-
-    rows: Rows
-    epoch: Epoch
-    rank: int
-    world_size: int
-    pad: bool
-
-    def fill(self, span: tuple[int, int], pool: Pool) -> list[Batch]:
-        first, count = span
-        for run in self.epoch.runs(first, count):
-            for table in self.rows.tables:
-                for array in table.runs(*run):
-                    read_ahead(array)
-        shares = self.epoch.shares(first, count, self.rank, self.world_size)
-        arrays = self.rows.gather(np.concatenate([s.positions for s in shares]), pool)
-        return [
-            self._batch(first + i, share, part)
-            for i, (share, part) in enumerate(zip(shares, self._cut(arrays, shares), strict=True))
-        ]
-
-    def _cut(self, arrays: dict[str, Array], shares: list[Share]) -> Iterator[dict[str, Array]]:
-        """Yield each batch's slice of arrays that were gathered together."""
-        ends = np.cumsum([0, *(len(share.positions) for share in shares)])
-        flat_ends = {}
-        for dim in set(self.rows.flat.values()):
-            upto = np.concatenate([[0], np.cumsum(arrays[f"{dim}_count"], dtype=np.int64)])
-            flat_ends[dim] = upto[ends].tolist()
-        bounds = ends.tolist()
-        cuts = {
-            name: flat_ends[self.rows.flat[name]] if name in self.rows.flat else bounds
-            for name in arrays
-        }
-        for i in range(len(shares)):
-            yield {name: a[cuts[name][i] : cuts[name][i + 1]] for name, a in arrays.items()}
-
-    def _batch(self, step: int, share: Share, arrays: dict[str, Array]) -> Batch:
-        if self.pad:
-            arrays = padded(arrays, self.rows.flat)
-        positions = self.rows.in_dataset(share.positions)
-        return Batch(arrays, positions, share.weight, (self.epoch.number, step))
 
 
 class Batches:
@@ -172,6 +127,7 @@ class Batches:
         self._automatic = shuffle == "auto"
         kind = "none" if shuffle is None else self._choose() if self._automatic else shuffle
         self.plan = self._plan(kind, batch_size, seed, drop_last)
+        self._cold = True  # until an epoch has been read
         self.start = (0, 0)  # where the next loop begins
         self._reached = (0, 0)  # what comes after the batch given out last
 
@@ -197,7 +153,7 @@ class Batches:
 
     def indices(self, epoch: int, step: int) -> Positions:
         """Return the positions in the dataset of the rows of one batch, in its order."""
-        share = self.plan.epoch(epoch).share(step, self.rank, self.world_size)
+        share = self.plan.epoch(epoch).share(step, 1, self.rank, self.world_size)
         return self.rows.in_dataset(share.positions)
 
     def seek(self, epoch: int, step: int = 0) -> None:
@@ -257,31 +213,76 @@ class Batches:
             return Plan.blocks(self.rows.samples, batch_size, self.rows.row_bytes, seed, drop_last)
         return Plan(self.rows.samples, batch_size, seed, shuffle, drop_last=drop_last)
 
-    def _spans(self, start: int) -> Iterator[tuple[int, int]]:
-        """Yield (first step, steps) of what is gathered at once."""
-        share = max(1, self.plan.batch_size // self.world_size)
-        fitting = _CHUNK_BYTES // max(1, share * self.rows.row_bytes)
-        count = min(max(1, fitting), _CHUNK_STEPS)
-        for first in range(start, len(self), count):
-            yield first, min(count, len(self) - first)
-
     def _run(self, number: int, start: int) -> Iterator[Batch]:
-        job = _Job(self.rows, self.plan.epoch(number), self.rank, self.world_size, self.pad)
-        pools = [Pool(reuse=not self.copy) for _ in range(2)]
-        if self.prefetch:
-            with Ahead(job.fill, self._spans(start), pools) as chunks:
-                yield from self.follow(iter(chunks))
-        else:
-            yield from self.follow(job.fill(span, pools[0]) for span in self._spans(start))
+        rank_bytes = self.rows.row_bytes * max(1, self.plan.batch_size // self.world_size)
+        count = min(max(1, _CHUNK_BYTES // max(1, rank_bytes)), _CHUNK_STEPS)
+        tasks = self._tasks(number, start, count)
+        pools = [Pool(reuse=not self.copy) for _ in range(_BUFFERS)]
+        fill = _filler(self.rows)
+        if not self.prefetch:
+            here = (fill(share, pools[0]) for share in tasks)
+            yield from self.follow(self._cut(number, here))
+            return
+        with Ahead(fill, tasks, -(-(len(self) - start) // count), pools) as ahead:
+            yield from self.follow(self._cut(number, iter(ahead)))
 
-    def follow(self, chunks: Iterator[list[Batch]]) -> Iterator[Batch]:
-        """Yield batches one by one, keeping count of where the reader stands."""
-        for chunk in chunks:
-            for batch in chunk:
-                last = batch.step + 1 == len(self)
-                self._reached = (batch.epoch + 1, 0) if last else (batch.epoch, batch.step + 1)
-                yield batch
+    def _tasks(self, number: int, start: int, count: int) -> Iterator[Share]:
+        cold, self._cold = self._cold, False
+        ahead = cold or self.rows.mapped_bytes > _IN_MEMORY * total_memory()
+        ranks = (self.rank, self.world_size)
+        return _shares(
+            self.rows, self.plan.epoch(number), range(start, len(self), count), ranks, ahead
+        )
+
+    def _cut(
+        self, number: int, filled: Iterable[tuple[Share, dict[str, Array]]]
+    ) -> Iterator[Batch]:
+        """Yield the batches of what was gathered together."""
+        flat = self.rows.flat
+        for share, arrays in filled:
+            cuts = _cuts(share, arrays, flat)
+            for i, weight in enumerate(share.weights):
+                low, high = share.ends[i], share.ends[i + 1]
+                part = {name: a[cuts[name][i] : cuts[name][i + 1]] for name, a in arrays.items()}
+                positions = self.rows.in_dataset(share.positions[low:high])
+                at = (number, share.first + i)
+                yield Batch(padded(part, flat) if self.pad else part, positions, weight, at)
+
+    def follow(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Yield batches of this plan, keeping count of where the reader stands."""
+        steps = len(self)
+        for batch in batches:
+            last = batch.step + 1 == steps
+            self._reached = (batch.epoch + 1, 0) if last else (batch.epoch, batch.step + 1)
+            yield batch
         self.start = self._reached
+
+
+def _filler(rows: Rows) -> Callable[[Share, Pool], tuple[Share, dict[str, Array]]]:
+    """Return what the reading thread does; it must not refer back to its reader."""
+    return lambda share, pool: (share, rows.gather(share.positions, pool))
+
+
+def _shares(
+    rows: Rows, epoch: Epoch, steps: range, ranks: tuple[int, int], ahead: bool
+) -> Iterator[Share]:
+    """Yield what is gathered at once, and let the kernel read what comes later."""
+    for first in steps:
+        count = min(steps.step, steps.stop - first)
+        for run in epoch.runs(first, count) if ahead else ():
+            rows.read_ahead(*run)
+        yield epoch.share(first, count, *ranks)
+
+
+def _cuts(
+    share: Share, arrays: Mapping[str, Array], flat: Mapping[str, str]
+) -> dict[str, list[int]]:
+    """Return where each batch begins in each array, and where the last one ends."""
+    along: dict[str, list[int]] = {}
+    for dim in set(flat.values()):
+        upto = np.concatenate([[0], np.cumsum(arrays[f"{dim}_count"], dtype=np.int64)])
+        along[dim] = upto[share.ends].tolist()
+    return {name: along[flat[name]] if name in flat else share.ends for name in arrays}
 
 
 def padded(arrays: Mapping[str, Array], flat: Mapping[str, str]) -> dict[str, Array]:

@@ -38,20 +38,26 @@ class BatchError(ValueError):
 
 @dataclass(frozen=True)
 class Share:
-    """One rank's part of one global batch.
+    """One rank's part of one or more consecutive global batches.
 
     Parameters
     ----------
+    first
+        Step of the first batch.
     positions
-        Ascending positions of its samples.
-    weight
-        W n_r / n, with n_r of the batch's n samples on this one of W ranks. The mean over
-        ranks of (weight · mean loss) is the mean over the batch; plain averaging is not
-        when ranks hold unequal parts.
+        Positions of the samples, ascending within each batch.
+    ends
+        Where each batch begins in `positions`, and where the last one ends ``[batches + 1]``.
+    weights
+        For each batch W n_r / n, with n_r of the batch's n samples on this one of W ranks.
+        The mean over ranks of (weight · mean loss) is the mean over the batch; plain
+        averaging is not when ranks hold unequal parts.
     """
 
+    first: int
     positions: Positions
-    weight: float
+    ends: list[int]
+    weights: list[float]
 
 
 @dataclass(frozen=True)
@@ -159,30 +165,28 @@ class Epoch:
         self.number = number
         self._window: tuple[int, Positions] = (-1, np.empty(0, np.int64))
 
-    def share(self, step: int, rank: int = 0, world_size: int = 1) -> Share:
-        """Return one rank's part of one global batch; any step in O(1) reads of the order."""
-        return self.shares(step, 1, rank, world_size)[0]
-
-    def shares(self, first: int, count: int, rank: int = 0, world_size: int = 1) -> list[Share]:
-        """Return one rank's parts of `count` consecutive global batches."""
+    def share(self, first: int, count: int = 1, rank: int = 0, world_size: int = 1) -> Share:
+        """Return one rank's part of `count` consecutive global batches, wherever they stand."""
         plan, size = self.plan, self.plan.batch_size
-        if not 0 <= first <= first + count <= plan.steps:
+        if count < 1 or not 0 <= first < first + count <= plan.steps:
             raise BatchError(
-                f"steps {first} to {first + count} are not among the {plan.steps} of an epoch"
+                f"steps {first} to {first + count - 1} are not among the {plan.steps} of an epoch"
             )
         if not 0 <= rank < world_size:
             raise BatchError(f"rank {rank} is not one of 0 to {world_size - 1}")
         order = self.order(first * size, min((first + count) * size, plan.samples))
-        whole = len(order) // size
+        whole, rest = divmod(len(order), size)
         low, high = part(size, rank, world_size)
         rows = np.sort(order[: whole * size].reshape(whole, size)[:, low:high], axis=1)
-        weight = world_size * (high - low) / size
-        shares = [Share(row, weight) for row in rows]
-        if rest := len(order) - whole * size:
+        positions = rows.reshape(-1)
+        ends = [i * (high - low) for i in range(whole + 1)]
+        weights = [world_size * (high - low) / size] * whole
+        if rest:
             low, high = part(rest, rank, world_size)
-            last = np.sort(order[whole * size :][low:high])
-            shares.append(Share(last, world_size * (high - low) / rest))
-        return shares
+            positions = np.concatenate([positions, np.sort(order[whole * size :][low:high])])
+            ends.append(len(positions))
+            weights.append(world_size * (high - low) / rest)
+        return Share(first, positions, ends, weights)
 
     def order(self, start: int, stop: int) -> Positions:
         """Return entries ``[start, stop)`` of the epoch's order of positions."""
@@ -212,7 +216,8 @@ class Epoch:
         while start < stop:
             window, begin, end = self._window_at(start)
             if begin >= first * plan.batch_size:
-                runs.extend(self._blocks_of(window + 1))
+                begins = self._blocks_of(window + 1).tolist()
+                runs.extend((b, min(b + plan.block, plan.samples)) for b in begins)
             start = end
         return runs
 
@@ -249,15 +254,16 @@ class Epoch:
             window += 1
         return window, self._begin(window), self._begin(window + 1)
 
-    def _blocks_of(self, window: int) -> list[tuple[int, int]]:
-        size, width = self.plan.block, self.plan.window
-        blocks = np.sort(self._blocks[window * width : (window + 1) * width]).tolist()
-        return [(b * size, min((b + 1) * size, self.plan.samples)) for b in blocks]
+    def _blocks_of(self, window: int) -> Positions:
+        """Return the first samples of a window's blocks, ascending."""
+        width = self.plan.window
+        return np.sort(self._blocks[window * width : (window + 1) * width]) * self.plan.block
 
     def _inside(self, window: int) -> Positions:
         if self._window[0] != window:
-            runs = self._blocks_of(window)
-            rows = np.concatenate([np.arange(a, b, dtype=np.int64) for a, b in runs])
+            begins = self._blocks_of(window)
+            rows = (begins[:, np.newaxis] + np.arange(self.plan.block)).reshape(-1)
+            rows = rows[rows < self.plan.samples]
             generator(_NAME, self.plan.seed, self.number, 1 + window).shuffle(rows)
             self._window = (window, rows)
         return self._window[1]

@@ -16,6 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from xarray.core import indexing
 
+from presage.batches.mapping import read_ahead
 from presage.batches.plan import BatchError, Positions
 from presage.batches.tables import Pool, Table
 from presage.labels import Array, nearest
@@ -57,6 +58,12 @@ class Rows:
     def mapped_bytes(self) -> int:
         """Bytes of all samples that lie in mapped files."""
         return sum(table.row_bytes for table in self.tables if table.mapped) * self.samples
+
+    def read_ahead(self, start: int, stop: int) -> None:
+        """Let the kernel read the mapped files of these positions, without waiting for it."""
+        for table in self.tables:
+            for array in table.runs(start, stop):
+                read_ahead(array)
 
     def in_dataset(self, positions: Positions) -> Positions:
         """Return the positions in the dataset of positions of the plan."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from presage.batches.memory import is_mapped
+from presage.batches.mapping import is_mapped, join
 from presage.batches.plan import Positions
 from presage.labels import Array
 from presage.lineage import flat_rows
@@ -73,6 +73,10 @@ class Table:
     _starts: dict[str, list[NDArray[np.int64]]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        whole = {name: join(pieces) for name, pieces in self.dense.items()}
+        if not self.flat and whole and all(array is not None for array in whole.values()):
+            object.__setattr__(self, "dense", {name: [array] for name, array in whole.items()})
+            object.__setattr__(self, "edges", self.edges[[0, -1]])
         starts = {dim: [_before(c) for c in pieces] for dim, pieces in self.counts.items()}
         object.__setattr__(self, "_starts", starts)
 

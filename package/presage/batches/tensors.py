@@ -110,7 +110,7 @@ class Resident:
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of one epoch from step `start` on."""
-        return self.batches.follow(self._chunks(number, start))
+        return self.batches.follow(self._run(number, start))
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the reader stands."""
@@ -120,19 +120,18 @@ class Resident:
         """Go on from there."""
         self.batches.load_state_dict(state)
 
-    def _chunks(self, number: int, start: int) -> Iterator[list[Batch]]:
+    def _run(self, number: int, start: int) -> Iterator[Batch]:
         source = self.batches
         epoch = source.plan.epoch(number)
         for first in range(start, len(source), _STEPS):
             count = min(_STEPS, len(source) - first)
-            shares = epoch.shares(first, count, source.rank, source.world_size)
-            joined = np.concatenate([share.positions for share in shares])
-            index = torch.from_numpy(joined).to(self.device)
-            parts = torch.split(index, [len(share.positions) for share in shares])
-            for step, (share, part) in enumerate(zip(shares, parts, strict=True), start=first):
-                cut = {name: t.index_select(0, part) for name, t in self.tensors.items()}
-                where = source.rows.in_dataset(share.positions)
-                yield [Batch(cut, where, share.weight, (number, step))]
+            share = epoch.share(first, count, source.rank, source.world_size)
+            index = torch.from_numpy(share.positions).to(self.device)
+            for i, weight in enumerate(share.weights):
+                span = slice(share.ends[i], share.ends[i + 1])
+                cut = {name: t.index_select(0, index[span]) for name, t in self.tensors.items()}
+                positions = source.rows.in_dataset(share.positions[span])
+                yield Batch(cut, positions, weight, (number, first + i))
 
 
 def _tensor(name: str, array: Array) -> torch.Tensor:

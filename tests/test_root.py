@@ -1,4 +1,4 @@
-"""The ROOT reader and writer: against plain uproot, against event-by-event Python, there and back."""
+"""The ROOT reader and writer: against uproot, against event-by-event Python, there and back."""
 
 from __future__ import annotations
 
@@ -92,7 +92,9 @@ EXPRESSIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "x[i]": lambda e: at(e["x"], e["i"]),
     "x[k[0]]": lambda e: at(e["x"], at(e["k"], 0)),
     "x[i] + y[i]": lambda e: over(lambda a, b: a + b, at(e["x"], e["i"]), at(e["y"], e["i"])),
-    "x[i] > 0.5 and n >= 2": lambda e: both(over(lambda a: a > 0.5, at(e["x"], e["i"])), e["n"] >= 2),
+    "x[i] > 0.5 and n >= 2": lambda e: both(
+        over(lambda a: a > 0.5, at(e["x"], e["i"])), e["n"] >= 2
+    ),
     "not (x[i] > 0.5)": lambda e: over(lambda a: not a > 0.5, at(e["x"], e["i"])),
     "n == 1 or x[i] > 0.5": lambda e: (
         True if e["n"] == 1 else (over(lambda a: a > 0.5, at(e["x"], e["i"])) or (
@@ -278,7 +280,7 @@ def test_only_the_named_branches_are_read(tmp_path: Path) -> None:
     broken.write_bytes(content)
     settings = {"tree": "events", "columns": {"px": "Muon_Px[0]"}, "cut": "NMuon > 1"}
     same(read_all(RootReader(broken, **settings)), read_all(RootReader(HZZ, **settings)))
-    with pytest.raises(ValueError, match="broken.root.*damaged"):
+    with pytest.raises(ValueError, match=r"broken\.root.*damaged"):
         read_all(RootReader(broken, tree="events", columns={"x": "Jet_E[0]"}))
 
 

@@ -8,10 +8,10 @@ every event that is left out is counted.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
@@ -101,7 +101,7 @@ class RootReader(Reader):
     columns: Columns = ()
     labels: Columns = ()
     path: str = ""
-    aliases: Any = field(default_factory=dict)
+    aliases: Mapping[str, str] | Iterable[tuple[str, str]] = ()
     cut: str = ""
     min_events: int = 0
     invalid: str = "raise"
@@ -133,7 +133,7 @@ class RootReader(Reader):
             )
         if self.min_events and not self.labels:
             raise RootError("min_events= counts events per label, and there are no labels")
-        both = sorted({name for name, _ in self.aliases} & set(path_names(self.path)))
+        both = sorted(set(self._aliases) & set(path_names(self.path)))
         if both:
             raise RootError(f"{both[0]!r} is an alias and a label in path=; rename one")
         if self.cut:
@@ -181,11 +181,15 @@ class RootReader(Reader):
 
     @property
     def _columns(self) -> tuple[Column, ...]:
-        return columns_of(self.columns, Variable, "float32")
+        return cast(tuple[Column, ...], self.columns)  # since __post_init__
 
     @property
     def _labels(self) -> tuple[Column, ...]:
-        return columns_of(self.labels, Parameter, "float64")
+        return cast(tuple[Column, ...], self.labels)
+
+    @property
+    def _aliases(self) -> dict[str, str]:
+        return dict(self.aliases)
 
     @cached_property
     def found(self) -> tuple[RootFile, ...]:
@@ -264,7 +268,7 @@ class RootReader(Reader):
         return Selection(
             (*self._labels, *self._columns),
             self.cut,
-            dict(self.aliases),
+            self._aliases,
             path_names(self.path),
             self.invalid == "drop",
         )

@@ -110,7 +110,7 @@ class LabelledSimulator(Simulator):
     weights: str | tuple[float, ...] = "equal"
 
     sample_dim: ClassVar[str] = "event"
-    block_size: ClassVar[int] = 16384
+    block_size: ClassVar[int] = 32768
 
     def __post_init__(self) -> None:
         labels = tuple(tuple(map(float, np.atleast_1d(label))) for label in self.labels)

@@ -28,7 +28,7 @@ Positions = NDArray[np.int64]
 SHUFFLES = ("full", "block", "none")
 _NAME = "presage.batches"
 _BLOCK_BYTES = 512 << 10  # long enough to read at a disk's full speed
-_WINDOW_BYTES = 32 << 20
+_WINDOW_BYTES = 16 << 20  # about what a processor keeps addresses of: larger ones are slower
 _MIN_WINDOW = 16  # batches: fewer, and neighbouring batches would share their samples' blocks
 
 

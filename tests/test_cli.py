@@ -55,7 +55,7 @@ def test_ls_show_verify_and_rm(store: Store, capsys: pytest.CaptureFixture[str])
     assert "made from it: toy-mean/" in capsys.readouterr().err
     assert run("store", "rm", first, "--force") == 0
     assert run("store", "ls") == 0
-    assert "1 datasets" in capsys.readouterr().out
+    assert "1 dataset," in capsys.readouterr().out
 
 
 def test_verify_reports_damage(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,16 @@ PairsOption = Annotated[
     ),
 ]
 _FLAGS = ("-p", "--parameter")
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Say what an interruption leaves behind; status 130, as of other programs."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("interrupted; what is complete stays, the same command goes on", err=True)
+        raise typer.Exit(130) from None
 
 
 def join_pairs(arguments: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from presage.cli.common import PairsOption, StoreOption, pairs
+from presage.cli.common import PairsOption, StoreOption, interruptible, pairs
 from presage.labels import nearest
 from presage.pipeline.parameters import ParameterError, coerce, kind_of, literal
 
@@ -44,7 +44,7 @@ def generate(
     except ValueError:
         kind = _by_name(simulator, producers())
     source = build(kind, pairs(parameter))
-    with _executor(dask) as executor:
+    with interruptible(), _executor(dask) as executor:
         dataset = simulate(
             source, n, seed=seed, store=Store(store), workers=workers, executor=executor,
             shard=_shard(shard),

@@ -63,9 +63,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         app(join_pairs(given), prog_name="presage")
-    except KeyboardInterrupt:
-        typer.echo("interrupted; what is complete stays, the same command goes on", err=True)
-        sys.exit(130)
     except Exception as error:
         if os.environ.get("PRESAGE_DEBUG") or not _is_expected(error):
             raise

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from presage.cli.common import PairsOption, StoreOption, pairs
+from presage.cli.common import PairsOption, StoreOption, interruptible, pairs
 
 
 def run(
@@ -31,16 +31,17 @@ def run(
     from presage.pipeline.choose import from_file, from_pairs
     from presage.pipeline.run import run_study
 
-    done = run_study(
-        study,
-        preset=preset,
-        parameters=from_pairs(pairs(parameter)),
-        file=from_file(file) if file else None,
-        from_key=from_key,
-        store=store,
-        runs=runs,
-        force=force,
-    )
+    with interruptible():
+        done = run_study(
+            study,
+            preset=preset,
+            parameters=from_pairs(pairs(parameter)),
+            file=from_file(file) if file else None,
+            from_key=from_key,
+            store=store,
+            runs=runs,
+            force=force,
+        )
     for one in done:
         _report(one.summary(), [s.notebook for s in one.steps], _figures(one.steps))
     typer.echo(f"\nThe dashboard:\n  {_dashboard_command(done[0].store.root)}")

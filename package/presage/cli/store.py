@@ -58,7 +58,9 @@ def list_(store: StoreOption = None) -> None:
     for row in (head, *rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         typer.echo("  ".join(cells).rstrip())
-    typer.echo(f"{len(rows)} datasets, {readable(sum(e.bytes for e in entries))} in {held.root}")
+    plural = "s" if len(rows) > 1 else ""
+    total = readable(sum(entry.bytes for entry in entries))
+    typer.echo(f"{len(rows)} dataset{plural}, {total} in {held.root}")
 
 
 def _row(entry: EntryInfo) -> tuple[str, ...]:

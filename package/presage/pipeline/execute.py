@@ -61,7 +61,7 @@ def execute(
     with (
         tempfile.TemporaryDirectory(prefix="presage-") as work,
         _environment(Path(work), store, record),
-        _Progress(notebook, enabled=progress) as bar,
+        _Progress(notebook, len(notebook.code) + bool(parameters), enabled=progress) as bar,
     ):
         try:
             papermill.execute_notebook(
@@ -74,9 +74,20 @@ def execute(
                 on_cell_start=bar.start_cell,
                 cwd=work,
                 start_timeout=300,
+                config=_transport(Path(work)),
             )
         except papermill.PapermillExecutionError as error:
             raise StepError(_last_line(error)) from None
+
+
+def _transport(work: Path) -> Any:
+    """Talk to the kernel over sockets in its own folder: other users cannot listen there."""
+    from traitlets.config import Config
+
+    # The path of a socket may have about 100 characters.
+    transport = "ipc" if len(str(work)) < 80 else "tcp"
+    place = str(work / "kernel.json")
+    return Config({"KernelManager": {"transport": transport, "connection_file": place}})
 
 
 def _papermill() -> Any:
@@ -107,7 +118,6 @@ def _environment(work: Path, store: Path, record: Path) -> Iterator[None]:
         "JUPYTER_PATH": _joined(str(work / "jupyter"), os.environ.get("JUPYTER_PATH")),
         # Neither a user's start-up files nor a home that cannot be written to matter here.
         "IPYTHONDIR": str(work / "ipython"),
-        "JUPYTER_RUNTIME_DIR": str(work / "runtime"),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
@@ -137,9 +147,9 @@ class _Progress:
     of long cells (generation, training) thus show on the terminal, on one line.
     """
 
-    def __init__(self, notebook: Notebook, *, enabled: bool) -> None:
+    def __init__(self, notebook: Notebook, cells: int, *, enabled: bool) -> None:
         self._bar = tqdm(
-            total=len(notebook.code),
+            total=cells,
             desc=notebook.name,
             unit="cell",
             disable=not enabled,

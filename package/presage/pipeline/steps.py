@@ -16,6 +16,8 @@ from presage.studies import Study, resolve
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _TAG = "parameters"
+#: A parameter that notebooks may declare for Jupyter and plain papermill.
+_STORE = "store"
 
 
 class PipelineError(RuntimeError):
@@ -117,8 +119,11 @@ def check_known(names: Sequence[str], known: Mapping[str, Declared], source: str
     Raises
     ------
     ParameterError
-        Names the first, and the nearest one that exists.
+        Names the first, and the nearest one that exists. Or it is ``store``: where results
+        lie is no part of what they are, and all steps share one.
     """
+    if _STORE in names:
+        raise ParameterError(f"{source}: give the store as --store FOLDER, not as a parameter")
     for name in names:
         if name not in known:
             raise ParameterError(f"{source}: no notebook has a parameter {name!r}"

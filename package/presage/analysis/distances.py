@@ -107,7 +107,7 @@ def correlation(sample: Floats) -> Floats:
     covariance = centred.T @ centred
     width = np.sqrt(np.diag(covariance))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return covariance / np.outer(width, width)
+        return np.asarray(covariance / np.outer(width, width))
 
 
 def wasserstein_constant(x: Floats) -> float:
@@ -121,7 +121,7 @@ def wasserstein_constant(x: Floats) -> float:
     Notes
     -----
     One sample of size N against the truth is the limit m → ∞: c/√N. For a normal
-    distribution c = 0.90.
+    distribution c = 1.29.
     """
     f = np.arange(1, len(x)) / len(x)
     width = float(np.std(x))

@@ -257,7 +257,7 @@ def _relative_strip(axis: Axes, here: xr.Dataset) -> None:
         ratio = (counts.sel(source=name) / size) / (reference / m)
         values = 100 * (ratio.values - 1)
         axis.hlines(values, edges[:-1], edges[1:], color=palette[name], lw=1.6)
-        if name == model:
+        if name == model and np.isfinite(values).any():
             reach = max(reach, 1.2 * float(np.nanquantile(np.abs(values), 0.95)))
     axis.axhline(0, color=INK, lw=0.6)
     axis.set_ylim(-reach, reach)

@@ -118,7 +118,7 @@ def label_scatter(
     page = Page(6.4, 5.0)
     axis = page.subplots()
     dots = axis.scatter(
-        *columns[:2], c=columns[2], s=3, lw=0, alpha=0.7, cmap="viridis", rasterized=True
+        columns[0], columns[1], c=columns[2], s=3, lw=0, alpha=0.7, cmap="viridis", rasterized=True
     )
     for axis_name, column in zip("xy", columns, strict=False):
         low, high = np.quantile(column, (0.001, 0.999))
@@ -178,10 +178,10 @@ def _loss_scale(axis: Axes, values: NDArray[np.float64]) -> None:
     unit = max((high - low) * 1e-2, 1e-12)
 
     def forward(y: NDArray[Any]) -> NDArray[Any]:
-        return np.arcsinh((np.asarray(y) - low) / unit)
+        return np.asarray(np.arcsinh((np.asarray(y) - low) / unit))
 
     def inverse(z: NDArray[Any]) -> NDArray[Any]:
-        return low + unit * np.sinh(np.asarray(z))
+        return np.asarray(low + unit * np.sinh(np.asarray(z)))
 
     axis.set_yscale("function", functions=(forward, inverse))
     ticks = low + (high - low) * np.array([0, 0.01, 0.03, 0.1, 0.3, 1.0])
@@ -209,7 +209,7 @@ def _metric(
     pick = np.abs(np.nan_to_num(flat)).argmax(axis=1)
     if metric == "equivalent_events":
         pick = np.nan_to_num(flat, nan=np.inf).argmin(axis=1)
-    return np.asarray(flat[np.arange(len(flat)), pick])
+    return np.asarray(flat[np.arange(len(flat)), pick], dtype=np.float64)
 
 
 def _norm(metric: str, values: NDArray[np.float64]) -> Normalize:
@@ -241,9 +241,11 @@ def _tiles(
         else "viridis"
     )
     if axes[0].size * axes[1].size > 2 * len(values):
-        dots = axis.scatter(*columns, c=values, s=60, marker="s", cmap=cmap, norm=norm)
+        dots = axis.scatter(
+            columns[0], columns[1], c=values, s=60, marker="s", cmap=cmap, norm=norm
+        )
         axis.scatter(
-            *(c[held] for c in columns), s=110, marker="s", fc="none", ec="#d55e00", lw=1.6
+            columns[0][held], columns[1][held], s=110, marker="s", fc="none", ec="#d55e00", lw=1.6
         )
         return dots
     grid = np.full((axes[1].size, axes[0].size), np.nan)
@@ -286,7 +288,8 @@ def _ticks(low: float, high: float) -> list[float]:
 def _borders(axis: NDArray[np.float64]) -> NDArray[np.float64]:
     """Edges of tiles around the values of a grid axis."""
     if len(axis) == 1:
-        return axis[0] + np.array([-0.5, 0.5]) * max(abs(axis[0]) * 0.1, 0.5)
+        half = max(abs(float(axis[0])) * 0.05, 0.25)
+        return np.array([axis[0] - half, axis[0] + half])
     middle = (axis[1:] + axis[:-1]) / 2
     return np.concatenate([[2 * axis[0] - middle[0]], middle, [2 * axis[-1] - middle[-1]]])
 

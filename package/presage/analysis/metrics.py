@@ -202,18 +202,17 @@ def outermost(bins: int) -> xr.DataArray:
 
 def _chi2(reference: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
     """Two-sample chi-squared per degree of freedom, the overflows as two more bins."""
-    parts = []
-    for name in ("counts", "underflow", "overflow"):
-        r, g = reference[name].astype(float), other[name].astype(float)
-        m, n = reference["events"], other["events"]
-        total = r + g
-        term = (np.sqrt(n / m) * r - np.sqrt(m / n) * g) ** 2 / total.where(total > 0)
-        used = total > 0
-        bins = name == "counts"
-        parts.append((term.sum("bin"), used.sum("bin")) if bins else (term.fillna(0.0), used))
-    value, filled = (sum(part[i] for part in parts) for i in (0, 1))
-    ndf: Any = filled - 1
-    return (value / ndf.where(ndf > 0)).transpose("label", "variable")
+    r, g = (_all_bins(sample) for sample in (reference, other))
+    m, n = reference["events"].astype(float), other["events"].astype(float)
+    total = (r + g).where(r + g > 0)
+    terms = (_sqrt(n / m) * r - _sqrt(m / n) * g) ** 2 / total
+    ndf = terms.count("bin") - 1
+    return (terms.sum("bin") / ndf.where(ndf > 0)).transpose("label", "variable")
+
+
+def _all_bins(sample: xr.Dataset) -> xr.DataArray:
+    parts = [sample["counts"], sample["underflow"], sample["overflow"]]
+    return xr.concat(parts, dim="bin", coords="minimal", compat="override").astype(float)
 
 
 def _sqrt(value: xr.DataArray) -> xr.DataArray:
@@ -222,4 +221,5 @@ def _sqrt(value: xr.DataArray) -> xr.DataArray:
 
 
 def _over(value: NDArray[Any], width: NDArray[Any]) -> Floats:
-    return np.divide(value, width, out=np.full(len(value), np.nan), where=width > 0)
+    over: Floats = np.divide(value, width, out=np.full(len(value), np.nan), where=width > 0)
+    return over

@@ -23,6 +23,7 @@ classifier between such a sample and the truth memorises them and is meaningless
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,13 +78,15 @@ def label_weights(table: Floats, target: Floats) -> Weights:
     wanted = np.zeros(len(conditions))
     wanted[0] = 1.0
     mixing = _least_distance(conditions, wanted, squared)
-    nearby = conditions / squared**2  # corrections come from the nearest labels
+    nearby = conditions * (squared.min() / squared) ** 4  # corrections come from the nearest labels
     gram = nearby @ conditions.T
     moments = mixing + nearby.T @ (np.linalg.pinv(gram) @ (wanted - conditions @ mixing))
     return Weights(mixing, moments)
 
 
-def moment_morphing(train: xr.Dataset, labels: Labels, n: int, seed: int = 0) -> xr.Dataset:
+def moment_morphing(
+    train: xr.Dataset, labels: Labels, n: int | Sequence[int], seed: int = 0
+) -> xr.Dataset:
     """Draw events at new labels by moment morphing.
 
     Parameters
@@ -93,7 +96,7 @@ def moment_morphing(train: xr.Dataset, labels: Labels, n: int, seed: int = 0) ->
     labels
         Where to draw: a dataset (its distinct labels), tuples, or columns by name.
     n
-        Events for each label.
+        Events for each label: one number, or as many as there are labels.
     seed
         Of the resampling. What is drawn at one label does not depend on the others.
 
@@ -116,7 +119,7 @@ def moment_morphing(train: xr.Dataset, labels: Labels, n: int, seed: int = 0) ->
     grouped = _templates(train)
     moments = _moments(grouped)
 
-    def draw(target: Floats, rng: np.random.Generator) -> Floats:
+    def draw(target: Floats, n: int, rng: np.random.Generator) -> Floats:
         weights = label_weights(grouped.table, target)
         mean, width = np.tensordot(weights.moments, moments, axes=1)
         width = np.maximum(width, 0.1 * moments[weights.mixing > 0, 1].min(axis=0))
@@ -132,7 +135,9 @@ def moment_morphing(train: xr.Dataset, labels: Labels, n: int, seed: int = 0) ->
     return _draw_all(grouped, train, labels, n, seed, "moment-morphing", draw)
 
 
-def nearest_label(train: xr.Dataset, labels: Labels, n: int, seed: int = 0) -> xr.Dataset:
+def nearest_label(
+    train: xr.Dataset, labels: Labels, n: int | Sequence[int], seed: int = 0
+) -> xr.Dataset:
     """Draw events at new labels from the closest label there is; as :func:`moment_morphing`.
 
     Distances are in steps of the label grid; of labels equally far, the first is taken.
@@ -140,7 +145,7 @@ def nearest_label(train: xr.Dataset, labels: Labels, n: int, seed: int = 0) -> x
     grouped = _templates(train)
     step = np.array([_spacing(column) for column in grouped.table.T])
 
-    def draw(target: Floats, rng: np.random.Generator) -> Floats:
+    def draw(target: Floats, n: int, rng: np.random.Generator) -> Floats:
         distance = (((grouped.table - target) / step) ** 2).sum(axis=1)
         closest = int(np.round(distance, 9).argmin())
         return _resample(grouped.sample(closest), n, rng)
@@ -152,26 +157,31 @@ def _draw_all(
     grouped: Grouped,
     train: xr.Dataset,
     labels: Labels,
-    n: int,
+    n: int | Sequence[int],
     seed: int,
     name: str,
-    draw: Any,
+    draw: Callable[[Floats, int, np.random.Generator], Floats],
 ) -> xr.Dataset:
     """Draw at each label and join the columns into an events dataset like `train`."""
-    if n < 1:
-        raise LabelError(f"n is the number of events for each label, at least 1, got {n}")
     table = label_table(labels, grouped.parameters)
     if not len(table):
         raise LabelError("no labels were given to draw events at")
     if not np.isfinite(table).all():
         raise LabelError("the labels hold values that are not finite")
+    sizes = np.atleast_1d(np.asarray(n, dtype=np.int64))
+    if sizes.min() < 1 or sizes.size not in (1, len(table)):
+        raise LabelError(
+            f"n is the number of events for each label, at least 1: one number or {len(table)} "
+            f"of them, got {n!r}"
+        )
+    sizes = np.broadcast_to(sizes, len(table))
     parts = []
-    for target in table:
+    for target, size in zip(table, sizes.tolist(), strict=True):
         rng = _generator(name, seed, target)
-        parts.append(rng.permutation(draw(target, rng)))  # any prefix is a fair sample
+        parts.append(rng.permutation(draw(target, size, rng)))  # any prefix is a fair sample
     drawn = np.concatenate(parts)
     columns = {v.name: drawn[:, i] for i, v in enumerate(grouped.variables)}
-    columns |= {p.name: np.repeat(table[:, i], n) for i, p in enumerate(grouped.parameters)}
+    columns |= {p.name: np.repeat(table[:, i], sizes) for i, p in enumerate(grouped.parameters)}
     like = train.data_vars
     events = xr.Dataset(
         {
@@ -184,7 +194,7 @@ def _draw_all(
         presage_sample=grouped.dim,
         presage_producer=name,
         seed=seed,
-        repeated=repeated_share(np.concatenate([drawn, np.repeat(table, n, axis=0)], axis=1)),
+        repeated=repeated_share(np.concatenate([drawn, np.repeat(table, sizes, axis=0)], axis=1)),
     )
     return events
 
@@ -215,7 +225,8 @@ def _resample(events: Floats, n: int, rng: np.random.Generator) -> Floats:
     """Choose `n` events; each as often as any other, but for the remainder."""
     rounds = -(-n // len(events))
     order = np.concatenate([rng.permutation(len(events)) for _ in range(rounds)])
-    return events[order[:n]]
+    chosen: Floats = events[order[:n]]
+    return chosen
 
 
 def _spacing(column: Floats) -> float:
@@ -231,15 +242,14 @@ def _least_distance(conditions: Floats, wanted: Floats, squared: Floats) -> Floa
     non-negative least-squares problem.
     """
     root = np.sqrt(_EVENNESS)
-    near = squared <= max(64.0, 16 * squared.min())
-    near |= squared <= np.partition(squared, min(63, len(squared) - 1))[min(63, len(squared) - 1)]
-    scale = squared[near].min()
-    rows = np.vstack([_CONSTRAINT * conditions[:, near], root * np.eye(int(near.sum()))])
-    right = np.concatenate([_CONSTRAINT * wanted, -squared[near] / scale / root])
-    weights = np.zeros(len(squared))
-    weights[near] = nnls(rows, right)[0]
+    few = min(len(conditions), len(squared)) - 1
+    scale = np.partition(squared, few)[few]  # a typical squared distance of the neighbours
+    rows = np.vstack([_CONSTRAINT * conditions, root * np.eye(len(squared))])
+    right = np.concatenate([_CONSTRAINT * wanted, -squared / scale / root])
+    weights, _ = nnls(rows, right)
     weights[weights < 1e-6] = 0
-    return weights / weights.sum()
+    shares: Floats = weights / weights.sum()
+    return shares
 
 
 def _generator(name: str, seed: int, label: Floats) -> np.random.Generator:

@@ -430,9 +430,10 @@ def _attributes(
 def _rivals(
     candidates: Mapping[str, xr.Dataset], reference: xr.Dataset, train: xr.Dataset, seed: int
 ) -> dict[str, xr.Dataset]:
-    """Draw the classical rivals, as many events a label as the model has at its fullest."""
-    grouped = group(next(iter(candidates.values())), "the model")
-    n = int(grouped.sizes.max())
+    """Draw the classical rivals, as many events at each label as the model drew."""
+    table = group(reference, "the reference").table
+    model = group(next(iter(candidates.values())), "the model")
+    n = model.sizes[model.find(table)].tolist()
     rivals = {"morphing": moment_morphing, "nearest": nearest_label}
     return {
         name: draw(train, reference, n, seed)

@@ -165,7 +165,8 @@ def _fold_auc(
 
 
 def _network(inputs: int, width: int, rng: np.random.Generator) -> nn.Sequential:
-    layers = [nn.Linear(inputs, width), nn.Linear(width, width), nn.Linear(width, 1)]
+    shapes = ((inputs, width), (width, width), (width, 1))
+    layers = [nn.utils.skip_init(nn.Linear, *shape) for shape in shapes]  # type: ignore[no-untyped-call]
     with torch.no_grad():  # from our own generator: the global one belongs to the user
         for layer in layers:
             bound = 1 / math.sqrt(layer.in_features)

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.text import Text
+
+from event_toys import events_of, gaussian_events, grid, many_dimensional
+from presage.analysis import figures
+from presage.analysis.residuals import Residuals, compare, residuals
+from presage.labels import LabelError
+
+HELD = [(1.0, 1.0), (2.0, 0.0)]
+
+
+@pytest.fixture(scope="module")
+def product():
+    labels = grid(4, 3)
+    train = gaussian_events([x for x in labels if x not in HELD], 300, seed=1)
+    return residuals(
+        gaussian_events(labels, 2000, seed=2, shift=0.1),
+        gaussian_events(labels, 2500, seed=3),
+        train=train,
+        classifier=False,
+    ).dataset
+
+
+def texts(page):
+    page.draw_without_rendering()
+    return [item.get_text() for item in page.findobj(Text)]
+
+
+def shows(page, *expected):
+    found = texts(page)
+    for text in expected:
+        assert any(text in item for item in found), (text, found)
+    assert page._repr_png_()[:4] == b"\x89PNG"
+
+
+def test_the_residual_figure_has_four_panels_with_units(product):
+    page = Residuals(product).figure(label=HELD[0])
+    shows(
+        page,
+        "phi_label = 1 GeV, omega_label = 1 GeV",
+        "phi mass [GeV]",
+        "omega mass [GeV]",
+        "(flow − reference) / statistical error",
+        "reference, 2 500 events",
+        "red too many",
+    )
+    assert len(page.axes) == 4 + 2
+
+
+def test_the_worst_held_out_label_is_drawn_first(product):
+    w1 = product["w1_over_std"].sel(source="flow").max("variable").where(product["held_out"])
+    worst = int(w1.fillna(-1).argmax("label"))
+    expected = f"omega_label = {float(product['omega_label'][worst]):.5g} GeV"
+    shows(Residuals(product).figure(), expected)
+
+
+def test_the_order_of_dimensions_changes_no_picture(product):
+    page, turned = (
+        Residuals(p).figure(label=3)._repr_png_()
+        for p in (product, product.transpose("bin_y", "label", "edge", ...))
+    )
+    assert page == turned
+
+
+def test_the_pull_panel_shows_too_many_events_in_red_where_the_flow_is_shifted(product):
+    page = Residuals(product).figure(label=0)
+    mesh = page.axes[3].collections[0]
+    pull = mesh.get_array().reshape(40, 40)
+    right, left = pull[:, 22:].mean(), pull[:, :18].mean()
+    assert right > 0 > left  # the flow is shifted to larger phi
+    red, _, blue, _ = mesh.cmap(mesh.norm(5.0))
+    assert red > blue
+
+
+def test_marginals_have_strips_for_every_variable(product):
+    page = Residuals(product).marginals(label=0)
+    assert len(page.axes) == 6
+    shows(page, "pull", "difference [%]", "density [1/GeV]", "morphing", "nearest")
+
+
+def test_cells_with_few_events_are_not_judged():
+    few = compare(
+        gaussian_events([(0.0, 0.0)], 60),
+        {"flow": gaussian_events([(0.0, 0.0)], 60, seed=1)},
+        classifier=False,
+    )
+    page = figures.residual_figure(few)
+    assert page.axes[3].collections[0].get_array().mask.all()
+    shows(figures.marginals(few), "pull")
+
+
+def test_the_floor_can_be_drawn_only_where_it_is_a_sample(product):
+    with pytest.raises(LabelError, match="an expectation, not a sample"):
+        figures.residual_figure(product, source="floor")
+
+
+@pytest.mark.parametrize(
+    "metric", ["w1_over_std", "mean_shift", "auc", "equivalent_events", "events"]
+)
+def test_the_map_marks_held_out_labels(product, metric):
+    page = figures.label_map(product, metric)
+    frames = [line for line in page.axes[0].lines if line.get_color() == "#d55e00"]
+    assert len(frames) == len(HELD)
+    shows(page, "phi label [GeV]", "omega label [GeV]", metric)
+
+
+def test_maps_of_one_and_of_three_labels_and_off_the_grid():
+    line = events_of({"x": np.repeat([0.0, 1.0, 2.0], 100), "m": np.arange(300.0)}, labels=("x",))
+    shows(figures.label_map(compare(line, {"flow": line}, classifier=False)), "x [GeV]")
+    cube = compare(many_dimensional(60), {"flow": many_dimensional(60, seed=1)}, classifier=False)
+    shows(figures.label_map(cube, at={"l2": 1.0}, x="l1", y="l0"), "l1 [GeV]", "l0 [GeV]")
+    shows(figures.residual_figure(cube, pair="m0,m2"), "m2 [GeV]")
+    with pytest.raises(LabelError, match="no label at"):
+        figures.label_map(cube, at={"l2": 7.0})
+    scattered = gaussian_events([(0.0, 0.1), (1.0, 0.7), (2.0, 0.4), (3.0, 0.9)], 100)
+    page = figures.label_map(compare(scattered, {"flow": scattered}, classifier=False), "ks")
+    assert len(page.axes[0].collections) == 2
+
+
+def test_one_variable_has_marginals_and_no_pair():
+    line = events_of({"x": np.repeat([0.0, 1.0], 200), "m": np.arange(400.0)}, labels=("x",))
+    found = compare(line, {"flow": line}, classifier=False)
+    assert len(figures.marginals(found).axes) == 3
+    with pytest.raises(LabelError, match="draw its marginals"):
+        figures.residual_figure(found)
+
+
+def test_a_scatter_shows_labels_by_colour():
+    shows(
+        figures.label_scatter(gaussian_events(grid(), 50), colour="omega_label", most=200),
+        "phi mass [GeV]",
+        "omega label [GeV]",
+    )
+    with pytest.raises(LabelError, match="no variable 'phi_mas'; did you mean 'phi_mass'"):
+        figures.label_scatter(gaussian_events(grid(), 5), x="phi_mas")
+
+
+@pytest.mark.parametrize("offset", [0.5, -1.0])
+def test_histories_keep_the_order_of_losses_when_they_turn_negative(offset):
+    loss = np.exp(-np.arange(30) / 6) + offset
+    history = xr.Dataset(
+        {"training_loss": ("epoch", loss), "validation_loss": ("epoch", loss + 0.02)},
+        coords={"epoch": np.arange(1, 31)},
+    )
+    page = figures.history_figure(history)
+    shows(page, "epoch", "loss", "training loss", "validation loss")
+    heights = page.axes[0].transData.transform(np.stack([np.arange(30), loss], axis=1))[:, 1]
+    assert (np.diff(heights) < 0).all()
+
+
+def test_histories_bear_gaps_and_are_refused_without_losses():
+    history = xr.Dataset({"loss": ("epoch", [1.0, np.nan, 0.5])})
+    shows(figures.history_figure(history), "loss")
+    with pytest.raises(LabelError, match="holds no loss; it holds rate"):
+        figures.history_figure(xr.Dataset({"rate": ("epoch", [1.0])}))
+    with pytest.raises(LabelError, match="has the dimension 'epoch'"):
+        figures.history_figure(xr.Dataset({"loss": ("step", [1.0])}))
+
+
+def test_no_figure_needs_pyplot(product, tmp_path):
+    before = "matplotlib.pyplot" in sys.modules
+    Residuals(product).figure().savefig(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    assert before or "matplotlib.pyplot" not in sys.modules

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -302,6 +303,19 @@ def test_written_events_come_back_bit_for_bit(tmp_path: Path, distractors: float
     same(by_label(read_all(from_paths), labels), expected)
 
 
+def test_single_precision_labels_are_the_decimals_they_stand_for(tmp_path: Path) -> None:
+    """As in the production files: 9.025 from a float branch, from the path, and typed."""
+    events = toy(900)
+    step = np.array([0.25, 1.225, 9.025], np.float32)[np.arange(900) % 3]
+    single = {"omega_label": ("event", step), "phi_label": ("event", np.full(900, 1870, "f4"))}
+    folder = write_root(events.assign(single), tmp_path / "grid")
+    assert (folder / "Phi_1870_omega_9p025").is_dir()
+    got = read_all(RootReader.fedhex(folder))
+    assert got["omega_label"].dtype == np.float64
+    assert sorted(set(got["omega_label"].tolist())) == [0.25, 1.225, 9.025]
+    same(read_all(RootReader.fedhex(folder, labels={}, path=FEDHEX.folder)), got)
+
+
 def test_written_files_have_the_production_layout(tmp_path: Path) -> None:
     events = toy(200).assign(phi_label=("event", np.full(200, 1870.0)))
     events["omega_label"] = ("event", np.full(200, 9.025))
@@ -358,6 +372,22 @@ def test_chunks_do_not_change_what_is_read(tmp_path: Path) -> None:
     assert max(len(chunk["phi_mass"]) for chunk in chunks) <= 2**20 // (8 * 8)
     same(read_all(small), read_all(whole))
     assert small.recipe().key == whole.recipe().key
+
+
+def test_memory_is_bounded_by_the_setting(tmp_path: Path) -> None:
+    """14 MB of uncompressed data, 1 MiB at a time."""
+    folder = write_root(toy(200_000, 1, 1), tmp_path / "grid", chunk=5000)
+    reader = RootReader.fedhex(folder, memory=2**20, min_events=0)
+    chunks = reader.chunks()
+    next(chunks)  # libraries are imported and the file's own description is read
+    tracemalloc.start()
+    try:
+        events = sum(len(chunk["phi_mass"]) for chunk in chunks)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert events > 180_000
+    assert peak < 6 * 2**20
 
 
 def test_labels_with_few_events_are_dropped_and_said(tmp_path: Path) -> None:

@@ -49,8 +49,12 @@ def read(
             how=dict,
         ):
             stop = min(start + step, entries)
-            values = {name: _values(name, arrays[name], stop - start, file) for name in names}
-            yield start, stop - start, values
+            # Popped one by one: nothing of this chunk is kept while the next is read.
+            yield (
+                start,
+                stop - start,
+                {name: _values(name, arrays.pop(name), stop - start, file) for name in names},
+            )
             start = stop
 
 

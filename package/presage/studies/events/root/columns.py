@@ -120,14 +120,18 @@ class Names(Mapping[str, Values]):
     Parameters
     ----------
     given
-        Values of branches and path labels.
+        Values of branches and path labels; values of aliases are added to it.
     aliases
         Name → expression, evaluated when first needed and then kept.
     """
 
-    def __init__(self, given: Mapping[str, Values], aliases: Mapping[str, Expression]) -> None:
-        self._values = dict(given)
+    def __init__(self, given: dict[str, Values], aliases: Mapping[str, Expression]) -> None:
+        self._values = given
         self._aliases = aliases
+
+    def release(self) -> None:
+        """Let go of all values, so that the next chunk has the memory to itself."""
+        self._values.clear()
 
     def __getitem__(self, name: str) -> Values:
         if name not in self._values:

@@ -54,7 +54,8 @@ class RootReader(Reader):
         float32 without unit or bounds.
     labels
         Name or Parameter → expression: what the events are conditioned on, a grid's
-        labels or any quantity. A plain name is a float64.
+        labels or any quantity. A plain name is a float64; a single-precision branch is
+        then read as the decimal number it stands for, 9.025 and not 9.0249996.
     path
         Labels in paths: ``Phi_{phi_label}_omega_{omega_label}`` finds 1870 and 9.025 in
         ``Phi_1870_omega_9p025``. Its names can be used in every expression; without
@@ -69,7 +70,8 @@ class RootReader(Reader):
         What to do with values that are NaN, infinite or beyond their variable's bounds:
         ``"raise"``, or ``"drop"`` the event, with a warning.
     memory
-        Bytes of uncompressed data read at a time, and the largest basket accepted.
+        Bytes of uncompressed data read at a time, and the largest basket accepted; about
+        five times as much is in use.
 
     Raises
     ------
@@ -321,10 +323,13 @@ class RootReader(Reader):
             constants = {k: Values(np.asarray(x)) for k, x in path_labels(self.path, file).items()}
             with open_tree(file, self.tree, self.memory) as tree:
                 for start, entries, given in branches.read(tree, plan.branches, file, self.memory):
-                    names = Names({**given, **constants}, plan.aliases)
+                    given.update(constants)
+                    names = Names(given, plan.aliases)
                     survey.entries += entries
                     chunk = plan.events(names, file, start, entries, survey)
                     if count:
                         survey.count(chunk, self._label_names)
+                    names.release()
                     if len(next(iter(chunk.values()))):
                         yield chunk
+                    del chunk

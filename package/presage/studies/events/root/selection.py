@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from presage.labels import Array, Variable
+from presage.labels import Array, Parameter, Variable
 from presage.studies.events.root.columns import Column, Names, branches_needed
 from presage.studies.events.root.errors import RootError
 from presage.studies.events.root.expression import Expression
 from presage.studies.events.root.files import RootFile
-from presage.studies.events.root.survey import Survey
+from presage.studies.events.root.survey import Survey, groups
 from presage.studies.events.root.values import Values
+
+SINGLE = np.dtype(np.float32)
 
 
 def parse_cut(text: str) -> Expression:
@@ -131,6 +133,8 @@ def _per_event(
 def _stored(data: Array, variable: Variable, keep: Array) -> Array:
     """Return the selected values in the variable's type."""
     chosen = data[keep]
+    if isinstance(variable, Parameter) and (chosen.dtype, variable.dtype) == (SINGLE, "float64"):
+        return _as_decimals(chosen)
     with np.errstate(over="ignore", invalid="ignore"):
         stored = chosen.astype(variable.dtype, copy=False)
     if stored.dtype.kind in "iu" and not np.array_equal(stored, chosen):
@@ -139,6 +143,15 @@ def _stored(data: Array, variable: Variable, keep: Array) -> Array:
             "that do not fit; declare it float32 or float64"
         )
     return stored
+
+
+def _as_decimals(labels: Array) -> Array:
+    """Return single-precision labels as the doubles that read the same: 9.025, not 9.0249996.
+
+    They then equal what stands in a path, and what a user types.
+    """
+    rows, which = groups([labels])
+    return np.array([float(str(value)) for value in rows[:, 0]], dtype=np.float64)[which]
 
 
 def _bad(array: Array, variable: Variable) -> tuple[Array | None, str]:

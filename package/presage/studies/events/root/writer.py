@@ -135,13 +135,14 @@ def _by_label(events: xr.Dataset, layout: Layout) -> Iterator[tuple[str, Array]]
     order = np.argsort(which, kind="stable")
     ends = np.cumsum(np.bincount(which, minlength=len(rows)))
     for row, positions in zip(rows.tolist(), np.split(order, ends[:-1]), strict=True):
-        texts = {name: _path_number(value) for name, value in zip(names, row, strict=True)}
+        typed = {n: events[n].dtype.type(value) for n, value in zip(names, row, strict=True)}
+        texts = {name: _path_number(value) for name, value in typed.items()}
         yield layout.folder.format(**texts), positions
 
 
-def _path_number(value: float) -> str:
+def _path_number(value: np.generic) -> str:
     """Return the shortest text that reads back as the same number: 9.025 is ``9p025``."""
-    return repr(float(value)).removesuffix(".0").replace(".", "p")
+    return str(value).removesuffix(".0").replace(".", "p")
 
 
 def _chunks(

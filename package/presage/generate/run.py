@@ -100,6 +100,8 @@ def simulate(
         store.entry(recipe).prepare()
         with _executor(workers, executor, len(tasks)) as pool:
             _run(source, seed, store, tasks, pool, progress)
+    else:
+        store.entry(recipe).tidy()
     if shard is not None:
         return store.open(recipe, 0, None)
     return store.open(recipe, 0, n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
@@ -21,6 +22,7 @@ from presage.store.lazy import ShardFile
 from presage.store.netcdf import file_hash, hash_file, map_shard, write_shard
 from presage.store.sidecar import (
     MARK,
+    NewerFormatError,
     Sidecar,
     describe,
     fingerprint,
@@ -32,6 +34,7 @@ from presage.store.sidecar import (
 
 RECIPE_FILE = "recipe.json"
 _SLOW = 2 << 30  # bytes from which hashing shows a progress bar
+_GRACE = 10.0  # seconds that another writer is given between a file and its sidecar
 
 
 class StoreWarning(UserWarning):
@@ -59,11 +62,23 @@ class Entry:
     def prepare(self) -> None:
         """Make the folder with its ``recipe.json``, and clear what dead writers left."""
         sweep(self.folder)
+        self._mend_recipe()
+
+    def tidy(self) -> None:
+        """Clear what dead writers left, where the store can be written to."""
+        with contextlib.suppress(OSError):
+            sweep(self.folder)
+
+    def _mend_recipe(self) -> None:
+        """Write ``recipe.json`` again where it is missing or was edited."""
         path = self.folder / RECIPE_FILE
-        if path.exists() and path.read_text() != self.recipe.json:
+        try:
+            if path.read_bytes() == self.recipe.json.encode():
+                return
             self.quarantine(path, "it does not hold the recipe that its folder is named after")
-        if not path.exists():
-            publish(path, lambda temporary: _write_text(temporary, self.recipe.json))
+        except FileNotFoundError:
+            pass
+        publish(path, lambda temporary: _write_text(temporary, self.recipe.json))
 
     def publish_shard(
         self,
@@ -105,6 +120,7 @@ class Entry:
         sidecar = make_sidecar(
             path,
             {"environment": fingerprint(), **provenance},
+            key=self.recipe.key,
             arrays=content,
             **fields,
         )
@@ -122,6 +138,8 @@ class Entry:
         """Another writer was first: its file must hold the same, or has to go."""
         marked = sidecar_path(path).exists()
         problem = self.problem(path) if marked else self._orphan(path, content)
+        if problem and not marked and _becomes_marked(path):
+            marked, problem = True, self.problem(path)
         if problem:
             self.quarantine(path, problem)
             if not publish(path, write):
@@ -156,8 +174,8 @@ class Entry:
             return "it was never finished"
         try:
             held = describe(map_shard(path, tuple(content)))
-        except (StoreError, OSError) as error:
-            return f"it was never finished ({error})"
+        except (StoreError, OSError, TypeError, ValueError):  # text has no bytes to compare
+            return "it was never finished"
         same = held == {k: dict(v) for k, v in content.items()}
         return "" if same else "it was never finished"
 
@@ -179,13 +197,23 @@ class Entry:
     def sidecars(self, pattern: str) -> list[Sidecar]:
         """Return the sidecars of sound files whose name fits; faulty ones are quarantined aloud."""
         sound = []
-        for path in self.finished(pattern):
+        paths = self.finished(pattern)
+        if paths:
+            self._look_at_recipe()
+        for path in paths:
             problem = self.problem(path)
             if problem:
                 self.quarantine(path, problem)
             else:
                 sound.append(read_sidecar(sidecar_path(path)))
         return sound
+
+    def _look_at_recipe(self) -> None:
+        """Mend ``recipe.json`` when reading; what cannot be written to is still readable."""
+        try:
+            self._mend_recipe()
+        except (OSError, StoreError) as error:
+            warnings.warn(f"{self.folder / RECIPE_FILE}: {error}", StoreWarning, stacklevel=4)
 
     def finished(self, pattern: str = "*") -> list[Path]:
         """Return the files that have a sidecar, sorted by name, unchecked."""
@@ -200,8 +228,12 @@ class Entry:
         """
         try:
             sidecar = read_sidecar(sidecar_path(path))
+        except NewerFormatError:
+            raise  # sound, only not for this version to judge
         except StoreError as error:
             return str(error)
+        if sidecar.key != self.recipe.key:
+            return "it belongs to another dataset"
         if not path.exists():
             return "the file of this sidecar is missing"
         size = path.stat().st_size
@@ -295,6 +327,16 @@ def gaps(shards: list[ShardFile], start: int, stop: int) -> list[tuple[int, int]
     if position < stop:
         missing.append((position, stop))
     return missing
+
+
+def _becomes_marked(path: Path) -> bool:
+    """Wait for the sidecar of a file that another live writer may just have published."""
+    with contextlib.suppress(FileNotFoundError):
+        while time.time() - path.stat().st_ctime < _GRACE:
+            if sidecar_path(path).exists():
+                return True
+            time.sleep(0.02)
+    return sidecar_path(path).exists()
 
 
 def _close(ours: Mapping[str, Array], theirs: Mapping[str, Array], share: float = 1e-4) -> bool:

@@ -30,6 +30,10 @@ FORMAT = 1
 _MAX_BYTES = 16 << 20
 
 
+class NewerFormatError(StoreError):
+    """A sidecar of a later presage."""
+
+
 @dataclass(frozen=True)
 class Sidecar:
     """What the store knows of one finished file."""
@@ -37,6 +41,7 @@ class Sidecar:
     file: str
     size: int
     hash: str
+    key: str
     start: int = 0
     stop: int = 0
     arrays: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -69,12 +74,13 @@ def describe(arrays: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
     }
 
 
-def make_sidecar(path: Path, provenance: Mapping[str, Any], **fields: Any) -> Sidecar:
-    """Return the sidecar of a finished file."""
+def make_sidecar(path: Path, provenance: Mapping[str, Any], key: str, **fields: Any) -> Sidecar:
+    """Return the sidecar of a finished file of the dataset `key`."""
     return Sidecar(
         file=path.name,
         size=path.stat().st_size,
         hash=file_hash(path),
+        key=key,
         provenance={**_surroundings(), "created": _now(), **provenance},
         **fields,
     )
@@ -99,13 +105,13 @@ def read_sidecar(path: Path) -> Sidecar:
         parts = json.loads(path.read_text())
         seal = parts.pop("seal")
         if int(parts["format"]) > FORMAT:
-            raise StoreError(
+            raise NewerFormatError(
                 f"{path.name} was written by a newer presage (format {parts['format']}, "
                 f"this one reads {FORMAT}); update presage"
             )
         sidecar = Sidecar(**parts)
         body = json.dumps(asdict(sidecar), sort_keys=True)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(f"{path.name} is no sidecar: {error}") from error
     if seal != _seal(body):
         raise StoreError(f"{path.name} was edited: its seal does not match")

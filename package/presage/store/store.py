@@ -17,7 +17,7 @@ from presage.labels import Array, Schema, Variable, nearest
 from presage.lineage import SAMPLE, attributes_of, parent_of, sample_dim
 from presage.recipe import Parent, Recipe
 from presage.store.entry import Entry, chain, gaps, read_recipe
-from presage.store.files import StoreError, replace, require_room
+from presage.store.files import StoreError, replace, require_room, sweep
 from presage.store.lazy import Rows, ShardFile, StoredArray, lazy_variable
 from presage.store.listing import PRODUCT, WORK, EntryInfo, describe_entry, reach
 from presage.store.netcdf import hash_array
@@ -253,6 +253,7 @@ class Store:
         entry.prepare()
         folder = entry.folder / WORK
         folder.mkdir(exist_ok=True)
+        sweep(folder)
         return folder
 
     def write_work(self, recipe: Recipe, name: str, write: Callable[[Path], None]) -> Path:
@@ -322,6 +323,8 @@ class Store:
         if children:
             names = ", ".join(f"{c.producer}/{c.key[:16]}" for c in children)
             raise StoreError(f"made from it: {names}; remove those first, or force")
+        for old in self.root.glob(".trash-*"):  # of a removal that was interrupted
+            shutil.rmtree(old, ignore_errors=True)
         folder = self.entry(recipe).folder
         trash = self.root / f".trash-{uuid.uuid4().hex[:12]}"
         folder.rename(trash)  # gone at once for everyone; deleting may take its time

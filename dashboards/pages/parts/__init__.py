@@ -1,0 +1,1 @@
+"""What pages are made of: look, address, data for the browser, figures, pictures."""

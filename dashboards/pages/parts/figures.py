@@ -1,0 +1,270 @@
+"""The Bokeh figures of the events page, empty: the kernel in the browser fills them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from bokeh.models import (
+    BasicTicker,
+    ColorBar,
+    ColumnDataSource,
+    FixedTicker,
+    HoverTool,
+    LinearColorMapper,
+    LogColorMapper,
+    LogTicker,
+    PrintfTickFormatter,
+    Range1d,
+)
+from bokeh.palettes import RdBu11, Viridis256
+from bokeh.plotting import figure
+
+from .payload import Payload
+from .theme import BAND, FONT, INK, MASK, RULE
+
+#: Cells and bins with fewer events in both samples together are masked.
+LOW_CELL, LOW_BIN = 10, 25
+#: Largest pull on the colour scale and on the strips.
+PULL = 4.0
+#: Densities below this share of the reference's peak are white.
+FAINTEST = 2e-3
+LEFT, BARE, BAR = 62, 8, 58
+_TOOLS = "pan,wheel_zoom,box_zoom,reset,save"
+DENSITY = tuple(reversed(Viridis256))
+DIVERGING = tuple(RdBu11)
+
+
+@dataclass(frozen=True)
+class Joint:
+    """One two-dimensional panel: its figure and what the kernel changes."""
+
+    figure: figure
+    source: ColumnDataSource
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """One variable's distribution above its strip, with what the kernel changes."""
+
+    main: figure
+    strip: figure
+    outlines: dict[str, ColumnDataSource]
+    points: dict[str, ColumnDataSource]
+    bars: ColumnDataSource
+    band: ColumnDataSource
+    masked: ColumnDataSource
+
+
+def plain(plot: figure) -> figure:
+    """Take away what is not data, and set the type."""
+    plot.toolbar.logo = None
+    plot.toolbar.autohide = True
+    plot.background_fill_color = plot.border_fill_color = "#ffffff"
+    plot.outline_line_color = None
+    plot.grid.grid_line_color = None
+    for axis in plot.axis:
+        axis.axis_line_color = axis.major_tick_line_color = INK
+        axis.minor_tick_line_color = None
+        axis.major_tick_in, axis.major_tick_out = 0, 4
+        axis.major_label_text_font = axis.axis_label_text_font = FONT
+        axis.major_label_text_font_size = "11px"
+        axis.axis_label_text_font_size = "12px"
+        axis.axis_label_text_font_style = "normal"
+        axis.major_label_text_color = axis.axis_label_text_color = INK
+        axis.axis_label_standoff = 5
+        axis.major_label_standoff = 4
+    plot.title.text_font = FONT
+    plot.title.text_font_size = "12.5px"
+    plot.title.text_font_style = "normal"
+    plot.title.text_color = INK
+    plot.title.standoff = 4
+    return plot
+
+
+def joint_panels(payload: Payload, ranges: tuple[Range1d, Range1d]) -> dict[str, Joint]:
+    """Return the panels ``reference``, ``generated`` and ``pull`` on common axes."""
+    bins = payload.product.sizes["bin_x"]
+    density = LogColorMapper(palette=DENSITY, low=FAINTEST, high=1.0, low_color="#ffffff",
+                             nan_color="#ffffff")  # fmt: skip
+    pull = LinearColorMapper(palette=DIVERGING, low=-PULL, high=PULL, nan_color=MASK)
+    panels = {}
+    for name, mapper in (("reference", density), ("generated", density), ("pull", pull)):
+        first = name == "reference"
+        plot = figure(
+            x_range=ranges[0],
+            y_range=ranges[1],
+            tools=_TOOLS,
+            title=name,
+            min_border_left=LEFT if first else BARE,
+            min_border_right=BARE if first else BAR,
+            min_border_top=4,
+            sizing_mode="stretch_both",
+            min_width=120,
+            min_height=120,
+        )
+        plain(plot)
+        plot.background_fill_color = MASK if name == "pull" else "#ffffff"
+        plot.outline_line_color = RULE
+        plot.xaxis.ticker = BasicTicker(desired_num_ticks=4)
+        plot.yaxis.ticker = BasicTicker(desired_num_ticks=5)
+        plot.yaxis.visible = first
+        empty = np.zeros((bins, bins), dtype=np.float32)
+        source = ColumnDataSource({"image": [empty], "x": [0], "y": [0], "dw": [1], "dh": [1]})
+        plot.image("image", x="x", y="y", dw="dw", dh="dh", color_mapper=mapper, source=source)
+        if not first:
+            plot.add_layout(_colour_bar(mapper, name), "right")
+        panels[name] = Joint(plot, source)
+    return panels
+
+
+def _colour_bar(mapper: Any, name: str) -> ColorBar:
+    pull = name == "pull"
+    bar = ColorBar(
+        color_mapper=mapper,
+        width=9,
+        padding=6,
+        label_standoff=4,
+        title="",
+        ticker=FixedTicker(ticks=[-4, -2, 0, 2, 4]) if pull else LogTicker(),
+        formatter=PrintfTickFormatter(format="%+d" if pull else "%g"),
+        major_label_text_font=FONT,
+        major_label_text_font_size="11px",
+        major_label_text_color=INK,
+        major_tick_line_color=INK,
+        bar_line_color=RULE,
+        background_fill_alpha=0.0,
+    )
+    return bar
+
+
+def marginal(payload: Payload, x_range: Range1d, colours: dict[str, str]) -> Marginal:
+    """Return the figures of one variable."""
+    common = {"x_range": x_range, "tools": _TOOLS, "min_border_left": LEFT, "min_border_right": 8}
+    main = figure(
+        **common,
+        y_range=Range1d(0, 1),
+        sizing_mode="stretch_both",
+        min_height=90,
+        min_border_bottom=4,
+        min_border_top=6,
+        y_axis_label="events per bin [%]",
+    )
+    strip = figure(
+        **common,
+        y_range=Range1d(-PULL, PULL),
+        sizing_mode="stretch_width",
+        height=104,
+        min_border_bottom=44,
+        min_border_top=2,
+        y_axis_label="pull",
+    )
+    for plot in (plain(main), plain(strip)):
+        plot.xaxis.ticker = BasicTicker(desired_num_ticks=7)
+        plot.outline_line_color = RULE
+    main.xaxis.major_label_text_font_size = "0px"
+    main.xaxis.major_tick_line_color = None
+    main.yaxis.ticker = BasicTicker(desired_num_ticks=5)
+    strip.yaxis.ticker = BasicTicker(desired_num_ticks=4)
+    strip.toolbar_location = None
+    return _with_glyphs(payload, main, strip, colours)
+
+
+def _with_glyphs(
+    payload: Payload, main: figure, strip: figure, colours: dict[str, str]
+) -> Marginal:
+    outlines, points = {}, {}
+    masked = _columns("left", "right")
+    for plot in (main, strip):
+        plot.quad(left="left", right="right", bottom=-1e9, top=1e9, fill_color=MASK,
+                  line_color=None, source=masked)  # fmt: skip
+    band = _columns("x", "low", "high")
+    strip.varea(x="x", y1="low", y2="high", fill_color=BAND, fill_alpha=1.0, source=band)
+    zero = ColumnDataSource({"x": [-1e9, 1e9], "y": [0.0, 0.0]})
+    strip.line("x", "y", line_color=INK, line_width=0.8, source=zero)
+    outlines["reference"] = _columns("x", "y")
+    main.varea(x="x", y1=0, y2="y", fill_color="#e6e6e6", source=outlines["reference"])
+    main.line("x", "y", line_color=colours["reference"], line_width=1.1,
+              source=outlines["reference"])  # fmt: skip
+    bars = _columns("x", "low", "high")
+    main.segment(x0="x", x1="x", y0="low", y1="high", line_color=colours["reference"],
+                 line_width=1.0, source=bars)  # fmt: skip
+    for name in reversed(payload.drawn):
+        outlines[name], points[name] = _columns("x", "y"), _columns("x", "y", "low", "high")
+        main.line("x", "y", line_color=colours[name], line_width=1.6, source=outlines[name])
+        strip.segment(x0="x", x1="x", y0="low", y1="high", line_color=colours[name],
+                      line_width=1.1, source=points[name])  # fmt: skip
+        strip.scatter("x", "y", size=4, fill_color=colours[name], line_color=None,
+                      source=points[name])  # fmt: skip
+    return Marginal(main, strip, outlines, points, bars, band, masked)
+
+
+def _columns(*names: str) -> ColumnDataSource:
+    return ColumnDataSource({name: np.zeros(0) for name in names})
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The label grid: its figure and what the kernel changes."""
+
+    figure: figure
+    cells: ColumnDataSource
+    chosen: ColumnDataSource
+    marks: dict[str, ColumnDataSource]
+    mapper: dict[str, Any]
+    bar: ColorBar
+
+
+def label_grid(payload: Payload) -> Grid:
+    """Return the clickable grid of labels, coloured by a metric, held-out labels marked."""
+    axes = [*payload.axes[:2], np.zeros(1)][:2]
+    plot = figure(
+        x_range=Range1d(-0.5, len(axes[0]) - 0.5),
+        y_range=Range1d(-0.5, len(axes[1]) - 0.5),
+        tools="save",
+        min_border_left=LEFT - 8,
+        min_border_top=6,
+        min_border_right=4,
+        sizing_mode="stretch_both",
+        min_height=180,
+    )
+    plain(plot)
+    for axis, values, parameter in zip(
+        (plot.xaxis[0], plot.yaxis[0]), axes, [*payload.parameters, None], strict=False
+    ):
+        _name_places(axis, values, parameter.title if parameter else "")
+    linear = LinearColorMapper(palette=DENSITY, low=0, high=1, nan_color="#ffffff")
+    cells = ColumnDataSource({n: np.zeros(0) for n in ("x", "y", "value", "label", "text")})
+    field = {"field": "value", "transform": linear}
+    squares = plot.rect("x", "y", width=0.94, height=0.94, fill_color=field,
+                        line_color=RULE, line_width=0.5, source=cells)  # fmt: skip
+    squares.nonselection_glyph = squares.selection_glyph = None
+    marks = {name: _columns("x", "y") for name in ("interior", "edge")}
+    for name, marker, size in (("interior", "circle", 8), ("edge", "diamond", 10)):
+        plot.scatter("x", "y", marker=marker, size=size, fill_color="#ffffff", line_color=INK,
+                     line_width=1.4, source=marks[name])  # fmt: skip
+    chosen = _columns("x", "y")
+    plot.rect("x", "y", width=1.0, height=1.0, fill_color=None, line_color="#d7191c",
+              line_width=3, source=chosen)  # fmt: skip
+    bar = _colour_bar(linear, "metric")
+    bar.update(ticker=BasicTicker(desired_num_ticks=5), height="auto")
+    plot.add_layout(bar, "right")
+    plot.add_tools(
+        HoverTool(
+            renderers=[squares], tooltips="<span style='font:12px sans-serif'>@text</span>",
+            point_policy="follow_mouse", visible=False,
+        )
+    )  # fmt: skip
+    return Grid(plot, cells, chosen, marks, {"linear": linear}, bar)
+
+
+def _name_places(axis: Any, values: Sequence[float] | np.ndarray, title: str) -> None:
+    """Label whole-number places with the parameter's values, at most ten of them."""
+    every = max(1, -(-len(values) // 10))
+    places = list(range(0, len(values), every))
+    axis.ticker = FixedTicker(ticks=places)
+    axis.major_label_overrides = {i: f"{float(values[i]):.4g}" for i in places}
+    axis.axis_label = title
+    axis.major_label_text_font_size = "10.5px"

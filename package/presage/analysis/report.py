@@ -153,8 +153,11 @@ def verdict(product: xr.Dataset) -> str:
             f"{outcome.count('better')}, level at {outcome.count('level')}, worse at "
             f"{outcome.count('worse')}."
         )
-        if outcome.count("better") <= outcome.count("worse"):
+        better, worse = outcome.count("better"), outcome.count("worse")
+        if worse and better <= worse:
             text += f" {model} does not beat {RIVAL}: its training is not worth it yet."
+        elif not better:
+            text += " With so few reference events the two cannot be told apart."
     else:
         text += f" No rival was drawn: give the training events to compare with {RIVAL}."
     return text

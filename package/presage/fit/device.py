@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from presage.fit.errors import FitError
 from presage.fit.schedules import check_named
@@ -94,9 +95,31 @@ def reproducible(device: torch.device, seed: int) -> Iterator[None]:
 @contextmanager
 def set_aside(device: torch.device, seed: int) -> Iterator[None]:
     """Let random numbers be drawn from a seed of their own, without moving on the others."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    kept = rng_states(device)
+    # Not torch.manual_seed, which writes down stack traces for devices that are not in use.
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    try:
         yield
+    finally:
+        set_rng_states(kept, device)
+
+
+def rng_states(device: torch.device) -> dict[str, Tensor]:
+    """Return the states of the generators that a network draws from."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def set_rng_states(states: Mapping[str, Tensor], device: torch.device) -> None:
+    """Set the generators back to what :func:`rng_states` returned."""
+    torch.set_rng_state(states["cpu"].cpu())
+    if "cuda" in states and device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"].cpu(), device)
 
 
 def _csv(name: str, *, folder: str = "logs") -> Any:

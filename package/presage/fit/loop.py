@@ -19,13 +19,13 @@ from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from presage.fit.checkpoint import Checkpoints
-from presage.fit.device import set_aside
-from presage.fit.errors import NonFiniteLossError
+from presage.fit.device import rng_states, set_aside, set_rng_states
+from presage.fit.errors import FitError, NonFiniteLossError
 from presage.fit.meter import Meter
 from presage.fit.schedules import make_schedule
 from presage.fit.settings import Settings
 from presage.fit.source import BatchSource, Piece, TensorBatch, divide
-from presage.fit.state import Average, Progress, rng_states, set_rng_states, snapshot
+from presage.fit.state import Average, Progress, snapshot
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -95,6 +95,7 @@ class Loop:
         total = settings.epochs * source.steps
         self._factor = make_schedule(settings.schedule, total, settings.warmup)
         self.meter = Meter(settings.batch_size, fabric.device, settings.dtype, self._stop)
+        self._kept_weights: dict[tuple[int, bool, int], Tensor] = {}
         self._saving = 0.0
         self._begun = time.monotonic()
 
@@ -128,13 +129,20 @@ class Loop:
         for logger in self.fabric.loggers:
             logger.finalize("success")
         if self.settings.keep == "best":
-            return self.best
+            return self._best()
         with self.average.applied() if self.average else nullcontext():
             return snapshot(self.network)
 
+    def _best(self) -> dict[str, Tensor]:
+        if not self.best:
+            raise FitError(
+                "keep='best', but the validation loss was never finite; look at the samples that "
+                "validation holds out, or take keep='last'"
+            )
+        return self.best
+
     def _epoch(self) -> None:
         state = self.state
-        self.meter.reset(state.sums, state.samples)
         self._clock = time.monotonic() - state.seconds
         self.network.train()
         for piece in self.source.epoch(state.epoch, state.step):
@@ -168,12 +176,19 @@ class Loop:
 
     def _descend(self, losses: Tensor, piece: Piece) -> None:
         """Add the gradient of this process's share of the batch's mean loss."""
-        if piece.own == 0:
-            losses = losses[:0]
-        # Processes are averaged over, so what counts among all weighs W times here.
-        weight = self.fabric.world_size / piece.total
-        self.fabric.backward(losses.to(self.settings.dtype).sum() * weight)
-        self.meter.add(losses)
+        losses = losses.to(self.settings.dtype)
+        torch.autograd.backward(losses, self._weights(len(losses), piece))
+        self.meter.add(losses if piece.own else losses[:0])
+
+    def _weights(self, count: int, piece: Piece) -> Tensor:
+        """Return what each sample counts for; kept, since nearly all batches are alike."""
+        key = count, piece.own > 0, piece.total
+        if key not in self._kept_weights:
+            # Processes are averaged over, so what counts among all weighs W times here.
+            weight = self.fabric.world_size / piece.total if piece.own else 0.0
+            options: Any = {"dtype": self.settings.dtype, "device": self.fabric.device}
+            self._kept_weights[key] = torch.full((count,), weight, **options)
+        return self._kept_weights[key]
 
     def _update(self) -> None:
         if self.settings.clip is not None:
@@ -243,7 +258,7 @@ class Loop:
             for batch in self.source.validation():
                 with self.fabric.autocast():
                     losses = self._plain_loss(batch)
-                sums.append(float(losses.float().cpu().numpy().sum(dtype=np.float64)))
+                sums.append(float(losses.cpu().double().sum()))
                 samples += len(losses)
         return self._mean(sums, samples)
 
@@ -261,21 +276,30 @@ class Loop:
         begun = time.monotonic()
         self._look()
         state = self.state
-        state.sums, state.samples = self.meter.sums, self.meter.samples
         if state.step:
             state.seconds = begun - self._clock
-        rngs = [rng_states(self.fabric.device)]
-        if self.fabric.world_size > 1:
-            every = cast("dict[str, Tensor]", self.fabric.all_gather(rngs[0]))
-            rngs = [{n: s[r].cpu() for n, s in every.items()} for r in range(len(every["cpu"]))]
+        own = rng_states(self.fabric.device)
+        gathered = {name: self._gathered(tensor) for name, tensor in own.items()}
+        losses = self._gathered(self.meter.state())
+        ranks = range(self.fabric.world_size)
+        rngs = [{name: states[rank] for name, states in gathered.items()} for rank in ranks]
         if self.habits.checkpoints and self.fabric.global_rank == 0:
             weights = {"network": self.network.state_dict(), "best": self.best}
             if self.average:
                 weights["average"] = self.average.shadow
-            rest = {"optimizer": self.optimizer.state_dict(), "rng": rngs}
+            rest = {"optimizer": self.optimizer.state_dict(), "rng": rngs, "losses": losses}
             rest["progress"] = state.as_dict()
             self.habits.checkpoints.save(self.position, weights, rest)
         self._saving += time.monotonic() - begun
+
+    def _gathered(self, tensor: Tensor) -> list[Tensor]:
+        """Return what every process has under this name."""
+        if self.fabric.world_size == 1:
+            return [tensor]
+        tensor = tensor.to(self.fabric.device)
+        every = [torch.empty_like(tensor) for _ in range(self.fabric.world_size)]
+        torch.distributed.all_gather(every, tensor)
+        return [states.cpu() for states in every]
 
     def _resume(self) -> None:
         saved = self.habits.checkpoints.load() if self.habits.checkpoints else None
@@ -288,8 +312,12 @@ class Loop:
             self.average.load(weights["average"])
         self.optimizer.load_state_dict(rest["optimizer"])
         self.state = Progress(**rest["progress"])
+        rank = self.fabric.global_rank
         if len(rest["rng"]) == self.fabric.world_size:
-            set_rng_states(rest["rng"][self.fabric.global_rank], self.fabric.device)
+            set_rng_states(rest["rng"][rank], self.fabric.device)
+            self.meter.load(rest["losses"][rank : rank + 1])
+        else:  # another number of processes: one of them takes the sums of all
+            self.meter.load(rest["losses"] if rank == 0 else [])
         if self.habits.progress and self.fabric.global_rank == 0:
             at = f"epoch {self.state.epoch}, step {self.state.step}"
             tqdm.write(f"{self.habits.title}: going on at {at}")

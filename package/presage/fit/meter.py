@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -83,9 +83,17 @@ class Meter:
         self._rows.clear()
         self._looked = time.monotonic()
 
-    def reset(self, sums: list[float] | None = None, samples: int = 0) -> None:
-        """Begin an epoch, or go on within one."""
-        self.sums = list(sums or [])
-        self.samples = samples
+    def reset(self) -> None:
+        """Begin an epoch."""
+        self.load([])
+
+    def state(self) -> Tensor:
+        """Return count and sums of an epoch so far, ``[1 + steps]``; rows must be looked at."""
+        return torch.tensor([self.samples, *self.sums], dtype=torch.float64)
+
+    def load(self, states: Sequence[Tensor]) -> None:
+        """Go on from one or several states."""
+        self.samples = sum(int(state[0]) for state in states)
+        self.sums = [float(value) for state in states for value in state[1:]]
         self._rows.clear()
         self._filled = 0

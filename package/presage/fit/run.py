@@ -184,7 +184,12 @@ def fit_recipe(
     return Recipe(
         producer=producer(model),
         version=model.version,
-        fields={"model": model_fields(model), "training": settings.identity()},
+        fields={
+            "model": model_fields(model),
+            "training": settings.identity(),
+            # A parent names samples, not columns; a model of other columns is another one.
+            "variables": [str(name) for name in train.data_vars],
+        },
         seed=seed,
         scheme=_SCHEME,
         parents=(parent,),

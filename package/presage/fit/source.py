@@ -81,7 +81,7 @@ class BatchSource:
         self.steps = len(train)
         self._train, self._held = train, held
         self._positions = positions
-        self._where = where
+        self._where, self._resident = where, resident
         self._reader: Any = train.resident(where.device) if resident else train
         self._held_reader: Any = held.resident(where.device) if held and resident else held
 
@@ -90,7 +90,7 @@ class BatchSource:
         size, samples = self._train.plan.batch_size, self._train.plan.samples
         for batch in self._reader.epoch(number, start):
             own = len(batch.positions)
-            tensors = self._tensors(batch)
+            tensors = batch if self._resident else self._tensors(batch)
             if own == 0:
                 tensors = self._stand_in(tensors)
             yield Piece(tensors, own, min(size, samples - batch.step * size))
@@ -101,7 +101,7 @@ class BatchSource:
             return
         for batch in self._held_reader.epoch(0):
             if len(batch.positions):
-                yield self._tensors(batch)
+                yield batch if self._resident else self._tensors(batch)
 
     def positions(self, number: int, step: int) -> Positions:
         """Return the positions in the dataset of this rank's samples at a step."""
@@ -117,8 +117,6 @@ class BatchSource:
         return {name: torch.ones(1, *t.shape[1:]).to(t) for name, t in empty.items()}
 
     def _tensors(self, batch: Mapping[str, Any]) -> TensorBatch:
-        if isinstance(next(iter(batch.values())), Tensor):
-            return dict(batch)
         return {name: _tensor(array, self._where) for name, array in batch.items()}
 
 

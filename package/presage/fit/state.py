@@ -31,8 +31,6 @@ class Progress:
         The next step.
     updates
         Optimiser steps so far.
-    sums, samples
-        Summed losses of each step of this epoch, and how many samples they were.
     seconds
         Time spent in this epoch so far.
     best, best_epoch
@@ -44,8 +42,6 @@ class Progress:
     epoch: int = 0
     step: int = 0
     updates: int = 0
-    sums: list[float] = field(default_factory=list)
-    samples: int = 0
     seconds: float = 0.0
     best: float = math.inf
     best_epoch: int = 0
@@ -66,7 +62,6 @@ class Progress:
         for name, value in line.items():
             self.history[name].append(value)
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
-        self.sums, self.samples = [], 0
         return line
 
     def improves(self, loss: float) -> bool:
@@ -145,18 +140,3 @@ def snapshot(network: nn.Module) -> dict[str, Tensor]:
         n: t.detach().clone(memory_format=torch.contiguous_format)
         for n, t in network.state_dict().items()
     }
-
-
-def rng_states(device: torch.device) -> dict[str, Tensor]:
-    """Return the states of the generators that a network draws from."""
-    states = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    return states
-
-
-def set_rng_states(states: Mapping[str, Tensor], device: torch.device) -> None:
-    """Set the generators back to what :func:`rng_states` returned."""
-    torch.set_rng_state(states["cpu"].cpu())
-    if "cuda" in states and device.type == "cuda":
-        torch.cuda.set_rng_state(states["cuda"].cpu(), device)

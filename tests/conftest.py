@@ -6,10 +6,17 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Before anything imports numpy or torch: tests run side by side, and tiny arrays gain nothing.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+# The same examples on every run, and no deadlines on a busy machine; `PRESAGE_EXPLORE=1` looks
+# for new ones.
+settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile("explore" if os.environ.get("PRESAGE_EXPLORE") else "fixed")
 
 ROOT = Path(__file__).resolve().parents[1]
 

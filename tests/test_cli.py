@@ -88,6 +88,10 @@ def test_an_empty_store_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
         (["generate", "resonanc", "-n", "5"], "did you mean 'resonance'?"),
         (["generate", "resonance", "-n", "0"], "n of at least 1, got 0"),
         (["generate", "resonance", "-n", "9", "--shard", "x"], "--shard takes I/N"),
+        (["train", "spline_flo", "abc"], "no model 'spline_flo'; did you mean 'spline_flow'?"),
+        (["train", "spline_flow", "abc", "-p", "bin", "8"], "did you mean 'bins'?"),
+        (["train", "spline_flow", "abc", "-p", "epochs", "x"], "epochs should be int, got the"),
+        (["train", "spline_flow", "abc"], "no dataset with key 'abc'"),
         (["store", "show", "abc"], "no dataset with key 'abc'"),
         (["store", "import", "none.npz"], "there is no file none.npz"),
         (["store", "import", "none.txt"], "the suffix says the format"),
@@ -126,6 +130,20 @@ def test_generate_makes_samples_once(capsys: pytest.CaptureFixture[str]) -> None
     assert Store().open(key).sizes == {"event": 50}
     assert run("store", "verify", key, "--fraction", "1") == 0
     assert "50 samples simulated again are equal" in capsys.readouterr().out
+
+
+def test_train_fits_once(capsys: pytest.CaptureFixture[str]) -> None:
+    run("generate", "resonance", "-n", "300")
+    key = capsys.readouterr().out.split()[0]
+    settings = {"epochs": "1", "batch_size": "64", "hidden": "[4]", "bins": "4"}
+    options = ["--stop", "250", *(part for pair in settings.items() for part in ("-p", *pair))]
+    keys = []
+    for _ in range(2):
+        assert run("train", "spline_flow", key, *options) == 0
+        keys.append(capsys.readouterr().out.split()[-1])
+    assert keys[0] == keys[1]
+    (parent,) = Store().find(keys[0]).parents
+    assert (parent.key, parent.start, parent.stop) == (key, 0, 250)
 
 
 def test_settings_of_a_simulator_are_checked() -> None:

@@ -1,4 +1,4 @@
-"""The command ``presage``: run, generate, store, dashboard."""
+"""The command ``presage``: run, generate, train, store, dashboard."""
 
 from presage.cli.main import app, main
 

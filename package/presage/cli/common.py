@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from presage.pipeline.parameters import ParameterError
+from presage.pipeline.parameters import ParameterError, coerce, kind_of, literal
 
 StoreOption = Annotated[
     Path | None,
@@ -68,3 +69,27 @@ def pairs(joined: Sequence[str] | None) -> list[tuple[str, str]]:
     """Take ``name=value`` apart."""
     split = [text.partition("=") for text in joined or ()]
     return [(name.strip(), value.strip()) for name, _, value in split]
+
+
+def setting(name: str, text: str, annotation: str) -> Any:
+    """Return a text in the type that a field or an argument is annotated with.
+
+    Raises
+    ------
+    ParameterError
+        It does not fit the type.
+
+    Examples
+    --------
+    >>> setting("hidden", "64,64", "tuple[int, ...]")
+    (64, 64)
+    """
+    try:
+        kind = kind_of(ast.parse(annotation, mode="eval").body, name)
+    except (ParameterError, SyntaxError):
+        return literal(text)  # a type of its own, which checks for itself
+    return _tuples(coerce(name, text, kind))
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from presage.cli.common import PairsOption, StoreOption, interruptible, pairs
+from presage.cli.common import PairsOption, StoreOption, interruptible, pairs, setting
 from presage.labels import nearest
-from presage.pipeline.parameters import ParameterError, coerce, kind_of, literal
+from presage.pipeline.parameters import ParameterError
 
 if TYPE_CHECKING:
     from presage.simulator import Source
@@ -77,24 +76,12 @@ def build(kind: Any, given: Sequence[tuple[str, str]]) -> Source:
     for name, text in given:
         if name not in types:
             raise ParameterError(f"{kind.__name__} has no setting {name!r}{nearest(name, types)}")
-        settings[name] = _value(name, text, str(types[name]))
+        settings[name] = setting(name, text, str(types[name]))
     try:
         built: Source = kind(**settings)
     except TypeError as error:
         raise ParameterError(f"{kind.__name__}: {error}") from None
     return built
-
-
-def _value(name: str, text: str, annotation: str) -> Any:
-    try:
-        kind = kind_of(ast.parse(annotation, mode="eval").body, name)
-    except (ParameterError, SyntaxError):
-        return literal(text)  # a type of the simulator's own; it checks for itself
-    return _tuples(coerce(name, text, kind))
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
 
 
 def _shard(text: str | None) -> tuple[int, int] | None:

@@ -16,6 +16,7 @@ from presage.cli.common import StoreOption, join_pairs
 from presage.cli.generate import generate
 from presage.cli.run import run
 from presage.cli.store import app as store_app
+from presage.cli.train import train
 
 app = typer.Typer(
     name="presage",
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(generate)
+app.command()(train)
 app.add_typer(store_app, name="store")
 
 

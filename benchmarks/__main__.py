@@ -1,0 +1,67 @@
+"""``python3 run.py bench [NAME…] [--size small|full] [--json FILE]``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+try:
+    import presage  # noqa: F401 - installed, or beside us
+except ImportError:
+    sys.path.insert(0, str(ROOT / "package"))
+
+from benchmarks import batches, generation, loop, memory, startup  # noqa: E402
+from benchmarks.core import Result, machine, table, write_json  # noqa: E402
+
+#: Name → function of (size, scratch folder).
+BENCHMARKS = {
+    "import": startup.run,
+    "generation": generation.run,
+    "loop": loop.run,
+    "memory": memory.run,
+    "batches": batches.run,
+}
+
+
+def main() -> int:
+    """Run the named benchmarks; 1 where a bar was missed or a benchmark failed."""
+    parser = argparse.ArgumentParser(prog="python3 run.py bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--size", choices=("small", "full"), default="full")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here")
+    parser.add_argument("--scratch", type=Path, help="where data are written; needs 10 GB for full")
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"no benchmark {unknown[0]!r}; there is {', '.join(BENCHMARKS)}")
+    if not sys.warnoptions:
+        os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    print(f"{machine()['processor']}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    results: list[Result] = []
+    failed = 0
+    for name in options.names or BENCHMARKS:
+        with tempfile.TemporaryDirectory(prefix="presage-bench-", dir=options.scratch) as folder:
+            print(f"\n{name} ({options.size})", flush=True)
+            try:
+                found = BENCHMARKS[name](options.size, Path(folder))
+            except Exception:  # noqa: BLE001 - one failure must not hide the others
+                traceback.print_exc()
+                found = [Result(name, None, "", note="failed, see above")]
+                failed += 1
+            print(table(found), flush=True)
+            results += found
+        if options.json:
+            write_json(options.json, results, options.size)
+    missed = [r.name for r in results if r.verdict == "missed"]
+    if missed:
+        print(f"\nmissed: {', '.join(missed)}")
+    return 1 if missed or failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

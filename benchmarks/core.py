@@ -1,0 +1,154 @@
+"""What a benchmark returns, how things are timed side by side, and the table of results."""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+#: Medians are over this many rounds.
+ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Result:
+    """One measured number.
+
+    Parameters
+    ----------
+    name
+        ``benchmark/what``.
+    value, unit
+        What was measured; None where it could not be.
+    limit
+        The bar it is held against.
+    most
+        Whether the bar is the largest value allowed; otherwise it is the smallest.
+    peer
+        What `ratio_to_peer` compares with.
+    ratio_to_peer
+        Ours over the peer's, above 1 where ours is better.
+    note
+        Sizes, or why there is no value.
+    """
+
+    name: str
+    value: float | None
+    unit: str
+    limit: float | None = None
+    most: bool = False
+    peer: str = ""
+    ratio_to_peer: float | None = None
+    note: str = ""
+
+    @property
+    def ratio_to_limit(self) -> float | None:
+        """The value over its bar."""
+        return None if self.value is None or not self.limit else self.value / self.limit
+
+    @property
+    def verdict(self) -> str:
+        """``met``, ``missed``, or nothing where there is no bar or no value."""
+        ratio = self.ratio_to_limit
+        if ratio is None:
+            return ""
+        return "met" if (ratio <= 1 if self.most else ratio >= 1) else "missed"
+
+
+def side_by_side(
+    contenders: Mapping[str, Callable[[], float]], rounds: int = ROUNDS
+) -> dict[str, list[float]]:
+    """Run all contenders in turn, again and again, so that a busy moment hits them alike.
+
+    Parameters
+    ----------
+    contenders
+        Name → function that returns what it measured.
+    rounds
+        How often.
+    """
+    for contender in contenders.values():
+        contender()  # warms caches, maps pages, compiles
+    measured: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, contender in contenders.items():
+            measured[name].append(contender())
+    return measured
+
+
+def paired(ours: list[float], others: list[float]) -> float:
+    """Return the median over rounds of ours / other's of the same round."""
+    return statistics.median(a / b for a, b in zip(ours, others, strict=True))
+
+
+def seconds(action: Callable[[], Any]) -> float:
+    """Return how long an action takes."""
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def table(results: list[Result]) -> str:
+    """Return the results as text, one line each."""
+    rows = [("measured", "value", "unit", "bar", "", "against", "ratio", "")]
+    for r in results:
+        bar = "" if r.limit is None else f"{'≤' if r.most else '≥'} {r.limit:g}"
+        value = "–" if r.value is None else f"{r.value:.4g}"
+        ratio = "" if r.ratio_to_peer is None else f"{r.ratio_to_peer:.3g}×"
+        rows.append((r.name, value, r.unit, bar, r.verdict, r.peer, ratio, r.note))
+    widths = [max(len(row[i]) for row in rows) for i in range(7)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))
+        + "  "
+        + row[7]
+        for row in rows
+    ]
+    lines.insert(1, "  ".join("─" * width for width in widths))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def write_json(path: Path, results: list[Result], size: str) -> None:
+    """Write results, with what they were measured on."""
+    entries = [
+        {**asdict(r), "ratio_to_limit": r.ratio_to_limit, "verdict": r.verdict} for r in results
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"machine": machine(), "size": size, "results": entries}, indent=1))
+
+
+def machine() -> dict[str, Any]:
+    """Return processor, system, load and versions."""
+    import os
+
+    packages = ("numpy", "torch", "xarray", "h5py", "datasets", "webdataset", "litdata", "zarr")
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "python": sys.version.split()[0],
+        "load": list(os.getloadavg()),
+        "versions": {name: installed(name) for name in packages},
+    }
+
+
+def installed(name: str) -> str | None:
+    """Return a package's version, None where it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "")

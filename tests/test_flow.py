@@ -27,10 +27,10 @@ SIMULATORS = {
 }
 
 
-def dataset_of(simulator, blocks=1):
-    parts = [simulator.block(0, index) for index in range(blocks)]
+def dataset_of(simulator, events=8192):
+    block = simulator.block(0, 0)
     columns = {
-        v.name: ("event", np.concatenate([part[v.name] for part in parts]), v.attributes())
+        v.name: ("event", block[v.name][:events], v.attributes())
         for v in simulator.schema.variables
     }
     return xr.Dataset(columns, attrs={"presage_sample": "event"})
@@ -60,7 +60,7 @@ def train(spec, dataset, epochs=3, batch=512, rate=5e-3):
 )
 def case(request):
     name, simulator = request.param
-    dataset = dataset_of(SIMULATORS[simulator]).isel(event=slice(0, 2048))
+    dataset = dataset_of(SIMULATORS[simulator], events=2048)
     return MODEL_TABLE[name], dataset, train(MODEL_TABLE[name], dataset, epochs=1)
 
 
@@ -136,7 +136,7 @@ def test_log_prob_is_bit_equal_after_saving(case, tmp_path):
 def test_density_integrates_to_one():
     simulator = GridGaussians.on_grid(3, 3)
     flow = train(SplineFlow(bins=6, hidden=(16,)), dataset_of(simulator), epochs=1)
-    line = np.linspace(-0.6, 1.6, 300)
+    line = np.linspace(-0.6, 1.6, 200)
     x, y = (grid.ravel() for grid in np.meshgrid(line, line))
     label = np.full(x.size, 0.5)
     columns = {"x": x, "y": y, "x_label": label, "y_label": label}
@@ -148,18 +148,18 @@ def test_density_integrates_to_one():
 
 def test_log_prob_is_in_the_units_of_the_data():
     simulator = GridGaussians.on_grid(4, 4, covariance=Full((0.003, 0.002), (0.001,)))
-    dataset = dataset_of(simulator, blocks=2)
-    flow = train(SplineFlow(bins=8, hidden=(32, 32)), dataset, epochs=12)
+    dataset = dataset_of(simulator, events=12_000)
+    flow = train(SplineFlow(bins=8, hidden=(32, 32)), dataset, epochs=6)
     arrays = {name: dataset[name].values for name in dataset}
     excess = flow.log_prob(dataset).values - simulator.log_prob(arrays, arrays)
-    assert abs(excess.mean()) < 0.02
+    assert abs(excess.mean()) < 0.03
 
 
 def test_a_flow_without_conditions():
-    dataset = dataset_of(GridGaussians.on_grid(1, 1))[["x", "y"]]
+    dataset = dataset_of(GridGaussians.on_grid(1, 1), events=4096)[["x", "y"]]
     flow = train(SplineFlow(bins=8, hidden=(16,)), dataset, epochs=6)
-    drawn = flow.sample({}, np.random.default_rng(0), n=20_000)
-    assert abs(drawn["x"].mean() - 0.5) < 0.02
+    drawn = flow.sample({}, np.random.default_rng(0), n=5000)
+    assert abs(drawn["x"].mean() - 0.5) < 0.05
     assert abs(drawn["x"].std() / 0.25 - 1) < 0.3
 
 

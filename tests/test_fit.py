@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from presage.fit import (
     SCHEDULES,
     FitError,
     NonFiniteLossError,
+    Settings,
     fit,
+    fit_recipe,
     fit_streaming,
     load,
     make_schedule,
@@ -109,6 +112,21 @@ def test_data_of_no_store_count_by_content():
     data = fit_toys.dataset()
     other = data.assign(y_mass=data.y_mass.copy(data=data.y_mass.values + np.float32(1)))
     assert fit(TOY, data, **QUICK).key != fit(TOY, other, **QUICK).key
+
+
+def test_settings_have_the_defaults_of_fit():
+    defaults = {n: p.default for n, p in inspect.signature(fit).parameters.items()}
+    assert {f.name: f.default for f in fields(Settings)} == {
+        f.name: defaults[f.name] for f in fields(Settings)
+    }
+
+
+def test_the_recipe_can_be_had_without_training(tmp_path):
+    store = Store(tmp_path)
+    data = fit_toys.stored(store)
+    settings = Settings(epochs=2, batch_size=32)
+    expected = fit_recipe(TOY, data, settings, seed=0, store=store).key
+    assert fit(TOY, data, store=store, **QUICK).key == expected
 
 
 # -- the result ---------------------------------------------------------------------------

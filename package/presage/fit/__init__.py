@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from presage.fit.errors import FitError, NonFiniteLossError
 from presage.fit.result import Fitted, load
-from presage.fit.run import fit
+from presage.fit.run import fit, fit_recipe
 from presage.fit.schedules import SCHEDULES, make_schedule
 from presage.fit.settings import OPTIMIZERS, Settings
 from presage.fit.streaming import fit_streaming
@@ -24,6 +24,7 @@ __all__ = [
     "NonFiniteLossError",
     "Settings",
     "fit",
+    "fit_recipe",
     "fit_streaming",
     "load",
     "make_schedule",

@@ -135,10 +135,10 @@ def fit(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        optimizer=optimizer,  # type: ignore[arg-type]  # spelled out by Settings
-        schedule=schedule,  # type: ignore[arg-type]
+        optimizer=optimizer,
+        schedule=schedule,
         warmup=warmup,
-        validation=validation,  # type: ignore[arg-type]
+        validation=validation,
         ema=ema,
         clip=clip,
         accumulate=accumulate,

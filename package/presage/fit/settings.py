@@ -64,8 +64,9 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adam": _adam, "adamw": _adam
 class Settings:
     """What a run's result depends on, besides model, data and seed.
 
-    The parameters are those of :func:`presage.fit.fit`; names are spelled out to mappings
-    ``{"name": ...}`` here, so that a recipe does not depend on the way they were given.
+    The parameters and their defaults are those of :func:`presage.fit.fit`; bare names are
+    spelled out to mappings ``{"name": ...}`` here, so that a recipe does not depend on the
+    way they were given.
 
     Raises
     ------
@@ -73,19 +74,19 @@ class Settings:
         A value has no meaning; the message says what would.
     """
 
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    optimizer: Mapping[str, Any]
-    schedule: Mapping[str, Any]
-    warmup: int
-    validation: Mapping[str, Any]
-    ema: float | None
-    clip: float | None
-    accumulate: int
-    patience: int | None
-    keep: str
-    precision: str
+    epochs: int = 60
+    batch_size: int = 1024
+    learning_rate: float = 1e-3
+    optimizer: Any = "adam"
+    schedule: Any = "one_cycle"
+    warmup: int = 0
+    validation: Any = 0.05
+    ema: float | None = None
+    clip: float | None = None
+    accumulate: int = 1
+    patience: int | None = None
+    keep: str = "last"
+    precision: str = "32-true"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate"):

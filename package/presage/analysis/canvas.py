@@ -66,4 +66,6 @@ def colourbar(
     bar.set_label(label, fontsize=8.5, color=INK)
     bar.ax.tick_params(labelsize=7.5, color=INK, labelcolor=INK)
     bar.outline.set_visible(False)
+    if bar.solids is not None:
+        bar.solids.set_alpha(1.0)
     return bar

@@ -111,7 +111,11 @@ def marginals(product: xr.Dataset, label: int | Sequence[float] | None = None) -
         _pull_strip(column[1], here, pulls(product, model_of(product)))
         _relative_strip(column[2], here)
         column[2].set_xlabel(_title(product, variable), fontsize=9)
-    rows[0, 0].legend(fontsize=8, frameon=False)
+    handles, names = rows[0, 0].get_legend_handles_labels()
+    order = np.argsort([["reference", *judged(product)].index(name) for name in names])
+    rows[0, 0].legend(
+        [handles[k] for k in order], [names[k] for k in order], fontsize=8, frameon=False
+    )
     return page
 
 
@@ -172,7 +176,7 @@ def _overlay(
         bbox_to_anchor=(1.0, 1.0),
         borderaxespad=0.1,
     )
-    tidy(axis, title="both: 50, 90, 99 % of events")
+    tidy(axis, title="50, 90, 99 % of events")
 
 
 def _smooth(cells: Floats) -> Floats:
@@ -212,8 +216,8 @@ def _caption(product: xr.Dataset, label: int, source: str) -> str:
 
 def _distributions(axis: Axes, here: xr.Dataset) -> None:
     edges = here["edges"].values
-    names = ["reference", *judged(here)]
-    palette = colours(names)
+    names = ["reference", *judged(here)[::-1]]  # the model last, on top
+    palette = colours(names[::-1])
     for name in names:
         events = float(here["events"].sel(source=name))
         if events == 0 or name == "floor":
@@ -237,7 +241,7 @@ def _pull_strip(axis: Axes, here: xr.Dataset, pull: xr.DataArray) -> None:
         axis.stairs(np.where(sign * shown > 0, shown, 0), edges, fill=True, color=colour)
     axis.axhline(0, color=INK, lw=0.6)
     axis.set_ylim(-5, 5)
-    tidy(axis, ylabel="pull")
+    tidy(axis, ylabel=f"pull of {model_of(here)}")
 
 
 def _relative_strip(axis: Axes, here: xr.Dataset) -> None:
@@ -256,7 +260,9 @@ def _relative_strip(axis: Axes, here: xr.Dataset) -> None:
             continue
         ratio = (counts.sel(source=name) / size) / (reference / m)
         values = 100 * (ratio.values - 1)
-        axis.hlines(values, edges[:-1], edges[1:], color=palette[name], lw=1.6)
+        axis.hlines(
+            values, edges[:-1], edges[1:], color=palette[name], lw=2 if name == model else 1
+        )
         if name == model and np.isfinite(values).any():
             reach = max(reach, 1.2 * float(np.nanquantile(np.abs(values), 0.95)))
     axis.axhline(0, color=INK, lw=0.6)

@@ -76,7 +76,12 @@ def label_map(
         return page
     mesh = _tiles(axis, product, (x, y), values, _norm(metric, values), metric)
     tidy(axis, _title(product, x), _title(product, y), heading)
-    bar = colourbar(page, mesh, axis, metric)
+    floor = _floor(product, metric, variable)
+    low, high = mesh.get_clim()
+    marked = metric not in SIGNED and low < floor < high
+    bar = colourbar(page, mesh, axis, f"{metric} (line: median floor)" if marked else metric)
+    if marked:
+        bar.ax.axhline(floor, color="white", lw=2)
     if isinstance(mesh.norm, LogNorm):
         ticks = _ticks(*mesh.get_clim())
         bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks], minor=False)
@@ -162,19 +167,20 @@ def history_figure(history: xr.Dataset) -> Page:
         if finite.any() and ("valid" in name or len(names) == 1):
             best = np.flatnonzero(finite)[values[finite].argmin()]
             axis.plot(epoch[best], values[best], "o", ms=5, mfc="white", mec=colour)
-    _loss_scale(axis, everything)
-    tidy(axis, "epoch", "loss", "open circle: lowest")
+    ylabel = _loss_scale(axis, everything)
+    tidy(axis, "epoch", ylabel, "open circle: lowest")
     axis.legend(fontsize=8, frameon=False)
     return page
 
 
-def _loss_scale(axis: Axes, values: NDArray[np.float64]) -> None:
+def _loss_scale(axis: Axes, values: NDArray[np.float64]) -> str:
+    """Set a scale that opens up the small losses, and return the axis label."""
     if len(values) == 0:
-        return
+        return "loss"
     low, high = float(values.min()), float(values.max())
     if low > 0:
         axis.set_yscale("log")
-        return
+        return "loss"
     unit = max((high - low) * 1e-2, 1e-12)
 
     def forward(y: NDArray[Any]) -> NDArray[Any]:
@@ -185,7 +191,8 @@ def _loss_scale(axis: Axes, values: NDArray[np.float64]) -> None:
 
     axis.set_yscale("function", functions=(forward, inverse))
     ticks = low + (high - low) * np.array([0, 0.01, 0.03, 0.1, 0.3, 1.0])
-    axis.set_yticks(ticks, [f"{tick:.3g}" for tick in ticks])
+    axis.set_yticks(ticks, [f"{tick:.2f}" for tick in ticks])
+    return "loss (log scale above the lowest)"
 
 
 def _metric(
@@ -210,6 +217,15 @@ def _metric(
     if metric == "equivalent_events":
         pick = np.nan_to_num(flat, nan=np.inf).argmin(axis=1)
     return np.asarray(flat[np.arange(len(flat)), pick], dtype=np.float64)
+
+
+def _floor(product: xr.Dataset, metric: str, variable: str | None) -> float:
+    """Return the median of the floor over the labels, NaN where there is none."""
+    if "floor" not in product["source"].values:
+        return float("nan")
+    values = _metric(product, metric, variable, "floor")
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if len(values) else float("nan")
 
 
 def _norm(metric: str, values: NDArray[np.float64]) -> Normalize:

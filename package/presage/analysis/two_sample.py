@@ -44,8 +44,8 @@ class Classifier:
     width
         Units of a hidden layer.
     epochs, batch_size, learning_rate, weight_decay
-        Of the training; small samples are repeated so that there are at least
-        `minimum_steps` steps.
+        Of the training; an epoch has at least eight batches, and there are as many epochs
+        as make `minimum_steps` steps.
     folds
         Every event is scored by the network that did not see its fold.
     """
@@ -180,7 +180,7 @@ def _train(
     network: nn.Module, x: Tensor, y: Tensor, settings: Classifier, rng: np.random.Generator
 ) -> None:
     """Minimise the class-balanced cross entropy."""
-    batch = min(settings.batch_size, len(y))
+    batch = min(settings.batch_size, max(len(y) // 8, 64))
     per_epoch = len(y) // batch
     epochs = max(settings.epochs, math.ceil(settings.minimum_steps / per_epoch))
     optimiser = torch.optim.AdamW(

@@ -1,0 +1,296 @@
+"""Events against reference events at every label: the dataset that all else reads.
+
+Everything is counted and measured for all sources alike, the statistical floor among them:
+a second Monte Carlo sample where one is given, else the expectation of each metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from tqdm import tqdm
+
+from presage.analysis import distances
+from presage.analysis.histograms import adaptive_edges, histogram, pair_names
+from presage.analysis.labelled import Floats, Grouped, Labels, group, label_table, single
+from presage.analysis.metrics import METRICS, Sample, binned, binned_chance, chance, measure
+from presage.analysis.morphing import repeated_share
+from presage.labels import LabelError
+
+#: Share of repeated events above which a classifier would only memorise.
+REPEATS = 0.01
+
+Which = bool | Literal["held_out"]
+
+
+def compare(
+    reference: xr.Dataset,
+    candidates: Mapping[str, xr.Dataset],
+    *,
+    floor: xr.Dataset | None = None,
+    held_out_labels: Labels | None = None,
+    trained_labels: Labels | None = None,
+    bins: int = 40,
+    classifier: Which = True,
+    subsample: int | None = 100_000,
+    minimum: int = 50,
+    seed: int = 0,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Compare events with reference events at every label of the reference.
+
+    Parameters
+    ----------
+    reference
+        Monte Carlo events, the truth.
+    candidates
+        Name → events; the first is the model to be judged. Their other labels are left aside.
+    floor
+        A second, independent Monte Carlo sample; without it the floor is the expectation
+        for samples of the reference's and the first candidate's size.
+    held_out_labels
+        Labels that no model was trained on; by default all that are not in
+        `trained_labels`, all where neither is given.
+    trained_labels
+        Labels of the training: they say which labels are on the edge.
+    bins
+        Bins of each histogram, in one and (squared) two dimensions.
+    classifier
+        Whether to run the two-sample test: everywhere, nowhere or ``"held_out"``.
+    subsample
+        Events a side for that test.
+    minimum
+        Fewest events at a label.
+    seed
+        Of the two-sample test.
+    progress
+        Show a bar.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``counts[source, label, variable, bin]`` with ``edges[label, variable, edge]``,
+        ``counts_2d[source, label, pair, bin_x, bin_y]``, ``underflow``, ``overflow``,
+        ``outside``, ``below_bound``, ``above_bound[source, label, variable]``,
+        ``events[source, label]``, and the metrics of
+        :data:`presage.analysis.metrics.METRICS`. Sources are ``reference``, ``floor`` and
+        the candidates. Label coordinates: each parameter, ``held_out``, and ``region``
+        (``trained``, ``interior``, ``edge``).
+
+    Raises
+    ------
+    LabelError
+        Missing labels, variables, events; other units; values that are not finite.
+    """
+    groups = _grouped(reference, candidates, floor, minimum)
+    truth = groups["reference"]
+    held_out = _held_out(truth, held_out_labels, trained_labels)
+    where = {name: grouped.find(truth.table) for name, grouped in groups.items()}
+    model = next(iter(candidates))
+    product = _counted(groups, adaptive_edges(truth, bins), model, measured=floor is not None)
+    metrics = _Metrics(list(product["source"].values), truth)
+    for i in tqdm(range(len(truth.table)), desc="residuals", unit="label", disable=not progress):
+        samples = {name: Sample(g.sample(int(where[name][i]))) for name, g in groups.items()}
+        testing = held_out[i] if classifier == "held_out" else bool(classifier)
+        metrics.add(i, samples, model)
+        if testing:
+            metrics.test(i, samples, seed, subsample)
+    product = product.assign(metrics.arrays())
+    product = _with_binned(product, model, measured=floor is not None)
+    product = product.assign_coords(
+        held_out=("label", held_out, {"long_name": "label left out of the training"}),
+        region=("label", _regions(truth, held_out, trained_labels)),
+    )
+    return product.assign_attrs(_attributes(floor, model, subsample, seed))
+
+
+class _Metrics:
+    """The unbinned metrics of all sources and labels while they are filled in."""
+
+    def __init__(self, sources: list[str], truth: Grouped) -> None:
+        self.sources = sources
+        self.sizes = {
+            "variable": len(truth.variables),
+            "pair": len(pair_names(truth.variables)),
+            "quantile": len(distances.QUANTILES),
+        }
+        self.values = {
+            name: np.full((len(sources), len(truth.table), *(self.sizes[d] for d in dims)), np.nan)
+            for name, (dims, _) in METRICS.items()
+        }
+
+    def add(self, label: int, samples: Mapping[str, Sample], model: str) -> None:
+        """Fill in one label; the floor by its law where there is no sample of it."""
+        reference = samples["reference"]
+        for s, source in enumerate(self.sources[1:], start=1):
+            if source in samples:
+                found = measure(reference, samples[source])
+            else:
+                found = chance(reference, len(samples[model]))
+            for name, value in found.items():
+                self.values[name][s, label] = value
+
+    def test(
+        self, label: int, samples: Mapping[str, Sample], seed: int, subsample: int | None
+    ) -> None:
+        """Run the classifier where no sample repeats events."""
+        from presage.analysis.two_sample import MINIMUM, classifier_auc  # loads torch
+
+        reference = samples["reference"]
+        if len(reference) < MINIMUM or repeated_share(reference.events) > REPEATS:
+            return
+        for s, source in enumerate(self.sources):
+            if source == "floor" and source not in samples:
+                self.values["auc"][s, label] = 0.5
+            if source == "reference" or source not in samples:
+                continue
+            other = samples[source].events
+            if len(other) >= MINIMUM and repeated_share(other) <= REPEATS:
+                auc = classifier_auc(reference.events, other, seed=seed, subsample=subsample)
+                self.values["auc"][s, label] = auc.value
+                self.values["auc_error"][s, label] = auc.error
+
+    def arrays(self) -> dict[str, tuple[tuple[str, ...], Floats, dict[str, str]]]:
+        """Return the metrics as labelled arrays."""
+        return {
+            name: (("source", "label", *dims), self.values[name], _about(long_name))
+            for name, (dims, long_name) in METRICS.items()
+        }
+
+
+def _grouped(
+    reference: xr.Dataset,
+    candidates: Mapping[str, xr.Dataset],
+    floor: xr.Dataset | None,
+    minimum: int,
+) -> dict[str, Grouped]:
+    """Group all sources, the reference first, and refuse labels with too few events."""
+    if not candidates:
+        raise LabelError("compare needs at least one candidate, name → events")
+    for name in ("reference", "floor"):
+        if name in candidates:
+            raise LabelError(f"a candidate cannot be called {name!r}: that name is taken")
+    truth = group(reference, "the reference")
+    groups = {"reference": truth}
+    if floor is not None:
+        groups["floor"] = group(floor, "the floor sample", like=truth)
+    for name, events in candidates.items():
+        groups[name] = group(events, f"candidate {name!r}", like=truth)
+    for grouped in groups.values():
+        sizes = grouped.sizes[grouped.find(truth.table)]
+        if sizes.min() < max(minimum, 2):
+            few = int(sizes.argmin())
+            raise LabelError(
+                f"{grouped.source} has {sizes[few]} events at "
+                f"{grouped.describe(truth.table[few])}, at least {max(minimum, 2)} are needed; "
+                "add events or leave that label out of the reference"
+            )
+    return groups
+
+
+def _counted(
+    groups: dict[str, Grouped], edges: xr.DataArray, model: str, measured: bool
+) -> xr.Dataset:
+    """Histograms of all sources; a floor that is a law has no events."""
+    counted = {name: _histogram(grouped, edges) for name, grouped in groups.items()}
+    if not measured:
+        empty = xr.zeros_like(counted[model])
+        counted = {"reference": counted.pop("reference"), "floor": empty, **counted}
+    joined = xr.concat(counted.values(), dim="source", coords="minimal", compat="override")
+    joined = joined.assign_coords(source=np.array(list(counted), dtype=object))
+    order = ("source", "label", "variable", "pair", "bin", "bin_x", "bin_y")
+    joined = joined.transpose(*order)
+    return joined.assign(edges=edges.transpose("label", "variable", "edge"))
+
+
+def _histogram(grouped: Grouped, edges: xr.DataArray) -> xr.Dataset:
+    counted = histogram(grouped, edges)
+    outside = counted["underflow"] + counted["overflow"]
+    below, above = (_beyond(grouped, edges, upper=upper) for upper in (False, True))
+    return counted.assign(
+        outside=outside.assign_attrs(_about("events outside the bins")),
+        below_bound=(("label", "variable"), below, _about("events below the physical bound")),
+        above_bound=(("label", "variable"), above, _about("events above the physical bound")),
+    )
+
+
+def _beyond(grouped: Grouped, edges: xr.DataArray, upper: bool) -> Any:
+    """Count the events beyond each variable's declared bound, ``[label, variable]``."""
+    table = np.stack([edges[p.name].values for p in grouped.parameters], axis=1)
+    where = grouped.find(table)
+    counts = np.zeros((len(where), len(grouped.variables)), dtype=np.int64)
+    for v, variable in enumerate(grouped.variables):
+        bound = variable.upper if upper else variable.lower
+        if bound is not None:
+            column = grouped.columns[variable.name]
+            bound = column.dtype.type(bound)  # a float32 column is judged in its own precision
+            beyond = column > bound if upper else column < bound
+            counts[:, v] = np.add.reduceat(beyond, grouped.starts[:-1], dtype=np.int64)[where]
+    return counts
+
+
+def _with_binned(product: xr.Dataset, model: str, measured: bool) -> xr.Dataset:
+    names = ["counts", "underflow", "overflow", "events"]
+    counted = product[names]
+    reference = counted.sel(source="reference", drop=True)
+    results = []
+    for source in product["source"].values:
+        other = counted.sel(source=source, drop=True)
+        if source == "floor" and not measured:
+            found = binned_chance(reference, counted["events"].sel(source=model, drop=True))
+        else:
+            found = binned(reference, other)
+        results.append(found * np.nan if source == "reference" else found)
+    joined = xr.concat(results, dim="source", coords="minimal", compat="override")
+    for name in joined.data_vars:
+        values = joined[name].transpose("source", "label", "variable").values
+        product[name] = (("source", "label", "variable"), values, product[name].attrs)
+    return product
+
+
+def _held_out(truth: Grouped, held_out: Labels | None, trained: Labels | None) -> Any:
+    """Which labels of the reference were left out of the training, ``[label]``."""
+    mask = np.zeros(len(truth.table), dtype=bool)
+    if held_out is not None:
+        mask[truth.find(label_table(held_out, truth.parameters))] = True
+        return mask
+    if trained is None:
+        return ~mask
+    seen = set(single(label_table(trained, truth.parameters)))
+    return np.array([row not in seen for row in single(truth.table)])
+
+
+def _regions(truth: Grouped, held_out: Any, trained: Labels | None) -> Any:
+    """``trained``, ``interior`` or ``edge`` for each label."""
+    known = truth.table
+    if trained is not None:
+        known = np.concatenate([known, label_table(trained, truth.parameters)])
+    low, high = known.min(axis=0), known.max(axis=0)
+    varies = high > low
+    ends = ((truth.table <= low) | (truth.table >= high)) & varies
+    edge = ends.any(axis=1)
+    return np.where(held_out, np.where(edge, "edge", "interior"), "trained").astype(object)
+
+
+def _attributes(
+    floor: xr.Dataset | None, model: str, subsample: int | None, seed: int
+) -> dict[str, Any]:
+    law = (
+        f"expectation for two samples of one distribution, of the sizes of reference and {model}; "
+        "its counts are empty"
+    )
+    return {
+        "floor": "measured" if floor is not None else "law",
+        "floor_is": "an independent Monte Carlo sample" if floor is not None else law,
+        "model": model,
+        "auc_events_per_side": -1 if subsample is None else subsample,
+        "auc_seed": seed,
+        "auc_missing": "NaN where a sample repeats events or holds fewer than 200",
+    }
+
+
+def _about(long_name: str) -> dict[str, str]:
+    return {"long_name": long_name, "units": "1"}

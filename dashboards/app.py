@@ -38,7 +38,7 @@ def create_app(store: str | Path | Store | None = None) -> Callable[[], Any]:
         A store or its folder; by default ``$PRESAGE_STORE``, else ``./store``.
     """
     shown = store if isinstance(store, Store) else Store(store)
-    pn.extension("tabulator")
+    pn.extension()
 
     def app() -> Any:
         query = Query(query_of(pn.state.session_args))

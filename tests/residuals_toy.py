@@ -46,8 +46,8 @@ def residuals(
     dims, wide = ("source", "label"), ("source", "label", "variable")
     region, held = _regions(columns, steps)
     attrs = {
-        "phi_label": ("GeV", "generated phi mass"),
-        "omega_label": ("GeV", "generated omega mass"),
+        "phi_label": ("GeV", "Phi label"),
+        "omega_label": ("GeV", "omega label"),
     }
     coords = {
         "source": np.array(SOURCES, dtype=object),

@@ -15,12 +15,15 @@ import numpy as np
 import panel as pn
 from bokeh.models import (
     BasicTicker,
+    Column,
     ColumnDataSource,
     CustomJS,
     Div,
+    InlineStyleSheet,
     LinearColorMapper,
     LogTicker,
     Range1d,
+    Row,
 )
 from presage.store import EntryInfo, Store
 
@@ -127,8 +130,7 @@ def _assemble(
     shown = range(2 if payload.pairs else 1)
     marginals = [figures.marginal(payload, ranges[k], shades) for k in shown]
     grid = figures.label_grid(payload)
-    divs = {name: Div(text="", stylesheets=[text_of("piece.css")], sizing_mode="stretch_width",
-                      margin=0) for name in ("caption", "table", "head")}  # fmt: skip
+    divs = {name: _piece() for name in ("caption", "table", "head")}
     panel = controls(payload, state, shades, entry, products)
     kernel = CustomJS(
         args={
@@ -145,37 +147,37 @@ def _assemble(
         request.on_change("data", _fetch(payload, cells))
     grid.figure.js_on_event("tap", CustomJS(code="window.presage.click(cb_obj.x, cb_obj.y)"))
     pn.state.curdoc.js_on_event("document_ready", kernel)
-    left = pn.Column(
-        pn.Column(grid.figure, css_classes=["grid"], styles={"height": "clamp(220px, 41vh, 460px)"},
-                  sizing_mode="stretch_width", margin=0),
+    left = _column(
+        _row([grid.figure], "clamp(230px, 43vh, 470px)"),
         divs["caption"],
-        pn.Spacer(height=6),
         divs["table"],
-        sizing_mode="stretch_width",
-        styles={"flex": "0 0 clamp(350px, 28vw, 450px)", "min-width": "0"},
-        margin=0,
-    )  # fmt: skip
-    tall = "clamp(200px, 38vh, 420px)"
-    top = [pn.Row(*(panel.figure for panel in joint.values()), sizing_mode="stretch_width",
-                  styles={"height": tall}, margin=0)] if joint else []  # fmt: skip
-    bottom = pn.Row(
-        *(
-            pn.Column(m.main, m.strip, sizing_mode="stretch_both", margin=0)
-            for m in marginals
-        ),
-        sizing_mode="stretch_width",
-        styles={"height": "clamp(240px, 43vh, 480px)"},
-        margin=0,
+        flex="0 0 clamp(350px, 28vw, 450px)",
     )
-    right = pn.Column(
-        divs["head"], *top, bottom, sizing_mode="stretch_width",
-        styles={"flex": "1 1 0", "min-width": "0"}, margin=0,
-    )  # fmt: skip
-    export = _export(payload, entry)
-    line = html(provenance_line(entry, entries), sizing_mode="stretch_width")
-    body = pn.Row(left, pn.Spacer(width=18), right, sizing_mode="stretch_width", margin=0)
-    foot = pn.Row(line, export, sizing_mode="stretch_width", margin=0)
-    return pn.Column(panel.row, body, foot, sizing_mode="stretch_width", margin=0)
+    pictures = [_row([p.figure for p in joint.values()], "clamp(200px, 37vh, 430px)")] if joint else []
+    stacks = [_column(m.main, m.strip, flex="1 1 0") for m in marginals]
+    right = _column(divs["head"], *pictures, _row(stacks, "clamp(250px, 44vh, 500px)"), flex="1 1 0")
+    body = Row(children=[left, right], sizing_mode="stretch_width", styles={"gap": "20px"}, margin=0)
+    foot = pn.Row(html(provenance_line(entry, entries), sizing_mode="stretch_width"),
+                  _export(payload, entry), sizing_mode="stretch_width", margin=0)  # fmt: skip
+    # One Bokeh layout: Panel would put the styles of its own widgets in place of these.
+    whole = Column(children=[panel.row, body], sizing_mode="stretch_width", margin=0)
+    return pn.Column(pn.pane.Bokeh(whole, margin=0, sizing_mode="stretch_width"), foot,
+                     sizing_mode="stretch_width", margin=0)  # fmt: skip
+
+
+def _piece() -> Div:
+    """Return an empty piece of HTML for the kernel to fill."""
+    sheet = InlineStyleSheet(css=text_of("piece.css"))
+    return Div(text="", stylesheets=[sheet], sizing_mode="stretch_width", margin=0)
+
+
+def _row(children: list[Any], height: str) -> Row:
+    return Row(children=children, sizing_mode="stretch_width", styles={"height": height}, margin=0)
+
+
+def _column(*children: Any, flex: str) -> Column:
+    styles = {"flex": flex, "min-width": "0"}
+    return Column(children=list(children), sizing_mode="stretch_both", styles=styles, margin=0)
 
 
 def _data(payload: Payload, state: dict[str, Any], entry: EntryInfo) -> dict[str, Any]:

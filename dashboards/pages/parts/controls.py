@@ -6,12 +6,19 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import panel as pn
-from bokeh.models import CheckboxButtonGroup, CustomJS, InlineStyleSheet, RadioButtonGroup, Select
+from bokeh.models import (
+    CheckboxButtonGroup,
+    CustomJS,
+    Div,
+    InlineStyleSheet,
+    RadioButtonGroup,
+    Row,
+    Select,
+)
 from presage.store import EntryInfo
 
 from .payload import Payload
-from .theme import html, text_of
+from .theme import text_of
 from .view import SCALES, STRIPS
 
 
@@ -19,7 +26,7 @@ from .view import SCALES, STRIPS
 class Controls:
     """The row, and the control that the number keys also move."""
 
-    row: pn.Row
+    row: Row
     source: RadioButtonGroup
 
 
@@ -65,8 +72,9 @@ def controls(
     if payload.pairs:
         parts += _named("density", scale)
     parts += _other_parameters(payload, state)
-    row = pn.FlexBox(*parts, sizing_mode="stretch_width", align_items="center",
-                     styles={"gap": "4px 7px", "padding": "0 0 5px"}, margin=0)  # fmt: skip
+    row = Row(children=parts, sizing_mode="stretch_width", margin=0, styles={
+        "flex-wrap": "wrap", "align-items": "center", "gap": "4px 7px", "padding": "0 0 6px",
+    })  # fmt: skip
     return Controls(row, source)
 
 
@@ -84,8 +92,8 @@ def _other_parameters(payload: Payload, state: dict[str, Any]) -> list[Any]:
 
 
 def _named(name: str, control: Any) -> list[Any]:
-    title = html(f'<span class="muted" style="white-space:nowrap">{name}</span>')
-    title.styles = {"margin-left": "6px"}
+    title = Div(text=name, margin=(0, 0, 0, 6), styles={"white-space": "nowrap"},
+                stylesheets=[InlineStyleSheet(css=text_of("control.css"))])  # fmt: skip
     return [title, control]
 
 

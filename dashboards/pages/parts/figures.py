@@ -19,7 +19,7 @@ from bokeh.models import (
     PrintfTickFormatter,
     Range1d,
 )
-from bokeh.palettes import RdBu11, Viridis256
+from bokeh.palettes import RdBu11, Viridis256, interp_palette
 from bokeh.plotting import figure
 
 from .payload import Payload
@@ -34,7 +34,7 @@ FAINTEST = 2e-3
 LEFT, BARE, BAR = 62, 8, 58
 _TOOLS = "pan,wheel_zoom,box_zoom,reset,save"
 DENSITY = tuple(reversed(Viridis256))
-DIVERGING = tuple(RdBu11)
+DIVERGING = tuple(interp_palette(RdBu11, 255))
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ def plain(plot: figure) -> figure:
     """Take away what is not data, and set the type."""
     plot.toolbar.logo = None
     plot.toolbar.autohide = True
+    plot.toolbar_inner = True  # beside the frame it would take room from it
     plot.background_fill_color = plot.border_fill_color = "#ffffff"
     plot.outline_line_color = None
     plot.grid.grid_line_color = None
@@ -231,10 +232,10 @@ def label_grid(payload: Payload) -> Grid:
         min_height=180,
     )
     plain(plot)
-    for axis, values, parameter in zip(
-        (plot.xaxis[0], plot.yaxis[0]), axes, [*payload.parameters, None], strict=False
+    for axis, values, parameter, most in zip(
+        (plot.xaxis[0], plot.yaxis[0]), axes, [*payload.parameters, None], (5, 10), strict=False
     ):
-        _name_places(axis, values, parameter.title if parameter else "")
+        _name_places(axis, values, parameter.title if parameter else "", most)
     linear = LinearColorMapper(palette=DENSITY, low=0, high=1, nan_color="#ffffff")
     cells = ColumnDataSource({n: np.zeros(0) for n in ("x", "y", "value", "label", "text")})
     field = {"field": "value", "transform": linear}
@@ -260,9 +261,11 @@ def label_grid(payload: Payload) -> Grid:
     return Grid(plot, cells, chosen, marks, {"linear": linear}, bar)
 
 
-def _name_places(axis: Any, values: Sequence[float] | np.ndarray, title: str) -> None:
-    """Label whole-number places with the parameter's values, at most ten of them."""
-    every = max(1, -(-len(values) // 10))
+def _name_places(
+    axis: Any, values: Sequence[float] | np.ndarray, title: str, most: int
+) -> None:
+    """Label whole-number places with the parameter's values, at most so many of them."""
+    every = max(1, -(-len(values) // most))
     places = list(range(0, len(values), every))
     axis.ticker = FixedTicker(ticks=places)
     axis.major_label_overrides = {i: f"{float(values[i]):.4g}" for i in places}

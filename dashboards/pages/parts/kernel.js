@@ -19,6 +19,8 @@ const nSources = sources.length, nLabels = table.length, nVariables = meta.varia
 const nBins = meta.bins, side = meta.side;
 const state = meta.state;
 const loaded = {slot: new Int32Array(nLabels).fill(-1), cells: null, pairs: 0, labels: 0, pair: -1};
+// Changes stay in the browser: the server holds the empty figures only.
+const put = (model, change) => model.setv(change, {sync: false});
 const columnOf = (model, name) =>
   model.data instanceof Map ? model.data.get(name) : model.data[name];
 
@@ -59,8 +61,8 @@ const show = (value) => {
   if (size >= 1e4) return `${(value / 1e3).toPrecision(3)}k`;
   if (size >= 100) return value.toFixed(0);
   if (size >= 10) return value.toFixed(1);
-  if (size >= 1) return value.toFixed(2);
-  return value.toFixed(4).replace("-", "−");
+  const digits = size >= 1 ? 2 : size >= 0.1 ? 3 : 4;
+  return size < 5e-5 ? "0" : value.toFixed(digits).replace("-", "−");
 };
 const whole = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -96,12 +98,13 @@ function drawJoint(label) {
     }
   }
   ["reference", "generated", "pull"].forEach((name, k) => {
-    joint[name].data = {image: [images[k]], ...box};
+    put(joint[name], {data: {image: [images[k]], ...box}});
   });
-  ranges[0].setv({start: ex[0], end: ex[nBins]});
-  ranges[1].setv({start: ey[0], end: ey[nBins]});
-  titles.generated.text = sources[s];
-  titles.pull.text = `(${sources[s]} − reference) / σ`;
+  put(ranges[0], {start: ex[0], end: ex[nBins]});
+  put(ranges[1], {start: ey[0], end: ey[nBins]});
+  put(titles.reference, {text: `reference, ${whole(total(0, label))} events`});
+  put(titles.generated, {text: `${sources[s]}, ${whole(total(s, label))} events`});
+  put(titles.pull, {text: `(${sources[s]} − reference) / σ`});
 }
 
 function outline(values, edge, scale) {
@@ -137,19 +140,19 @@ function drawMarginal(panel, label, variable) {
     band.low.push(-wide, -wide);
     band.high.push(wide, wide);
   }
-  panel.outlines.reference.data = outline(r, edge, 100 / m);
-  panel.bars.data = bars;
-  panel.band.data = band;
-  panel.masked.data = {left: low[0], right: low[1]};
+  put(panel.outlines.reference, {data: outline(r, edge, 100 / m)});
+  put(panel.bars, {data: bars});
+  put(panel.band, {data: band});
+  put(panel.masked, {data: {left: low[0], right: low[1]}});
   const sizes = [];
   for (const name of drawn) {
     if (!shown.includes(name)) {
-      panel.outlines[name].data = {x: [], y: []};
-      panel.points[name].data = {x: [], y: [], low: [], high: []};
+      put(panel.outlines[name], {data: {x: [], y: []}});
+      put(panel.points[name], {data: {x: [], y: [], low: [], high: []}});
       continue;
     }
     const s = sources.indexOf(name), g = countsOf(s, label, variable), n = total(s, label);
-    panel.outlines[name].data = outline(g, edge, 100 / n);
+    put(panel.outlines[name], {data: outline(g, edge, 100 / n)});
     const points = {x: [], y: [], low: [], high: []};
     for (let i = 0; i < nBins; i++) {
       if (r[i] < meta.low_bin) continue;
@@ -163,17 +166,17 @@ function drawMarginal(panel, label, variable) {
       points.high.push(y + bar);
       sizes.push(Math.abs(y));
     }
-    panel.points[name].data = points;
+    put(panel.points[name], {data: points});
   }
   sizes.sort((a, b) => a - b);
   const typical = sizes.length ? sizes[Math.floor(0.95 * (sizes.length - 1))] : 1;
   const steps = ratio ? [0.03, 0.06, 0.12, 0.25, 0.5, 1, 2, 4] : [4, 8, 16, 32, 64, 128];
   const reach = steps.find((step) => typical * 1.15 <= step) ?? steps[steps.length - 1];
-  panel.x_range.setv({start: edge[0], end: edge[nBins]});
-  panel.y_range.setv({start: 0, end: top * 1.08});
-  panel.strip_range.setv({start: -reach, end: reach});
-  panel.axis.axis_label = meta.axis_titles[variable];
-  panel.strip_axis.axis_label = ratio ? "ratio − 1" : "pull";
+  put(panel.x_range, {start: edge[0], end: edge[nBins]});
+  put(panel.y_range, {start: 0, end: top * 1.08});
+  put(panel.strip_range, {start: -reach, end: reach});
+  put(panel.axis, {axis_label: meta.axis_titles[variable]});
+  put(panel.strip_axis, {axis_label: ratio ? "ratio − 1" : "pull"});
 }
 
 const inSlice = (label) => state.rest.every((value, k) => places[label][k + 2] === value);
@@ -203,12 +206,10 @@ function drawGrid() {
   if (column.large_is_good) low = 0;
   if (!(high > low)) high = low + 1e-6;
   const palette = column.signed ? meta.diverging : meta.sequential;
-  grid.mapper.setv({
-    palette: column.large_is_good ? [...palette].reverse() : palette, low, high,
-  });
-  grid.cells.data = {x, y, value, label: index, text};
-  grid.interior.data = marks.interior;
-  grid.edge.data = marks.edge;
+  put(grid.mapper, {palette: column.large_is_good ? [...palette].reverse() : palette, low, high});
+  put(grid.cells, {data: {x, y, value, label: index, text}});
+  put(grid.interior, {data: marks.interior});
+  put(grid.edge, {data: marks.edge});
   drawCaption();
 }
 
@@ -228,13 +229,13 @@ function drawCaption() {
     };
     const here = of(state.source), floor = of(sources.indexOf("floor"));
     const middle = (list) => show(list[Math.floor((list.length - 1) / 2)] ?? NaN);
-    const name = kind === "trained" ? "all labels" : `held out, ${kind}`;
+    const name = kind === "trained" ? "all labels" : kind;
     return `<span class="mark ${kind}"></span>${name}: median ${middle(here)}, ` +
       `worst ${show(here[here.length - 1] ?? NaN)}` +
-      (floor.length ? ` <span class="muted">(floor ${middle(floor)})</span>` : "");
+      (floor.length ? `, <span class="muted">floor ${middle(floor)}</span>` : "");
   });
-  caption.text = `<div class="caption"><b>${escaped(column.title)}, ${escaped(sources[state.source])}</b>` +
-    `<br>${lines.join("<br>")}</div>`;
+  put(caption, {text: `<div class="caption"><b>${escaped(column.title)}, ${escaped(sources[state.source])}</b>` +
+    `${kinds.length ? " at the held-out labels" : ""}<br>${lines.join("<br>")}</div>`});
 }
 
 function drawNumbers(label) {
@@ -266,22 +267,21 @@ function drawNumbers(label) {
   const head = names.map((name) => `<th class="wide" colspan="2">${escaped(name.replaceAll("_", " "))}</th>`);
   const source = escaped(sources[s]);
   const sub = names.map(() => `<th>${source}</th><th>floor</th>`);
-  table_div.text = `<table class="numbers"><tr><th></th>${head.join("")}</tr>` +
-    `<tr><th></th>${sub.join("")}</tr>${rows.join("")}</table>`;
+  put(table_div, {text: `<table class="numbers"><tr><th></th>${head.join("")}</tr>` +
+    `<tr><th></th>${sub.join("")}</tr>${rows.join("")}</table>`});
 }
 
 function drawHead(label) {
   const kind = regions[label] === "trained" ? "in the training" : `held out, ${regions[label]}`;
-  const sizes = `${whole(total(0, label))} reference, ${whole(total(state.source, label))} ${escaped(sources[state.source])} events`;
-  head.text = `<div class="head"><span><b>${escaped(meta.names[label])}</b>` +
+  put(head, {text: `<div class="head"><span><b>${escaped(meta.names[label])}</b>` +
     `<span class="tag">${kind}</span></span>` +
-    `<span class="keys">${sizes}</span></div>`;
+    `<span class="keys">arrow keys move over the grid, number keys choose the source</span></div>`});
 }
 
 function drawLabel() {
   const label = state.label;
   const [i, j] = [places[label][0], places[label][1] ?? 0];
-  grid.chosen.data = {x: [i], y: [j]};
+  put(grid.chosen, {data: {x: [i], y: [j]}});
   drawJoint(label);
   marginals.forEach((panel, k) => drawMarginal(panel, label, pairs.length ? pairs[state.pair][k] : 0));
   drawNumbers(label);
@@ -291,10 +291,12 @@ function drawLabel() {
 function setScale() {
   const log = state.colour === "log";
   for (const name of ["reference", "generated"]) if (joint_glyphs[name]) {
-    joint_glyphs[name].color_mapper = log ? mappers.log : mappers.linear;
+    put(joint_glyphs[name], {color_mapper: log ? mappers.log : mappers.linear});
   }
   for (const bar of bars) {
-    bar.setv({color_mapper: log ? mappers.log : mappers.linear, ticker: log ? tickers.log : tickers.linear});
+    put(bar, {
+      color_mapper: log ? mappers.log : mappers.linear, ticker: log ? tickers.log : tickers.linear,
+    });
   }
 }
 

@@ -10,8 +10,8 @@ import torch
 import xarray as xr
 
 from presage.labels import LabelError
-from presage.models import MAF, MODELS, SplineFlow, model
-from presage.models.flow import ConditionalFlow, sample_dim
+from presage.models import MAF, MODELS, ConditionalFlow, SplineFlow, model
+from presage.models.prepared import sample_dim
 from presage.studies.events.gaussians import Full, GridGaussians
 from presage.studies.events.resonance import Resonance
 

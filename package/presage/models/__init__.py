@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from presage.labels import LabelError, nearest
-from presage.models.flow import MAF, ConditionalFlow, SplineFlow
+from presage.models.conditional import ConditionalFlow
+from presage.models.flow import MAF, SplineFlow
 
 #: Name → specification.
 MODELS: dict[str, type[Any]] = {SplineFlow.name: SplineFlow, MAF.name: MAF}

@@ -23,19 +23,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, cast
 
-import numpy as np
 import torch
 import xarray as xr
 import zuko
-from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from presage.labels import LabelError, nearest, require
+from presage.labels import LabelError, nearest
+from presage.models.prepared import Prepared, prepare_columns
 from presage.models.spline import RationalQuadraticSpline
-from presage.transforms.scale import LabelScale
-
-#: Rows handled at once when a trained flow is evaluated.
-_ROWS = 65536
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "SiLU": nn.SiLU,
@@ -44,25 +39,6 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "ReLU": nn.ReLU,
     "Tanh": nn.Tanh,
 }
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Training data in a network's coordinates, and how they were reached.
-
-    Parameters
-    ----------
-    arrays
-        Name → float32 array, rows in the dataset's order.
-    state
-        Fitted numbers of the transforms, saved with the weights.
-    declaration
-        What the model is declared for, in JSON's terms.
-    """
-
-    arrays: dict[str, NDArray[np.float32]]
-    state: dict[str, NDArray[np.float64]]
-    declaration: dict[str, Any]
 
 
 class FlowNetwork(nn.Module):
@@ -133,19 +109,7 @@ class FlowSpec(ABC):
             Flat over its sample dimension; parameters have the attribute
             ``role="parameter"``.
         """
-        sample = sample_dim(dataset)
-        scale = LabelScale.fit_dataset(dataset, sample)
-        columns = {v.name: dataset[v.name].values for v in (*scale.variables, *scale.parameters)}
-        arrays = {"target": _stack(scale.apply(columns, columns))}
-        ranges = {}
-        if scale.parameters:
-            arrays["condition"] = scale.features(columns).astype(np.float32)
-            ranges = {
-                p.name: [float(np.min(columns[p.name])), float(np.max(columns[p.name]))]
-                for p in scale.parameters
-            }
-        declaration = {**scale.declaration(), "sample": sample, "trained_range": ranges}
-        return Prepared(arrays, scale.state(), declaration)
+        return prepare_columns(dataset)
 
     def build(self, declaration: Mapping[str, Any]) -> FlowNetwork:
         """Return an untrained network for what `declaration` says."""
@@ -231,135 +195,3 @@ class MAF(FlowSpec):
             hidden_features=self.hidden,
             activation=_ACTIVATIONS[self.activation],
         )
-
-
-class ConditionalFlow:
-    """A trained flow in physical units: log p of labelled events, and samples.
-
-    Parameters
-    ----------
-    network
-        What :meth:`FlowSpec.build` made, trained.
-    declaration, state
-        As in :class:`Prepared`.
-    """
-
-    def __init__(
-        self,
-        network: nn.Module,
-        declaration: Mapping[str, Any],
-        state: Mapping[str, ArrayLike],
-    ) -> None:
-        self.network = network
-        self.declaration = declaration
-        self.scale = LabelScale.from_state(state, declaration)
-        self.sample_dim = str(declaration["sample"])
-
-    def log_prob(self, dataset: xr.Dataset) -> xr.DataArray:
-        """Return the natural logarithm of the density, in the inverse units of the variables.
-
-        Parameters
-        ----------
-        dataset
-            Labelled events with the declared variables and parameters.
-
-        Raises
-        ------
-        LabelError
-            A variable is missing or has another unit.
-        """
-        known = (*self.scale.variables, *self.scale.parameters)
-        require(dataset, known, self.sample_dim)
-        columns = {variable.name: dataset[variable.name].values for variable in known}
-        target = _stack(self.scale.apply(columns, columns))
-        condition = self._condition(columns, len(target))
-
-        def density(start: int, stop: int) -> Tensor:
-            distribution = self.network(None if condition is None else condition[start:stop])
-            return cast(Tensor, distribution.log_prob(torch.from_numpy(target[start:stop])))
-
-        values = self._by_rows(density, len(target)) + self.scale.log_det(columns, columns)
-        units = " ".join(f"{v.unit}-1" for v in self.scale.variables if v.unit != "1") or "1"
-        return xr.DataArray(
-            values,
-            dims=self.sample_dim,
-            coords={k: v for k, v in dataset.coords.items() if v.dims == (self.sample_dim,)},
-            name="log_prob",
-            attrs={"long_name": "natural logarithm of the density", "units": f"ln({units})"},
-        )
-
-    def sample(
-        self, labels: Mapping[str, ArrayLike], rng: np.random.Generator, n: int | None = None
-    ) -> dict[str, NDArray[Any]]:
-        """Draw one event for each label.
-
-        Parameters
-        ----------
-        labels
-            Parameter name → ``[event]``.
-        rng
-            Source of the normal draws; the same generator gives the same events.
-        n
-            Number of events, needed only where there are no parameters.
-
-        Returns
-        -------
-        dict
-            Variable name → ``[event]`` in the declared type, strictly inside its bounds.
-        """
-        columns = {name: np.atleast_1d(np.asarray(value)) for name, value in labels.items()}
-        names = [parameter.name for parameter in self.scale.parameters]
-        events = columns[names[0]].size if names and names[0] in columns else int(n or 0)
-        normal = rng.standard_normal((events, len(self.scale.variables)), dtype=np.float32)
-        condition = self._condition(columns, events)
-
-        def draw(start: int, stop: int) -> Tensor:
-            distribution = self.network(None if condition is None else condition[start:stop])
-            return cast(Tensor, distribution.transform.inv(torch.from_numpy(normal[start:stop])))
-
-        drawn = self._by_rows(draw, events).reshape(events, len(self.scale.variables))
-        z = {v.name: drawn[:, i] for i, v in enumerate(self.scale.variables)}
-        values = self.scale.inverse(z, columns)
-        return {v.name: values[v.name].astype(v.dtype) for v in self.scale.variables}
-
-    def _condition(self, columns: Mapping[str, ArrayLike], events: int) -> Tensor | None:
-        if not self.scale.parameters:
-            return None
-        return torch.from_numpy(self.scale.features(columns, events).astype(np.float32))
-
-    def _by_rows(self, function: Any, rows: int) -> NDArray[np.float64]:
-        """Run `function(start, stop)` over chunks of rows, in evaluation mode."""
-        was_training = self.network.training
-        self.network.eval()
-        try:
-            with torch.inference_mode():
-                parts = [
-                    function(start, min(start + _ROWS, rows)).double().numpy()
-                    for start in range(0, rows, _ROWS)
-                ]
-        finally:
-            self.network.train(was_training)
-        return np.concatenate(parts) if parts else np.zeros(0)
-
-
-def sample_dim(dataset: xr.Dataset) -> str:
-    """Return the sample dimension: what the dataset says, else its only dimension.
-
-    Raises
-    ------
-    LabelError
-        The dataset has several dimensions and names none of them.
-    """
-    if "presage_sample" in dataset.attrs:
-        return str(dataset.attrs["presage_sample"])
-    if len(dataset.sizes) == 1:
-        return str(next(iter(dataset.sizes)))
-    raise LabelError(
-        f"which dimension counts samples? got {tuple(dataset.sizes)}; "
-        "set the attribute presage_sample"
-    )
-
-
-def _stack(columns: Mapping[str, ArrayLike]) -> NDArray[np.float32]:
-    """Return columns side by side, ``[row, column]``, in the precision networks train in."""
-    return np.stack([np.asarray(column, dtype=np.float32) for column in columns.values()], axis=1)

@@ -26,7 +26,7 @@ _THINNEST = 1e-3
 _STEEPEST = -math.log(1e-3)
 
 
-class RationalQuadraticSpline(Transform):  # type: ignore[misc]
+class RationalQuadraticSpline(Transform):
     """A spline on [-bound, bound] for each element, the identity beyond.
 
     Parameters

@@ -23,7 +23,7 @@ continuous, cells of a k-d split. Every quantile is robust, so outliers change n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -32,10 +32,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from presage.labels import LabelError, Parameter, Variable, nearest
 from presage.transforms.bounds import BoundMap
+from presage.transforms.columns import (
+    Columns,
+    Floats,
+    check_bounds,
+    columns_of,
+    declared,
+    entry,
+    from_entry,
+    inside,
+)
 from presage.transforms.smooth import Smooth, features_of, groups
-
-Floats = NDArray[np.float64]
-Columns = Mapping[str, ArrayLike]
 
 #: asinh(y) is cut here on the way back: 10^25 widths out, and float32 still holds it.
 _FAR = 60.0
@@ -111,8 +118,8 @@ class LabelScale:
             No events, a missing column, one of another length or not finite, values beyond
             a declared bound.
         """
-        values = _columns(arrays, variables, "variable")
-        condition = _columns(arrays, parameters, "parameter")
+        values = columns_of(arrays, variables, "variable")
+        condition = columns_of(arrays, parameters, "parameter")
         events = next(iter(values.values())).size if values else 0
         if events == 0:
             raise LabelError("a scaling is fitted to at least one event of at least one variable")
@@ -144,7 +151,7 @@ class LabelScale:
         events
             Number of events, needed only where there is no parameter.
         """
-        columns = _columns(condition, self.parameters, "parameter")
+        columns = columns_of(condition, self.parameters, "parameter")
         return self._design(columns, events)
 
     def apply(self, x: Columns, condition: Columns) -> dict[str, Floats]:
@@ -162,12 +169,12 @@ class LabelScale:
 
     def inverse(self, z: Columns, condition: Columns) -> dict[str, Floats]:
         """Return the columns x whose scaling is z; never at or beyond a bound."""
-        values = _columns(z, self.variables, "variable")
+        values = columns_of(z, self.variables, "variable")
         result: dict[str, Floats] = {}
         for column, bounds in self._maps(values, condition):
             t = values[column.variable.name] * column.std + column.mean
             x = bounds.inverse(np.sinh(np.clip(t, -_FAR, _FAR)))
-            result[column.variable.name] = _inside(x, column.variable)
+            result[column.variable.name] = inside(x, column.variable)
         return result
 
     def log_det(self, x: Columns, condition: Columns) -> Floats:
@@ -192,8 +199,8 @@ class LabelScale:
     def declaration(self) -> dict[str, Any]:
         """Return variables and parameters in JSON's terms."""
         return {
-            "variables": [_entry(variable) for variable in self.variables],
-            "parameters": [_entry(parameter) for parameter in self.parameters],
+            "variables": [entry(variable) for variable in self.variables],
+            "parameters": [entry(parameter) for parameter in self.parameters],
         }
 
     @classmethod
@@ -205,8 +212,8 @@ class LabelScale:
         LabelError
             An entry is missing.
         """
-        variables = tuple(_declared(Variable, entry) for entry in declaration["variables"])
-        parameters = tuple(_declared(Parameter, entry) for entry in declaration["parameters"])
+        variables = tuple(from_entry(Variable, entry) for entry in declaration["variables"])
+        parameters = tuple(from_entry(Parameter, entry) for entry in declaration["parameters"])
         numbers = {name: np.asarray(value, dtype=np.float64) for name, value in state.items()}
         try:
             columns = tuple(_restore(variable, numbers) for variable in variables)
@@ -231,7 +238,7 @@ class LabelScale:
     def _maps(
         self, values: Mapping[str, Floats], condition: Columns
     ) -> list[tuple[_Column, BoundMap]]:
-        labels = _columns(condition, self.parameters, "parameter")
+        labels = columns_of(condition, self.parameters, "parameter")
         events = next(iter(values.values())).size
         for name, label in labels.items():
             if label.size != events:
@@ -242,61 +249,13 @@ class LabelScale:
     def _mapped(
         self, x: Columns, condition: Columns
     ) -> list[tuple[str, _Column, BoundMap, Floats, Floats]]:
-        values = _columns(x, self.variables, "variable")
+        values = columns_of(x, self.variables, "variable")
         result = []
         for column, bounds in self._maps(values, condition):
             name = column.variable.name
-            _check_bounds(values[name], column.variable)
+            check_bounds(values[name], column.variable)
             result.append((name, column, bounds, values[name], bounds.apply(values[name])))
         return result
-
-
-def declared(
-    dataset: xr.Dataset, sample: str = "event"
-) -> tuple[tuple[Variable, ...], tuple[Parameter, ...]]:
-    """Return the variables and parameters that a labelled dataset declares.
-
-    Parameters
-    ----------
-    dataset
-        Columns along `sample`; parameters carry the attribute ``role="parameter"``.
-    sample
-        Name of the sample dimension.
-
-    Raises
-    ------
-    LabelError
-        Nothing but parameters, or a variable that is not one number per sample.
-    """
-    variables: list[Variable] = []
-    parameters: list[Parameter] = []
-    for array in dataset.data_vars.values():
-        if sample not in array.dims:
-            continue
-        if array.ndim != 1:
-            raise LabelError(f"{array.name!r} should be one number per {sample}, has {array.dims}")
-        variable = Variable.of(array, sample)
-        if array.attrs.get("role") == "parameter":
-            low, high = array.attrs.get("prior_range", (None, None))
-            given = {f.name: getattr(variable, f.name) for f in fields(Variable)}
-            parameters.append(Parameter(**given, low=_number(low), high=_number(high)))
-        else:
-            variables.append(variable)
-    if not variables:
-        raise LabelError(f"the dataset has no variable along {sample!r} besides its parameters")
-    return tuple(variables), tuple(parameters)
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
-
-
-def _entry(variable: Variable) -> dict[str, Any]:
-    return {**asdict(variable), "dims": list(variable.dims)}
-
-
-def _declared(kind: type[Any], entry: Mapping[str, Any]) -> Any:
-    return kind(**{**entry, "dims": tuple(entry["dims"])})
 
 
 def _restore(variable: Variable, numbers: Mapping[str, Floats]) -> _Column:
@@ -319,7 +278,7 @@ def _fit_column(
     design: Floats,
     members: list[NDArray[np.intp]],
 ) -> _Column:
-    _check_bounds(x, variable)
+    check_bounds(x, variable)
     quantiles = np.array([np.quantile(x[group], (0.16, 0.5, 0.84)) for group in members])
     half = (quantiles[:, 2] - quantiles[:, 0]) / 2
     centres = np.array([design[group].mean(axis=0) for group in members])
@@ -345,56 +304,3 @@ def _smallest_width(x: Floats) -> float:
 def _log_hypot1(y: Floats) -> Floats:
     """Return ln sqrt(1 + y^2) without overflow."""
     return np.asarray(np.log(np.hypot(1.0, y)))
-
-
-def _inside(x: Floats, variable: Variable) -> Floats:
-    """Keep x strictly inside the bounds, also once it is stored in the declared type."""
-    kind = np.dtype(variable.dtype)
-    kind = kind if kind.kind == "f" else np.dtype(np.float64)
-    low = high = None
-    if variable.lower is not None:
-        low = _next(variable.lower, np.inf, kind)
-    if variable.upper is not None:
-        high = _next(variable.upper, -np.inf, kind)
-    return x if low is None and high is None else np.clip(x, low, high)
-
-
-def _next(bound: float, towards: float, kind: np.dtype[Any]) -> float:
-    rounded = kind.type(bound)
-    beyond = float(rounded) > bound if towards > 0 else float(rounded) < bound
-    return float(rounded if beyond else np.nextafter(rounded, kind.type(towards)))
-
-
-def _check_bounds(x: Floats, variable: Variable) -> None:
-    """Refuse values beyond a bound by more than the rounding of their stored type."""
-    kind = np.dtype(variable.dtype)
-    slack = float(np.finfo(kind).eps) if kind.kind == "f" else 0.0
-    for bound, sign, word in ((variable.lower, 1, "below"), (variable.upper, -1, "above")):
-        if bound is not None and x.size:
-            worst = float((sign * x).min()) * sign
-            if sign * (worst - bound) < -slack * abs(bound):
-                raise LabelError(
-                    f"{variable.name!r} reaches {worst}, {word} its declared bound {bound}; "
-                    "cut these events away or declare another bound"
-                )
-
-
-def _columns(arrays: Columns, wanted: Sequence[Variable], what: str) -> dict[str, Floats]:
-    """Return the wanted columns as float64, checked."""
-    result: dict[str, Floats] = {}
-    for variable in wanted:
-        name = variable.name
-        if name not in arrays:
-            raise LabelError(f"no {what} {name!r}{nearest(name, arrays)}")
-        column = np.atleast_1d(np.asarray(arrays[name], dtype=np.float64))
-        if column.ndim != 1:
-            raise LabelError(f"{name!r} should be one number per event, got shape {column.shape}")
-        if not np.isfinite(column).all():
-            bad = int(np.count_nonzero(~np.isfinite(column)))
-            raise LabelError(f"{name!r} holds {bad} values that are not finite")
-        result[name] = column
-    sizes = {column.size for column in result.values()}
-    if len(sizes) > 1:
-        lengths = ", ".join(f"{name} {column.size}" for name, column in result.items())
-        raise LabelError(f"columns should have one length, got {lengths}")
-    return result

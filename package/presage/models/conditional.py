@@ -1,0 +1,128 @@
+"""A trained conditional network in physical units: log p of labelled events, and samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from presage.labels import require
+from presage.models.prepared import stack
+from presage.transforms.scale import LabelScale
+
+#: Rows handled at once.
+_ROWS = 65536
+
+
+class ConditionalFlow:
+    """A trained flow in physical units: log p of labelled events, and samples.
+
+    Parameters
+    ----------
+    network
+        What :meth:`FlowSpec.build` made, trained.
+    declaration, state
+        As in :class:`Prepared`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        declaration: Mapping[str, Any],
+        state: Mapping[str, ArrayLike],
+    ) -> None:
+        self.network = network
+        self.declaration = declaration
+        self.scale = LabelScale.from_state(state, declaration)
+        self.sample_dim = str(declaration["sample"])
+
+    def log_prob(self, dataset: xr.Dataset) -> xr.DataArray:
+        """Return the natural logarithm of the density, in the inverse units of the variables.
+
+        Parameters
+        ----------
+        dataset
+            Labelled events with the declared variables and parameters.
+
+        Raises
+        ------
+        LabelError
+            A variable is missing or has another unit.
+        """
+        known = (*self.scale.variables, *self.scale.parameters)
+        require(dataset, known, self.sample_dim)
+        columns = {variable.name: dataset[variable.name].values for variable in known}
+        target = stack(self.scale.apply(columns, columns))
+        condition = self._condition(columns, len(target))
+
+        def density(start: int, stop: int) -> Tensor:
+            distribution = self.network(None if condition is None else condition[start:stop])
+            return cast(Tensor, distribution.log_prob(torch.from_numpy(target[start:stop])))
+
+        values = self._by_rows(density, len(target)) + self.scale.log_det(columns, columns)
+        units = " ".join(f"{v.unit}-1" for v in self.scale.variables if v.unit != "1") or "1"
+        return xr.DataArray(
+            values,
+            dims=self.sample_dim,
+            coords={k: v for k, v in dataset.coords.items() if v.dims == (self.sample_dim,)},
+            name="log_prob",
+            attrs={"long_name": "natural logarithm of the density", "units": f"ln({units})"},
+        )
+
+    def sample(
+        self, labels: Mapping[str, ArrayLike], rng: np.random.Generator, n: int | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Draw one event for each label.
+
+        Parameters
+        ----------
+        labels
+            Parameter name → ``[event]``.
+        rng
+            Source of the normal draws; the same generator gives the same events.
+        n
+            Number of events, needed only where there are no parameters.
+
+        Returns
+        -------
+        dict
+            Variable name → ``[event]`` in the declared type, strictly inside its bounds.
+        """
+        columns = {name: np.atleast_1d(np.asarray(value)) for name, value in labels.items()}
+        names = [parameter.name for parameter in self.scale.parameters]
+        events = columns[names[0]].size if names and names[0] in columns else int(n or 0)
+        normal = rng.standard_normal((events, len(self.scale.variables)), dtype=np.float32)
+        condition = self._condition(columns, events)
+
+        def draw(start: int, stop: int) -> Tensor:
+            distribution = self.network(None if condition is None else condition[start:stop])
+            return cast(Tensor, distribution.transform.inv(torch.from_numpy(normal[start:stop])))
+
+        drawn = self._by_rows(draw, events).reshape(events, len(self.scale.variables))
+        z = {v.name: drawn[:, i] for i, v in enumerate(self.scale.variables)}
+        values = self.scale.inverse(z, columns)
+        return {v.name: values[v.name].astype(v.dtype) for v in self.scale.variables}
+
+    def _condition(self, columns: Mapping[str, ArrayLike], events: int) -> Tensor | None:
+        if not self.scale.parameters:
+            return None
+        return torch.from_numpy(self.scale.features(columns, events).astype(np.float32))
+
+    def _by_rows(self, function: Callable[[int, int], Tensor], rows: int) -> NDArray[np.float64]:
+        """Run `function(start, stop)` over chunks of rows, in evaluation mode."""
+        was_training = self.network.training
+        self.network.eval()
+        try:
+            with torch.inference_mode():
+                parts = [
+                    function(start, min(start + _ROWS, rows)).double().numpy()
+                    for start in range(0, rows, _ROWS)
+                ]
+        finally:
+            self.network.train(was_training)
+        return np.concatenate(parts) if parts else np.zeros(0)

@@ -1,0 +1,86 @@
+"""Training data in a network's coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from presage.labels import LabelError
+from presage.transforms.scale import LabelScale
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Training data in a network's coordinates, and how they were reached.
+
+    Parameters
+    ----------
+    arrays
+        Name → float32 array, rows in the dataset's order.
+    state
+        Fitted numbers of the transforms, saved with the weights.
+    declaration
+        What the model is declared for, in JSON's terms.
+    """
+
+    arrays: dict[str, NDArray[np.float32]]
+    state: dict[str, NDArray[np.float64]]
+    declaration: dict[str, Any]
+
+
+def prepare_columns(dataset: xr.Dataset) -> Prepared:
+    """Fit the scaling to a dataset of one number per sample and variable, and apply it.
+
+    Parameters
+    ----------
+    dataset
+        Flat over its sample dimension; parameters have the attribute
+        ``role="parameter"``.
+
+    Returns
+    -------
+    Prepared
+        ``target`` ``[sample, variable]`` and, with parameters, ``condition``
+        ``[sample, feature]``.
+    """
+    sample = sample_dim(dataset)
+    scale = LabelScale.fit_dataset(dataset, sample)
+    columns = {v.name: dataset[v.name].values for v in (*scale.variables, *scale.parameters)}
+    arrays = {"target": stack(scale.apply(columns, columns))}
+    ranges = {}
+    if scale.parameters:
+        arrays["condition"] = scale.features(columns).astype(np.float32)
+        ranges = {
+            p.name: [float(np.min(columns[p.name])), float(np.max(columns[p.name]))]
+            for p in scale.parameters
+        }
+    declaration = {**scale.declaration(), "sample": sample, "trained_range": ranges}
+    return Prepared(arrays, scale.state(), declaration)
+
+
+def sample_dim(dataset: xr.Dataset) -> str:
+    """Return the sample dimension: what the dataset says, else its only dimension.
+
+    Raises
+    ------
+    LabelError
+        The dataset has several dimensions and names none of them.
+    """
+    if "presage_sample" in dataset.attrs:
+        return str(dataset.attrs["presage_sample"])
+    if len(dataset.sizes) == 1:
+        return str(next(iter(dataset.sizes)))
+    raise LabelError(
+        f"which dimension counts samples? got {tuple(dataset.sizes)}; "
+        "set the attribute presage_sample"
+    )
+
+
+def stack(columns: Mapping[str, ArrayLike]) -> NDArray[np.float32]:
+    """Return columns side by side, ``[row, column]``, in the precision networks train in."""
+    return np.stack([np.asarray(column, dtype=np.float32) for column in columns.values()], axis=1)

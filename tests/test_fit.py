@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 import pytest
@@ -28,7 +28,8 @@ from presage.fit.meter import Meter
 from presage.fit.settings import validation_rule
 from presage.fit.source import split
 from presage.fit.state import Average
-from presage.labels import LabelError
+from presage.labels import LabelError, Parameter, Schema, Variable
+from presage.recipe import Recipe
 from presage.store import Store, StoreError
 
 TOY = fit_toys.Toy()
@@ -343,6 +344,47 @@ def test_streaming_from_the_store_equals_resident_arrays(tmp_path):
     np.testing.assert_array_equal(
         streamed.history.validation_loss, resident.history.validation_loss
     )
+
+
+THETA = Parameter("theta", dtype="float32")
+HITS = Variable("hits", ("hit",), dtype="float32", unit="mm")
+
+
+class MaskedMean(torch.nn.Module):
+    """The mean of a set, whatever its size."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+    def loss(self, batch):
+        mean = (batch["hits"] * batch["hit_mask"]).sum(1) / batch["hit_count"]
+        return (self.layer(mean[:, None])[:, 0] - batch["theta"]) ** 2
+
+
+@dataclass(frozen=True)
+class SetsToy(fit_toys.Toy):
+    def prepare(self, dataset):
+        declaration = {"variables": [asdict(HITS)], "parameters": [asdict(THETA)]}
+        return fit_toys.Prepared(None, {}, declaration)
+
+    def build(self, declaration):
+        return MaskedMean()
+
+
+def test_sets_of_unequal_size_stream_padded_with_a_mask(tmp_path):
+    rng = np.random.default_rng(0)
+    counts = rng.integers(1, 9, 300)
+    theta = rng.normal(size=300).astype(np.float32)
+    hits = (np.repeat(theta, counts) + 0.01 * rng.normal(size=counts.sum())).astype(np.float32)
+    store, recipe = Store(tmp_path), Recipe("sets", 1)
+    schema = Schema("sample", (THETA, HITS), ragged=("hit",))
+    store.add(recipe, schema, {"theta": theta, "hits": hits, "hit_count": counts}, 0)
+    settings = {**QUICK, "epochs": 20, "learning_rate": 0.1}
+    fitted = fit(SetsToy(), store.open(recipe), store=store, **settings)
+    assert float(fitted.history.validation_loss[-1]) < 1e-3
+    assert float(weights(fitted)["layer.weight"]) == pytest.approx(1.0, abs=0.02)
+    assert fitted.sample == "sample"
 
 
 class Sums:

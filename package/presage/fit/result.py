@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ class Fitted:
         LabelError
             A variable is missing, or has other dims or another unit.
         """
-        require(dataset, declared_variables(self.declaration), self.sample)
+        check_labels(dataset, self.declaration)
 
 
 def declared_variables(declaration: Mapping[str, Any]) -> list[Variable]:
@@ -90,6 +90,27 @@ def declared_variables(declaration: Mapping[str, Any]) -> list[Variable]:
         for name, kind in kinds
         for entry in declaration.get(name, ())
     ]
+
+
+def check_labels(dataset: xr.Dataset, declaration: Mapping[str, Any]) -> None:
+    """Check that a dataset holds what a declaration says.
+
+    Raises
+    ------
+    LabelError
+        A variable is missing, or has other dims or another unit.
+    """
+    ragged = {
+        str(a.attrs["sample_dimension"])
+        for a in dataset.data_vars.values()
+        if "sample_dimension" in a.attrs
+    }
+    for variable in declared_variables(declaration):
+        if set(variable.dims[:1]) & ragged:  # stored flat along its first dimension
+            flat = replace(variable, dims=variable.dims[1:])
+            require(dataset, [flat], variable.dims[0])
+        else:
+            require(dataset, [variable], str(declaration["sample"]))
 
 
 def content_key(dataset: xr.Dataset) -> str:

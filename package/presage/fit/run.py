@@ -16,6 +16,7 @@ from presage.fit.errors import FitError
 from presage.fit.loop import Habits, Loop
 from presage.fit.result import (
     Fitted,
+    check_labels,
     complete_declaration,
     content_key,
     declared_variables,
@@ -29,7 +30,6 @@ from presage.fit.result import (
 from presage.fit.settings import Settings
 from presage.fit.source import BatchSource, TensorBatch, Where, make_source, split
 from presage.fit.state import history_dataset
-from presage.labels import require
 from presage.lineage import RECIPE, parent_of, sample_dim, sample_numbers
 from presage.recipe import Parent, Recipe
 from presage.store import Store
@@ -58,6 +58,7 @@ def fit(
     accumulate: int = 1,
     patience: int | None = None,
     keep: Literal["last", "best"] = "last",
+    shuffle: Literal["auto", "full", "block"] = "auto",
     precision: str = "32-true",
     checkpoint_every: int | None = None,
     device: str = "auto",
@@ -101,6 +102,9 @@ def fit(
     keep
         Which weights are the result: the ``"last"`` or those with the ``"best"``
         validation loss.
+    shuffle
+        How samples that stream from the store are mixed: ``"full"``, or ``"block"`` for data
+        larger than memory; ``"auto"`` is ``"block"`` from 16 GiB.
     precision
         ``"32-true"``, ``"64-true"`` or ``"bf16-mixed"``.
     checkpoint_every
@@ -144,6 +148,7 @@ def fit(
         accumulate=accumulate,
         patience=patience,
         keep=keep,
+        shuffle=shuffle,
         precision=precision,
     )
     if checkpoint_every is not None and (store is None or checkpoint_every < 1):
@@ -206,7 +211,7 @@ def _train(
 ) -> Fitted:
     prepared = model.prepare(train)
     declaration = complete_declaration(prepared.declaration, train)
-    require(train, declared_variables(declaration), declaration["sample"])
+    check_labels(train, declaration)
     network = model.build(declaration).to(fabric.device, settings.dtype)
     source = _source(prepared, train, declaration, settings, recipe.seed, fabric)
     _handshake(network, source.few(), fabric, recipe.producer)
@@ -232,7 +237,7 @@ def _source(
     parts = split(train.sizes[sample_dim(train)], settings.validation)
     variables = [variable.name for variable in declared_variables(declaration)]
     where = Where(fabric.device, settings.dtype, fabric.global_rank, fabric.world_size)
-    plan = settings.batch_size, seed
+    plan = settings.batch_size, seed, settings.shuffle
     return make_source(prepared.arrays, train, variables, parts, plan, where)
 
 

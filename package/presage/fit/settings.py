@@ -17,6 +17,8 @@ from presage.labels import nearest
 #: Precisions that keep the weights in float32 or better.
 PRECISIONS = ("32-true", "64-true", "bf16-mixed")
 KEEPS = ("last", "best")
+#: "block" reads long runs and shuffles within them, for data larger than memory.
+SHUFFLES = ("auto", "full", "block")
 
 
 def _adam(
@@ -86,6 +88,7 @@ class Settings:
     accumulate: int = 1
     patience: int | None = None
     keep: str = "last"
+    shuffle: str = "auto"
     precision: str = "32-true"
 
     def __post_init__(self) -> None:
@@ -107,7 +110,8 @@ class Settings:
             object.__setattr__(self, name, named(getattr(self, name)))
         check_named("optimizer", self.optimizer, OPTIMIZERS)
         check_schedule(self.schedule)
-        for name, table in (("precision", PRECISIONS), ("keep", KEEPS)):
+        choices = {"precision": PRECISIONS, "keep": KEEPS, "shuffle": SHUFFLES}
+        for name, table in choices.items():
             value = getattr(self, name)
             if value not in table:
                 raise FitError(f"no {name} {value!r}{nearest(str(value), table)}")

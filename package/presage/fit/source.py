@@ -19,6 +19,9 @@ from presage.rng import generator
 
 TensorBatch = dict[str, Tensor]
 
+#: Bytes from which data that stream are shuffled by blocks.
+_BLOCK_FROM = 16 << 30
+
 
 class Where(NamedTuple):
     """The place of a run.
@@ -125,7 +128,7 @@ def make_source(
     dataset: xr.Dataset,
     variables: list[str],
     parts: tuple[Positions, Positions],
-    plan: tuple[int, int],
+    plan: tuple[int, int, str],
     where: Where,
 ) -> BatchSource:
     """Return the source of a run.
@@ -140,7 +143,7 @@ def make_source(
     parts
         Positions to train on and to validate on, see :func:`split`.
     plan
-        Batch size and seed.
+        Batch size, seed and shuffle.
     where
         The place of the run.
 
@@ -163,12 +166,13 @@ def make_source(
         chosen = take(dataset, positions)
         return Batches(chosen, size, variables, pad=True, **options)
 
-    size, seed = plan
+    size, seed, shuffle = plan
     train, held = parts
     held_batches = None
     if len(held):
         held_batches = batches(held, min(size, len(held)), shuffle=None)
-    shuffle = "auto" if arrays is None else "full"
+    if shuffle == "auto":  # by a rule that is the same on every machine
+        shuffle = "block" if arrays is None and dataset.nbytes >= _BLOCK_FROM else "full"
     return BatchSource(
         batches(train, size, seed=seed, shuffle=shuffle),
         held_batches,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from presage.studies.events.root import RootReader as RootReader
     from presage.studies.events.root import write_root as write_root
     from presage.studies.events.sampling import FlowSampler as FlowSampler
+    from presage.studies.events.split import at_labels as at_labels
     from presage.studies.events.training import Training as Training
 
 _HOMES = {
@@ -30,6 +31,7 @@ _HOMES = {
     "Resonance": "resonance",
     "RootReader": "root",
     "Training": "training",
+    "at_labels": "split",
     "write_root": "root",
 }
 

@@ -58,19 +58,30 @@ def hold_out(
     LabelError
         A label matches none; the nearest is named. Or nothing is left to train on.
     """
+    held = _at(events, labels)
+    if held.all():
+        raise LabelError("every label was held out; nothing is left to train on")
+    return take(events, np.flatnonzero(~held)), take(events, np.flatnonzero(held))
+
+
+def at_labels(events: xr.Dataset, labels: Iterable[Sequence[float]]) -> xr.Dataset:
+    """Return the events at some labels, which are matched as in :func:`hold_out`."""
+    return take(events, np.flatnonzero(_at(events, labels)))
+
+
+def _at(events: xr.Dataset, labels: Iterable[Sequence[float]]) -> NDArray[np.bool_]:
+    """Return which events are at these labels, ``[event]``."""
     _, parameters, _ = declared(events)
     names = [parameter.name for parameter in parameters]
     there = label_table(events, parameters)
     chosen = [match(there, label, names) for label in labels]
     if not chosen:
-        raise LabelError("hold_out needs at least one label")
+        raise LabelError("at least one label is needed")
     columns = np.stack([events[name].values for name in names], axis=1)
-    held = np.zeros(len(columns), dtype=bool)
+    found = np.zeros(len(columns), dtype=bool)
     for index in chosen:
-        held |= (columns == there[index]).all(axis=1)
-    if held.all():
-        raise LabelError(f"all {len(there)} labels were held out; nothing is left to train on")
-    return take(events, np.flatnonzero(~held)), take(events, np.flatnonzero(held))
+        found |= (columns == there[index]).all(axis=1)
+    return found
 
 
 def match(there: NDArray[np.float64], label: Sequence[float], names: Sequence[str]) -> int:

@@ -1,0 +1,125 @@
+"""The notebooks at tiny size: by `run_study`, from ROOT files, by plain papermill."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import papermill
+import pytest
+
+from presage.generate import simulate
+from presage.pipeline import run_study
+from presage.pipeline.run import Run
+from presage.store import Store
+from presage.studies.events import Resonance, RootReader, write_root
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*/*.ipynb"))
+
+
+def names(paths: Sequence[Path]) -> list[str]:
+    return [path.stem for path in paths]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_notebooks_are_committed_clean(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert notebook.metadata["kernelspec"]["name"] == "python3"
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in code) == 1
+    assert sum(len(cell.source.splitlines()) for cell in code) <= 80
+    for cell in code:
+        ast.parse(cell.source)
+    # A sentence before each step, none of them empty.
+    assert sum(cell.cell_type == "markdown" for cell in notebook.cells) >= 3
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """All four notebooks, once."""
+    root = tmp_path_factory.mktemp("tiny") / "store"
+    (run,) = run_study("events", preset="tiny", store=root, progress=False)
+    return run
+
+
+def test_the_study_leaves_labelled_products(tiny: Run) -> None:
+    store, products = tiny.store, tiny.products
+    events = store.open(products["events"])
+    assert events.sizes["event"] == 4_000
+    assert events["phi_mass"].attrs["units"] == "GeV"
+    residuals = store.open(products["residuals"])
+    assert {"reference", "flow", "morphing", "nearest", "floor"} <= set(residuals["source"].values)
+    assert residuals["held_out"].values.sum() == 2
+    assert np.isfinite(residuals["w1_over_std"].sel(source="flow")).all()
+    inside = residuals["below_bound"].sel(source=["reference", "floor", "flow"])
+    assert (inside == 0).all()  # morphing does leak below the bounds
+    # Everything says where it came from, up to the simulated events.
+    key, seen = products["residuals"], set()
+    pending = [key]
+    while pending:
+        recipe = store.find(pending.pop())
+        seen.add(recipe.producer)
+        pending += [parent.key for parent in recipe.parents]
+    assert seen == {"residuals", "flow_sample", "fit-spline_flow", "resonance"}
+
+
+def test_the_study_leaves_figures_and_a_table(tiny: Run) -> None:
+    for step in tiny.steps:
+        for figure in step.record.figures.values():
+            assert (step.folder / figure).read_bytes().startswith(b"\x89PNG")
+    text = tiny.summary()
+    for word in ("W1/std", "morphing", "AUC", "verdict"):
+        assert word in text
+
+
+def test_a_second_run_has_nothing_to_do(tiny: Run) -> None:
+    (again,) = run_study("events", preset="tiny", store=tiny.store, progress=False)
+    assert all(step.skipped for step in again.steps)
+
+
+def test_a_grid_of_root_files_runs_through_the_same_notebooks(tmp_path: Path) -> None:
+    grid = Resonance.on_grid(4, 4, weights="equal")
+    events = simulate(grid, 16 * 200, store=Store(tmp_path / "made"))
+    write_root(events, tmp_path / "grid", distractors=0.2)
+    parameters: dict[str, Any] = {"source": "root", "root": str(tmp_path / "grid"), "n_events": 0}
+    (run,) = run_study(
+        "events", preset="tiny", parameters=parameters, store=tmp_path / "store", progress=False
+    )
+    read = run.store.open(run.products["events"])
+    assert read.attrs["presage_producer"] == RootReader.name
+    assert read.sizes["event"] == 16 * 200
+    residuals = run.store.open(run.products["residuals"])
+    assert residuals.attrs["floor"] == "law"  # files give no second sample
+    assert residuals["held_out"].values.all()
+
+
+def test_plain_papermill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = next(p for p in NOTEBOOKS if p.stem == "1_generate")
+    monkeypatch.chdir(tmp_path)
+    given = {"n_events": 500, "phi": 4, "omega": 4, "n_truth": 100, "n_grid": 50}
+    given |= {"interior": 1, "edge": 1, "store": str(tmp_path / "store")}
+    papermill.execute_notebook(
+        path, tmp_path / "out.ipynb", given, kernel_name="python3", progress_bar=False
+    )
+    assert Store(tmp_path / "store").list()
+
+
+def test_the_worked_example_on_real_data(tmp_path: Path) -> None:
+    path = next(p for p in NOTEBOOKS if p.stem == "dimuon_mass")
+    shutil.copy(Path(__file__).parent / "data/root/uproot-Zmumu.root", tmp_path)
+    papermill.execute_notebook(
+        path,
+        tmp_path / "out.ipynb",
+        {"file": str(tmp_path / "uproot-Zmumu.root"), "epochs": 3, "store": os.fspath(tmp_path)},
+        kernel_name="python3",
+        progress_bar=False,
+    )
+    text = (tmp_path / "out.ipynb").read_text()
+    assert "500 collisions: 400 to train on, 100 held out" in text

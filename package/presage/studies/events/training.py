@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, fields
 from typing import Any
 
-from presage.fit import Fitted, Settings, fit, load
-from presage.fit.run import fit_recipe
+from presage.fit import Fitted, Settings, fit, fit_recipe, load
 from presage.models import MODELS, model
 from presage.store import StoreError
 from presage.studies.events.campaign import Campaign
@@ -65,13 +63,7 @@ class Training:
         StoreError
             It was not trained yet; the message says what trains it.
         """
-        known = {f.name for f in fields(Settings)}
-        defaults = {
-            name: parameter.default
-            for name, parameter in inspect.signature(fit).parameters.items()
-            if name in known
-        }
-        settings = Settings(**{**defaults, **self._settings()})
+        settings = Settings(**self._settings())
         recipe = fit_recipe(self.specification, campaign.train, settings, self.seed, campaign.store)
         try:
             return load(recipe.key, campaign.store)

@@ -177,7 +177,8 @@ class Epoch:
         order = self.order(first * size, min((first + count) * size, plan.samples))
         whole, rest = divmod(len(order), size)
         low, high = part(size, rank, world_size)
-        rows = np.sort(order[: whole * size].reshape(whole, size)[:, low:high], axis=1)
+        rows = order[: whole * size].reshape(whole, size)[:, low:high].copy()
+        rows.sort(axis=1)  # ascending, so that a shard is read in one run
         positions = rows.reshape(-1)
         ends = [i * (high - low) for i in range(whole + 1)]
         weights = [world_size * (high - low) / size] * whole

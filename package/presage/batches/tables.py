@@ -7,6 +7,7 @@ makes NumPy write there without a temporary; positions were checked before.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -36,7 +37,7 @@ class Pool:
 
     def get(self, name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
         """Return an array of this shape and type with undefined values."""
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        size = math.prod(shape) * dtype.itemsize
         held = self._held.get(name)
         if held is None or len(held) < size:
             raw = np.empty(size + _CACHE_LINE, np.uint8)

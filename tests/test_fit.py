@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
@@ -154,7 +155,7 @@ def test_a_model_in_the_store_is_not_trained_again(tmp_path, capsys):
     data = fit_toys.stored(store)
     one = fit(TOY, data, store=store, **QUICK)
     other = fit(TOY, data, store=store, **{**QUICK, "progress": True})
-    assert "is in the store; nothing to train" in capsys.readouterr().out
+    assert "is in the store; nothing to train" in capsys.readouterr().err
     xr.testing.assert_identical(one.history, other.history)  # its seconds included
 
 
@@ -634,6 +635,12 @@ def test_load_errors(tmp_path):
 
     with pytest.raises(FitError, match="trained by version 1 of toy, this is version 2"):
         load(fitted.key, store, models={"toy": Newer})
+
+
+def test_a_logger_that_is_not_installed_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lightning.pytorch.loggers", None)
+    with pytest.raises(FitError, match="pip install lightning wandb"):
+        fit(TOY, fit_toys.dataset(), logger="wandb", **QUICK)
 
 
 def test_csv_logs(tmp_path):

@@ -104,6 +104,13 @@ def test_stopped_again_and_again(tmp_path, whole):
     assert_same(run(store, checkpoint_every=1), whole)
 
 
+def test_going_on_is_said(tmp_path, capsys):
+    store = Store(tmp_path)
+    killed(store, 9, checkpoint_every=1)
+    run(store, progress=True)
+    assert "fit-toy: going on at epoch 1, step 2" in capsys.readouterr().err
+
+
 def test_settings_that_may_change_between_the_parts(tmp_path, whole):
     store = Store(tmp_path)
     killed(store, 9, checkpoint_every=2)

@@ -7,6 +7,7 @@ when to look at losses, validate, save and stop.
 from __future__ import annotations
 
 import math
+import sys
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -320,7 +321,7 @@ class Loop:
             self.meter.load(rest["losses"] if rank == 0 else [])
         if self.habits.progress and self.fabric.global_rank == 0:
             at = f"epoch {self.state.epoch}, step {self.state.step}"
-            tqdm.write(f"{self.habits.title}: going on at {at}")
+            tqdm.write(f"{self.habits.title}: going on at {at}", file=sys.stderr)
 
     # -- what must not happen ------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -161,7 +162,8 @@ def fit(
     progress = progress and fabric.global_rank == 0
     if store is not None and fabric.broadcast(is_published(recipe, store)):
         if progress:
-            tqdm.write(f"{recipe.producer} {recipe.key[:16]} is in the store; nothing to train")
+            text = f"{recipe.producer} {recipe.key[:16]} is in the store; nothing to train"
+            tqdm.write(text, file=sys.stderr)
         return read(recipe, model, store)
     checkpoints = Checkpoints(store, recipe) if store is not None else None
     numbers = np.asarray(sample_numbers(train))

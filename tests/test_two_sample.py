@@ -20,7 +20,7 @@ def normal(n, seed, shift=0.0, rho=0.0, dims=2):
 def test_the_same_distribution_gives_half_within_its_error():
     pulls = []
     for seed in range(6):
-        found = classifier_auc(normal(3000, seed), normal(4000, seed + 50), seed=seed)
+        found = classifier_auc(normal(1500, seed), normal(2000, seed + 50), seed=seed)
         pulls.append((found.value - 0.5) / found.error)
     assert abs(np.mean(pulls)) < 1.3
     assert max(map(abs, pulls)) < 4

@@ -144,6 +144,7 @@ def verdict(product: xr.Dataset) -> str:
         f"{model} at {len(ours)} held-out labels: W1/std median {np.median(ours):.4f}, "
         f"worst {ours.max():.4f} (floor {np.median(floor):.4f}); "
         f"within 1 % at {int(within_bar(product)[held].sum())} of {len(ours)}."
+        + _worth(product, model, held)
     )
     if RIVAL in product["source"].values and model != RIVAL:
         outcome = against_rival(product)[held].tolist()
@@ -161,6 +162,26 @@ def verdict(product: xr.Dataset) -> str:
     else:
         text += f" No rival was drawn: give the training events to compare with {RIVAL}."
     return text
+
+
+def _worth(product: xr.Dataset, model: str, held: NDArray[np.bool_]) -> str:
+    """Say how many simulated events the model is worth, and whether it breaks a bound."""
+    sizes = product["equivalent_events"].sel(source=model).values[held]
+    text = (
+        f" In W1 it is worth {_round(np.nanmedian(sizes))} simulated events a label (median; "
+        f"worst {_round(np.nanmin(sizes))})."
+    )
+    beyond = sum(
+        int(product[name].sel(source=model).values[held].sum())
+        for name in ("below_bound", "above_bound")
+    )
+    return text + (f" {beyond} events lie beyond a physical bound." if beyond else "")
+
+
+def _round(number: float) -> str:
+    """Two significant digits, thousands apart."""
+    digits = 1 - int(np.floor(np.log10(max(number, 1.0))))
+    return f"{int(round(number, digits)):,}".replace(",", " ")
 
 
 def against_rival(product: xr.Dataset) -> NDArray[Any]:

@@ -11,8 +11,8 @@ so that 1 % of density error is 0.503 (Lopez-Paz & Oquab, arXiv:1610.06545, for 
 Inputs are ranks in the pooled sample, uniform and as normal scores: an outlier does no
 harm and every part of a distribution is resolved alike. On distortions of the resonance
 simulator (a mass shift of 0.2 %, a correlation of 0.25 for 0.35, 100 000 events a side) a
-small smooth network found more than gradient-boosted trees: 0.522 and 0.506 against
-0.520 and 0.503.
+small smooth network found more than gradient-boosted trees: 0.522 and 0.505 against
+0.520 and 0.503, in 1.3 s on one core.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import ndtri
-from scipy.stats import rankdata
 from torch import Tensor, nn
 
 from presage.analysis.labelled import Floats
@@ -51,7 +50,7 @@ class Classifier:
     """
 
     width: int = 32
-    epochs: int = 10
+    epochs: int = 6
     batch_size: int = 4096
     learning_rate: float = 1e-2
     weight_decay: float = 1e-2
@@ -132,7 +131,7 @@ def scores(pooled: Floats) -> NDArray[np.float32]:
     numpy.ndarray
         ``[event, 2 · variable]``.
     """
-    uniform = (rankdata(pooled, axis=0) - 0.5) / len(pooled)
+    uniform = (np.stack([_ranks(column) for column in pooled.T], axis=1) - 0.5) / len(pooled)
     return np.concatenate(
         [(uniform - 0.5) * math.sqrt(12), ndtri(uniform)], axis=1, dtype=np.float32
     )
@@ -140,10 +139,18 @@ def scores(pooled: Floats) -> NDArray[np.float32]:
 
 def roc_area(score: NDArray[np.floating], is_candidate: NDArray[np.bool_]) -> float:
     """Return the probability that a candidate event scores above a reference event."""
-    ranks = rankdata(score)
+    ranks = _ranks(score)
     n = int(is_candidate.sum())
     m = len(score) - n
     return float((ranks[is_candidate].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def _ranks(values: NDArray[np.floating]) -> Floats:
+    """Return ranks from 1, equal values sharing their mean rank (scipy.stats loads slowly)."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    ranks: Floats = (last - (counts - 1) / 2)[places]
+    return ranks
 
 
 def _subsample(sample: Floats, most: int | None, rng: np.random.Generator) -> Floats:

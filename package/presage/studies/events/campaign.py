@@ -27,11 +27,7 @@ from presage.studies.events.root.described import read_description
 from presage.studies.events.sampling import sample
 from presage.studies.events.split import choose_held_out, hold_out, unique_labels
 
-#: Where events come from: name → function of a campaign that returns the source.
-SOURCES = {
-    "resonance": lambda c: Resonance.on_grid(c.phi, c.omega, weights=c.weights),
-    "root": lambda c: c.root_reader(),
-}
+SOURCES = ("resonance", "root")
 
 
 @dataclass(frozen=True)
@@ -80,11 +76,8 @@ class Campaign:
     @cached_property
     def producer(self) -> Source:
         """The simulator, or the reader of files."""
-        made: Source = SOURCES[self.source](self)
-        return made
-
-    def root_reader(self) -> RootReader:
-        """Return the reader of this campaign's ROOT files."""
+        if self.source == "resonance":
+            return Resonance.on_grid(self.phi, self.omega, weights=self.weights)
         if not self.root:
             raise LabelError("source='root' needs root=, a folder of ROOT files or a .toml file")
         path = Path(self.root).expanduser()

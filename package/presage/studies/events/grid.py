@@ -184,7 +184,7 @@ class LabelledSimulator(Simulator):
     def _columns(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
         columns = self.label_table.T
         return {
-            parameter.name: np.take(column, numbers)
+            parameter.name: np.take(column, numbers, mode="clip")
             for parameter, column in zip(self.parameters, columns, strict=True)
         }
 

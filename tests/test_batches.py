@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from itertools import chain, pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,13 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from presage.batches import BatchError, Batches, Plan
+from presage.batches.mapping import join
 from presage.batches.plan import part
 from presage.labels import Schema, Variable
 from presage.lineage import take
 from presage.recipe import Recipe
 from presage.store import Store
 
-QUICK = settings(max_examples=60, deadline=None)
+QUICK = settings(max_examples=40, deadline=None)
 
 
 @st.composite
@@ -108,9 +110,22 @@ def test_parts_are_even(size, world):
 # -- contents ------------------------------------------------------------------------------
 
 
-def stored(root, samples, shards, seed=0, ragged=False):
-    """Put one dataset into a store, cut into shards at these numbers of samples."""
-    rng = np.random.default_rng(seed)
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """Return a function that opens a stored dataset of 100 samples, cut into shards at `shards`."""
+    store = Store(tmp_path_factory.mktemp("batches"))
+
+    def opened(shards=(), ragged=False):
+        recipe = Recipe("toy", 1, {"shards": shards, "ragged": ragged})
+        if store.missing(recipe, 100):
+            fill(store, recipe, shards, ragged)
+        return store.open(recipe)
+
+    return opened
+
+
+def fill(store, recipe, shards, ragged, samples=100):
+    rng = np.random.default_rng(0)
     counts = rng.integers(0, 5, samples)
     arrays = {
         "mass": rng.standard_normal(samples).astype("float32"),
@@ -129,15 +144,12 @@ def stored(root, samples, shards, seed=0, ragged=False):
         arrays["pt"] = rng.standard_normal(counts.sum()).astype("float32")
         arrays["place"] = rng.standard_normal((counts.sum(), 2))
     schema = Schema("event", tuple(variables), ragged=("hit",) if ragged else ())
-    recipe = Recipe("toy", 1, {"shards": shards, "ragged": ragged})
-    store = Store(root)
     ends = np.concatenate([[0], np.cumsum(counts)])
     for low, high in zip((0, *shards), (*shards, samples), strict=True):
         span = {n: a[low:high] for n, a in arrays.items() if n not in ("pt", "place")}
         for name in ("pt", "place") if ragged else ():
             span[name] = arrays[name][ends[low] : ends[high]]
         store.add(recipe, schema, span, low)
-    return store.open(recipe)
 
 
 def contents(batches, number=0):
@@ -168,8 +180,8 @@ SELECTIONS = {
 @pytest.mark.parametrize("shards", [(), (17, 18, 64)], ids=["one shard", "four shards"])
 @pytest.mark.parametrize("selection", SELECTIONS)
 @pytest.mark.parametrize("shuffle", ["full", "block", None])
-def test_rows_are_those_of_the_dataset(tmp_path, selection, shards, shuffle):
-    dataset = SELECTIONS[selection](stored(tmp_path, 100, shards))
+def test_rows_are_those_of_the_dataset(stored, selection, shards, shuffle):
+    dataset = SELECTIONS[selection](stored(shards))
     batches = Batches(dataset, 3, shuffle=shuffle, seed=4)
     joined, positions = contents(batches, 1)
     assert sorted(positions) == list(range(dataset.sizes["event"]))
@@ -179,8 +191,8 @@ def test_rows_are_those_of_the_dataset(tmp_path, selection, shards, shuffle):
         assert joined[name].dtype == dataset[name].dtype
 
 
-def test_lazy_variables_are_not_loaded(tmp_path):
-    dataset = stored(tmp_path, 100, (50,)).isel(event=slice(20, 90))
+def test_lazy_variables_are_not_loaded(stored):
+    dataset = stored((50,)).isel(event=slice(20, 90))
     batches = Batches(dataset, 10)
     assert all(table.mapped for table in batches.rows.tables)
     assert not dataset["sky"].variable._in_memory
@@ -215,8 +227,8 @@ def test_results_do_not_depend_on_shards(samples, cuts, data):
     ids=["all", "taken", "unordered", "plain isel", "loaded", "loaded, taken", "changed"],
 )
 @pytest.mark.parametrize("pad", [False, True])
-def test_ragged_rows(tmp_path, shards, select, pad):
-    whole = stored(tmp_path, 100, shards, ragged=True)
+def test_ragged_rows(stored, shards, select, pad):
+    whole = stored(shards, ragged=True)
     dataset = select(whole)
     factor = 2 if dataset["pt"].variable._in_memory and not whole["pt"].variable._in_memory else 1
     numbers = np.asarray(dataset.indexes["event"])
@@ -237,10 +249,64 @@ def test_ragged_rows(tmp_path, shards, select, pad):
             seen += n
 
 
-def test_counts_that_do_not_add_up_are_refused(tmp_path):
-    dataset = stored(tmp_path, 100, (), ragged=True).load().isel(event=slice(10, 80))
+def test_counts_that_do_not_add_up_are_refused(stored):
+    dataset = stored(ragged=True).load().isel(event=slice(10, 80))
     with pytest.raises(BatchError, match=r"Use presage\.take"):
         Batches(dataset, 7)
+
+
+@pytest.fixture(scope="module")
+def paged(tmp_path_factory):
+    """Return the parts of 3000 numbers stored in shards that fill whole pages, and the numbers."""
+    store, recipe = Store(tmp_path_factory.mktemp("paged")), Recipe("paged", 1)
+    numbers = np.random.default_rng(0).standard_normal((3000, 2))
+    schema = Schema("event", (Variable("a", ("axis",), "float64"),))
+    for low, high in pairwise([0, 512, 1536, 3000]):
+        store.add(recipe, schema, {"a": numbers[low:high]}, low)
+    return lambda start, stop: store.open(recipe, start, stop), numbers
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="uses Linux's mmap")
+@pytest.mark.parametrize(("start", "stop"), [(0, 3000), (100, 2000), (600, 3000), (1, 513)])
+def test_shards_of_whole_pages_become_one_array(paged, start, stop):
+    opened, numbers = paged
+    batches = Batches(opened(start, stop), 100, shuffle="block")
+    (table,) = batches.rows.tables
+    assert len(table.dense["a"]) == 1
+    assert table.mapped
+    joined, positions = contents(batches)
+    np.testing.assert_array_equal(joined["a"], numbers[start:stop][positions])
+    assert sorted(positions) == list(range(stop - start))
+
+
+def test_joined_addresses_are_given_back(paged):
+    opened, numbers = paged
+
+    def maps():
+        return len(Path("/proc/self/maps").read_text().splitlines())
+
+    if not Path("/proc/self/maps").exists():
+        pytest.skip("needs /proc")
+    before = maps()
+    kept = []
+    for _ in range(20):
+        kept.append(Batches(opened(0, 3000), 100).rows.tables[0].dense["a"][0])
+    during = maps()
+    np.testing.assert_array_equal(kept[7], numbers)  # the array alone keeps its addresses
+    kept.clear()
+    gc.collect()
+    assert during >= before + 20 * 3
+    assert maps() < before + 20
+
+
+def test_shards_that_cannot_be_joined_stay_apart(stored, paged):
+    opened, numbers = paged
+    assert len(Batches(stored((17, 18, 64)), 5).rows.tables[0].dense["sky"]) == 4
+    parts = [np.array(numbers[:512]), np.array(numbers[512:])]
+    assert join(parts) is None  # not of a file
+    assert join([numbers]) is None
+    mapped = Batches(opened(0, 3000), 5).rows.tables[0].dense["a"]
+    assert join([mapped[0], mapped[0]]) is None
 
 
 def test_the_named_dimension_counts_samples():
@@ -311,8 +377,8 @@ def test_an_automatic_plan_takes_the_shuffle_of_the_state():
         Batches(DATA, 4, shuffle="full").load_state_dict(blocks.state_dict())
 
 
-def test_data_that_memory_cannot_hold_is_shuffled_by_blocks(tmp_path, monkeypatch):
-    dataset = stored(tmp_path, 100, ())
+def test_data_that_memory_cannot_hold_is_shuffled_by_blocks(stored, monkeypatch):
+    dataset = stored()
     assert Batches(dataset, 4).plan.shuffle == "full"
     monkeypatch.setattr("presage.batches.loader.total_memory", lambda: 1000)
     assert Batches(dataset, 4).plan.shuffle == "block"
@@ -402,11 +468,9 @@ def test_data_loader_workers_are_refused():
 
 
 @pytest.mark.parametrize("pad", [False, True])
-def test_resident_batches_are_the_same(tmp_path, pad):
+def test_resident_batches_are_the_same(stored, pad):
     pytest.importorskip("torch")
-    dataset = stored(tmp_path, 50, (20,), ragged=pad).isel(
-        event=slice(5, 45) if not pad else slice(None)
-    )
+    dataset = stored((17, 18, 64), pad).isel(event=slice(None) if pad else slice(5, 45))
     batches = Batches(dataset, 6, rank=1, world_size=2, pad=pad)
     resident = batches.resident()
     for number in range(2):
@@ -420,10 +484,10 @@ def test_resident_batches_are_the_same(tmp_path, pad):
     assert next(iter(resident)).step == 2
 
 
-def test_ragged_rows_live_on_a_device_only_padded(tmp_path):
+def test_ragged_rows_live_on_a_device_only_padded(stored):
     pytest.importorskip("torch")
     with pytest.raises(BatchError, match="pass pad=True"):
-        Batches(stored(tmp_path, 50, (), ragged=True), 6).resident()
+        Batches(stored(ragged=True), 6).resident()
 
 
 # -- mistakes ------------------------------------------------------------------------------

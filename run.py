@@ -48,11 +48,21 @@ def venv_python() -> Path:
 
 
 def call(*command: str | Path, env: dict[str, str] | None = None) -> int:
-    """Run a command from the repository's root and return its status."""
-    try:
-        return subprocess.call([str(part) for part in command], cwd=ROOT, env=env)
-    except KeyboardInterrupt:
-        raise RunError("interrupted", 130) from None
+    """Run a command from the repository's root and return its status.
+
+    Ctrl-C reaches the command too; it gets the time to tidy up (`subprocess.call` would kill it).
+    """
+    interrupted = False
+    with subprocess.Popen([str(part) for part in command], cwd=ROOT, env=env) as child:
+        while True:
+            try:
+                status = child.wait()
+                break
+            except KeyboardInterrupt:
+                interrupted = True
+    if interrupted:
+        raise RunError("interrupted", 130)
+    return status
 
 
 def fingerprint(extras: str) -> str:

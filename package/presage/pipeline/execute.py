@@ -153,6 +153,7 @@ class _Progress:
             desc=notebook.name,
             unit="cell",
             disable=not enabled,
+            miniters=0,  # else an unchanged count would keep the notebook's own line back
             mininterval=0.2 if sys.stderr.isatty() else 5.0,
             bar_format="{desc}: cell {n_fmt}/{total_fmt} [{elapsed}{postfix}]",
             leave=False,

@@ -6,7 +6,9 @@ offset, it can also be memory-mapped, and then a minibatch costs no more than th
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import h5py
 import numpy as np
 import xarray as xr
 import xxhash
+from xarray.backends import H5NetCDFStore
 
 from presage.labels import Array, Schema
 from presage.store.files import StoreError
@@ -40,9 +43,7 @@ def write_shard(
         Global attributes: recipe, key, range.
     """
     layout = schema.stored()
-    with h5netcdf.File(
-        path, "w", alignment_threshold=_ALIGNMENT, alignment_interval=_ALIGNMENT
-    ) as file:
+    with _new_file(path) as file:
         for name, (dims, _) in layout.items():
             for dim, length in zip(dims, arrays[name].shape, strict=True):
                 if dim not in file.dimensions:
@@ -57,6 +58,79 @@ def write_shard(
             _write_variable(file, name, xr.Variable(dims, arrays[name], attrs))
         for name, value in {"Conventions": "CF-1.10", **attributes}.items():
             file.attrs[name] = value
+
+
+def write_dataset(path: Path, dataset: xr.Dataset) -> None:
+    """Write any labelled dataset as one netCDF file."""
+    with _new_file(path) as file:
+        dataset.dump_to_store(H5NetCDFStore(file))
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[h5netcdf.File]:
+    """Open a netCDF file to write; a full disk is an :class:`OSError` at the end."""
+    sink = _Sink(path)
+    aligned = {"alignment_threshold": _ALIGNMENT, "alignment_interval": _ALIGNMENT}
+    try:
+        with h5netcdf.File(sink, "w", **aligned) as file:
+            yield file
+    finally:
+        sink.finish()
+
+
+class _Sink(io.RawIOBase):
+    """What HDF5 writes into: it never fails, and tells of the first failure afterwards.
+
+    The HDF5 library does not survive a failed write: it hides the cause behind another
+    error and crashes the process at the next use or at exit.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w+b", buffering=0)
+        self._error: OSError | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: Any) -> int | None:
+        return self._file.readinto(buffer)
+
+    def truncate(self, size: int | None = None) -> int:
+        with self._noted():
+            self._file.truncate(size)
+        return self.tell() if size is None else size
+
+    def write(self, data: Any) -> int:
+        view, done = memoryview(data), 0
+        with self._noted():
+            while self._error is None and done < len(view):
+                done += self._file.write(view[done:]) or 0
+        return len(view)
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._error = self._error or error
+
+    def finish(self) -> None:
+        """Close, and raise the first failure."""
+        self._file.close()
+        if self._error is not None:
+            raise self._error
 
 
 def _write_variable(file: h5netcdf.File, name: str, variable: xr.Variable) -> None:

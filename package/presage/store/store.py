@@ -20,7 +20,7 @@ from presage.store.entry import Entry, chain, gaps, read_recipe
 from presage.store.files import StoreError, replace, require_room, sweep
 from presage.store.lazy import Rows, ShardFile, StoredArray, lazy_variable
 from presage.store.listing import PRODUCT, WORK, EntryInfo, describe_entry, reach
-from presage.store.netcdf import hash_array
+from presage.store.netcdf import hash_array, write_dataset
 from presage.store.sidecar import MARK
 
 _COMPLETE = "complete.json"
@@ -212,7 +212,7 @@ class Store:
         labelled.attrs.pop(SAMPLE, None)  # xarray keeps it through reductions
 
         def write(path: Path) -> None:
-            labelled.to_netcdf(path, engine="h5netcdf")
+            write_dataset(path, labelled)
 
         content = {str(n): _content(v) for n, v in labelled.variables.items()}
         self.entry(recipe).publish_file(PRODUCT, write, content, {})

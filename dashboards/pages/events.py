@@ -14,14 +14,11 @@ from typing import Any
 import numpy as np
 import panel as pn
 from bokeh.models import (
-    BasicTicker,
     Column,
     ColumnDataSource,
     CustomJS,
     Div,
     InlineStyleSheet,
-    LinearColorMapper,
-    LogTicker,
     Range1d,
     Row,
 )
@@ -161,6 +158,7 @@ def _assemble(
                   _export(payload, entry), sizing_mode="stretch_width", margin=0)  # fmt: skip
     # One Bokeh layout: Panel would put the styles of its own widgets in place of these.
     whole = Column(children=[panel.row, body], sizing_mode="stretch_width", margin=0)
+    whole.tags = [cells, request]  # the server only hears of models that a root refers to
     return pn.Column(pn.pane.Bokeh(whole, margin=0, sizing_mode="stretch_width"), foot,
                      sizing_mode="stretch_width", margin=0)  # fmt: skip
 
@@ -168,7 +166,7 @@ def _assemble(
 def _piece() -> Div:
     """Return an empty piece of HTML for the kernel to fill."""
     sheet = InlineStyleSheet(css=text_of("piece.css"))
-    return Div(text="", stylesheets=[sheet], sizing_mode="stretch_width", margin=0)
+    return Div(text='<div class="text"></div>', stylesheets=[sheet], sizing_mode="stretch_width", margin=0)
 
 
 def _row(children: list[Any], height: str) -> Row:
@@ -258,17 +256,14 @@ def _models(
     ranges: tuple[Range1d, Range1d],
 ) -> dict[str, Any]:
     """Return the Bokeh models that the kernel changes."""
-    densities = {n: p.figure.renderers[0].glyph for n, p in joint.items() if n != "pull"}
-    bars = [bar for n, p in joint.items() if n == "generated" for bar in p.figure.right]
-    log = densities["reference"].color_mapper if densities else None
-    linear = LinearColorMapper(palette=figures.DENSITY, low=0, high=1, nan_color="#ffffff")
     return {
         "joint_models": {name: panel.source for name, panel in joint.items()},
         "title_models": {name: panel.figure.title for name, panel in joint.items()},
-        "glyph_models": densities,
-        "mapper_models": {"log": log, "linear": linear},
-        "ticker_models": {"log": LogTicker(), "linear": BasicTicker(desired_num_ticks=5)},
-        "bars": bars,
+        "scale_models": [
+            {"scale": scale, "models": models}
+            for name, panel in joint.items() if name != "pull"
+            for scale, models in panel.scales.items()
+        ],
         "ranges": list(ranges),
         "marginal_models": [
             {

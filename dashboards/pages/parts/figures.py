@@ -11,12 +11,12 @@ from bokeh.models import (
     BasicTicker,
     ColorBar,
     ColumnDataSource,
+    CustomJSTickFormatter,
     FixedTicker,
     HoverTool,
     LinearColorMapper,
     LogColorMapper,
     LogTicker,
-    PrintfTickFormatter,
     Range1d,
 )
 from bokeh.palettes import RdBu11, Viridis256, interp_palette
@@ -39,10 +39,14 @@ DIVERGING = tuple(interp_palette(RdBu11, 255))
 
 @dataclass(frozen=True)
 class Joint:
-    """One two-dimensional panel: its figure and what the kernel changes."""
+    """One two-dimensional panel: its figure and what the kernel changes.
+
+    `scales` are the image and its colour bar, of which the kernel shows one scale's.
+    """
 
     figure: figure
     source: ColumnDataSource
+    scales: dict[str, list[Any]]
 
 
 @dataclass(frozen=True)
@@ -88,49 +92,67 @@ def plain(plot: figure) -> figure:
 def joint_panels(payload: Payload, ranges: tuple[Range1d, Range1d]) -> dict[str, Joint]:
     """Return the panels ``reference``, ``generated`` and ``pull`` on common axes."""
     bins = payload.product.sizes["bin_x"]
-    density = LogColorMapper(palette=DENSITY, low=FAINTEST, high=1.0, low_color="#ffffff",
-                             nan_color="#ffffff")  # fmt: skip
+    low = {"low_color": "#ffffff", "nan_color": "#ffffff"}
+    density = {
+        "log": LogColorMapper(palette=DENSITY, low=FAINTEST, high=1.0, **low),
+        "linear": LinearColorMapper(palette=DENSITY, low=FAINTEST, high=1.0, **low),
+    }
     pull = LinearColorMapper(palette=DIVERGING, low=-PULL, high=PULL, nan_color=MASK)
-    panels = {}
-    for name, mapper in (("reference", density), ("generated", density), ("pull", pull)):
-        first = name == "reference"
-        plot = figure(
-            x_range=ranges[0],
-            y_range=ranges[1],
-            tools=_TOOLS,
-            title=name,
-            min_border_left=LEFT if first else BARE,
-            min_border_right=BARE if first else BAR,
-            min_border_top=4,
-            sizing_mode="stretch_both",
-            min_width=120,
-            min_height=120,
-        )
-        plain(plot)
-        plot.background_fill_color = MASK if name == "pull" else "#ffffff"
-        plot.outline_line_color = RULE
-        plot.xaxis.ticker = BasicTicker(desired_num_ticks=4)
-        plot.yaxis.ticker = BasicTicker(desired_num_ticks=5)
-        plot.yaxis.visible = first
-        empty = np.zeros((bins, bins), dtype=np.float32)
-        source = ColumnDataSource({"image": [empty], "x": [0], "y": [0], "dw": [1], "dh": [1]})
-        plot.image("image", x="x", y="y", dw="dw", dh="dh", color_mapper=mapper, source=source)
-        if not first:
-            plot.add_layout(_colour_bar(mapper, name), "right")
-        panels[name] = Joint(plot, source)
-    return panels
+    return {
+        "reference": _joint_panel("reference", ranges, bins, density, bar=False),
+        "generated": _joint_panel("generated", ranges, bins, density, bar=True),
+        "pull": _joint_panel("pull", ranges, bins, {"pull": pull}, bar=True),
+    }
 
 
-def _colour_bar(mapper: Any, name: str) -> ColorBar:
-    pull = name == "pull"
-    bar = ColorBar(
+def _joint_panel(
+    name: str, ranges: tuple[Range1d, Range1d], bins: int, mappers: dict[str, Any], bar: bool
+) -> Joint:
+    first = name == "reference"
+    plot = figure(
+        x_range=ranges[0],
+        y_range=ranges[1],
+        tools=_TOOLS,
+        title=name,
+        min_border_left=LEFT if first else BARE,
+        min_border_right=BARE if first else BAR,
+        min_border_top=4,
+        sizing_mode="stretch_both",
+        min_width=120,
+        min_height=120,
+    )
+    plain(plot)
+    plot.background_fill_color = MASK if name == "pull" else "#ffffff"
+    plot.outline_line_color = RULE
+    plot.xaxis.ticker = BasicTicker(desired_num_ticks=4)
+    plot.yaxis.ticker = BasicTicker(desired_num_ticks=5)
+    plot.yaxis.visible = first
+    empty = np.zeros((bins, bins), dtype=np.float32)
+    source = ColumnDataSource({"image": [empty], "x": [0], "y": [0], "dw": [1], "dh": [1]})
+    scales: dict[str, list[Any]] = {}
+    for scale, mapper in mappers.items():
+        shown = plot.image("image", x="x", y="y", dw="dw", dh="dh", color_mapper=mapper,
+                           source=source)  # fmt: skip
+        scales[scale] = [shown]
+        if bar:
+            legend = _colour_bar(mapper, scale)
+            plot.add_layout(legend, "right")
+            scales[scale].append(legend)
+    return Joint(plot, source, scales)
+
+
+def _colour_bar(mapper: Any, scale: str) -> ColorBar:
+    pull = scale == "pull"
+    ticker = FixedTicker(ticks=[-4, -2, 0, 2, 4]) if pull else BasicTicker(desired_num_ticks=5)
+    sign = '(tick > 0 ? "+" : "") + ' if pull else ""
+    number = f'return ({sign}String(+tick.toPrecision(3))).replace("-", "−")'
+    return ColorBar(
         color_mapper=mapper,
         width=9,
         padding=6,
         label_standoff=4,
-        title="",
-        ticker=FixedTicker(ticks=[-4, -2, 0, 2, 4]) if pull else LogTicker(),
-        formatter=PrintfTickFormatter(format="%+d" if pull else "%g"),
+        ticker=LogTicker() if scale == "log" else ticker,
+        formatter=CustomJSTickFormatter(code=number),
         major_label_text_font=FONT,
         major_label_text_font_size="11px",
         major_label_text_color=INK,
@@ -138,7 +160,6 @@ def _colour_bar(mapper: Any, name: str) -> ColorBar:
         bar_line_color=RULE,
         background_fill_alpha=0.0,
     )
-    return bar
 
 
 def marginal(payload: Payload, x_range: Range1d, colours: dict[str, str]) -> Marginal:
@@ -157,7 +178,7 @@ def marginal(payload: Payload, x_range: Range1d, colours: dict[str, str]) -> Mar
         **common,
         y_range=Range1d(-PULL, PULL),
         sizing_mode="stretch_width",
-        height=104,
+        height=120,
         min_border_bottom=44,
         min_border_top=2,
         y_axis_label="pull",
@@ -247,10 +268,10 @@ def label_grid(payload: Payload) -> Grid:
         plot.scatter("x", "y", marker=marker, size=size, fill_color="#ffffff", line_color=INK,
                      line_width=1.4, source=marks[name])  # fmt: skip
     chosen = _columns("x", "y")
-    plot.rect("x", "y", width=1.0, height=1.0, fill_color=None, line_color="#d7191c",
-              line_width=3, source=chosen)  # fmt: skip
+    for colour, wide in (("#ffffff", 6), (INK, 3)):  # seen on any colour beneath
+        plot.rect("x", "y", width=1.0, height=1.0, fill_color=None, line_color=colour,
+                  line_width=wide, line_join="miter", source=chosen)  # fmt: skip
     bar = _colour_bar(linear, "metric")
-    bar.update(ticker=BasicTicker(desired_num_ticks=5), height="auto")
     plot.add_layout(bar, "right")
     plot.add_tools(
         HoverTool(

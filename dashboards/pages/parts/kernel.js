@@ -10,9 +10,8 @@ const flat = (a) => {  // a plain typed view: Bokeh's own arrays cannot be cut
   return new type(a.buffer, a.byteOffset, a.length);
 };
 const [counts, edges, numbers, events] = arrays.map(flat);
-const [joint, grid, joint_glyphs, titles, mappers, tickers] =
-  [joint_models, grid_models, glyph_models, title_models, mapper_models, ticker_models].map(plain);
-const marginals = marginal_models.map(plain);
+const [joint, grid, titles, marginals, scales] =
+  [joint_models, grid_models, title_models, marginal_models, scale_models].map(plain);
 const meta = JSON.parse(meta_text);
 const {sources, columns, table, regions, neighbours, places, pairs, drawn} = meta;
 const nSources = sources.length, nLabels = table.length, nVariables = meta.variables.length;
@@ -21,6 +20,13 @@ const state = meta.state;
 const loaded = {slot: new Int32Array(nLabels).fill(-1), cells: null, pairs: 0, labels: 0, pair: -1};
 // Changes stay in the browser: the server holds the empty figures only.
 const put = (model, change) => model.setv(change, {sync: false});
+// Text goes straight into its element: a new text of a Div lays out the whole page again.
+const write = (div, html) => {
+  const view = Bokeh.index.find_one_by_id?.(div.id);
+  const element = view?.shadow_el?.querySelector(".text");
+  if (element) element.innerHTML = html;
+  else put(div, {text: `<div class="text">${html}</div>`});
+};
 const columnOf = (model, name) =>
   model.data instanceof Map ? model.data.get(name) : model.data[name];
 
@@ -124,7 +130,7 @@ function drawMarginal(panel, label, variable) {
   const shown = drawn.filter((name) => name === sources[state.source] || state.overlay.includes(name));
   const low = [[], []], band = {x: [], low: [], high: []};
   const bars = {x: [], low: [], high: []};
-  const g0 = countsOf(state.source, label, variable), n0 = total(state.source, label);
+  const n0 = total(state.source, label);
   const ratio = state.strip === "ratio";
   let top = 0;
   for (let i = 0; i < nBins; i++) {
@@ -135,7 +141,7 @@ function drawMarginal(panel, label, variable) {
     bars.high.push((r[i] + error) * share);
     if (r[i] < meta.low_bin) { low[0].push(edge[i]); low[1].push(edge[i + 1]); }
     // The floor: what chance alone does to the two samples, one standard deviation.
-    const wide = ratio ? Math.sqrt(1 / Math.max(r[i], 1) + m / (n0 * Math.max(r[i], 1))) : 1;
+    const wide = r[i] < meta.low_bin ? 0 : ratio ? Math.sqrt((1 + m / n0) / r[i]) : 1;
     band.x.push(edge[i], edge[i + 1]);
     band.low.push(-wide, -wide);
     band.high.push(wide, wide);
@@ -147,6 +153,7 @@ function drawMarginal(panel, label, variable) {
   const sizes = [];
   for (const name of drawn) {
     if (!shown.includes(name)) {
+      if (!panel.points[name].get_length()) continue;
       put(panel.outlines[name], {data: {x: [], y: []}});
       put(panel.points[name], {data: {x: [], y: [], low: [], high: []}});
       continue;
@@ -164,14 +171,14 @@ function drawMarginal(panel, label, variable) {
       points.y.push(y);
       points.low.push(y - bar);
       points.high.push(y + bar);
-      sizes.push(Math.abs(y));
+      if (s === state.source) sizes.push(Math.abs(y));
     }
     put(panel.points[name], {data: points});
   }
   sizes.sort((a, b) => a - b);
-  const typical = sizes.length ? sizes[Math.floor(0.95 * (sizes.length - 1))] : 1;
+  const typical = sizes.length ? sizes[Math.floor(0.9 * (sizes.length - 1))] : 1;
   const steps = ratio ? [0.03, 0.06, 0.12, 0.25, 0.5, 1, 2, 4] : [4, 8, 16, 32, 64, 128];
-  const reach = steps.find((step) => typical * 1.15 <= step) ?? steps[steps.length - 1];
+  const reach = steps.find((step) => typical * 1.3 <= step) ?? steps[steps.length - 1];
   put(panel.x_range, {start: edge[0], end: edge[nBins]});
   put(panel.y_range, {start: 0, end: top * 1.08});
   put(panel.strip_range, {start: -reach, end: reach});
@@ -234,8 +241,8 @@ function drawCaption() {
       `worst ${show(here[here.length - 1] ?? NaN)}` +
       (floor.length ? `, <span class="muted">floor ${middle(floor)}</span>` : "");
   });
-  put(caption, {text: `<div class="caption"><b>${escaped(column.title)}, ${escaped(sources[state.source])}</b>` +
-    `${kinds.length ? " at the held-out labels" : ""}<br>${lines.join("<br>")}</div>`});
+  write(caption, `<div class="caption"><b>${escaped(column.title)}, ${escaped(sources[state.source])}</b>` +
+    `${kinds.length ? " at the held-out labels" : ""}<br>${lines.join("<br>")}</div>`);
 }
 
 function drawNumbers(label) {
@@ -267,15 +274,18 @@ function drawNumbers(label) {
   const head = names.map((name) => `<th class="wide" colspan="2">${escaped(name.replaceAll("_", " "))}</th>`);
   const source = escaped(sources[s]);
   const sub = names.map(() => `<th>${source}</th><th>floor</th>`);
-  put(table_div, {text: `<table class="numbers"><tr><th></th>${head.join("")}</tr>` +
-    `<tr><th></th>${sub.join("")}</tr>${rows.join("")}</table>`});
+  write(table_div, `<table class="numbers"><tr><th></th>${head.join("")}</tr>` +
+    `<tr><th></th>${sub.join("")}</tr>${rows.join("")}</table>` +
+    `<div class="muted note">Bold: the best of ${escaped(rivals.map((k) => sources[k]).join(", "))}. ` +
+    `Grey: bins with fewer than ${meta.low_bin} reference events, cells with fewer than ` +
+    `${meta.low_cell} of both. Band: ±1 σ of chance.</div>`);
 }
 
 function drawHead(label) {
   const kind = regions[label] === "trained" ? "in the training" : `held out, ${regions[label]}`;
-  put(head, {text: `<div class="head"><span><b>${escaped(meta.names[label])}</b>` +
+  write(head, `<div class="head"><span><b>${escaped(meta.names[label])}</b>` +
     `<span class="tag">${kind}</span></span>` +
-    `<span class="keys">arrow keys move over the grid, number keys choose the source</span></div>`});
+    `<span class="keys">← → ↑ ↓ label · 1–${drawn.length} source</span></div>`);
 }
 
 function drawLabel() {
@@ -289,14 +299,8 @@ function drawLabel() {
 }
 
 function setScale() {
-  const log = state.colour === "log";
-  for (const name of ["reference", "generated"]) if (joint_glyphs[name]) {
-    put(joint_glyphs[name], {color_mapper: log ? mappers.log : mappers.linear});
-  }
-  for (const bar of bars) {
-    put(bar, {
-      color_mapper: log ? mappers.log : mappers.linear, ticker: log ? tickers.log : tickers.linear,
-    });
+  for (const {scale, models} of scales) {
+    for (const model of models) put(model, {visible: scale === state.colour});
   }
 }
 
@@ -371,7 +375,7 @@ function click(x, y) {
   if (best >= 0) set({label: best});
 }
 
-window.presage = {state, set, click, leaveControl, meta, received: () => { receive(); drawLabel(); }};
+window.presage = {state, set, click, leaveControl, meta, loaded: () => loaded.pair, received: () => { receive(); drawLabel(); }};
 receive();
 setScale();
 drawGrid();

@@ -32,7 +32,7 @@ def lineage(key: str, entries: Sequence[EntryInfo]) -> str:
     for node, level in levels.items():
         rows.setdefault(level, []).append(node)
     places = _places(rows)
-    width = max(x for x, _ in places.values()) + BOX
+    width = max(x for x, _ in places.values()) + BOX + GAP * 2
     height = max(y for _, y in places.values()) + ROW
     drawn = [(a, b) for a, b in edges if a in places and b in places]
     lines = "".join(_line(places[a], places[b]) for a, b in drawn)
@@ -71,10 +71,12 @@ def _places(rows: Mapping[int, list[str]]) -> dict[str, tuple[float, float]]:
 
 def _line(parent: tuple[float, float], child: tuple[float, float]) -> str:
     x0, y0, x1, y1 = parent[0] + BOX / 2, parent[1] + ROW, child[0] + BOX / 2, child[1]
+    # Past other boxes in a bow, so that it is not hidden behind them.
+    bow = BOX * 0.95 if y1 - y0 > LINE else 0
     middle = (y0 + y1) / 2
+    curve = f"M{x0:.0f},{y0:.0f} C{x0 + bow:.0f},{middle:.0f} {x1 + bow:.0f},{middle:.0f}"
     return (
-        f'<path d="M{x0:.0f},{y0:.0f} C{x0:.0f},{middle:.0f} {x1:.0f},{middle:.0f} {x1:.0f},{y1:.0f}" '
-        f'fill="none" stroke="#b4b8be" stroke-width="1.2"/>'
+        f'<path d="{curve} {x1:.0f},{y1:.0f}" fill="none" stroke="#b4b8be" stroke-width="1.2"/>'
     )
 
 

@@ -8,6 +8,7 @@ Where all of them are too many, they are sent one slice at a time: the labels of
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,8 +21,9 @@ from presage.labels import Variable
 
 Array = NDArray[Any]
 
-#: Bytes of two-dimensional counts up to which all go to the browser at once.
-BUDGET = 32 << 20
+#: Bytes of two-dimensional counts up to which all go to the browser at once; lower it for a
+#: slow connection.
+BUDGET = int(os.environ.get("PRESAGE_DASHBOARD_BUDGET", 32 << 20))
 #: Metric → what tables and menus call it; others go by their long name.
 SHORT = {
     "w1_over_std": "W₁ / std",

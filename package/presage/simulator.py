@@ -15,6 +15,8 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
+from threading import Lock
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,6 +26,18 @@ from presage.labels import Arrays, Coordinate, Parameter, Schema, Variable, chec
 from presage.lineage import parent_of, sample_dim, take
 from presage.recipe import Parent, Recipe
 from presage.rng import PARAMETERS, SCHEME, SIMULATION, generator
+
+# Python 3.11's parser, which finds a class in its file, fails when threads use it at once.
+_SOURCE_LOCK = Lock()
+
+
+@lru_cache(maxsize=256)
+def _source_hash(kind: type) -> str:
+    try:
+        text = "".join(inspect.getsource(c) for c in kind.__mro__[:-3])
+    except (OSError, TypeError, SyntaxError, SystemError):
+        return ""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -95,11 +109,8 @@ class Source(ABC):
 
     def source_hash(self) -> str:
         """Return a hash of the class's source text: provenance, not identity."""
-        try:
-            text = "".join(inspect.getsource(c) for c in type(self).__mro__[:-3])
-        except (OSError, TypeError):
-            return ""
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        with _SOURCE_LOCK:
+            return _source_hash(type(self))
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,9 @@ from presage.labels import Array
 if TYPE_CHECKING:
     from presage.batches.tensors import Resident, TorchBatches
 
-_CHUNK_BYTES = 4 << 20  # a few batches are gathered at once, and stay in the cache until used
+_CHUNK_BYTES = 6 << 20  # a few batches are gathered at once, and stay in the cache until used
 _CHUNK_STEPS = 64
+_PLAN_STEPS = 64  # steps that are looked up in the plan at once
 _BUFFERS = 3  # one in use, one filled by the thread, one by a reader that would have to wait
 _IN_MEMORY = 0.6  # share of memory up to which data counts as fitting
 
@@ -267,11 +268,12 @@ def _shares(
     rows: Rows, epoch: Epoch, steps: range, ranks: tuple[int, int], ahead: bool
 ) -> Iterator[Share]:
     """Yield what is gathered at once, and let the kernel read what comes later."""
-    for first in steps:
-        count = min(steps.step, steps.stop - first)
+    many = steps.step * max(1, _PLAN_STEPS // steps.step) if steps.step > 1 else 1
+    for first in range(steps.start, steps.stop, many):
+        count = min(many, steps.stop - first)
         for run in epoch.runs(first, count) if ahead else ():
             rows.read_ahead(*run)
-        yield epoch.share(first, count, *ranks)
+        yield from epoch.share(first, count, *ranks).split(steps.step)
 
 
 def _cuts(

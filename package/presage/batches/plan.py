@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
@@ -58,6 +59,15 @@ class Share:
     positions: Positions
     ends: list[int]
     weights: list[float]
+
+    def split(self, count: int) -> Iterator[Share]:
+        """Yield the same batches, `count` at a time."""
+        for i in range(0, len(self.weights), count):
+            ends = self.ends[i : i + count + 1]
+            low, high = ends[0], ends[-1]
+            within = [end - low for end in ends] if low else ends
+            positions = self.positions[low:high]
+            yield Share(self.first + i, positions, within, self.weights[i : i + count])
 
 
 @dataclass(frozen=True)
@@ -264,9 +274,9 @@ class Epoch:
         if self._window[0] != window:
             begins = self._blocks_of(window)
             rows = (begins[:, np.newaxis] + np.arange(self.plan.block)).reshape(-1)
-            rows = rows[rows < self.plan.samples]
-            generator(_NAME, self.plan.seed, self.number, 1 + window).shuffle(rows)
-            self._window = (window, rows)
+            count = self._begin(window + 1) - self._begin(window)  # the short block comes last
+            rng = generator(_NAME, self.plan.seed, self.number, 1 + window)
+            self._window = (window, rows[rng.permutation(count)])
         return self._window[1]
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from xarray.core import indexing
 
 from presage.batches.mapping import read_ahead
 from presage.batches.plan import BatchError, Positions
@@ -200,7 +199,7 @@ class _Column:
 
 
 def _column(dataset: xr.Dataset, name: str, sample: str) -> _Column:
-    stored = _stored(dataset[name].variable)
+    stored = stored_rows(dataset[name].variable)
     if stored is not None and dataset[name].dims[0] == sample:
         array, rows = stored
         pieces = [_packed(piece) for piece in array.pieces]
@@ -213,17 +212,17 @@ def _ragged_column(dataset: xr.Dataset, name: str, count: str, sample: str) -> _
     """Return a flat variable, with the rows that its counts' variable has kept."""
     dim = str(dataset[name].dims[0])
     counted = _column(dataset, count, sample)
-    stored = _stored(dataset[name].variable)
+    stored = stored_rows(dataset[name].variable)
     if stored is not None and _same_rows(stored, counted):
         pieces, counts = [_packed(piece) for piece in stored[0].pieces], tuple(counted.pieces)
         return _Column(name, pieces, counted.edges, counted.rows, dim, counts)
-    lengths = np.asarray(dataset[count].values)
-    if int(lengths.sum()) != dataset.sizes[dim]:
-        raise BatchError(
-            f"{count!r} adds up to {int(lengths.sum())}, but {dim!r} has {dataset.sizes[dim]} "
-            "values: the samples were selected without their ragged rows. Use presage.take(…)"
-        )
+    try:
+        starts, lengths = ragged_rows(dataset, dim)
+    except LabelError as error:
+        raise BatchError(str(error)) from error
     values = _packed(np.asarray(dataset[name].values))
+    if not np.array_equal(starts, np.cumsum(lengths) - lengths) or lengths.sum() != len(values):
+        values = values[flat_rows(starts, lengths)]
     return _Column(name, [values], np.array([0, len(lengths)]), None, dim, (lengths,))
 
 
@@ -239,32 +238,6 @@ def _same_rows(stored: tuple[StoredArray, Positions | None], counted: _Column) -
         return False
     starts = np.cumsum(lengths) - lengths
     return np.array_equal(flat, flat_rows(starts[counted.rows], lengths[counted.rows]))
-
-
-def _stored(variable: xr.Variable) -> tuple[StoredArray, Positions | None] | None:
-    """Return the stored array behind a variable that was never loaded, and its rows.
-
-    None when the values are in memory, or other axes than the first were selected from.
-    """
-    data: Any = variable._data  # xarray has no public way to ask what a lazy array reads
-    while isinstance(data, (indexing.MemoryCachedArray, indexing.CopyOnWriteArray)):
-        data = data.array
-    if not isinstance(data, indexing.LazilyIndexedArray):
-        return None
-    array, key = data.array, data.key.tuple
-    if not isinstance(array, StoredArray) or len(key) != len(array.shape):
-        return None
-    for part, length in zip(key[1:], array.shape[1:], strict=True):
-        if not isinstance(part, slice) or part.indices(length) != (0, length, 1):
-            return None
-    first = key[0]
-    if isinstance(first, slice):
-        span = first.indices(array.shape[0])
-        return array, None if span == (0, array.shape[0], 1) else np.arange(*span)
-    if isinstance(first, np.ndarray):
-        rows = first.astype(np.int64)
-        return array, np.where(rows < 0, rows + array.shape[0], rows)
-    return None
 
 
 def _stored_order(columns: list[_Column]) -> Positions | None:

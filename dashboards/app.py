@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import panel as pn
+
 from presage.store import Store
 
 from .pages import events

@@ -123,7 +123,9 @@ def _metrics(samples: dict[str, np.ndarray], counts: np.ndarray, n: int) -> dict
         w1.append(np.abs(x - reference).mean(axis=1) / std)
         mean.append((x.mean(axis=1) - reference.mean(axis=1)) / std)
         spread.append(x.std(axis=1) / std - 1)
-        cdf.append((x[:, [int(q * n) for q in QUANTILES]] - reference[:, [int(q * n) for q in QUANTILES]]))
+        cdf.append(
+            x[:, [int(q * n) for q in QUANTILES]] - reference[:, [int(q * n) for q in QUANTILES]]
+        )
     pull = (counts - counts[:1]) / np.sqrt(np.maximum(counts + counts[:1], 1))
     chi2 = (pull**2).sum(axis=-1) / BINS
     arrays = {

@@ -15,18 +15,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import residuals_toy as toy
 import xarray as xr
 
+import residuals_toy as toy
 from presage.recipe import Recipe
 from presage.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or "/usr/bin/chromium"
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 PATIENCE = 60_000  # milliseconds; the machine may be busy
 SERVE = """
 import sys
@@ -127,7 +132,9 @@ class Visit:
 
     def address(self, part: str) -> None:
         self.page.wait_for_function(
-            "(part) => decodeURIComponent(location.search).includes(part)", arg=part, timeout=PATIENCE
+            "(part) => decodeURIComponent(location.search).includes(part)",
+            arg=part,
+            timeout=PATIENCE,
         )
 
     def pixels(self) -> list[int]:
@@ -265,9 +272,7 @@ def test_the_store_page_lists_shows_and_checks(visit, site):
 
 
 @needs_browser
-def test_three_labels_and_three_masses_arrive_slice_by_slice(
-    visit, tmp_path, servers, monkeypatch
-):
+def test_three_labels_and_three_masses_arrive_slice_by_slice(visit, tmp_path, servers, monkeypatch):
     product = toy.residuals(steps=4, parameters=3, variables=3, n=400)
     _, key = toy.store_with(tmp_path / "store", product)
     monkeypatch.setenv("PRESAGE_DASHBOARD_BUDGET", "1000")

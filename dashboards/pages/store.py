@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 import panel as pn
+
 from presage.recipe import Recipe
 from presage.store import EntryInfo, Store, StoreError
 from presage.store.sidecar import read_sidecar, sidecar_path
@@ -61,16 +62,19 @@ def page(store: Store, query: Query) -> list[Any]:
 def _table(entries: Sequence[EntryInfo], key: str, sort: str) -> str:
     total = f"{len(entries)} entries, {size_text(sum(e.bytes for e in entries))}"
     titles = ["producer", "key", "kind", "samples", "size", "created", "state"]
-    heads = "".join(
-        f'<th><a href="?page=store&amp;sort={t}&amp;key={key[:16]}">{t}{" ↓" * (t == sort)}</a></th>'
-        if t in _ORDERS else f"<th>{t}</th>"
-        for t in titles
-    )  # fmt: skip
+    heads = "".join(f"<th>{_heading(title, key, sort)}</th>" for title in titles)
     rows = "".join(_line(entry, key, sort) for entry in entries)
     return (
         f'<table class="entries"><caption>{total}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
     )
+
+
+def _heading(title: str, key: str, sort: str) -> str:
+    if title not in _ORDERS:
+        return title
+    arrow = " ↓" if title == sort else ""
+    return f'<a href="?page=store&amp;sort={title}&amp;key={key[:16]}">{title}{arrow}</a>'
 
 
 def _line(entry: EntryInfo, key: str, sort: str) -> str:

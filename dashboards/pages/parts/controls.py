@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,10 @@ from bokeh.models import (
     Row,
     Select,
 )
+
 from presage.store import EntryInfo
 
-from .payload import Payload
+from .payload import Payload, plain
 from .theme import text_of
 from .view import SCALES, STRIPS
 
@@ -40,23 +42,12 @@ def controls(
     """Return the controls in their initial state."""
     drawn = payload.drawn
     active = drawn.index(payload.sources[state["source"]])
-    source = _buttons(drawn, active, f"const k = {_numbers(payload)}[cb_obj.active]; "
-                                     "window.presage.set({source: k})", colours)  # fmt: skip
-    names = json.dumps(drawn)
-    overlay = CheckboxButtonGroup(
-        labels=drawn,
-        active=[k for k, name in enumerate(drawn) if name in state["overlay"]],
-        stylesheets=_sheets(drawn, colours),
-        margin=0,
-    )
-    code = f"window.presage.set({{overlay: cb_obj.active.map((k) => {names}[k])}})"
-    overlay.js_on_change("active", CustomJS(code=code + "; window.presage.leaveControl()"))
-    strip = _buttons(list(STRIPS), STRIPS.index(state["strip"]),
-                     f"window.presage.set({{strip: {json.dumps(STRIPS)}[cb_obj.active]}})")  # fmt: skip
-    scale = _buttons(list(SCALES), SCALES.index(state["colour"]),
-                     f"window.presage.set({{colour: {json.dumps(SCALES)}[cb_obj.active]}})")  # fmt: skip
-    metric = _select([(str(k), c.title) for k, c in enumerate(payload.columns)],
-                     str(state["column"]), "window.presage.set({column: Number(cb_obj.value)})", 200)  # fmt: skip
+    source = _buttons(drawn, active, "source", _numbers(payload), colours)
+    overlay = _overlay(drawn, state["overlay"], colours)
+    strip = _buttons(STRIPS, STRIPS.index(state["strip"]), "strip", STRIPS)
+    scale = _buttons(SCALES, SCALES.index(state["colour"]), "colour", SCALES)
+    titles = [(str(k), column.title) for k, column in enumerate(payload.columns)]
+    metric = _select(titles, str(state["column"]), _setter("column"), 200)
     parts: list[Any] = []
     if len(products) > 1:
         shown = [(e.key, f"{e.key[:8]} · {e.created[:16].replace('T', ' ')}") for e in products]
@@ -64,9 +55,8 @@ def controls(
         parts += _named("product", _select(shown, entry.key, go, 190))
     parts += _named("grid shows", metric) + _named("source", source) + _named("compare", overlay)
     if len(payload.pairs) > 1:
-        pairs = [(str(k), name.replace("_", " ").replace(",", " × "))
-                 for k, name in enumerate(payload.pairs)]  # fmt: skip
-        pair = _select(pairs, str(state["pair"]), "window.presage.set({pair: Number(cb_obj.value)})", 170)
+        pairs = [(str(k), plain(name)) for k, name in enumerate(payload.pairs)]
+        pair = _select(pairs, str(state["pair"]), _setter("pair"), 170)
         parts += _named("pair", pair)
     parts += _named("strip", strip)
     if payload.pairs:
@@ -97,8 +87,12 @@ def _named(name: str, control: Any) -> list[Any]:
     return [title, control]
 
 
-def _numbers(payload: Payload) -> str:
-    return json.dumps([payload.sources.index(name) for name in payload.drawn])
+def _numbers(payload: Payload) -> list[int]:
+    return [payload.sources.index(name) for name in payload.drawn]
+
+
+def _setter(name: str) -> str:
+    return f"window.presage.set({{{name}: Number(cb_obj.value)}})"
 
 
 def _select(options: list[tuple[str, str]], value: str, code: str, width: int) -> Select:
@@ -109,18 +103,37 @@ def _select(options: list[tuple[str, str]], value: str, code: str, width: int) -
 
 
 def _buttons(
-    labels: list[str], active: int, code: str, colours: dict[str, str] | None = None
+    labels: Sequence[str],
+    active: int,
+    name: str,
+    values: Sequence[Any],
+    colours: Mapping[str, str] | None = None,
 ) -> RadioButtonGroup:
-    group = RadioButtonGroup(labels=labels, active=active, margin=0,
+    """Return buttons of which one is down; pressing one sets `name` to its value."""
+    group = RadioButtonGroup(labels=list(labels), active=active, margin=0,
                              stylesheets=_sheets(labels, colours or {}))  # fmt: skip
+    code = f"window.presage.set({{{name}: {json.dumps(values)}[cb_obj.active]}})"
     group.js_on_change("active", CustomJS(code=code + "; window.presage.leaveControl()"))
     return group
 
 
-def _sheets(labels: list[str], colours: dict[str, str]) -> list[InlineStyleSheet]:
-    """The common style, and under each source's button a line in its colour."""
+def _overlay(
+    drawn: Sequence[str], shown: Sequence[str], colours: Mapping[str, str]
+) -> CheckboxButtonGroup:
+    """Return buttons that each put a source beside the chosen one."""
+    active = [k for k, name in enumerate(drawn) if name in shown]
+    group = CheckboxButtonGroup(labels=list(drawn), active=active, margin=0,
+                                stylesheets=_sheets(drawn, colours))  # fmt: skip
+    code = f"window.presage.set({{overlay: cb_obj.active.map((k) => {json.dumps(drawn)}[k])}})"
+    group.js_on_change("active", CustomJS(code=code + "; window.presage.leaveControl()"))
+    return group
+
+
+def _sheets(labels: Sequence[str], colours: Mapping[str, str]) -> list[InlineStyleSheet]:
+    """Return the common style, and under each source's button a line in its colour."""
+    button = ".bk-btn-group > .bk-btn:nth-child"
     lines = [
-        f".bk-btn-group > .bk-btn:nth-child({k + 1}) {{ box-shadow: inset 0 -3px {colours[name]}; }}"
+        f"{button}({k + 1}) {{ box-shadow: inset 0 -3px {colours[name]}; }}"
         for k, name in enumerate(labels)
         if name in colours
     ]

@@ -282,9 +282,7 @@ def label_grid(payload: Payload) -> Grid:
     return Grid(plot, cells, chosen, marks, {"linear": linear}, bar)
 
 
-def _name_places(
-    axis: Any, values: Sequence[float] | np.ndarray, title: str, most: int
-) -> None:
+def _name_places(axis: Any, values: Sequence[float] | np.ndarray, title: str, most: int) -> None:
     """Label whole-number places with the parameter's values, at most so many of them."""
     every = max(1, -(-len(values) // most))
     places = list(range(0, len(values), every))

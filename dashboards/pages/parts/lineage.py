@@ -75,9 +75,7 @@ def _line(parent: tuple[float, float], child: tuple[float, float]) -> str:
     bow = BOX * 0.95 if y1 - y0 > LINE else 0
     middle = (y0 + y1) / 2
     curve = f"M{x0:.0f},{y0:.0f} C{x0 + bow:.0f},{middle:.0f} {x1 + bow:.0f},{middle:.0f}"
-    return (
-        f'<path d="{curve} {x1:.0f},{y1:.0f}" fill="none" stroke="#b4b8be" stroke-width="1.2"/>'
-    )
+    return f'<path d="{curve} {x1:.0f},{y1:.0f}" fill="none" stroke="#b4b8be" stroke-width="1.2"/>'
 
 
 def _box(key: str, entry: EntryInfo | None, at: tuple[float, float], chosen: bool) -> str:

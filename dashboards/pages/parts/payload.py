@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+
 from presage.labels import Variable
 
 Array = NDArray[Any]
@@ -171,7 +172,7 @@ class Payload:
                     Column(
                         name,
                         str(of),
-                        f"{title} · {_plain(str(of))}",
+                        f"{title} · {plain(str(of))}",
                         array.sel({dim: of}).transpose("source", "label").values,
                     )
                     for of in array[dim].values
@@ -181,25 +182,25 @@ class Payload:
     # -- arrays ------------------------------------------------------------------------
 
     def edges(self) -> Array:
-        """Bin edges ``[label, variable, edge]``, float64."""
+        """Return bin edges ``[label, variable, edge]``, float64."""
         return self.product["edges"].transpose("label", "variable", "edge").values
 
     def counts(self) -> Array:
-        """Counts ``[source, label, variable, bin]``."""
+        """Return counts ``[source, label, variable, bin]``."""
         return _small(self._sorted("counts", "label", "variable", "bin"))
 
     def events(self) -> Array:
-        """Number of events ``[source, label]``."""
+        """Return the number of events ``[source, label]``."""
         return _small(self._sorted("events", "label"))
 
     def numbers(self) -> Array:
-        """All metrics ``[column, source, label]``, float32."""
+        """Return all metrics ``[column, source, label]``, float32."""
         shape = (0, len(self.sources), len(self.table))
         stacked = np.stack([c.values for c in self.columns]) if self.columns else np.empty(shape)
         return stacked.astype(np.float32)
 
     def cells(self, labels: Sequence[int] | Array, pair: int | None = None) -> Array:
-        """Two-dimensional counts ``[source, label, pair, bin_x, bin_y]`` of some labels."""
+        """Return two-dimensional counts ``[source, label, pair, bin_x, bin_y]`` of some labels."""
         chosen = self.product["counts_2d"].isel(label=labels)
         if pair is not None:
             chosen = chosen.isel(pair=[pair])
@@ -263,7 +264,8 @@ class Payload:
         return int(np.nanargmax(np.nan_to_num(values, nan=-np.inf)))
 
 
-def _plain(of: str) -> str:
+def plain(of: str) -> str:
+    """Return the name of a variable or a pair for people, ``"phi mass × omega mass"``."""
     return of.replace("_", " ").replace(",", " × ")
 
 

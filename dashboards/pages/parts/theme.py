@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 import panel as pn
+
 from presage.analysis.canvas import INK
 from presage.analysis.canvas import colours as colours
 

@@ -1,0 +1,122 @@
+"""What Python hands to the kernel: arrays of all labels, names, and the models to fill."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from bokeh.models import ColumnDataSource, Range1d
+
+from . import figures
+from .payload import Payload
+
+
+def data(payload: Payload, state: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return the arrays and names that the kernel draws from."""
+    chosen, pair = np.arange(len(payload.table)), -1
+    if not payload.whole:
+        chosen, pair = payload.slice_of(state["label"]), state["pair"]
+    flat = [payload.counts(), payload.edges(), payload.numbers(), payload.events()]
+    return {
+        "arrays": [array.reshape(-1) for array in flat],
+        "cells_source": ColumnDataSource(_cell_columns(payload, chosen, pair)),
+        "request_source": ColumnDataSource({"label": [0], "pair": [0]}),
+        "meta_text": json.dumps(_meta(payload, state, key)),
+    }
+
+
+def _cell_columns(payload: Payload, labels: np.ndarray, pair: int) -> dict[str, list[Any]]:
+    cells = payload.cells(labels, None if pair < 0 else pair)
+    return {"cells": [cells.reshape(-1)], "pair": [pair], "labels": [labels.tolist()]}
+
+
+def fetch(payload: Payload, cells: ColumnDataSource) -> Any:
+    """Return the callback that sends another slice when the kernel asks for one."""
+
+    def send(_attribute: str, _old: Any, new: Mapping[str, Any]) -> None:
+        label, pair = int(new["label"][0]), int(new["pair"][0])
+        if 0 <= label < len(payload.table) and 0 <= pair < len(payload.pairs):
+            cells.data = _cell_columns(payload, payload.slice_of(label), pair)
+
+    return send
+
+
+def _meta(payload: Payload, state: dict[str, Any], key: str) -> dict[str, Any]:
+    index = {name: k for k, name in enumerate(payload.variables)}
+    names = [
+        ", ".join(
+            f"{p.long_name or p.name} = {value:.5g}" + ("" if p.unit == "1" else f" {p.unit}")
+            for p, value in zip(payload.parameters, row, strict=True)
+        )
+        for row in payload.table
+    ]
+    return {
+        "key": key,
+        "sources": payload.sources,
+        "drawn": payload.drawn,
+        "variables": payload.variables,
+        "axis_titles": payload.axis_titles,
+        "pair_names": payload.pairs,
+        "pairs": [[index[name] for name in pair.split(",")] for pair in payload.pairs],
+        "columns": [
+            {"metric": c.metric, "of": c.of, "name": c.name, "title": c.title, "signed": c.signed,
+             "large_is_good": c.large_is_good}
+            for c in payload.columns
+        ],
+        "table": payload.table.tolist(),
+        "names": names,
+        "regions": payload.regions,
+        "places": payload.places.tolist(),
+        "neighbours": payload.neighbours.tolist(),
+        "bins": payload.product.sizes["bin"],
+        "side": payload.product.sizes.get("bin_x", 0),
+        "low_cell": figures.LOW_CELL,
+        "low_bin": figures.LOW_BIN,
+        "sequential": list(figures.DENSITY),
+        "diverging": list(figures.DIVERGING),
+        "state": state,
+    }  # fmt: skip
+
+
+def models(
+    joint: dict[str, figures.Joint],
+    marginals: Sequence[figures.Marginal],
+    grid: figures.Grid,
+    ranges: tuple[Range1d, Range1d],
+) -> dict[str, Any]:
+    """Return the Bokeh models that the kernel changes."""
+    return {
+        "joint_models": {name: panel.source for name, panel in joint.items()},
+        "title_models": {name: panel.figure.title for name, panel in joint.items()},
+        "scale_models": [
+            {"scale": scale, "models": models}
+            for name, panel in joint.items()
+            if name != "pull"
+            for scale, models in panel.scales.items()
+        ],
+        "ranges": list(ranges),
+        "marginal_models": [
+            {
+                "x_range": m.main.x_range,
+                "y_range": m.main.y_range,
+                "strip_range": m.strip.y_range,
+                "axis": m.strip.xaxis[0],
+                "strip_axis": m.strip.yaxis[0],
+                "outlines": m.outlines,
+                "points": m.points,
+                "bars": m.bars,
+                "band": m.band,
+                "masked": m.masked,
+            }
+            for m in marginals
+        ],
+        "grid_models": {
+            "cells": grid.cells,
+            "chosen": grid.chosen,
+            "interior": grid.marks["interior"],
+            "edge": grid.marks["edge"],
+            "mapper": grid.mapper["linear"],
+        },
+    }

@@ -47,17 +47,20 @@ def venv_python() -> Path:
     return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def call(*command: str | Path, env: dict[str, str] | None = None) -> int:
+def call(*command: str | Path, env: dict[str, str] | None = None, pulse: str = "") -> int:
     """Run a command from the repository's root and return its status.
 
-    Ctrl-C reaches the command too; it gets the time to tidy up (`subprocess.call` would kill it).
+    A quiet one shows its `pulse` every half minute. Ctrl-C reaches the command too; it gets
+    the time to tidy up (`subprocess.call` would kill it).
     """
-    interrupted = False
+    interrupted, start = False, time.monotonic()
     with subprocess.Popen([str(part) for part in command], cwd=ROOT, env=env) as child:
         while True:
             try:
-                status = child.wait()
+                status = child.wait(30 if pulse else None)
                 break
+            except subprocess.TimeoutExpired:
+                say(f"{pulse}, {time.monotonic() - start:.0f} s so far")
             except KeyboardInterrupt:
                 interrupted = True
     if interrupted:
@@ -110,7 +113,7 @@ def pip(*arguments: str) -> None:
     """Install with the exact versions of constraints.txt."""
     quiet = () if os.environ.get("PRESAGE_VERBOSE") else ("--quiet",)
     command = (venv_python(), "-m", "pip", "install", "--disable-pip-version-check", *quiet)
-    if call(*command, "-c", "constraints.txt", *arguments):
+    if call(*command, "-c", "constraints.txt", *arguments, pulse="still installing"):
         raise RunError("the installation failed; pip's message stands above", 1)
 
 

@@ -239,7 +239,7 @@ def test_run_py_installs_once_and_again_when_the_needs_change(
 ) -> None:
     calls: list[tuple[str, ...]] = []
 
-    def call(*command: str | Path, env: object = None) -> int:
+    def call(*command: str | Path, env: object = None, pulse: str = "") -> int:
         calls.append(tuple(map(str, command)))
         if "venv" in calls[-1]:
             script.VENV.mkdir()

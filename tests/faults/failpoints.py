@@ -259,11 +259,12 @@ def cases(scenario: str, steps: list[str], everything: bool) -> list[tuple[int, 
     """Return (step, its name, action): a kill at each step and the errors in turn, or all."""
     chosen = []
     for at, name in enumerate(steps):
-        if name in WITHIN and scenario not in ("publish", "product") and not everything:
+        inside = name in WITHIN and not everything
+        if inside and (at % 2 or scenario not in ("publish", "product")):
             continue
         actions = ["KILL", "ENOSPC", "EIO"]
         if not everything:
-            actions = [actions[at % 3]] if name in WITHIN else ["KILL", actions[1 + at % 2]]
+            actions = [actions[at // 2 % 3]] if inside else ["KILL", actions[1 + at % 2]]
         chosen += [(at, name, action) for action in actions]
     return chosen
 

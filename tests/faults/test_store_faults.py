@@ -66,7 +66,7 @@ def test_a_fault_at_any_step_leaves_nothing_or_the_whole(scenario: str, tmp_path
     done = python(str(TESTS / "faults" / "failpoints.py"), scenario, str(tmp_path))
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert {"fsync", "open w"} <= set(result["steps"])
+    assert {"fsync", "write"} <= set(result["steps"])
     assert not result["wrong"], "\n".join(result["wrong"])
 
 

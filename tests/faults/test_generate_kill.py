@@ -1,0 +1,84 @@
+"""Generation in processes that are killed without warning, again and again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faults import toys
+from faults.killing import GENERATE, kill_after, start
+from presage.generate import samples, simulate, verify
+from presage.store import Store
+
+N = 400
+SLOW = toys.Waves(delay=0.01)
+
+
+@pytest.fixture(autouse=True)
+def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "SHARD_BYTES", 1)
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[str, np.ndarray]:
+    return toys.truth(SLOW, N)
+
+
+def program(store: Store, workers: int = 1) -> str:
+    return GENERATE.format(delay=SLOW.delay, n=N, root=str(store.root), workers=workers)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_at_random_moments_ends_with_the_same_bits(
+    workers: int, tmp_path: Path, expected: dict[str, np.ndarray]
+) -> None:
+    store = Store(tmp_path / "store")
+    rng = np.random.default_rng(workers)
+    killed, reached = 0, 0
+    for _ in range(2):
+        killed += kill_after(program(store, workers), float(rng.uniform(0.2, 1.2)))
+        there = Store(store.root).samples(SLOW.recipe())
+        assert there >= reached, "what was published stays"
+        reached = there
+        if there:
+            cut = {name: array[:there] for name, array in expected.items()}
+            assert toys.same(Store(store.root).open(SLOW.recipe()), cut)
+    assert killed
+    made = simulate(SLOW, N, store=store, progress=False)
+    assert toys.same(made, expected)
+    assert toys.leftovers(store) == []
+    assert Store(store.root).check(SLOW.recipe()) == []
+
+
+def test_two_runs_at_once_make_one_dataset(tmp_path: Path, expected: dict[str, np.ndarray]) -> None:
+    store = Store(tmp_path / "store")
+    runs = [start(program(store)) for _ in range(2)]
+    for run in runs:
+        out, _ = run.communicate(timeout=120)
+        assert run.returncode == 0
+        assert out.split() == ["ready", "done"]
+    assert toys.same(store.open(SLOW.recipe()), expected)
+    assert verify(SLOW, store=store, fraction=0.1) > 0
+    assert toys.leftovers(store) == []
+    shards = list(store.entry(SLOW.recipe()).folder.glob("shard-*.nc"))
+    assert len(shards) == N // SLOW.block_size
+
+
+def test_a_simulator_that_fails_leaves_what_was_made_before(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    with pytest.raises(RuntimeError, match="the detector is off"):
+        simulate(Failing(), 40, store=store, progress=False)
+    there = store.samples(Failing().recipe())
+    assert there in (8, 16)
+    assert toys.leftovers(store) == []
+
+
+class Failing(toys.Waves):
+    """Fails in its third block."""
+
+    def block(self, seed: int, index: int) -> dict[str, np.ndarray]:
+        if index == 2:
+            raise RuntimeError("the detector is off")
+        return super().block(seed, index)

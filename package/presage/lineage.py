@@ -93,6 +93,11 @@ def parent_of(dataset: xr.Dataset) -> Parent:
     key = recipe_of(dataset).key
     if SAMPLE not in dataset.attrs:
         return Parent(key)
+    if dataset.attrs[SAMPLE] not in dataset.indexes:
+        raise LabelError(
+            f"the dataset lost its sample numbers, the index {dataset.attrs[SAMPLE]!r}; keep it, "
+            "or store what you have with store.adopt(dataset, name)"
+        )
     numbers = sample_numbers(dataset)
     if len(numbers) == 0:
         raise LabelError(f"the selection of {dataset.attrs[PRODUCER]} holds no sample")
@@ -103,6 +108,47 @@ def parent_of(dataset: xr.Dataset) -> Parent:
     if len(values) == stop - start and bool((np.diff(values) == 1).all()):
         return Parent(key, start, stop)
     return Parent(key, start, stop, hashlib.sha256(values.astype("<i8").tobytes()).hexdigest())
+
+
+def flat_start(dim: str) -> str:
+    """Return the name of the coordinate that says where each sample's part of `dim` begins."""
+    return f"{dim}_start"
+
+
+def ragged_rows(dataset: xr.Dataset, dim: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where each sample's part of a ragged dimension begins, and how long it is.
+
+    Raises
+    ------
+    LabelError
+        The lengths do not add up to what is there, and nothing says where parts begin.
+    """
+    counts = np.asarray(dataset[f"{dim}_count"].values, dtype=np.int64)
+    if flat_start(dim) in dataset.coords:
+        return np.asarray(dataset[flat_start(dim)].values, dtype=np.int64), counts
+    if int(counts.sum()) != dataset.sizes[dim]:
+        raise LabelError(
+            f"'{dim}_count' adds up to {int(counts.sum())}, but {dim!r} has {dataset.sizes[dim]} "
+            "values: samples were selected without their ragged rows; use presage.take(...)"
+        )
+    return np.cumsum(counts) - counts, counts
+
+
+def with_starts(dataset: xr.Dataset) -> xr.Dataset:
+    """Add for each ragged dimension the coordinate that says where each sample's part begins.
+
+    Selecting samples then selects their addresses with them, and `isel` stays harmless.
+    """
+    dim = sample_dim(dataset)
+    for counts in list(dataset.data_vars.values()):
+        flat = counts.attrs.get("sample_dimension")
+        if flat is None:
+            continue
+        sizes = np.asarray(counts.values, dtype=np.int64)
+        about = {"long_name": f"where the sample's part of {flat} begins"}
+        starts = xr.Variable((dim,), np.cumsum(sizes) - sizes, about)
+        dataset = dataset.assign_coords({flat_start(str(flat)): starts})
+    return dataset
 
 
 def take(dataset: xr.Dataset, positions: Any) -> xr.Dataset:
@@ -118,23 +164,28 @@ def take(dataset: xr.Dataset, positions: Any) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        The samples asked for. Flat ragged dimensions are cut to the same samples, which
-        plain `isel` cannot know to do.
+        The samples asked for. Flat ragged variables are cut to the same samples and packed,
+        which plain `isel` does not do: it leaves them whole.
+
+    Raises
+    ------
+    LabelError
+        As :func:`ragged_rows`.
     """
-    dim = sample_dim(dataset)
-    chosen = dataset.isel({dim: positions})
-    for name, counts in dataset.data_vars.items():
-        flat = counts.attrs.get("sample_dimension")
-        if flat is None:
-            continue
-        sizes = np.asarray(counts)
-        starts = np.cumsum(sizes) - sizes
-        rows = np.arange(len(sizes))[positions]
-        chosen = chosen.drop_vars([v for v in chosen.variables if flat in chosen[v].dims])
-        index = flat_rows(starts[rows], sizes[rows])
-        parts = {v: a.isel({flat: index}) for v, a in dataset.data_vars.items() if flat in a.dims}
-        chosen = chosen.assign(parts).assign({name: chosen[name]})
-    return chosen
+    chosen = dataset.isel({sample_dim(dataset): positions})
+    ragged = [str(a.attrs["sample_dimension"]) for a in dataset.data_vars.values()
+              if "sample_dimension" in a.attrs]  # fmt: skip
+    for dim in ragged:
+        starts, counts = (part[positions] for part in ragged_rows(dataset, dim))
+        tight = bool((starts[1:] == starts[:-1] + counts[:-1]).all())
+        index: Any = flat_rows(starts, counts)
+        if tight:  # one run of values: a slice costs no memory
+            first = int(starts[0]) if len(starts) else 0
+            index = slice(first, first + int(counts.sum()))
+        parts = {v: a.isel({dim: index}) for v, a in dataset.data_vars.items() if dim in a.dims}
+        chosen = chosen.drop_vars([v for v in chosen.variables if dim in chosen[v].dims])
+        chosen = chosen.assign(parts)[list(dataset.data_vars)]
+    return with_starts(chosen) if ragged else chosen
 
 
 def flat_rows(starts: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.int64]:
@@ -143,4 +194,5 @@ def flat_rows(starts: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.int64]:
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
     shift = np.repeat(np.asarray(starts, dtype=np.int64) - (ends - counts), counts)
-    return np.arange(total, dtype=np.int64) + shift
+    rows: NDArray[np.int64] = np.arange(total, dtype=np.int64) + shift
+    return rows

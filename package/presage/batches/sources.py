@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from presage.batches.mapping import read_ahead
 from presage.batches.plan import BatchError, Positions
 from presage.batches.tables import Pool, Table
-from presage.labels import Array, nearest
-from presage.lineage import flat_rows, sample_dim
+from presage.labels import Array, LabelError, nearest
+from presage.lineage import flat_rows, ragged_rows, sample_dim
+from presage.store.identity import stored_rows
 from presage.store.lazy import StoredArray
 
 

@@ -31,9 +31,9 @@ from presage.fit.result import (
 from presage.fit.settings import Settings
 from presage.fit.source import BatchSource, TensorBatch, Where, make_source, split
 from presage.fit.state import history_dataset
-from presage.lineage import RECIPE, parent_of, sample_dim, sample_numbers
+from presage.lineage import RECIPE, sample_dim, sample_numbers
 from presage.recipe import Parent, Recipe
-from presage.store import Store
+from presage.store import Store, parents_of
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -182,12 +182,14 @@ def fit_recipe(
     model: Any, train: xr.Dataset, settings: Settings, seed: int, store: Store | None
 ) -> Recipe:
     """Return the recipe of a training; data outside a store count by their content."""
-    if store is not None:
-        parent = store.check_unmodified(train)
-    elif RECIPE in train.attrs:
-        parent = parent_of(train)
+    names: Any = [str(name) for name in train.data_vars]
+    if store is None and RECIPE not in train.attrs:
+        parents = [Parent(content_key(train))]
     else:
-        parent = Parent(content_key(train))
+        origins = parents_of(train, store)
+        parents = list(dict.fromkeys(origins.values()))
+        if len(parents) > 1:  # merged from several stored datasets: which gave what matters
+            names = {name: parent.key for name, parent in origins.items()}
     return Recipe(
         producer=producer(model),
         version=model.version,
@@ -195,11 +197,12 @@ def fit_recipe(
             "model": model_fields(model),
             "training": settings.identity(),
             # A parent names samples, not columns; a model of other columns is another one.
-            "variables": [str(name) for name in train.data_vars],
+            "variables": names,
         },
         seed=seed,
         scheme=_SCHEME,
-        parents=(parent,),
+        # What else the model was made from: a basis, an encoder, a teacher.
+        parents=(*parents, *getattr(model, "parents", ())),
     )
 
 

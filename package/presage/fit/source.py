@@ -14,7 +14,7 @@ from torch import Tensor
 from presage.batches import Batches
 from presage.batches.plan import Positions, part
 from presage.fit.errors import FitError
-from presage.lineage import sample_dim, take
+from presage.lineage import sample_dim
 from presage.rng import generator
 
 TensorBatch = dict[str, Tensor]
@@ -163,7 +163,8 @@ def make_source(
         if arrays is not None:
             rows = {name: _cast(array[positions], where.dtype) for name, array in arrays.items()}
             return Batches(rows, size, **options)
-        chosen = take(dataset, positions)
+        # Ragged variables stay whole: batches find their parts by the samples' addresses.
+        chosen = dataset.isel({sample_dim(dataset): positions})
         return Batches(chosen, size, variables, pad=True, **options)
 
     size, seed, shuffle = plan

@@ -14,8 +14,8 @@ import pandas as pd
 import xarray as xr
 
 from presage.labels import Array, Schema, Variable, nearest
-from presage.lineage import SAMPLE, attributes_of, parent_of, sample_dim
-from presage.recipe import Parent, Recipe
+from presage.lineage import SAMPLE, attributes_of, with_starts
+from presage.recipe import Recipe
 from presage.store.entry import Entry, chain, gaps, read_recipe
 from presage.store.files import StoreError, replace, require_room, sweep
 from presage.store.lazy import Rows, ShardFile, StoredArray, lazy_variable
@@ -191,11 +191,12 @@ class Store:
         number = xr.Variable(
             (rows.sample_dim,), pd.RangeIndex(start, stop), {"long_name": "sample number"}
         )
-        return xr.Dataset(
+        dataset = xr.Dataset(
             variables,
             coords={**coords, rows.sample_dim: number},
             attrs=attributes_of(recipe, rows.sample_dim),
         )
+        return with_starts(dataset)
 
     # -- products and files ------------------------------------------------------------
 
@@ -329,33 +330,6 @@ class Store:
         trash = self.root / f".trash-{uuid.uuid4().hex[:12]}"
         folder.rename(trash)  # gone at once for everyone; deleting may take its time
         shutil.rmtree(trash, ignore_errors=True)
-
-    def check_unmodified(self, dataset: xr.Dataset) -> Parent:
-        """Return :func:`presage.lineage.parent_of`, after a look that no value was changed.
-
-        Raises
-        ------
-        StoreError
-            Values in memory differ from what the store holds under the dataset's key.
-        """
-        parent = parent_of(dataset)
-        if SAMPLE not in dataset.attrs:
-            return parent
-        dim = sample_dim(dataset)
-        numbers = np.asarray(dataset.indexes[dim])
-        stored = self.open(dataset.attrs["presage_key"], 0, parent.stop)
-        for name, array in dataset.data_vars.items():
-            if not array.variable._in_memory:  # still the store's own lazy array
-                continue
-            if name not in stored or dim not in array.dims or dim not in stored[name].dims:
-                continue
-            original = stored[name].isel({dim: numbers}).transpose(*array.dims)
-            if not np.array_equal(original.values, array.values):
-                raise StoreError(
-                    f"{name!r} was changed since the store opened it, so its recipe no longer "
-                    "says what it is; keep it with store.adopt(dataset, name) and use that"
-                )
-        return parent
 
 
 def _stored_array(rows: Rows, name: str, address: tuple[str, str, int, int]) -> StoredArray:

@@ -1,0 +1,173 @@
+"""What a dataset in hand is: the stored samples it says, or something that was changed.
+
+xarray keeps attributes through arithmetic, so a dataset that says it is ``resonance 4aef…``
+may hold other numbers. What identifies values are the arrays themselves: a variable that
+was never loaded knows which stored array it reads, and one in memory can be compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from xarray.core import indexing
+
+from presage.labels import nearest
+from presage.lineage import KEY, SAMPLE, flat_start, parent_of, recipe_of, sample_numbers, take
+from presage.recipe import Parent, Recipe
+from presage.store.files import StoreError
+from presage.store.lazy import StoredArray
+from presage.store.store import Store
+
+Positions = NDArray[np.int64]
+
+
+def parents_of(dataset: xr.Dataset, store: Store | None = None) -> dict[str, Parent]:
+    """Return for each data variable which stored samples it holds.
+
+    Parameters
+    ----------
+    dataset
+        A stored dataset, a selection of its samples or variables, or several stored
+        datasets with the same samples merged into one.
+    store
+        Where to look up values that are in memory; by default where its lazy variables read.
+
+    Returns
+    -------
+    dict
+        Variable → the dataset it came from and the range (and choice) of its samples.
+
+    Raises
+    ------
+    StoreError
+        A variable was changed, added or renamed since, or selected along another
+        dimension; or values are in memory and no store is known.
+    LabelError
+        The dataset did not come from a store, or lost its sample numbers.
+    """
+    main = parent_of(dataset)
+    if SAMPLE not in dataset.attrs:
+        return {str(name): main for name in dataset.data_vars}
+    found: dict[str, Parent] = {}
+    loaded = []
+    for name, array in dataset.data_vars.items():
+        stored = stored_rows(array.variable)
+        if stored is None:
+            loaded.append(str(name))
+            continue
+        found[str(name)] = _origin(dataset, str(name), stored, main)
+        store = store or Store(stored[0].reopen[1][0])
+    if loaded:
+        _compare_loaded(dataset, loaded, store, main)
+    return {str(name): found.get(str(name), main) for name in dataset.data_vars}
+
+
+def stored_rows(variable: xr.Variable) -> tuple[StoredArray, Positions | None] | None:
+    """Return the stored array behind a variable that was never loaded, and which rows of it.
+
+    Returns
+    -------
+    array, rows
+        Rows are None for all of them in order. The whole is None when the values are in
+        memory, or other axes than the first were selected from.
+    """
+    data: Any = variable._data  # xarray has no public way to ask what a lazy array reads
+    while isinstance(data, (indexing.MemoryCachedArray, indexing.CopyOnWriteArray)):
+        data = data.array
+    if not isinstance(data, indexing.LazilyIndexedArray):
+        return None
+    array, key = data.array, data.key.tuple
+    if not isinstance(array, StoredArray) or len(key) != len(array.shape):
+        return None
+    for part, length in zip(key[1:], array.shape[1:], strict=True):
+        if not isinstance(part, slice) or part.indices(length) != (0, length, 1):
+            return None
+    first = key[0]
+    if isinstance(first, slice):
+        span = first.indices(array.shape[0])
+        return array, None if span == (0, array.shape[0], 1) else np.arange(*span)
+    if isinstance(first, np.ndarray):
+        rows = first.astype(np.int64)
+        return array, np.where(rows < 0, rows + array.shape[0], rows)
+    return None
+
+
+def _origin(
+    dataset: xr.Dataset, name: str, stored: tuple[StoredArray, Positions | None], main: Parent
+) -> Parent:
+    """Return the parent of one lazy variable; its samples must be those of the dataset."""
+    array, rows = stored
+    _, text, start, _, original = array.reopen[1]
+    key = hashlib.sha256(text.encode()).hexdigest()
+    if original != name:
+        raise StoreError(
+            f"{name!r} is the stored variable {original!r} under another name; keep the name, "
+            "or store the renamed dataset with store.adopt(dataset, name)"
+        )
+    _check_unit(dataset, name, Recipe.from_json(text), Store(array.reopen[1][0]))
+    dim = str(dataset.attrs[SAMPLE])
+    if dataset[name].dims[:1] == (dim,):
+        numbers = np.asarray(sample_numbers(dataset))
+        here = start + (np.arange(array.shape[0]) if rows is None else rows)
+        if not np.array_equal(here, numbers):
+            raise StoreError(
+                f"{name!r} holds other samples than the dataset's index {dim!r} says; select "
+                "samples of the whole dataset, before or after merging"
+            )
+    return Parent(key, main.start, main.stop, main.selection)
+
+
+def _check_unit(dataset: xr.Dataset, name: str, recipe: Recipe, store: Store) -> None:
+    unit = dataset[name].attrs.get("units", "1")
+    stored = store.open(recipe)[name].attrs.get("units", "1")
+    if unit != stored:
+        raise StoreError(
+            f"{name!r} of {recipe.producer} is stored in {stored!r}, the dataset says {unit!r}; "
+            "convert values and unit together and keep them with store.adopt(dataset, name)"
+        )
+
+
+def _compare_loaded(
+    dataset: xr.Dataset, names: list[str], store: Store | None, main: Parent
+) -> None:
+    """Compare variables in memory with the same samples in the store."""
+    recipe = recipe_of(dataset)
+    whole = (store or Store()).open(recipe, 0, main.stop)
+    for name in names:
+        if name not in whole:
+            raise StoreError(
+                f"{name!r} is not a variable of {recipe.producer} ({dataset.attrs[KEY][:16]})"
+                f"{nearest(name, map(str, whole.data_vars))}. A dataset with added columns is "
+                "another one: keep it with store.adopt(dataset, name) and use that"
+            )
+    numbers = np.asarray(sample_numbers(dataset))
+    flat = {str(dim) for dim in dataset.dims if flat_start(str(dim)) in dataset.coords}
+    ragged = [name for name in names if flat & set(dataset[name].dims)]
+    plain = [name for name in names if name not in ragged]
+    for name in plain:
+        theirs = whole[name]
+        if dataset.attrs[SAMPLE] in theirs.dims:
+            theirs = theirs.isel({str(dataset.attrs[SAMPLE]): numbers})
+        _compare(dataset[name], theirs)
+    if ragged:  # their lengths are known to be right by now
+        needed = [*ragged, *(f"{dim}_count" for dim in flat)]
+        stored, packed = take(whole[needed], numbers), take(dataset[needed], slice(None))
+        for name in ragged:
+            _compare(packed[name], stored[name])
+
+
+def _compare(ours: xr.DataArray, theirs: xr.DataArray) -> None:
+    if set(ours.dims) == set(theirs.dims):
+        theirs = theirs.transpose(*ours.dims)
+    same = ours.dims == theirs.dims and np.array_equal(
+        ours.values, theirs.values, equal_nan=ours.dtype.kind in "fc"
+    )
+    if not same or ours.attrs.get("units", "1") != theirs.attrs.get("units", "1"):
+        raise StoreError(
+            f"{ours.name!r} was changed since the store opened it, so its recipe no longer says "
+            "what it is; keep it with store.adopt(dataset, name) and use that"
+        )

@@ -54,18 +54,21 @@ class Variable:
     dims
         Dimensions of one sample's value, the sample dimension left out.
     dtype
-        NumPy's name of the stored type; complex values are stored with a last
-        dimension ``component`` of (real, imag), see :func:`to_complex`.
+        NumPy's name of the stored type: a boolean, an integer or a float. Complex values
+        are stored with a last dimension ``component`` of (real, imag), see
+        :func:`to_complex`.
     unit
         Unit as text, ``"1"`` for a pure number.
     long_name
         A few words for axes and tables; the name itself when empty.
     lower, upper
-        Physical bounds, both exclusive in the sense that a density has no mass beyond
-        them; transforms respect them.
+        Physical bounds. A value may equal its bound, to which rounding to the stored type
+        can take it, and none lies beyond; transforms respect them.
     follows
         Name of a parameter that this variable scales with (a reconstructed mass and
         the true one), a hint to label-relative coordinates.
+    gaps
+        Whether NaN may stand where there is no value (a dead channel); infinities never.
     """
 
     name: str
@@ -76,13 +79,14 @@ class Variable:
     lower: float | None = None
     upper: float | None = None
     follows: str | None = None
+    gaps: bool = False
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
             raise LabelError(
                 f"a variable's name is an identifier such as 'phi_mass', not {self.name!r}"
             )
-        np.dtype(self.dtype)  # raises TypeError with NumPy's own words
+        _check_type(self.name, np.dtype(self.dtype), self.gaps)
         if self.lower is not None and self.upper is not None and not self.lower < self.upper:
             raise LabelError(f"{self.name}: lower {self.lower} is not below upper {self.upper}")
 
@@ -100,11 +104,15 @@ class Variable:
                 attributes[name] = float(value)
         if self.follows is not None:
             attributes["follows"] = self.follows
+        if self.gaps:
+            attributes["gaps"] = "NaN where there is no value"
         return attributes
 
     @classmethod
     def of(cls, array: xr.DataArray, sample: str | None = None) -> Variable:
         """Read a declaration back from a labelled array's attributes.
+
+        An array whose attribute ``role`` is ``parameter`` gives a :class:`Parameter`.
 
         Parameters
         ----------
@@ -114,26 +122,35 @@ class Variable:
             Sample dimension, left out of `dims`.
         """
         attributes = array.attrs
-        return cls(
-            name=str(array.name),
-            dims=tuple(str(dim) for dim in array.dims if dim != sample),
-            dtype=str(array.dtype),
-            unit=str(attributes.get("units", "1")),
-            long_name=str(attributes.get("long_name", "")),
-            lower=_optional_float(attributes.get("valid_lower")),
-            upper=_optional_float(attributes.get("valid_upper")),
-            follows=attributes.get("follows"),
-        )
+        declared: dict[str, Any] = {
+            "name": str(array.name),
+            "dims": tuple(str(dim) for dim in array.dims if dim != sample),
+            "dtype": str(array.dtype),
+            "unit": str(attributes.get("units", "1")),
+            "long_name": str(attributes.get("long_name", "")),
+            "lower": _optional_float(attributes.get("valid_lower")),
+            "upper": _optional_float(attributes.get("valid_upper")),
+            "follows": attributes.get("follows"),
+            "gaps": "gaps" in attributes,
+        }
+        if attributes.get("role") != "parameter":
+            return cls(**declared)
+        low, high = attributes.get("prior_range", (None, None))
+        return Parameter(**declared, low=_optional_float(low), high=_optional_float(high))
 
 
 @dataclass(frozen=True)
 class Parameter(Variable):
     """A variable that steers a simulator, with the range of its prior.
 
+    Its range is one interval. Parameters with ranges of their own are declared one by one,
+    each a column; ``dataset[names].to_array("parameter")`` makes one matrix of them.
+
     Parameters
     ----------
     low, high
-        The prior's range; ``None`` where the parameter only takes listed labels.
+        The prior's range, for every value of a parameter that has dims; ``None`` where the
+        parameter only takes listed labels.
     """
 
     low: float | None = None
@@ -259,32 +276,58 @@ def check_arrays(arrays: Arrays, schema: Schema, samples: int, source: str) -> d
     Raises
     ------
     LabelError
-        A variable is missing, unknown, of wrong shape, not finite or beyond a bound.
+        A variable is missing, unknown, of wrong shape, not finite or beyond a bound, or two
+        disagree on the length of a dimension.
     """
     layout = schema.stored()
     for name in arrays:
         if name not in layout:
             raise LabelError(f"{source} returned undeclared {name!r}{nearest(name, layout)}")
     checked: dict[str, Array] = {}
+    lengths = {schema.sample: samples, **schema.sizes()}
     for name, (dims, variable) in layout.items():
         if name not in arrays:
             raise LabelError(f"{source} did not return the declared variable {name!r}")
         array = _in_declared_type(np.asarray(arrays[name]), variable, source)
-        lengths = {schema.sample: samples, **schema.sizes()}
-        for dim in schema.ragged:
-            lengths[dim] = int(np.sum(arrays[f"{dim}_count"]))
-        expected = tuple(lengths.get(dim, -1) for dim in dims)
-        same = array.ndim == len(dims) and all(
-            want in (-1, got) for want, got in zip(expected, array.shape, strict=True)
-        )
-        if not same:
-            shown = ", ".join(
-                f"{d}={'any' if n < 0 else n}" for d, n in zip(dims, expected, strict=True)
-            )
-            raise LabelError(f"{source}: {name!r} should be [{shown}], got shape {array.shape}")
+        _check_shape(array, name, dims, lengths, source)
+        lengths.update(zip(dims, array.shape, strict=True))
         _check_values(array, variable, source)
         checked[name] = array
+        flat = name.removesuffix("_count")
+        if flat != name and flat in schema.ragged:
+            lengths[flat] = int(array.sum())
     return checked
+
+
+def _check_shape(
+    array: Array, name: str, dims: tuple[str, ...], lengths: Mapping[str, int], source: str
+) -> None:
+    """Refuse a shape that contradicts the lengths known so far; others are free."""
+    expected = tuple(lengths.get(dim, -1) for dim in dims)
+    same = array.ndim == len(dims) and all(
+        want in (-1, got) for want, got in zip(expected, array.shape, strict=True)
+    )
+    if not same:
+        shown = ", ".join(
+            f"{d}={'any' if n < 0 else n}" for d, n in zip(dims, expected, strict=True)
+        )
+        raise LabelError(f"{source}: {name!r} should be [{shown}], got shape {array.shape}")
+
+
+def _check_type(name: str, dtype: np.dtype[Any], gaps: bool) -> None:
+    """Refuse types that a shard cannot hold, each with what to do instead."""
+    if dtype.kind == "c":
+        raise LabelError(
+            f"{name}: {dtype} is stored as its parts; declare dims (..., 'component'), a float "
+            "type and the coordinate presage.labels.COMPONENT; from_complex splits values"
+        )
+    if dtype.kind not in "biuf":
+        raise LabelError(
+            f"{name}: a variable holds booleans, integers or floats, not {dtype}; "
+            "number the cases, and name them in a coordinate"
+        )
+    if gaps and dtype.kind != "f":
+        raise LabelError(f"{name}: only floats have gaps, {dtype} knows no NaN")
 
 
 def _in_declared_type(array: Array, variable: Variable, source: str) -> Array:
@@ -307,15 +350,24 @@ def _check_values(array: Array, variable: Variable, source: str) -> None:
     """Refuse NaN, infinities and values beyond a physical bound; one pass, no temporaries."""
     if array.size == 0 or array.dtype.kind not in "fiu":
         return
-    low, high = array.min(), array.max()  # NaN propagates through both
+    if variable.gaps:
+        low, high = np.fmin.reduce(array, axis=None), np.fmax.reduce(array, axis=None)
+        if np.isnan(low):  # nothing but gaps
+            return
+    else:
+        low, high = array.min(), array.max()  # NaN propagates through both
     if not (math.isfinite(low) and math.isfinite(high)):
-        bad = int(np.size(array) - np.count_nonzero(np.isfinite(array)))
-        raise LabelError(f"{source}: {variable.name!r} holds {bad} values that are not finite")
-    if variable.lower is not None and low < variable.lower:
+        bad = np.isinf(array) if variable.gaps else ~np.isfinite(array)
+        hint = "" if variable.gaps else "; declare gaps=True if NaN stands for no value"
+        raise LabelError(
+            f"{source}: {variable.name!r} holds {np.count_nonzero(bad)} values that are not "
+            f"finite{hint if np.isnan(array).any() else ''}"
+        )
+    if variable.lower is not None and low < float(variable.lower):
         raise LabelError(
             f"{source}: {variable.name!r} reaches {low}, below its bound {variable.lower}"
         )
-    if variable.upper is not None and high > variable.upper:
+    if variable.upper is not None and high > float(variable.upper):
         raise LabelError(
             f"{source}: {variable.name!r} reaches {high}, above its bound {variable.upper}"
         )

@@ -102,6 +102,11 @@ class Loop:
 
     def _wrapped(self) -> tuple[Any, Any]:
         """Return the network's losses as functions; among many processes those of DDP."""
+        if self.settings.accumulate > 1 and hasattr(self.network, "segment_loss"):
+            raise FitError(
+                "accumulate splits a batch into parts, and this network already splits it into "
+                "segments (it has segment_loss); give accumulate=1"
+            )
         if self.fabric.world_size == 1:
             self._module = None
             return self._plain_loss, getattr(self.network, "segment_loss", None)

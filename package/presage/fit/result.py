@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -250,8 +250,22 @@ def _specification(recipe: Recipe, models: Mapping[str, type[Any]] | None) -> An
 
 
 def model_fields(model: Any) -> dict[str, Any]:
-    """Return the settings of a specification."""
-    return {f.name: getattr(model, f.name) for f in fields(model) if f.init}
+    """Return the settings of a specification.
+
+    Raises
+    ------
+    FitError
+        A setting could not be read back from the recipe, so the model could not be loaded.
+    """
+    found = {f.name: getattr(model, f.name) for f in fields(model) if f.init}
+    for name, value in found.items():
+        if is_dataclass(value) or isinstance(value, np.ndarray):
+            raise FitError(
+                f"{model.name}: setting {name!r} is {type(value).__name__}; settings are numbers, "
+                "text, tuples and mappings, so that a stored model can be rebuilt from them. "
+                "Store data on their own and name them by key in `parents`"
+            )
+    return found
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -6,7 +6,8 @@ counter = (0, 0, b, s): 2^128 numbers a block, none shared. Nothing depends on s
 workers or on where an interrupted run went on.
 
 The key holds the *name* of the producer and the seed, not its settings. Two variants of
-one simulator thus see the same skies or tones, and comparing them is a paired comparison.
+one simulator thus see the same skies or tones, and comparing them is a paired comparison,
+as long as their block_size is the same: it says which samples share a block's stream.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -22,7 +23,16 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
-from presage.labels import Arrays, Coordinate, Parameter, Schema, Variable, check_arrays
+from presage.inputs import FileInput as FileInput
+from presage.labels import (
+    Arrays,
+    Coordinate,
+    LabelError,
+    Parameter,
+    Schema,
+    Variable,
+    check_arrays,
+)
 from presage.lineage import parent_of, sample_dim, take
 from presage.recipe import Parent, Recipe
 from presage.rng import PARAMETERS, SCHEME, SIMULATION, generator
@@ -33,16 +43,51 @@ _SOURCE_LOCK = Lock()
 
 @lru_cache(maxsize=256)
 def _source_hash(kind: type) -> str:
+    """Hash the modules that a class and its own bases are from, this one left out."""
+    own = [c for c in kind.__mro__ if c.__module__ not in (__name__, "abc", "builtins")]
+    texts = []
+    for name in dict.fromkeys(c.__module__ for c in own):
+        try:
+            texts.append(inspect.getsource(sys.modules[name]))
+        except (OSError, TypeError, KeyError):  # typed into a notebook: no file of its own
+            texts += [_class_source(c) for c in own if c.__module__ == name]
+    if not all(texts):
+        return ""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+
+
+def _class_source(kind: type) -> str:
     try:
-        text = "".join(inspect.getsource(c) for c in kind.__mro__[:-3])
+        return inspect.getsource(kind)
     except (OSError, TypeError, SyntaxError, SystemError):
         return ""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _as_parent(owner: str, name: str, value: Any) -> Parent | None:
+    """Name a setting that is a stored dataset or a trained model; None for any other.
+
+    A trained model is known by its `key` and by `saved`, which says whether a store has it.
+    """
+    if isinstance(value, xr.Dataset):
+        return parent_of(value)
+    if not (hasattr(value, "key") and hasattr(value, "saved")):
+        return None
+    if not value.saved:
+        raise LabelError(
+            f"{owner}: {name}= is in no store, so nothing could say what its samples were "
+            "made from; make it with store="
+        )
+    return Parent(value.key)
 
 
 @dataclass(frozen=True)
 class Source(ABC):
-    """Common ground of simulators and readers: a name, a version, a schema, a recipe."""
+    """Common ground of simulators and readers: a name, a version, a schema, a recipe.
+
+    A subclass's settings are its dataclass fields: numbers, text, tuples, mappings, arrays,
+    frozen dataclasses. A file is given as :class:`FileInput`. A stored dataset or a trained
+    model is given as such, and becomes a parent of the recipe.
+    """
 
     #: Producer's name in recipes and on disk.
     name: ClassVar[str]
@@ -79,9 +124,23 @@ class Source(ABC):
         )
 
     @property
+    def lengths(self) -> Mapping[str, int]:
+        """Lengths of dimensions that have no coordinate: exact, or typical for ragged ones.
+
+        Work and files are cut by them; a dimension that is not named counts as 64.
+        """
+        return {}
+
+    @property
     def parents(self) -> tuple[Parent, ...]:
-        """Stored datasets that the samples are made from."""
-        return ()
+        """What the samples are made from: the settings that a store holds, in order."""
+        return tuple(self._held().values())
+
+    def _held(self) -> dict[str, Parent]:
+        """Return the settings that are stored datasets or trained models, as parents."""
+        settings = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+        named = {n: _as_parent(type(self).__name__, n, value) for n, value in settings.items()}
+        return {name: parent for name, parent in named.items() if parent is not None}
 
     @property
     def length(self) -> int | None:
@@ -89,8 +148,11 @@ class Source(ABC):
         return None
 
     def identity(self) -> Mapping[str, Any]:
-        """Return the settings that stand in the recipe: every field of the dataclass."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+        """Return the settings that stand in the recipe: every field that is no parent."""
+        held = self._held()
+        return {
+            f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name not in held
+        }
 
     def recipe(self, seed: int = 0) -> Recipe:
         """Return the recipe of the samples drawn with this seed."""
@@ -108,14 +170,21 @@ class Source(ABC):
         return ""
 
     def source_hash(self) -> str:
-        """Return a hash of the class's source text: provenance, not identity."""
+        """Return a hash of the source text it is written in: provenance, not identity.
+
+        Whole modules are looked at, for physics is often in functions beside the class.
+        """
         with _SOURCE_LOCK:
             return _source_hash(type(self))
 
 
 @dataclass(frozen=True)
 class Simulator(Source):
-    """A source whose sample i is a pure function of (settings, seed, i)."""
+    """A source whose sample i is a pure function of (settings, seed, i).
+
+    Samples are always made a whole block at a time: :meth:`simulate` sees `block_size` of
+    them whatever was asked for. One without parameters makes `self.block_size` samples.
+    """
 
     #: Share of the largest value by which a repeated simulation may differ: 0 is bit for bit.
     tolerance: ClassVar[float] = 0.0
@@ -139,7 +208,7 @@ class Simulator(Source):
         Parameters
         ----------
         theta
-            Parameter name → array ``[n, ...]``.
+            Parameter name → array ``[n, ...]``; in generation n is `block_size`.
         rng
             Generator of this block; :func:`presage.rng.sibling` gives further streams.
 
@@ -165,7 +234,21 @@ class Simulator(Source):
         )
         values = self.simulate(theta, generator(self.name, seed, index, SIMULATION))
         source = f"{self.name}, samples {start} to {start + self.block_size}"
-        return check_arrays({**theta, **values}, self.schema, self.block_size, source)
+        return self._checked({**theta, **values}, source)
+
+    def _checked(self, arrays: Arrays, source: str) -> dict[str, np.ndarray[Any, Any]]:
+        """Check a block against the schema and against the lengths that must be exact."""
+        checked = check_arrays(arrays, self.schema, self.block_size, source)
+        exact = {d: n for d, n in self.lengths.items() if d not in self.ragged}
+        for name, (dims, _) in self.schema.stored().items():
+            for dim, got in zip(dims, checked[name].shape, strict=True):
+                if got != exact.get(dim, got):
+                    raise LabelError(
+                        f"{source}: {name!r} has length {got} along {dim!r}, declared "
+                        f"{exact[dim]} in lengths; where it differs between samples, name "
+                        f"{dim!r} in ragged"
+                    )
+        return checked
 
     def _scheme(self) -> str:
         return f"{SCHEME}/{self.block_size}"
@@ -176,19 +259,37 @@ class Derived(Simulator):
     """Samples computed one for one from the samples of a stored dataset.
 
     A cleaned sky for each sky, the pooled features of each event set, the answer of a
-    teacher to each tone. The input is a parent of the recipe.
+    teacher to each tone. The input is a parent of the recipe, and output i is numbered as
+    the input's sample i, along a dimension of the same name.
 
     Parameters
     ----------
     data
-        A stored dataset, or a selection of its samples.
+        A stored dataset from sample 0 on. Derive first and select afterwards: with
+        ``simulate(source, n)`` only the first n are computed.
     """
 
     data: xr.Dataset
 
+    @property
+    def sample_dim(self) -> str:  # type: ignore[override]  # of the class elsewhere, here the input's
+        """The input's."""
+        return sample_dim(self.data)
+
     @abstractmethod
     def convert(self, samples: xr.Dataset, rng: np.random.Generator) -> Arrays:
-        """Return the variables for each of these samples, each from its own sample only."""
+        """Return the variables for each of these samples, each from its own sample only.
+
+        Parameters
+        ----------
+        samples
+            Always `block_size` of them; where the input ends within a block, its last
+            sample is repeated, and what is made of the repetitions is thrown away.
+        rng
+            Generator of this block. Numbers for the entries of ragged variables are drawn
+            last, or from a :func:`presage.rng.sibling` each: how many there are depends on
+            the other samples of the block.
+        """
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -197,23 +298,31 @@ class Derived(Simulator):
 
     @property
     def parents(self) -> tuple[Parent, ...]:
-        """The input.
+        """The input, and the other settings that a store holds.
 
-        Output i needs input i alone, so an input that starts at sample 0 and has no holes
-        is named without its length: it may grow, and what was computed stays.
+        Output i needs input i alone, so the input is named without its length: it may grow,
+        and what was computed stays.
+
+        Raises
+        ------
+        LabelError
+            The input does not begin at sample 0, has holes, or is not in the stored order.
         """
         parent = parent_of(self.data)
-        whole = parent.start == 0 and not parent.selection
-        return (Parent(parent.key, selection="each") if whole else parent,)
+        if parent.start or parent.selection:
+            holes = " with holes or in another order" if parent.selection else ""
+            raise LabelError(
+                f"{self.name} numbers its samples as its input does, from 0 on; this input holds "
+                f"samples {parent.start} to {parent.stop}{holes}. Give it the whole dataset, "
+                "simulate the first n, and select from what comes out"
+            )
+        others = (other for name, other in self._held().items() if name != "data")
+        return (Parent(parent.key, selection="each"), *others)
 
     @property
     def length(self) -> int:
         """As many as the input has."""
-        return int(self.data.sizes[sample_dim(self.data)])
-
-    def identity(self) -> Mapping[str, Any]:
-        """Return the settings without the input, which is a parent."""
-        return {name: value for name, value in super().identity().items() if name != "data"}
+        return int(self.data.sizes[self.sample_dim])
 
     def draw(self, rng: np.random.Generator, n: int) -> Arrays:
         """Return nothing: there are no parameters."""
@@ -224,13 +333,14 @@ class Derived(Simulator):
         raise TypeError(f"{self.name} converts stored samples; it has no parameters")
 
     def block(self, seed: int, index: int) -> dict[str, np.ndarray[Any, Any]]:
-        """Return the converted samples of block `index`; the last one may be short."""
-        start = index * self.block_size
-        stop = min(start + self.block_size, self.length)
-        samples = take(self.data, slice(start, stop))
-        values = self.convert(samples, generator(self.name, seed, index, SIMULATION))
-        source = f"{self.name}, samples {start} to {stop}"
-        return check_arrays(values, self.schema, stop - start, source)
+        """Return the converted samples of block `index`, the last sample repeated to fill it."""
+        start, end = index * self.block_size, self.length
+        stop = start + self.block_size
+        whole: Any = slice(start, stop)
+        if stop > end:  # one size for all: neither draws nor sums may depend on the input's length
+            whole = np.minimum(np.arange(start, stop), end - 1)
+        values = self.convert(take(self.data, whole), generator(self.name, seed, index, SIMULATION))
+        return self._checked(values, f"{self.name}, samples {start} to {min(stop, end)}")
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,11 @@ def generate(
         str | None, typer.Option(help="Address of a dask scheduler, or 'local'.")
     ] = None,
     shard: Annotated[
-        str | None, typer.Option(help="I/N: every N-th shard from the I-th, for array jobs.")
+        str | None, typer.Option(help="I/N: one of N jobs' part, from 0/N on, for array jobs.")
     ] = None,
 ) -> None:
     """Make samples, only those that the store lacks, and print the dataset's key."""
-    from presage.generate import simulate
+    from presage.generate import simulate, simulate_shard
     from presage.store import Store
     from presage.studies import producer, producers
 
@@ -43,11 +43,16 @@ def generate(
     except ValueError:
         kind = _by_name(simulator, producers())
     source = build(kind, pairs(parameter))
+    part = _shard(shard)
     with interruptible(), _executor(dask) as executor:
-        dataset = simulate(
-            source, n, seed=seed, store=Store(store), workers=workers, executor=executor,
-            shard=_shard(shard),
-        )  # fmt: skip
+        where: dict[str, Any] = {
+            "seed": seed, "store": Store(store), "workers": workers, "executor": executor
+        }  # fmt: skip
+        if part is not None:
+            made = simulate_shard(source, n, part, **where)
+            typer.echo(f"{source.recipe(seed).key}  made {made} samples, job {shard}")
+            return
+        dataset = simulate(source, n, **where)
     typer.echo(f"{dataset.attrs['presage_key']}  {dict(dataset.sizes)}")
 
 

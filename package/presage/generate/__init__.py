@@ -1,7 +1,7 @@
 """Filling recipes with samples, and checking what is there."""
 
 from presage.generate.checks import repair, verify
-from presage.generate.run import simulate
+from presage.generate.run import simulate, simulate_shard
 from presage.generate.samples import make, plan, shard_samples
 
-__all__ = ["make", "plan", "repair", "shard_samples", "simulate", "verify"]
+__all__ = ["make", "plan", "repair", "shard_samples", "simulate", "simulate_shard", "verify"]

@@ -8,6 +8,7 @@ import xarray as xr
 from presage.generate.run import simulate
 from presage.generate.samples import length, make
 from presage.labels import Array
+from presage.lineage import take
 from presage.recipe import Recipe
 from presage.simulator import Reader, Simulator, Source
 from presage.store import Rows, Store, StoreError
@@ -89,9 +90,9 @@ def _verify_reader(source: Source, stored: xr.Dataset) -> int:
     position = 0
     for chunk in source.chunks():
         count = length(chunk, source.schema)
+        part = take(stored, slice(position, position + count))
         for name, array in chunk.items():
-            held = stored[name].isel({source.sample_dim: slice(position, position + count)})
-            if not np.array_equal(held.values, np.asarray(array, held.dtype)):
+            if not np.array_equal(part[name].values, np.asarray(array, part[name].dtype)):
                 raise StoreError(f"{source.name}: {name!r} differs in samples from {position} on")
         position += count
     return position
@@ -105,13 +106,17 @@ def _compare(
         if held.shape == array.shape and held.tobytes() == array.tobytes():
             continue
         first = f"a sample from {start} on"
-        if held.shape == array.shape and name not in stored.ragged:
+        if held.shape == array.shape:
             differs = held != array
-            if tolerance and array.dtype.kind == "f":
+            if tolerance and array.size and array.dtype.kind in "fc":
                 differs = np.abs(held - array) > tolerance * np.abs(array).max()
             if not differs.any():
                 continue
-            first = f"sample {start + int(np.argmax(differs.reshape(len(held), -1).any(axis=1)))}"
+            row = int(np.argmax(differs.reshape(len(held), -1).any(axis=1)))
+            if name in stored.ragged:  # lengths were compared before, and are the same
+                ends = np.cumsum(fresh[f"{stored.ragged[name]}_count"])
+                row = int(np.searchsorted(ends, row, side="right"))
+            first = f"sample {start + row}"
         raise StoreError(
             f"{recipe.producer} ({recipe.key[:16]}): {name!r} of {first} is not what its recipe "
             "gives; remove the dataset and generate it again, and raise the simulator's version "

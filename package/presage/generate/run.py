@@ -1,34 +1,26 @@
 """Filling a recipe: only the samples that are missing, on any executor.
 
-Samples are made block by block and published shard by shard. A shard is a fixed range of
-sample numbers, so asking for more appends files and rewrites none, and an interrupted run
-goes on where it stopped. Sample i is the same whoever makes it: results do not depend on
-workers, on shards or on what was there before.
+Samples are made block by block and published shard by shard. A shard is a range of sample
+numbers, so asking for more appends files and rewrites none, and an interrupted run goes on
+where it stopped. Sample i is the same whoever makes it: results do not depend on workers,
+on shards or on what was there before.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import time
-from collections.abc import Iterator
-from concurrent.futures import (
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-    as_completed,
-)
-from contextlib import contextmanager
+from concurrent.futures import Executor
 
 import xarray as xr
-from tqdm.auto import tqdm
 
 from presage.generate.reading import read_all
-from presage.generate.samples import every, length, make, plan, shard_samples
+from presage.generate.samples import Spans, cut_at, every, plan, shard_samples, share
+from presage.generate.tasks import Job, run
 from presage.generate.versions import warn_if_source_changed
-from presage.labels import Array
 from presage.simulator import Reader, Simulator, Source
 from presage.store import Store
+
+#: Workers that an executor is assumed to have when nothing else is said.
+_WORKERS = 16
 
 
 def simulate(
@@ -39,7 +31,6 @@ def simulate(
     store: Store | None = None,
     workers: int = 1,
     executor: Executor | None = None,
-    shard: tuple[int, int] | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
     """Return the first `n` samples of a source, making only those the store lacks.
@@ -58,10 +49,7 @@ def simulate(
         Processes to start (spawned); 1 works in this process.
     executor
         Any ``concurrent.futures.Executor`` in place of own processes, for example that of a
-        ``dask.distributed`` client.
-    shard
-        ``(I, N)``: make only every N-th shard, beginning with the I-th, for array jobs; the
-        return value then holds what is there.
+        ``dask.distributed`` client; `workers` then says how many it has, if it is many.
     progress
         Show a bar once it takes longer than two seconds.
 
@@ -77,13 +65,66 @@ def simulate(
     LabelError
         The source returned something other than it declares.
     StoreError
-        No room, or the source is not deterministic.
+        No room, the source is not deterministic, or its input files changed meanwhile.
     """
     store = store or Store()
     if isinstance(source, Reader):
         return read_all(source, n, store, progress)
+    simulator, n = _checked(source, n)
+    job = Job(simulator, seed, str(store.root.resolve()), simulator.recipe(seed))
+    _fill(job, store, plan(simulator, store.missing(job.recipe, n)), workers, executor, progress)
+    return store.open(job.recipe, 0, n)
+
+
+def simulate_shard(
+    source: Source,
+    n: int | None,
+    shard: tuple[int, int],
+    *,
+    seed: int = 0,
+    store: Store | None = None,
+    workers: int = 1,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> int:
+    """Make one job's part of the first `n` samples; for array jobs without a scheduler.
+
+    N jobs that are given the same `n` and (0, N) to (N - 1, N), at the same time or not,
+    make all samples together; afterwards :func:`simulate` finds them and makes none.
+
+    Parameters
+    ----------
+    source
+        A simulator.
+    n
+        Number of samples that all jobs make together.
+    shard
+        ``(I, N)``: which of how many jobs this is, from 0.
+    seed, store, workers, executor, progress
+        As in :func:`simulate`.
+
+    Returns
+    -------
+    int
+        Samples made; those that were there before are not counted.
+
+    Raises
+    ------
+    ValueError, LabelError, StoreError
+        As in :func:`simulate`.
+    """
+    store = store or Store()
+    simulator, n = _checked(source, n)
+    job = Job(simulator, seed, str(store.root.resolve()), simulator.recipe(seed))
+    step = min(shard_samples(simulator), share(simulator, n, max(1, shard[1])))
+    tasks = every(cut_at(store.missing(job.recipe, n), step), shard, step)
+    return _fill(job, store, tasks, workers, executor, progress)
+
+
+def _checked(source: Source, n: int | None) -> tuple[Simulator, int]:
+    """Return the simulator and how many samples are wanted."""
     if not isinstance(source, Simulator):
-        raise TypeError(f"simulate needs a Simulator or a Reader, got {type(source).__name__}")
+        raise TypeError(f"expected a Simulator, got {type(source).__name__}")
     n = source.length if n is None else n
     if n is None or n < 1:
         raise ValueError(f"simulate needs a number of samples n of at least 1, got {n!r}")
@@ -91,97 +132,23 @@ def simulate(
         raise ValueError(
             f"{source.name} has {source.length} samples to work on, {n} were asked for"
         )
-    recipe = source.recipe(seed)
-    tasks = plan(source, store.missing(recipe, n))
-    if shard is not None:
-        tasks = every(tasks, shard, shard_samples(source))
-    if tasks:
-        warn_if_source_changed(source, recipe, store)
-        store.entry(recipe).prepare()
-        with _executor(workers, executor, len(tasks)) as pool:
-            _run(source, seed, store, tasks, pool, progress)
-    else:
-        store.entry(recipe).tidy()
-    if shard is not None:
-        return store.open(recipe, 0, None)
-    return store.open(recipe, 0, n)
+    return source, n
 
 
-def _task(source: Simulator, seed: int, root: str, start: int, stop: int) -> int:
-    """Make and publish one shard; runs in a worker."""
-    began = time.perf_counter()
-    arrays = make(source, seed, start, stop)
-    return _publish(source, seed, root, start, arrays, time.perf_counter() - began)
-
-
-def _publish(
-    source: Simulator, seed: int, root: str, start: int, arrays: dict[str, Array], seconds: float
+def _fill(
+    job: Job, store: Store, tasks: Spans, workers: int, executor: Executor | None, progress: bool
 ) -> int:
-    provenance = {"source": source.source_hash(), "seconds": seconds}
-    Store(root).add(source.recipe(seed), source.schema, arrays, start, provenance)
-    return length(arrays, source.schema)
-
-
-def _run(
-    source: Simulator,
-    seed: int,
-    store: Store,
-    tasks: list[tuple[int, int]],
-    pool: Executor | None,
-    progress: bool,
-) -> None:
+    """Make and publish ranges of samples; return how many samples that were."""
     total = sum(stop - start for start, stop in tasks)
-    root = str(store.root.resolve())
-    with tqdm(
-        total=total, desc=source.name, unit_scale=True, delay=2.0, disable=not progress
-    ) as bar:
-        counts = (
-            _run_here(source, seed, root, tasks)
-            if pool is None
-            else _run_there(source, seed, root, tasks, pool)
-        )
-        for count in counts:
-            bar.update(count)
-
-
-def _run_here(
-    source: Simulator, seed: int, root: str, tasks: list[tuple[int, int]]
-) -> Iterator[int]:
-    """Make each shard while a thread still writes the one before."""
-    with ThreadPoolExecutor(1) as writer:
-        pending: Future[int] | None = None
-        for start, stop in tasks:
-            began = time.perf_counter()
-            arrays = make(source, seed, start, stop)
-            seconds = time.perf_counter() - began
-            if pending is not None:
-                yield pending.result()
-            pending = writer.submit(_publish, source, seed, root, start, arrays, seconds)
-        if pending is not None:
-            yield pending.result()
-
-
-def _run_there(
-    source: Simulator, seed: int, root: str, tasks: list[tuple[int, int]], pool: Executor
-) -> Iterator[int]:
-    futures = [pool.submit(_task, source, seed, root, start, stop) for start, stop in tasks]
-    try:
-        for future in as_completed(futures):
-            yield future.result()
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        raise
-
-
-@contextmanager
-def _executor(workers: int, executor: Executor | None, tasks: int) -> Iterator[Executor | None]:
-    if executor is not None:
-        yield executor
-    elif workers <= 1 or tasks <= 1:
-        yield None
-    else:
-        # Spawned, not forked: a fork copies locks that other threads hold.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(workers, tasks), mp_context=context) as pool:
-            yield pool
+    if not tasks:
+        store.entry(job.recipe).tidy()
+        return 0
+    if executor is not None or workers > 1:
+        # Small enough that no worker waits long for the last one; an executor does not tell
+        # how many workers it has.
+        many = workers if workers > 1 else _WORKERS
+        tasks = cut_at(tasks, min(shard_samples(job.source), share(job.source, total, 4 * many)))
+    warn_if_source_changed(job.source, job.recipe, store)
+    store.entry(job.recipe).prepare()
+    run(job, tasks, workers, executor, progress)
+    return total

@@ -1,43 +1,69 @@
-"""Samples of any range, cut out of whole blocks, and the plan of shards to publish."""
+"""Samples of any range, cut out of whole blocks, and the plan of what is made where."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from presage.labels import Array, Arrays, Schema
+from presage.labels import Array, Arrays, LabelError, Schema
 from presage.lineage import flat_rows
 from presage.simulator import Simulator
 
 #: Bytes of a shard, about.
 SHARD_BYTES = 64 << 20
+#: Seconds of simulation after which a smaller shard is published, to lose little if killed.
+SHARD_SECONDS = 30.0
+#: Length of a dimension that nothing is known of.
+_USUAL = 64
+
+Spans = list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Samples from `start` on that are published as one shard, and the seconds they took."""
+
+    start: int
+    arrays: dict[str, Array]
+    seconds: float
 
 
 def shard_samples(source: Simulator) -> int:
     """Return how many samples a full shard holds: whole blocks, about `SHARD_BYTES`."""
     size = 0
-    sizes = source.schema.sizes()
+    sizes = {**source.lengths, **source.schema.sizes()}
     for variable in source.schema.variables:
-        values = int(np.prod([sizes.get(d, 64) for d in variable.dims], dtype=np.int64))
+        values = int(np.prod([sizes.get(d, _USUAL) for d in variable.dims], dtype=np.int64))
         size += np.dtype(variable.dtype).itemsize * values
     return max(1, SHARD_BYTES // max(1, size * source.block_size)) * source.block_size
 
 
-def plan(source: Simulator, missing: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+def plan(source: Simulator, missing: Iterable[tuple[int, int]]) -> Spans:
     """Cut the missing ranges at the edges of shards."""
-    step = shard_samples(source)
+    return cut_at(missing, shard_samples(source))
+
+
+def cut_at(spans: Iterable[tuple[int, int]], step: int) -> Spans:
+    """Cut ranges at the multiples of `step`."""
     tasks = []
-    for start, stop in missing:
+    for start, stop in spans:
         edges = [start, *range((start // step + 1) * step, stop, step), stop]
         tasks += list(pairwise(edges))
     return tasks
 
 
-def every(tasks: list[tuple[int, int]], shard: tuple[int, int], step: int) -> list[tuple[int, int]]:
-    """Return the tasks of job I out of N; they are told apart by the number of their shard."""
+def share(source: Simulator, samples: int, parts: int) -> int:
+    """Return the step, in whole blocks, that cuts `samples` into at most about `parts`."""
+    return source.block_size * max(1, -(-samples // (parts * source.block_size)))
+
+
+def every(tasks: Spans, shard: tuple[int, int], step: int) -> Spans:
+    """Return the tasks of job I out of N; they are told apart by the number of their step."""
     index, count = shard
     if not 0 <= index < count:
         raise ValueError(f"shard I/N needs 0 <= I < N, got {index}/{count}")
@@ -46,27 +72,70 @@ def every(tasks: list[tuple[int, int]], shard: tuple[int, int], step: int) -> li
 
 def make(source: Simulator, seed: int, start: int, stop: int) -> dict[str, Array]:
     """Return samples ``[start, stop)``: whole blocks are simulated, then cut to the range."""
+    return join(list(blocks(source, seed, start, stop)), source)
+
+
+def portions(
+    source: Simulator, seed: int, start: int, stop: int, advance: Callable[[int], object]
+) -> Iterator[Portion]:
+    """Make samples ``[start, stop)``, to be published as soon as it is worth a file.
+
+    Parameters
+    ----------
+    source, seed
+        What makes them.
+    start, stop
+        Range of samples.
+    advance
+        Called with the number of samples after each block.
+    """
+    held: list[dict[str, Array]] = []
+    size, first, position, began = 0, start, start, time.perf_counter()
+    for piece in blocks(source, seed, start, stop):
+        held.append(piece)
+        size += sum(array.nbytes for array in piece.values())
+        made = length(piece, source.schema)
+        position += made
+        advance(made)
+        seconds = time.perf_counter() - began
+        if size >= SHARD_BYTES or seconds >= SHARD_SECONDS or position == stop:
+            yield Portion(first, join(held, source), seconds)
+            held, size, first, began = [], 0, position, time.perf_counter()
+
+
+def blocks(source: Simulator, seed: int, start: int, stop: int) -> Iterator[dict[str, Array]]:
+    """Simulate the blocks of ``[start, stop)``, each cut to the range."""
     size = source.block_size
-    out: dict[str, Array] | None = None
-    pieces: list[dict[str, Array]] = []
     for index in range(start // size, -(-stop // size)):
         first = index * size
         low, high = max(start, first), min(stop, first + size)
-        piece = cut(source.block(seed, index), source.schema, low - first, high - first)
-        if source.ragged:
-            pieces.append(piece)
-            continue
-        if out is None:
-            out = {n: np.empty((stop - start, *a.shape[1:]), a.dtype) for n, a in piece.items()}
-        for name, array in piece.items():
-            out[name][low - start : high - start] = array
-    if out is not None:
-        return out
-    return {name: np.concatenate([p[name] for p in pieces]) for name in pieces[0]}
+        yield cut(source.block(seed, index), source.schema, low - first, high - first)
+
+
+def join(pieces: list[dict[str, Array]], source: Simulator) -> dict[str, Array]:
+    """Put blocks one after the other.
+
+    Raises
+    ------
+    LabelError
+        The length of a dimension that is not ragged differs between blocks.
+    """
+    if len(pieces) == 1:
+        return pieces[0]
+    for name, (dims, _) in source.schema.stored().items():
+        shapes = sorted({piece[name].shape[1:] for piece in pieces})
+        if len(shapes) > 1:
+            raise LabelError(
+                f"{source.name}: {name!r} is {shapes[0]} along {dims[1:]} in one block and "
+                f"{shapes[-1]} in another; a length that differs is named in ragged"
+            )
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
 def cut(arrays: dict[str, Array], schema: Schema, low: int, high: int) -> dict[str, Array]:
     """Return samples ``[low, high)`` of a block, flat ragged arrays included."""
+    if low == 0 and high == length(arrays, schema):
+        return arrays
     flat: dict[str, Any] = {}
     for dim in schema.ragged:
         counts = np.asarray(arrays[f"{dim}_count"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -16,7 +16,6 @@ from presage.fit import Fitted
 from presage.generate import simulate
 from presage.labels import Arrays, LabelError, Parameter, Variable
 from presage.models import ConditionalFlow
-from presage.recipe import Parent
 from presage.store import Store
 from presage.studies.events.grid import LabelledSimulator
 
@@ -32,7 +31,7 @@ class FlowSampler(LabelledSimulator):
     Parameters
     ----------
     fitted
-        A trained flow.
+        A trained flow that a store holds.
     labels, weights
         Where, and how often each; see :class:`LabelledSimulator`.
     """
@@ -64,17 +63,6 @@ class FlowSampler(LabelledSimulator):
     def variables(self) -> tuple[Variable, ...]:
         """The variables it was trained on."""
         return tuple(self.flow.scale.variables)
-
-    @property
-    def parents(self) -> tuple[Parent, ...]:
-        """The trained flow."""
-        if self.fitted is None or self.fitted.key is None:
-            raise LabelError("only a stored fit can be sampled into a store; fit with store=")
-        return (Parent(self.fitted.key),)
-
-    def identity(self) -> Mapping[str, Any]:
-        """Return labels and weights; the flow is a parent."""
-        return {name: v for name, v in super().identity().items() if name != "fitted"}
 
     def simulate(self, theta: Arrays, rng: np.random.Generator) -> Arrays:
         """Draw one event for each label."""

@@ -1,0 +1,91 @@
+"""Users' files among the settings of a source: named by what they hold, not by where they are."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+class InputError(ValueError):
+    """An input file is missing, too large, or not what it was."""
+
+
+@dataclass(frozen=True, init=False)
+class FileInput:
+    """A file that results follow from: weights of an amplifier, a table, a sky map.
+
+    Its content is hashed here, once. A recipe holds name, hash and size, and no path: the
+    same file elsewhere is the same input, and another content is another dataset.
+
+    Parameters
+    ----------
+    path
+        The file.
+    limit
+        Largest size in bytes that is accepted; :meth:`read_bytes` holds it all.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is larger than `limit`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "gain.txt").write_text("3.0")
+    >>> gain = FileInput(folder / "gain.txt")
+    >>> float(gain.read_bytes()), gain.size
+    (3.0, 3)
+    """
+
+    name: str
+    sha256: str
+    size: int
+    path: Path = field(init=False, compare=False)
+
+    def __init__(self, path: str | Path, limit: int = 1 << 30) -> None:
+        where = Path(path).expanduser().absolute()
+        size, sha256 = _hash(where, limit)
+        values = {"name": where.name, "sha256": sha256, "size": size, "path": where}
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def read_bytes(self) -> bytes:
+        """Return the content.
+
+        Raises
+        ------
+        InputError
+            The file is gone, or holds something else than when it was named.
+        """
+        try:
+            with self.path.open("rb") as file:
+                content = file.read(self.size + 1)
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read: {error}") from error
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise InputError(
+                f"{self.path} was changed since FileInput({self.name!r}) was made from it; "
+                "make it again to use the new content, which gives other datasets"
+            )
+        return content
+
+
+def _hash(path: Path, limit: int) -> tuple[int, str]:
+    """Return size and SHA-256, reading a piece at a time."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+                size += len(piece)
+                if size > limit:
+                    raise InputError(
+                        f"{path} is larger than {limit} bytes; is it the right file? "
+                        "FileInput(path, limit=...) accepts more"
+                    )
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    return size, digest.hexdigest()

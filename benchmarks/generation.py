@@ -17,7 +17,7 @@ from presage.rng import PARAMETERS, SIMULATION, generator
 from presage.store import Store
 from presage.studies.events.resonance import Resonance
 
-_EVENTS = {"small": 200_000, "full": 5_000_000}
+_EVENTS = {"small": 200_000, "full": 2_000_000}
 _SEED = 1
 
 Call = tuple[str, tuple[Any, ...], dict[str, Any]]

@@ -7,16 +7,17 @@ import errno
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm.auto import tqdm
 
 from presage.labels import Array, Schema
 from presage.recipe import Recipe, RecipeError
+from presage.store import verified
+from presage.store.compare import Claim, shard_claim
 from presage.store.files import StoreError, publish, sweep
 from presage.store.lazy import ShardFile
 from presage.store.netcdf import file_hash, hash_file, map_shard, write_shard
@@ -51,13 +52,10 @@ class Entry:
         ``<root>/<producer>/<key[:16]>``.
     recipe
         What it holds.
-    verified
-        Files whose full hash was checked already, by path, size and time of change.
     """
 
     folder: Path
     recipe: Recipe
-    verified: set[tuple[str, int, int]]
 
     def prepare(self) -> None:
         """Make the folder with its ``recipe.json``, and clear what dead writers left."""
@@ -87,10 +85,12 @@ class Entry:
         span: tuple[int, int],
         attributes: Mapping[str, Any],
         provenance: Mapping[str, Any],
+        tolerance: float = 0.0,
     ) -> None:
         """Publish samples ``[start, stop)`` as one shard, then its sidecar."""
         start, stop = span
         content = describe(arrays)
+        self._check_like_before(arrays, schema)
         flat = {dim: int(arrays[f"{dim}_count"].sum()) for dim in schema.ragged}
 
         def write(temporary: Path) -> None:
@@ -100,44 +100,56 @@ class Entry:
                 raise StoreError(f"{temporary} reads back differently: the disk is failing")
 
         name = f"shard-{start:012d}-{stop:012d}.nc"
-        span_fields = {"start": start, "stop": stop, "flat": flat}
-        self.publish_file(name, write, content, provenance, arrays=arrays, **span_fields)
+        claim = shard_claim(content, arrays, tolerance)
+        self.publish_file(name, write, claim, provenance, start=start, stop=stop, flat=flat)
+
+    def _check_like_before(self, arrays: Mapping[str, Array], schema: Schema) -> None:
+        """Refuse a shard whose fixed dimensions are not those of the first one there."""
+        before: Mapping[str, Mapping[str, Any]] = {}
+        for path in self.finished("shard-*.nc"):
+            with contextlib.suppress(StoreError, OSError):  # a faulty one is dealt with later
+                before = read_sidecar(sidecar_path(path)).arrays
+                break
+        for name, (dims, _) in schema.stored().items():
+            held = before.get(name, {}).get("shape", arrays[name].shape)
+            for dim, want, got in zip(dims[1:], held[1:], arrays[name].shape[1:], strict=False):
+                if want != got:
+                    raise StoreError(
+                        f"{self.recipe.producer}: {name!r} has {dim}={got}, earlier samples have "
+                        f"{dim}={want}; declare a ragged dimension where lengths differ"
+                    )
 
     def publish_file(
         self,
         name: str,
         write: Callable[[Path], None],
-        content: Mapping[str, Mapping[str, Any]],
+        claim: Claim,
         provenance: Mapping[str, Any],
-        arrays: Mapping[str, Array] | None = None,
         **fields: Any,
     ) -> Path:
         """Publish any file with its sidecar; when another was first, compare with it."""
         self.prepare()
         path = self.folder / name
+        provenance = {"environment": fingerprint(), "device": "cpu", **provenance}
         if not publish(path, write):
-            self._settle(path, write, content, arrays or {})
+            self._settle(path, write, claim, provenance)
         sidecar = make_sidecar(
-            path,
-            {"environment": fingerprint(), **provenance},
-            key=self.recipe.key,
-            arrays=content,
-            **fields,
+            path, provenance, key=self.recipe.key, arrays=claim.content, **fields
         )
         publish_sidecar(path, sidecar)
-        self._remember(path)
+        verified.remember(path)
         return path
 
     def _settle(
         self,
         path: Path,
         write: Callable[[Path], None],
-        content: Mapping[str, Mapping[str, Any]],
-        arrays: Mapping[str, Array],
+        claim: Claim,
+        provenance: Mapping[str, Any],
     ) -> None:
         """Another writer was first: its file must hold the same, or has to go."""
         marked = sidecar_path(path).exists()
-        problem = self.problem(path) if marked else self._orphan(path, content)
+        problem = self.problem(path) if marked else self._orphan(path, claim.content)
         if problem and not marked and _becomes_marked(path):
             marked, problem = True, self.problem(path)
         if problem:
@@ -145,28 +157,24 @@ class Entry:
             if not publish(path, write):
                 raise StoreError(f"{path} came back while it was being replaced; run again")
         elif marked:
-            self._compare(path, content, arrays)
+            self._compare(path, claim, provenance)
 
-    def _compare(
-        self, path: Path, content: Mapping[str, Mapping[str, Any]], arrays: Mapping[str, Array]
-    ) -> None:
-        """Raise when a file made before from the same recipe holds other values.
-
-        In the same environment values must agree bit for bit, elsewhere (other library
-        versions, another processor) to a tolerance: the last bits are not the recipe's.
-        """
+    def _compare(self, path: Path, claim: Claim, provenance: Mapping[str, Any]) -> None:
+        """Raise when a file made before from the same recipe holds other values."""
         theirs = read_sidecar(sidecar_path(path))
-        if not content or theirs.same_content(content):
+        if not claim.content or theirs.same_content(claim.content):
             return
-        here = theirs.provenance.get("environment") == fingerprint()
-        if not here and _close(map_shard(path, tuple(arrays)), arrays):
-            return
-        where = "the same" if here else "another"
-        raise StoreError(
-            f"{self.recipe.producer} is not deterministic: {path.name} was made before from "
-            f"the same recipe in {where} environment with other values. Draw every random "
-            "number from the generator that is handed in, or raise its version"
+        here = all(
+            theirs.provenance.get(part, "cpu") == provenance[part]
+            for part in ("environment", "device")
         )
+        difference = claim.difference(path, here)
+        if difference:
+            where = "the same" if here else "another"
+            raise StoreError(
+                f"{self.recipe.producer} is not deterministic: {path.name} was made before from "
+                f"the same recipe in {where} environment, and {difference}. {claim.advice}"
+            )
 
     def _orphan(self, path: Path, content: Mapping[str, Mapping[str, Any]]) -> str:
         """Return what is wrong with a file whose writer died before its sidecar."""
@@ -239,11 +247,11 @@ class Entry:
         size = path.stat().st_size
         if sidecar.file != path.name or size != sidecar.size:
             return f"it has {size} bytes, {sidecar.size} were published"
-        if not again and self._stamp(path) in self.verified:
+        if not again and verified.is_known(path):
             return ""
         if _hash_with_progress(path, size) != sidecar.hash:
             return "its content does not match its hash"
-        self._remember(path)
+        verified.remember(path)
         return ""
 
     def quarantine(self, path: Path, problem: str) -> None:
@@ -269,13 +277,10 @@ class Entry:
             stacklevel=3,
         )
 
-    def _remember(self, path: Path) -> None:
-        self.verified.add(self._stamp(path))
 
-    @staticmethod
-    def _stamp(path: Path) -> tuple[str, int, int]:
-        status = path.stat()
-        return str(path), status.st_size, status.st_mtime_ns
+def entry_of(root: Path, recipe: Recipe) -> Entry:
+    """Return the folder of a recipe in the store at `root`, whether it exists or not."""
+    return Entry(root / recipe.producer / recipe.key[:16], recipe)
 
 
 def read_recipe(folder: Path) -> Recipe:
@@ -296,39 +301,6 @@ def read_recipe(folder: Path) -> Recipe:
     return recipe
 
 
-def chain(shards: list[ShardFile], start: int, stop: int) -> Iterator[tuple[ShardFile, int, int]]:
-    """Yield ``(shard, from, to)`` that cover as much of ``[start, stop)`` as is there.
-
-    Shards may overlap (two runs asked for different sizes at once); they then hold the same
-    bytes, and the one that reaches farthest is read.
-    """
-    position = start
-    while position < stop:
-        reach = [s for s in shards if s.start <= position < s.stop]
-        if reach:
-            best = max(reach, key=lambda shard: shard.stop)
-            end = min(best.stop, stop)
-            yield best, position, end
-            position = end
-            continue
-        later = [s.start for s in shards if s.start > position]
-        if not later:
-            return
-        position = min(later)
-
-
-def gaps(shards: list[ShardFile], start: int, stop: int) -> list[tuple[int, int]]:
-    """Return the ranges of ``[start, stop)`` that no shard covers."""
-    missing, position = [], start
-    for _, low, high in chain(shards, start, stop):
-        if low > position:
-            missing.append((position, low))
-        position = high
-    if position < stop:
-        missing.append((position, stop))
-    return missing
-
-
 def _becomes_marked(path: Path) -> bool:
     """Wait for the sidecar of a file that another live writer may just have published."""
     with contextlib.suppress(FileNotFoundError):
@@ -337,21 +309,6 @@ def _becomes_marked(path: Path) -> bool:
                 return True
             time.sleep(0.02)
     return sidecar_path(path).exists()
-
-
-def _close(ours: Mapping[str, Array], theirs: Mapping[str, Array], share: float = 1e-4) -> bool:
-    """Whether all arrays agree to `share` of their largest value."""
-    for name, array in ours.items():
-        other = theirs[name]
-        if array.shape != other.shape:
-            return False
-        if array.size and array.dtype.kind in "fc":
-            allowed = share * float(np.abs(other).max())
-            if float(np.abs(array - other).max()) > allowed:
-                return False
-        elif not np.array_equal(array, other):
-            return False
-    return True
 
 
 def _hash_with_progress(path: Path, size: int) -> str:

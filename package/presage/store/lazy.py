@@ -15,6 +15,7 @@ from xarray.core import indexing
 
 from presage.labels import Array
 from presage.store.netcdf import map_shard
+from presage.store.verified import Stamp, trust
 
 
 @dataclass(frozen=True)
@@ -68,20 +69,26 @@ class StoredArray(BackendArray):
     reopen
         Function and arguments that give the same array in another process: workers get an
         address, not gigabytes.
+    verified
+        Stamps of its files, which the other process then need not hash again.
     """
 
     def __init__(
-        self, pieces: list[Array], reopen: tuple[Callable[..., StoredArray], tuple[Any, ...]]
+        self,
+        pieces: list[Array],
+        reopen: tuple[Callable[..., StoredArray], tuple[Any, ...]],
+        verified: tuple[Stamp, ...] = (),
     ) -> None:
         self.pieces = pieces
         self.reopen = reopen
+        self.verified = verified
         self.dtype = pieces[0].dtype
         lengths = [len(piece) for piece in pieces]
         self.shape = (sum(lengths), *pieces[0].shape[1:])
         self.edges = np.concatenate([[0], np.cumsum(lengths)])
 
     def __reduce__(self) -> tuple[Callable[..., StoredArray], tuple[Any, ...]]:
-        return self.reopen
+        return _reopen, (*self.reopen, self.verified)
 
     def __getitem__(self, key: Any) -> Any:
         return indexing.explicit_indexing_adapter(
@@ -119,6 +126,13 @@ class StoredArray(BackendArray):
             local = self.pieces[shard][rows[chosen] - self.edges[shard]]
             out[chosen] = _outer_rows(local, rest)
         return out
+
+
+def _reopen(
+    function: Callable[..., StoredArray], arguments: tuple[Any, ...], verified: tuple[Stamp, ...]
+) -> StoredArray:
+    trust(verified)
+    return function(*arguments)
 
 
 def _outer(array: Array, key: tuple[Any, ...]) -> Array:

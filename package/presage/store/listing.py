@@ -10,6 +10,7 @@ from presage.store.entry import Entry, read_recipe
 from presage.store.files import StoreError
 from presage.store.lazy import ShardFile
 from presage.store.sidecar import read_sidecar, sidecar_path
+from presage.store.spans import gaps, reach, shown
 
 #: File name of a product, and of the folder for unfinished state.
 PRODUCT, WORK = "product.nc", "work"
@@ -34,7 +35,8 @@ class EntryInfo:
     parents
         Recipes it was made from.
     state
-        ``complete``, ``unfinished`` (work in progress or interrupted) or the fault.
+        ``complete``, ``unfinished`` (work in progress or interrupted), ``gaps: [a, b)
+        missing`` (samples were made beyond ones that are not there) or the fault.
     """
 
     key: str
@@ -48,28 +50,21 @@ class EntryInfo:
     state: str
 
 
-def reach(shards: list[ShardFile]) -> int:
-    """Return how many samples there are from 0 without a gap."""
-    stop = 0
-    for shard in sorted(shards, key=lambda s: s.start):
-        if shard.start > stop:
-            break
-        stop = max(stop, shard.stop)
-    return stop
-
-
-def describe_entry(folder: Path, verified: set[tuple[str, int, int]]) -> EntryInfo:
+def describe_entry(folder: Path) -> EntryInfo:
     """Look at a folder without hashing its files."""
     recipe, marks, fault = None, [], ""
     try:
         recipe = read_recipe(folder)
-        paths = Entry(folder, recipe, verified).finished()
+        paths = Entry(folder, recipe).finished()
         marks = [read_sidecar(sidecar_path(path)) for path in paths]
     except StoreError as error:
         fault = str(error)
     spans = [ShardFile(folder / m.file, m.start, m.stop, ()) for m in marks if m.stop]
     product = any(mark.file == PRODUCT for mark in marks)
-    working = (folder / WORK).exists() or not marks
+    missing = gaps(spans, 0, max((span.stop for span in spans), default=0))
+    state = "unfinished" if (folder / WORK).exists() or not marks else "complete"
+    if missing:
+        state = f"gaps: {shown(missing)} missing"
     return EntryInfo(
         key=recipe.key if recipe else folder.name,
         producer=folder.parent.name,
@@ -79,5 +74,5 @@ def describe_entry(folder: Path, verified: set[tuple[str, int, int]]) -> EntryIn
         bytes=sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()),
         created=min((str(m.provenance.get("created", "")) for m in marks), default=""),
         parents=recipe.parents if recipe else (),
-        state=fault or ("unfinished" if working else "complete"),
+        state=fault or state,
     )

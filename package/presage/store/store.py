@@ -9,19 +9,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import xarray as xr
 
-from presage.labels import Array, Schema, Variable, nearest
-from presage.lineage import SAMPLE, attributes_of, with_starts
+from presage.labels import Array, Schema, nearest
+from presage.lineage import SAMPLE, attributes_of
 from presage.recipe import Recipe
-from presage.store.entry import Entry, chain, gaps, read_recipe
+from presage.store.adopt import adopted_samples, own_sample, product_recipe, without_origin
+from presage.store.compare import Claim, product_claim
+from presage.store.entry import Entry, entry_of, read_recipe
 from presage.store.files import StoreError, replace, require_room, sweep
-from presage.store.lazy import Rows, ShardFile, StoredArray, lazy_variable
-from presage.store.listing import PRODUCT, WORK, EntryInfo, describe_entry, reach
-from presage.store.netcdf import hash_array, write_dataset
+from presage.store.lazy import Rows
+from presage.store.listing import PRODUCT, WORK, EntryInfo, describe_entry
+from presage.store.netcdf import write_dataset
+from presage.store.reading import covering, open_samples, rows_of
 from presage.store.sidecar import MARK
+from presage.store.spans import gaps, reach
 
 _COMPLETE = "complete.json"
 
@@ -38,7 +40,6 @@ class Store:
 
     def __init__(self, root: str | Path | None = None) -> None:
         self.root = Path(root or os.environ.get("PRESAGE_STORE") or "store").expanduser()
-        self._verified: set[tuple[str, int, int]] = set()
 
     def __repr__(self) -> str:
         return f"Store({str(self.root)!r})"
@@ -47,8 +48,7 @@ class Store:
 
     def entry(self, recipe: Recipe) -> Entry:
         """Return the folder of a recipe, whether it exists or not."""
-        folder = self.root / recipe.producer / recipe.key[:16]
-        return Entry(folder, recipe, self._verified)
+        return entry_of(self.root, recipe)
 
     def find(self, prefix: str) -> Recipe:
         """Return the recipe whose key begins with `prefix`.
@@ -74,6 +74,12 @@ class Store:
     def _recipe(self, what: Recipe | str) -> Recipe:
         return what if isinstance(what, Recipe) else self.find(what)
 
+    def _present(self, recipe: Recipe) -> Entry:
+        entry = self.entry(recipe)
+        if not entry.folder.is_dir():
+            raise StoreError(f"{recipe.producer} ({recipe.key[:16]}) is not in {self.root}")
+        return entry
+
     def _folders(self) -> list[Path]:
         return sorted(f for f in self.root.glob("[!.]*/[!.]*") if f.is_dir())
 
@@ -95,20 +101,37 @@ class Store:
         arrays: Mapping[str, Array],
         start: int,
         provenance: Mapping[str, Any] | None = None,
+        tolerance: float = 0.0,
     ) -> None:
         """Publish checked samples from `start` on as one shard.
+
+        Parameters
+        ----------
+        recipe, schema
+            What they are.
+        arrays
+            Name → array as :func:`presage.labels.check_arrays` returns them.
+        start
+            Number of the first sample.
+        provenance
+            What is worth knowing. ``device`` names what computed them, ``"cpu"`` by
+            default: the last bits of another device may differ.
+        tolerance
+            Share of the largest value by which the same samples, made before in the same
+            environment, may differ; 0 is bit for bit.
 
         Raises
         ------
         StoreError
-            No room on the disk, or the same samples were made before with other values.
+            No room on the disk, the same samples were made before with other values, or
+            earlier ones have other fixed dimensions.
         """
         stop = start + _count(arrays, schema)
         needed = sum(a.nbytes for a in arrays.values())
         require_room(self.root, needed + (16 << 20))
         attributes = attributes_of(recipe, schema.sample)
         self.entry(recipe).publish_shard(
-            arrays, schema, (start, stop), attributes, provenance or {}
+            arrays, schema, (start, stop), attributes, provenance or {}, tolerance
         )
 
     def finish(self, recipe: Recipe, n: int) -> None:
@@ -148,55 +171,12 @@ class Store:
         product = self.get(recipe)
         if product is not None:
             return product
-        shards = self.entry(recipe).shards()
-        stop = reach(shards) if stop is None else stop
-        missing = gaps(shards, start, stop)
-        if not shards or missing or stop <= start:
-            raise StoreError(_missing_text(recipe, shards, missing, self.root))
-        return self._assemble(recipe, shards, start, stop)
+        return open_samples(self.entry(recipe), self.root, start, stop)
 
     def rows(self, what: Recipe | str, start: int = 0, stop: int | None = None) -> Rows:
         """Return the raw memory-mapped arrays of samples ``[start, stop)``."""
-        recipe = self._recipe(what)
-        shards = self.entry(recipe).shards()
-        stop = reach(shards) if stop is None else stop
-        if not shards or gaps(shards, start, stop):
-            missing = gaps(shards, start, stop)
-            raise StoreError(_missing_text(recipe, shards, missing, self.root))
-        with xr.open_dataset(shards[0].path, engine="h5netcdf", decode_cf=False) as header:
-            dims = {str(n): tuple(map(str, v.dims)) for n, v in header.data_vars.items()}
-            sample = str(header.attrs[SAMPLE])
-        ragged = {n: d[0] for n, d in dims.items() if d[0] != sample}
-        pieces = [
-            (low, high, _cut(shard, low, high, ragged))
-            for shard, low, high in chain(shards, start, stop)
-        ]
-        return Rows(sample, tuple(dims), pieces, ragged, dims)
-
-    def _assemble(
-        self, recipe: Recipe, shards: list[ShardFile], start: int, stop: int
-    ) -> xr.Dataset:
-        rows = self.rows(recipe, start, stop)
-        with xr.open_dataset(shards[0].path, engine="h5netcdf", decode_cf=False) as header:
-            coords = {n: v.load().variable for n, v in header.coords.items()}
-            attributes = {n: dict(header[n].attrs) for n in rows.names}
-        variables = {
-            name: lazy_variable(
-                rows.dims[name],
-                _stored_array(rows, name, (str(self.root.resolve()), recipe.json, start, stop)),
-                attributes[name],
-            )
-            for name in rows.names
-        }
-        number = xr.Variable(
-            (rows.sample_dim,), pd.RangeIndex(start, stop), {"long_name": "sample number"}
-        )
-        dataset = xr.Dataset(
-            variables,
-            coords={**coords, rows.sample_dim: number},
-            attrs=attributes_of(recipe, rows.sample_dim),
-        )
-        return with_starts(dataset)
+        shards, stop = covering(self.entry(self._recipe(what)), start, stop)
+        return rows_of(shards, start, stop)
 
     # -- products and files ------------------------------------------------------------
 
@@ -207,6 +187,12 @@ class Store:
         -------
         xarray.Dataset
             As the store holds it: what was there first, when it was.
+
+        Raises
+        ------
+        StoreError
+            No room on the disk, or another result is there already under this recipe; one
+            that agrees to 1e-4 of the largest value of each variable counts as the same.
         """
         require_room(self.root, dataset.nbytes + (16 << 20))
         labelled = dataset.assign_attrs(attributes_of(recipe))
@@ -215,8 +201,7 @@ class Store:
         def write(path: Path) -> None:
             write_dataset(path, labelled)
 
-        content = {str(n): _content(v) for n, v in labelled.variables.items()}
-        self.entry(recipe).publish_file(PRODUCT, write, content, {})
+        self.entry(recipe).publish_file(PRODUCT, write, product_claim(labelled), {})
         stored = self.get(recipe)
         if stored is None:
             raise StoreError(f"{recipe.producer} vanished from {self.root} while it was published")
@@ -241,7 +226,7 @@ class Store:
         """Publish a file (weights, an executed notebook) in a recipe's folder; first one wins."""
         if Path(name).name != name or name.startswith(".") or name.endswith(MARK):
             raise StoreError(f"a plain file name is needed, got {name!r}")
-        return self.entry(recipe).publish_file(name, write, {}, {})
+        return self.entry(recipe).publish_file(name, write, Claim(), {})
 
     def file(self, recipe: Recipe, name: str) -> Path | None:
         """Return a sound published file, None when there is none."""
@@ -270,6 +255,11 @@ class Store:
     def adopt(self, dataset: xr.Dataset, name: str, sample: str | None = None) -> xr.Dataset:
         """Take a dataset made elsewhere into the store; its identity is its content.
 
+        Values, dimensions, coordinates, units and the other declared attributes are the
+        content; ragged dimensions and parameters are known by their attributes, as the
+        store writes them. Samples are numbered from 0 again. Coordinates along the samples
+        become variables, and NaN is taken as a gap.
+
         Parameters
         ----------
         dataset
@@ -277,28 +267,40 @@ class Store:
         name
             What to call it.
         sample
-            Dimension that counts samples; without one it is kept as a product.
+            Dimension that counts samples; by default the one that a dataset from a store
+            names itself. Without any it is kept as a product.
+
+        Raises
+        ------
+        StoreError
+            Something of it cannot be kept with samples; the message names it.
+        LabelError
+            Values are infinite, beyond their bounds, or of a type that is not stored.
         """
-        plain = dataset.drop_attrs(deep=False)
-        content = {str(n): _content(v) for n, v in plain.variables.items()}
-        recipe = Recipe("adopted", 1, {"name": name, "content": content, "sample": sample or ""})
+        sample = sample or own_sample(dataset)
         if sample is None:
-            return self.put(recipe, plain)
-        columns = {str(n): a.transpose(sample, ...) for n, a in plain.data_vars.items()}
-        schema = Schema(sample, tuple(Variable.of(a, sample) for a in columns.values()))
-        if self.missing(recipe, plain.sizes[sample]):
-            self.add(recipe, schema, {n: np.asarray(a) for n, a in columns.items()}, 0)
+            plain = without_origin(dataset)
+            return self.put(product_recipe(plain, name), plain)
+        recipe, schema, arrays = adopted_samples(dataset, name, sample)
+        if self.missing(recipe, dataset.sizes[sample]):
+            self.add(recipe, schema, arrays, 0)
         return self.open(recipe)
 
     # -- housekeeping ------------------------------------------------------------------
 
     def list(self) -> list[EntryInfo]:
         """Return what there is, one line for each folder."""
-        return [describe_entry(folder, self._verified) for folder in self._folders()]
+        return [describe_entry(folder) for folder in self._folders()]
 
     def check(self, what: Recipe | str) -> Sequence[str]:
-        """Hash every file of a dataset again; return what is wrong, an empty list if nothing."""
-        entry = self.entry(self._recipe(what))
+        """Hash every file of a dataset again; return what is wrong, an empty list if nothing.
+
+        Raises
+        ------
+        StoreError
+            It is not there.
+        """
+        entry = self._present(self._recipe(what))
         problems = []
         for path in entry.finished():
             problem = entry.problem(path, again=True)
@@ -317,29 +319,22 @@ class Store:
         Raises
         ------
         StoreError
-            Others were made from it and `force` is not set.
+            It is not there, or others were made from it and `force` is not set.
         """
         recipe = self._recipe(what)
+        folder = self._present(recipe).folder
         children = [] if force else self.children(recipe)
         if children:
             names = ", ".join(f"{c.producer}/{c.key[:16]}" for c in children)
             raise StoreError(f"made from it: {names}; remove those first, or force")
         for old in self.root.glob(".trash-*"):  # of a removal that was interrupted
             shutil.rmtree(old, ignore_errors=True)
-        folder = self.entry(recipe).folder
         trash = self.root / f".trash-{uuid.uuid4().hex[:12]}"
-        folder.rename(trash)  # gone at once for everyone; deleting may take its time
+        try:
+            folder.rename(trash)  # gone at once for everyone; deleting may take its time
+        except FileNotFoundError:
+            raise StoreError(f"{recipe.producer} ({recipe.key[:16]}) was just removed") from None
         shutil.rmtree(trash, ignore_errors=True)
-
-
-def _stored_array(rows: Rows, name: str, address: tuple[str, str, int, int]) -> StoredArray:
-    pieces = [arrays[name] for _, _, arrays in rows.shards]
-    return StoredArray(pieces, (_reopen, (*address, name)))
-
-
-def _reopen(root: str, recipe: str, start: int, stop: int, name: str) -> StoredArray:
-    rows = Store(root).rows(Recipe.from_json(recipe), start, stop)
-    return _stored_array(rows, name, (root, recipe, start, stop))
 
 
 def _count(arrays: Mapping[str, Array], schema: Schema) -> int:
@@ -347,38 +342,6 @@ def _count(arrays: Mapping[str, Array], schema: Schema) -> int:
         if dims[0] == schema.sample:
             return len(arrays[name])
     raise StoreError("a dataset needs at least one variable with the sample dimension")
-
-
-def _cut(shard: ShardFile, low: int, high: int, ragged: Mapping[str, str]) -> dict[str, Array]:
-    """Return the arrays of samples ``[low, high)`` of one shard."""
-    arrays = shard.arrays()
-    span = slice(low - shard.start, high - shard.start)
-    flat = {}
-    for dim in set(ragged.values()):
-        edges = np.concatenate([[0], np.cumsum(arrays[f"{dim}_count"])])
-        flat[dim] = slice(int(edges[span.start]), int(edges[span.stop]))
-    return {n: a[flat[ragged[n]]] if n in ragged else a[span] for n, a in arrays.items()}
-
-
-def _content(variable: xr.Variable) -> dict[str, Any]:
-    """Return hash, type and shape of one variable, text included."""
-    values = np.asarray(variable.values)
-    if values.dtype.kind in "OUST":
-        text = "\0".join(str(v) for v in values.reshape(-1))
-        values_hash = hash_array(np.frombuffer(text.encode() or b"\0", np.uint8))
-    else:
-        values_hash = hash_array(values)
-    return {"hash": values_hash, "dtype": str(values.dtype), "shape": list(values.shape)}
-
-
-def _missing_text(
-    recipe: Recipe, shards: list[ShardFile], missing: list[tuple[int, int]], root: Path
-) -> str:
-    name = f"{recipe.producer} ({recipe.key[:16]})"
-    if not shards:
-        return f"{name} is not in {root}; make it with presage.simulate(…) or the step that does"
-    spans = ", ".join(f"[{a}, {b})" for a, b in missing[:5]) or "an empty range"
-    return f"{name} lacks samples {spans}; ask presage.simulate(…) for them"
 
 
 def _write_text(path: Path, text: str) -> None:

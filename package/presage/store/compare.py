@@ -1,0 +1,130 @@
+"""Whether two results of one recipe are the same: to the bit, or to a tolerance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from presage.labels import Array
+from presage.store.netcdf import hash_array, map_shard
+
+#: Share of the largest value by which results may differ between environments, and
+#: products anywhere: sums are added up in another order by another number of threads.
+ELSEWHERE = 1e-4
+
+
+def _nothing_to_compare(path: Path, here: bool) -> str:  # noqa: ARG001
+    return ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a writer says its file holds, to be held against one that was there first.
+
+    Parameters
+    ----------
+    content
+        Variable → hash, dtype and shape; the same content needs no further look. Nothing
+        is compared when it is empty.
+    difference
+        Called with the file that was first and whether it was made in the same
+        environment; returns what differs, empty when it is close enough.
+    advice
+        What to do when it differs.
+    """
+
+    content: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    difference: Callable[[Path, bool], str] = _nothing_to_compare
+    advice: str = ""
+
+
+def shard_claim(
+    content: Mapping[str, Mapping[str, Any]], arrays: Mapping[str, Array], tolerance: float
+) -> Claim:
+    """Return the claim of a shard.
+
+    In the same environment values must agree bit for bit, or to the simulator's declared
+    `tolerance`; elsewhere (other library versions, another processor or accelerator) the
+    last bits are not the recipe's.
+    """
+
+    def difference(path: Path, here: bool) -> str:
+        share = tolerance if here else max(tolerance, ELSEWHERE)
+        return arrays_differ(arrays, map_shard(path, tuple(arrays)), share)
+
+    advice = (
+        "Draw every random number from the generator that is handed in; where a network's "
+        "last bits differ from run to run, declare a tolerance; else raise its version"
+    )
+    return Claim(content, difference, advice)
+
+
+def product_claim(dataset: xr.Dataset) -> Claim:
+    """Return the claim of a product, which may differ by :data:`ELSEWHERE` anywhere."""
+
+    def difference(path: Path, here: bool) -> str:  # noqa: ARG001
+        with xr.open_dataset(path, engine="h5netcdf") as stored:
+            theirs = {str(n): v.values for n, v in stored.variables.items()}
+        return arrays_differ({str(n): v.values for n, v in dataset.variables.items()}, theirs)
+
+    advice = (
+        "What its result depends on (a setting, a seed, a parent) belongs into its recipe; "
+        "raise its version when its code was changed, or remove the old one first"
+    )
+    content = {str(n): content_of(v) for n, v in dataset.variables.items()}
+    return Claim(content, difference, advice)
+
+
+def content_of(variable: xr.Variable) -> dict[str, Any]:
+    """Return hash, type and shape of one variable, text included."""
+    values = np.asarray(variable.values)
+    if values.dtype.kind in "OUST":
+        text = "\0".join(str(v) for v in values.reshape(-1))
+        values_hash = hash_array(np.frombuffer(text.encode() or b"\0", np.uint8))
+    else:
+        values_hash = hash_array(values)
+    return {"hash": values_hash, "dtype": str(values.dtype), "shape": list(values.shape)}
+
+
+def arrays_differ(
+    ours: Mapping[str, Array], theirs: Mapping[str, Array], share: float = ELSEWHERE
+) -> str:
+    """Return in which array two results differ by more than `share` of its largest value.
+
+    Integers and text have to be equal, and NaN stand in the same places.
+    """
+    others = sorted(set(ours) ^ set(theirs))
+    if others:
+        return f"only one of them has {others[0]!r}"
+    for name, array in ours.items():
+        found = _differs(array, theirs[name], share)
+        if found:
+            return f"{name!r} {found}"
+    return ""
+
+
+def _differs(array: Array, other: Array, share: float) -> str:
+    if array.shape != other.shape:
+        return f"has shape {array.shape}, before it had {other.shape}"
+    if array.dtype.kind not in "fc" or other.dtype.kind not in "fc":
+        same = np.array_equal(array.astype(str), other.astype(str)) if _text(array) else (
+            np.array_equal(array, other)
+        )  # fmt: skip
+        return "" if same else "has other values"
+    unequal = (array != other) & ~(np.isnan(array) & np.isnan(other))
+    if not unequal.any():
+        return ""
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        apart = float(np.abs(array[unequal] - other[unequal]).max())
+    finite = np.abs(other[np.isfinite(other)])
+    largest = float(finite.max()) if finite.size else 0.0
+    return "" if apart <= share * largest else f"differs by {apart:.3g}, largest {largest:.3g}"
+
+
+def _text(array: Array) -> bool:
+    return array.dtype.kind in "OUST"

@@ -1,0 +1,118 @@
+"""Reading samples: shards found, cut to a range, and labelled without loading them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from presage.labels import Array
+from presage.lineage import SAMPLE, attributes_of, with_starts
+from presage.recipe import Recipe
+from presage.store.entry import Entry, entry_of
+from presage.store.files import StoreError
+from presage.store.lazy import Rows, ShardFile, StoredArray, lazy_variable
+from presage.store.spans import chain, gaps, reach, shown
+from presage.store.verified import Stamp, known
+
+
+def covering(entry: Entry, start: int, stop: int | None) -> tuple[list[ShardFile], int]:
+    """Return the sound shards of an entry and where the range ends.
+
+    Raises
+    ------
+    StoreError
+        Samples of the range are missing, or it is empty.
+    """
+    shards = entry.shards()
+    stop = reach(shards) if stop is None else stop
+    missing = gaps(shards, start, stop)
+    if not shards or missing or stop <= start:
+        raise StoreError(_missing_text(entry, shards, missing))
+    return shards, stop
+
+
+def rows_of(shards: Sequence[ShardFile], start: int, stop: int) -> Rows:
+    """Memory-map samples ``[start, stop)``."""
+    with xr.open_dataset(shards[0].path, engine="h5netcdf", decode_cf=False) as header:
+        dims = {str(n): tuple(map(str, v.dims)) for n, v in header.data_vars.items()}
+        sample = str(header.attrs[SAMPLE])
+    ragged = {n: d[0] for n, d in dims.items() if d[0] != sample}
+    pieces = [
+        (low, high, _cut(shard, low, high, ragged))
+        for shard, low, high in chain(shards, start, stop)
+    ]
+    return Rows(sample, tuple(dims), pieces, ragged, dims)
+
+
+def open_samples(entry: Entry, root: Path, start: int, stop: int | None) -> xr.Dataset:
+    """Return samples as a labelled dataset that reads from disk when looked at."""
+    shards, stop = covering(entry, start, stop)
+    rows = rows_of(shards, start, stop)
+    with xr.open_dataset(shards[0].path, engine="h5netcdf", decode_cf=False) as header:
+        coords = {n: v.load().variable for n, v in header.coords.items()}
+        attributes = {n: dict(header[n].attrs) for n in rows.names}
+    address = (str(root.resolve()), entry.recipe.json, start, stop)
+    stamps = known(shard.path for shard, _, _ in chain(shards, start, stop))
+    variables = {
+        name: lazy_variable(
+            rows.dims[name], _stored_array(rows, name, address, stamps), attributes[name]
+        )
+        for name in rows.names
+    }
+    number = xr.Variable(
+        (rows.sample_dim,), pd.RangeIndex(start, stop), {"long_name": "sample number"}
+    )
+    dataset = xr.Dataset(
+        variables,
+        coords={**coords, rows.sample_dim: number},
+        attrs=attributes_of(entry.recipe, rows.sample_dim),
+    )
+    return with_starts(dataset)
+
+
+def _stored_array(
+    rows: Rows, name: str, address: tuple[str, str, int, int], stamps: tuple[Stamp, ...]
+) -> StoredArray:
+    pieces = [arrays[name] for _, _, arrays in rows.shards]
+    return StoredArray(pieces, (_reopen, (*address, name)), stamps)
+
+
+def _reopen(root: str, recipe: str, start: int, stop: int, name: str) -> StoredArray:
+    """Give one variable in another process: the task's tables are mapped once, not per task."""
+    rows, stamps = _reopened(root, recipe, start, stop)
+    return _stored_array(rows, name, (root, recipe, start, stop), stamps)
+
+
+@lru_cache(maxsize=16)
+def _reopened(root: str, recipe: str, start: int, stop: int) -> tuple[Rows, tuple[Stamp, ...]]:
+    entry = entry_of(Path(root), Recipe.from_json(recipe))
+    shards, _ = covering(entry, start, stop)
+    stamps = known(shard.path for shard, _, _ in chain(shards, start, stop))
+    return rows_of(shards, start, stop), stamps
+
+
+def _cut(shard: ShardFile, low: int, high: int, ragged: Mapping[str, str]) -> dict[str, Array]:
+    """Return the arrays of samples ``[low, high)`` of one shard."""
+    arrays = shard.arrays()
+    span = slice(low - shard.start, high - shard.start)
+    flat = {}
+    for dim in set(ragged.values()):
+        edges = np.concatenate([[0], np.cumsum(arrays[f"{dim}_count"])])
+        flat[dim] = slice(int(edges[span.start]), int(edges[span.stop]))
+    return {n: a[flat[ragged[n]]] if n in ragged else a[span] for n, a in arrays.items()}
+
+
+def _missing_text(
+    entry: Entry, shards: Sequence[ShardFile], missing: Sequence[tuple[int, int]]
+) -> str:
+    name = f"{entry.recipe.producer} ({entry.recipe.key[:16]})"
+    if not shards:
+        root = entry.folder.parent.parent
+        return f"{name} is not in {root}; make it with presage.simulate(…) or the step that does"
+    spans = shown(missing) or "an empty range"
+    return f"{name} lacks samples {spans}; ask presage.simulate(…) for them"

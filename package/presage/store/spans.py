@@ -1,0 +1,64 @@
+"""Ranges of samples: which are there, which are missing, which shard holds what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from presage.store.lazy import ShardFile
+
+
+def chain(
+    shards: Sequence[ShardFile], start: int, stop: int
+) -> Iterator[tuple[ShardFile, int, int]]:
+    """Yield ``(shard, from, to)`` that cover as much of ``[start, stop)`` as is there.
+
+    Shards may overlap (two runs asked for different sizes at once); they then hold the same
+    bytes, and the one that reaches farthest is read.
+    """
+    position = start
+    while position < stop:
+        reaching = [s for s in shards if s.start <= position < s.stop]
+        if reaching:
+            best = max(reaching, key=lambda shard: shard.stop)
+            end = min(best.stop, stop)
+            yield best, position, end
+            position = end
+            continue
+        later = [s.start for s in shards if s.start > position]
+        if not later:
+            return
+        position = min(later)
+
+
+def gaps(shards: Sequence[ShardFile], start: int, stop: int) -> list[tuple[int, int]]:
+    """Return the ranges of ``[start, stop)`` that no shard covers."""
+    missing, position = [], start
+    for _, low, high in chain(shards, start, stop):
+        if low > position:
+            missing.append((position, low))
+        position = high
+    if position < stop:
+        missing.append((position, stop))
+    return missing
+
+
+def reach(shards: Sequence[ShardFile]) -> int:
+    """Return how many samples there are from 0 without a gap."""
+    stop = 0
+    for shard in sorted(shards, key=lambda s: s.start):
+        if shard.start > stop:
+            break
+        stop = max(stop, shard.stop)
+    return stop
+
+
+def shown(ranges: Sequence[tuple[int, int]], most: int = 5) -> str:
+    """Return ranges as text, the first few of many.
+
+    Examples
+    --------
+    >>> shown([(0, 8), (16, 24)])
+    '[0, 8), [16, 24)'
+    """
+    text = ", ".join(f"[{a}, {b})" for a, b in ranges[:most])
+    return text + (f" and {len(ranges) - most} more" if len(ranges) > most else "")

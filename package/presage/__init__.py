@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from presage.studies.events.measure import residuals as residuals
     from presage.studies.events.sampling import sample as sample
     from presage.studies.events.split import hold_out as hold_out
-    from presage.studies.events.sampling import sample as sample
-    from presage.studies.events.split import hold_out as hold_out
 
 #: Public name → the module that holds it.
 _HOMES = {

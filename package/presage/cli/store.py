@@ -115,32 +115,32 @@ def _verify(held: Store, key: str, fraction: float) -> Sequence[str]:
     from presage.store import StoreError
 
     problems: Sequence[str] = []
-    compared = 0
+    verdict = "hashes fit"
     try:
         recipe = held.find(key)
         problems = held.check(recipe)
-        compared = 0 if problems else _simulate_again(held, recipe, fraction)
+        if not problems and held.samples(recipe):
+            verdict += _simulate_again(held, recipe, fraction)
     except StoreError as error:
         problems = [str(error)]
-    verdict = "; ".join(problems) or (
-        f"hashes fit, {compared} samples simulated again are equal" if compared else "hashes fit"
-    )
-    typer.echo(f"{key[:16]}  {verdict}")
+    typer.echo(f"{key[:16]}  {'; '.join(problems) or verdict}")
     return problems
 
 
-def _simulate_again(held: Store, recipe: Recipe, fraction: float) -> int:
-    """Return how many samples were compared, 0 where no simulator of this version is known."""
+def _simulate_again(held: Store, recipe: Recipe, fraction: float) -> str:
+    """Return how many samples were simulated again and are equal, or why none were."""
     from presage.generate import verify
+    from presage.labels import LabelError
     from presage.studies import StudyError, rebuild
 
-    if not held.samples(recipe) or fraction <= 0:
-        return 0
+    if fraction <= 0:
+        return "; not simulated again: a fraction of 0 was asked for"
     try:
         source = rebuild(recipe)
-    except StudyError:
-        return 0
-    return verify(source, seed=recipe.seed, store=held, fraction=fraction)
+    except (StudyError, LabelError, OSError) as error:
+        return f"; not simulated again: {error}"
+    compared = verify(source, seed=recipe.seed, store=held, fraction=fraction)
+    return f", {compared} samples simulated again are equal"
 
 
 @app.command()
@@ -163,15 +163,25 @@ def import_(
     path: Annotated[Path, typer.Argument(help=".nc, .npz, .h5 or .pt")],
     name: Annotated[str | None, typer.Option(help="What to call it; the file's name.")] = None,
     sample: Annotated[
-        str, typer.Option(help="Dimension that counts samples, the first one of bare arrays.")
-    ] = "sample",
+        str | None,
+        typer.Option(
+            help="Dimension that counts samples: what the file says, else 'sample'; the first "
+            "one of bare arrays."
+        ),
+    ] = None,
     store: StoreOption = None,
 ) -> None:
     """Take a file into the store; its content is its identity."""
     from presage.exchange import read_file
+    from presage.labels import LabelError, nearest
 
-    dataset = read_file(path, sample)
-    counted = sample if sample in dataset.dims else None
+    dataset = read_file(path, sample or "sample")
+    if sample and sample not in dataset.dims:
+        raise LabelError(
+            f"{path.name} has no dimension {sample!r}{nearest(sample, map(str, dataset.dims))}"
+        )
+    own = sample or dataset.attrs.get("presage_sample", "sample")
+    counted = own if own in dataset.dims else None
     adopted = _open(store).adopt(dataset, name or path.stem, sample=counted)
     typer.echo(f"{adopted.attrs['presage_key']}  {dict(adopted.sizes)}")
 

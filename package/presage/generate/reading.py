@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import xarray as xr
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from presage.generate.samples import SHARD_BYTES, cut, length
 from presage.generate.versions import warn_if_source_changed

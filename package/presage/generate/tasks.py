@@ -14,7 +14,7 @@ from concurrent.futures import (
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from presage.generate.samples import Portion, Spans, portions
 from presage.recipe import Recipe

@@ -74,7 +74,10 @@ STUDY = Study(
         "resonance": "presage.studies.events.resonance:Resonance",
         "grid_gaussians": "presage.studies.events.gaussians:GridGaussians",
         "root-events": "presage.studies.events.root:RootReader",
+        "fit-spline_flow": "presage.models:SplineFlow",
+        "fit-maf": "presage.models:MAF",
         "flow_sample": "presage.studies.events.sampling:FlowSampler",
+        "residuals": "presage.analysis.residuals:VERSION",
     },
     summary="presage.studies.events.summary:summary",
 )

@@ -44,10 +44,10 @@ def encode(value: Any, where: str = "recipe") -> Any:
     """
     if value is None or isinstance(value, (bool, str)):
         return value
-    if isinstance(value, (int, np.integer)) and not isinstance(value, np.bool_):
-        return {"int": str(int(value))}
     if isinstance(value, np.bool_):
         return bool(value)
+    if isinstance(value, (int, np.integer)):
+        return {"int": str(int(value))}
     if isinstance(value, (float, np.floating)):
         if not math.isfinite(value):
             raise RecipeError(f"{where}: {value!r} has no place in a recipe; give a finite number")

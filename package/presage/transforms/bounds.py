@@ -55,7 +55,9 @@ class BoundMap:
             span = self.upper - self.lower
             return self.lower + span / (1 + np.exp(-np.clip(v / self._unit(), -700, 700)))
         distance = self.width * softplus(v if self.upper is None else -v)
-        return self.lower + distance if self.lower is not None else self.upper - distance
+        if self.lower is not None:
+            return self.lower + distance
+        return float(self.upper or 0.0) - distance
 
     def log_slope(self, x: Floats) -> Floats:
         """Return ln(dy/dx)."""

@@ -54,7 +54,7 @@ class Smooth:
         ridge[0] = 0.0
         weights = weights / weights.sum()
         gram = (terms * weights[:, None]).T @ terms + np.diag(ridge)
-        coefficients = np.linalg.solve(gram, terms.T @ (weights * values))
+        coefficients: Floats = np.linalg.solve(gram, terms.T @ (weights * values)).astype(float)
         return cls(coefficients, low, high)
 
     def __call__(self, features: Floats) -> Floats:

@@ -55,7 +55,7 @@ def residuals(
         "variable": np.array(names, dtype=object),
         "pair": np.array(pairs, dtype=object),
         "quantile": np.array(QUANTILES),
-        "units": ("variable", np.array(["GeV"] * variables, dtype=object)),
+        "title": ("variable", np.array([f"{name} [GeV]" for name in names], dtype=object)),
         "held_out": ("label", held),
         "region": ("label", region),
         **{

@@ -15,7 +15,7 @@ from .payload import Payload
 from .theme import colours, text_of
 
 #: Heights that follow the window's, so that everything is seen at once.
-GRID = "clamp(230px, 43vh, 470px)"
+GRID = "clamp(220px, calc(60vh - 190px), 480px)"
 JOINT, MARGINALS = "clamp(200px, 37vh, 430px)", "clamp(250px, 44vh, 500px)"
 
 
@@ -50,7 +50,7 @@ def board(
         "source_control": panel.source,
     }
     pn.state.curdoc.js_on_event(
-        "document_ready", CustomJS(args=arguments, code=text_of("kernel.js"))
+        "document_ready", CustomJS(args=arguments, code=text_of("swift.js") + text_of("kernel.js"))
     )
     grid.figure.js_on_event("tap", CustomJS(code="window.presage.click(cb_obj.x, cb_obj.y)"))
     left = _column(_row([grid.figure], GRID), caption, table, flex="0 0 clamp(350px, 28vw, 450px)")

@@ -47,13 +47,13 @@ def controls(
     strip = _buttons(STRIPS, STRIPS.index(state["strip"]), "strip", STRIPS)
     scale = _buttons(SCALES, SCALES.index(state["colour"]), "colour", SCALES)
     titles = [(str(k), column.title) for k, column in enumerate(payload.columns)]
-    metric = _select(titles, str(state["column"]), _setter("column"), 200)
+    metric = _select(titles, str(state["column"]), _setter("column"), 165)
     parts: list[Any] = []
     if len(products) > 1:
-        shown = [(e.key, f"{e.key[:8]} · {e.created[:16].replace('T', ' ')}") for e in products]
+        shown = [(e.key, e.key[:8]) for e in products]
         go = "location.search = '?page=events&key=' + cb_obj.value.slice(0, 16)"
-        parts += _named("product", _select(shown, entry.key, go, 190))
-    parts += _named("grid shows", metric) + _named("source", source) + _named("compare", overlay)
+        parts += _named("product", _select(shown, entry.key, go, 92))
+    parts += _named("grid", metric) + _named("source", source) + _named("compare", overlay)
     if len(payload.pairs) > 1:
         pairs = [(str(k), plain(name)) for k, name in enumerate(payload.pairs)]
         pair = _select(pairs, str(state["pair"]), _setter("pair"), 170)
@@ -63,7 +63,7 @@ def controls(
         parts += _named("density", scale)
     parts += _other_parameters(payload, state)
     row = Row(children=parts, sizing_mode="stretch_width", margin=0, styles={
-        "flex-wrap": "wrap", "align-items": "center", "gap": "4px 7px", "padding": "0 0 6px",
+        "flex-wrap": "wrap", "align-items": "center", "gap": "4px 5px", "padding": "0 0 6px",
     })  # fmt: skip
     return Controls(row, source)
 
@@ -82,7 +82,7 @@ def _other_parameters(payload: Payload, state: dict[str, Any]) -> list[Any]:
 
 
 def _named(name: str, control: Any) -> list[Any]:
-    title = Div(text=name, margin=(0, 0, 0, 6), styles={"white-space": "nowrap"},
+    title = Div(text=name, margin=(0, 0, 0, 4), styles={"white-space": "nowrap"},
                 stylesheets=[InlineStyleSheet(css=text_of("control.css"))])  # fmt: skip
     return [title, control]
 

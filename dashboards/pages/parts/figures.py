@@ -25,13 +25,14 @@ from bokeh.plotting import figure
 from .payload import Payload
 from .theme import BAND, FONT, INK, MASK, RULE
 
-#: Cells and bins with fewer events in both samples together are masked.
+#: Cells with fewer events in both samples (were they of equal size) and bins with fewer in the
+#: reference are masked.
 LOW_CELL, LOW_BIN = 10, 25
 #: Largest pull on the colour scale and on the strips.
 PULL = 4.0
 #: Densities below this share of the reference's peak are white.
 FAINTEST = 2e-3
-LEFT, BARE, BAR = 62, 8, 58
+LEFT, BARE, BAR = 68, 8, 58
 _TOOLS = "pan,wheel_zoom,box_zoom,reset,save"
 DENSITY = tuple(reversed(Viridis256))
 DIVERGING = tuple(interp_palette(RdBu11, 255))
@@ -170,7 +171,7 @@ def marginal(payload: Payload, x_range: Range1d, colours: dict[str, str]) -> Mar
         y_range=Range1d(0, 1),
         sizing_mode="stretch_both",
         min_height=90,
-        min_border_bottom=4,
+        min_border_bottom=7,
         min_border_top=6,
         y_axis_label="events per bin [%]",
     )
@@ -186,8 +187,7 @@ def marginal(payload: Payload, x_range: Range1d, colours: dict[str, str]) -> Mar
     for plot in (plain(main), plain(strip)):
         plot.xaxis.ticker = BasicTicker(desired_num_ticks=7)
         plot.outline_line_color = RULE
-    main.xaxis.major_label_text_font_size = "0px"
-    main.xaxis.major_tick_line_color = None
+    main.xaxis.visible = False  # the strip below has it
     main.yaxis.ticker = BasicTicker(desired_num_ticks=5)
     strip.yaxis.ticker = BasicTicker(desired_num_ticks=4)
     strip.toolbar_location = None

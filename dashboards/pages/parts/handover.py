@@ -97,6 +97,11 @@ def models(
             for scale, models in panel.scales.items()
         ],
         "ranges": list(ranges),
+        "figure_models": [
+            grid.figure,
+            *(panel.figure for panel in joint.values()),
+            *(plot for m in marginals for plot in (m.main, m.strip)),
+        ],
         "marginal_models": [
             {
                 "x_range": m.main.x_range,

@@ -61,6 +61,15 @@ const receive = () => {
   data.labels[0].forEach((label, i) => { loaded.slot[label] = i; });
 };
 
+// Difference of two shares over its error were both one distribution. Their common share
+// gives the error, so that an empty cell is not taken for a certain zero.
+const pull = (x, y, m, n) => {
+  const share = (x + y) / (m + n);
+  return share > 0 ? (y / n - x / m) / Math.sqrt(share * (1 / m + 1 / n)) : 0;
+};
+// Whether the smaller sample can be expected to have events there.
+const enough = (x, y, m, n) => ((x + y) / (m + n)) * Math.min(m, n) * 2 >= meta.low_cell;
+
 const show = (value) => {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
@@ -98,8 +107,7 @@ function drawJoint(label) {
         const x = r[from], y = g[from];
         a[to] = x * scaleR;
         b[to] = y * scaleG;
-        const variance = x / (m * m) + y / (n * n);
-        c[to] = x + y < meta.low_cell ? NaN : (y / n - x / m) / Math.sqrt(variance);
+        c[to] = enough(x, y, m, n) ? pull(x, y, m, n) : NaN;
       }
     }
   }
@@ -164,7 +172,7 @@ function drawMarginal(panel, label, variable) {
     for (let i = 0; i < nBins; i++) {
       if (r[i] < meta.low_bin) continue;
       const variance = g[i] / (n * n) + r[i] / (m * m);
-      const y = ratio ? (g[i] / n) / (r[i] / m) - 1 : (g[i] / n - r[i] / m) / Math.sqrt(variance);
+      const y = ratio ? (g[i] / n) / (r[i] / m) - 1 : pull(r[i], g[i], m, n);
       const bar = ratio ? Math.sqrt(variance) * m / r[i] : 1;
       top = Math.max(top, 100 * g[i] / n);
       points.x.push((edge[i] + edge[i + 1]) / 2);
@@ -277,8 +285,7 @@ function drawNumbers(label) {
   write(table_div, `<table class="numbers"><tr><th></th>${head.join("")}</tr>` +
     `<tr><th></th>${sub.join("")}</tr>${rows.join("")}</table>` +
     `<div class="muted note">Bold: the best of ${escaped(rivals.map((k) => sources[k]).join(", "))}. ` +
-    `Grey: bins with fewer than ${meta.low_bin} reference events, cells with fewer than ` +
-    `${meta.low_cell} of both. Band: ±1 σ of chance.</div>`);
+    `Grey: too few events to say (bins under ${meta.low_bin}). Band: ±1 σ of chance.</div>`);
 }
 
 function drawHead(label) {
@@ -294,8 +301,19 @@ function drawLabel() {
   put(grid.chosen, {data: {x: [i], y: [j]}});
   drawJoint(label);
   marginals.forEach((panel, k) => drawMarginal(panel, label, pairs.length ? pairs[state.pair][k] : 0));
-  drawNumbers(label);
-  drawHead(label);
+  drawTextSoon();
+}
+
+// Text changes the page's styles, which Bokeh reads while it paints: figures first.
+let textIsDue = false;
+function drawTextSoon() {
+  if (textIsDue) return;
+  textIsDue = true;
+  requestAnimationFrame(() => setTimeout(() => {
+    textIsDue = false;
+    drawNumbers(state.label);
+    drawHead(state.label);
+  }));
 }
 
 function setScale() {
@@ -381,3 +399,4 @@ setScale();
 drawGrid();
 drawLabel();
 remember();
+setTimeout(() => keepStyles(figure_models), 300);  // once all is laid out

@@ -72,7 +72,7 @@ def _places(rows: Mapping[int, list[str]]) -> dict[str, tuple[float, float]]:
 def _line(parent: tuple[float, float], child: tuple[float, float]) -> str:
     x0, y0, x1, y1 = parent[0] + BOX / 2, parent[1] + ROW, child[0] + BOX / 2, child[1]
     # Past other boxes in a bow, so that it is not hidden behind them.
-    bow = BOX * 0.95 if y1 - y0 > LINE else 0
+    bow = (BOX / 2 + GAP) / 0.75 if y1 - y0 > LINE else 0
     middle = (y0 + y1) / 2
     curve = f"M{x0:.0f},{y0:.0f} C{x0 + bow:.0f},{middle:.0f} {x1 + bow:.0f},{middle:.0f}"
     return f'<path d="{curve} {x1:.0f},{y1:.0f}" fill="none" stroke="#b4b8be" stroke-width="1.2"/>'

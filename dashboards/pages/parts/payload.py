@@ -129,12 +129,10 @@ class Payload:
 
     @cached_property
     def axis_titles(self) -> list[str]:
-        """Variable names with their units, for axes."""
-        units = ["1"] * len(self.variables)
-        if "units" in self.product.coords:
-            units = [str(unit) for unit in self.product["units"].values]
-        names = [name.replace("_", " ") for name in self.variables]
-        return [n if u == "1" else f"{n} [{u}]" for n, u in zip(names, units, strict=True)]
+        """What each variable's axis is called, units included."""
+        if "title" in self.product.coords:
+            return [str(title) for title in self.product["title"].values]
+        return [plain(name) for name in self.variables]
 
     @cached_property
     def pairs(self) -> list[str]:

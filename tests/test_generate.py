@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from faults import toys
-from presage.generate import samples, simulate, simulate_shard, verify
+from presage.generate import samples, simulate, simulate_shard, tasks, verify
 from presage.inputs import FileInput, InputError
 from presage.labels import Arrays, LabelError, Variable
 from presage.simulator import Simulator, Source
@@ -86,6 +86,16 @@ def test_progress_moves_with_every_block() -> None:
     steps: list[int] = []
     list(samples.portions(WAVES, 0, 3, 30, steps.append))
     assert steps == [5, 8, 8, 6]
+
+
+def test_workers_tell_how_far_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, steps = [0, 0], []
+    monkeypatch.setattr(tasks, "_made", made)
+    job = tasks.Job(WAVES, 0, str(tmp_path), WAVES.recipe())
+    with ThreadPoolExecutor(1) as pool:
+        tasks._run_there(job, [(0, 20), (20, 30)], pool, made, steps.append)
+    assert made == [20, 10]
+    assert sum(steps) == 30
 
 
 @dataclass(frozen=True)

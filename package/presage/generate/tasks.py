@@ -5,14 +5,16 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import (
+    FIRST_COMPLETED,
     Executor,
     Future,
     ProcessPoolExecutor,
     ThreadPoolExecutor,
-    as_completed,
+    wait,
 )
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from tqdm import tqdm
 
@@ -54,8 +56,9 @@ class Job:
 def run(job: Job, tasks: Spans, workers: int, executor: Executor | None, progress: bool) -> None:
     """Make and publish ranges of samples, with a progress bar."""
     total = sum(stop - start for start, stop in tasks)
+    made = multiprocessing.get_context("spawn").RawArray("q", len(tasks))
     with (
-        _executor(workers, executor, len(tasks)) as pool,
+        _executor(workers, executor, made) as pool,
         tqdm(
             total=total, desc=job.source.name, unit_scale=True, delay=2.0, disable=not progress
         ) as bar,
@@ -63,7 +66,7 @@ def run(job: Job, tasks: Spans, workers: int, executor: Executor | None, progres
         if pool is None:
             _run_here(job, tasks, bar.update)
         else:
-            _run_there(job, tasks, pool, bar.update)
+            _run_there(job, tasks, pool, made, bar.update)
 
 
 def _run_here(job: Job, tasks: Spans, advance: Callable[[int], object]) -> None:
@@ -79,36 +82,55 @@ def _run_here(job: Job, tasks: Spans, advance: Callable[[int], object]) -> None:
             pending.result()
 
 
-def _run_there(job: Job, tasks: Spans, pool: Executor, advance: Callable[[int], object]) -> None:
-    futures = [pool.submit(_task, job, start, stop) for start, stop in tasks]
+def _run_there(
+    job: Job, tasks: Spans, pool: Executor, made: Any, advance: Callable[[int], object]
+) -> None:
+    """Wait for all tasks; `made` says how far each one is, where it shares memory with us."""
+    waiting = {pool.submit(_task, job, number, *span) for number, span in enumerate(tasks)}
+    shown = finished = 0
     try:
-        for future in as_completed(futures):
-            advance(future.result())
+        while waiting:
+            done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+            finished += sum(future.result() for future in done)
+            now = max(shown, finished, sum(made))
+            advance(now - shown)
+            shown = now
     except BaseException:
-        for future in futures:
+        for future in waiting:
             future.cancel()
         raise
 
 
-def _task(job: Job, start: int, stop: int) -> int:
+#: In a worker of ours: how many samples each task has made.
+_made: Any = None
+
+
+def _begin(made: Any) -> None:
+    """Remember in a new worker where to tell how far it is."""
+    global _made
+    _made = made
+
+
+def _task(job: Job, number: int, start: int, stop: int) -> int:
     """Make and publish samples ``[start, stop)``; runs in a worker."""
-    for portion in portions(job.source, job.seed, start, stop, _silent):
+
+    def advance(samples: int) -> None:
+        if _made is not None:
+            _made[number] += samples  # a slot for each task: no lock, which a kill would keep
+
+    for portion in portions(job.source, job.seed, start, stop, advance):
         job.publish(portion)
     return stop - start
 
 
-def _silent(samples: int) -> None:
-    """Show nothing."""
-
-
 @contextmanager
-def _executor(workers: int, executor: Executor | None, tasks: int) -> Iterator[Executor | None]:
+def _executor(workers: int, executor: Executor | None, made: Any) -> Iterator[Executor | None]:
     if executor is not None:
         yield executor
-    elif workers <= 1 or tasks <= 1:
+    elif workers <= 1 or len(made) <= 1:
         yield None
     else:
         # Spawned, not forked: a fork copies locks that other threads hold.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(workers, tasks), mp_context=context) as pool:
+        with ProcessPoolExecutor(min(workers, len(made)), context, _begin, (made,)) as pool:
             yield pool

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from faults import toys
+from presage.cli.main import main
 from presage.generate import samples, simulate, simulate_shard, tasks, verify
 from presage.inputs import FileInput, InputError
 from presage.labels import Arrays, LabelError, Variable
@@ -166,6 +167,16 @@ def test_jobs_make_everything_between_them(
 def test_wrong_jobs_are_named(shard: tuple[int, int], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="needs 0 <= I < N"):
         simulate_shard(WAVES, 50, shard, store=Store(tmp_path))
+
+
+def test_the_command_makes_one_job_s_part(capsys: pytest.CaptureFixture[str]) -> None:
+    for job, count in (("1/2", 7232), ("0/2", 32768)):
+        with pytest.raises(SystemExit) as stop:
+            main(["generate", "resonance", "-n", "40000", "--shard", job])
+        assert not stop.value.code
+        key, _, text = capsys.readouterr().out.strip().partition("  ")
+        assert text == f"made {count} samples, job {job}"
+    assert Store().samples(key) == 40_000
 
 
 # -- input files ----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ From Python, or with ``presage dashboard``::
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,14 @@ def serve(store: str | Path | Store | None = None, port: int = 5006, show: bool 
     show
         Open a browser.
     """
-    pn.serve({"/": create_app(store)}, **settings(port), show=show)
+    pn.serve({"/": create_app(store)}, **settings(port or _free_port()), show=show)
+
+
+def _free_port() -> int:
+    """Return a port that is free now: the allowed origins name it, so it is chosen before."""
+    with socket.socket() as probe:
+        probe.bind((ADDRESS, 0))
+        return int(probe.getsockname()[1])
 
 
 def settings(port: int) -> dict[str, Any]:
@@ -74,7 +82,7 @@ def settings(port: int) -> dict[str, Any]:
     return {
         "address": ADDRESS,
         "port": port,
-        "websocket_origin": [f"{name}:{port}" for name in names] if port else None,
+        "websocket_origin": [f"{name}:{port}" for name in names],
         "title": "presage",
         "check_unused_sessions": 5000,
         "unused_session_lifetime": 20000,

@@ -54,9 +54,9 @@ class Variable:
     dims
         Dimensions of one sample's value, the sample dimension left out.
     dtype
-        NumPy's name of the stored type: a boolean, an integer or a float. Complex values
-        are stored with a last dimension ``component`` of (real, imag), see
-        :func:`to_complex`.
+        NumPy's name of the stored type: an integer or a float. Complex values are stored
+        with a last dimension ``component`` of (real, imag), see :func:`to_complex`, and
+        booleans as ``int8``.
     unit
         Unit as text, ``"1"`` for a pure number.
     long_name
@@ -321,9 +321,11 @@ def _check_type(name: str, dtype: np.dtype[Any], gaps: bool) -> None:
             f"{name}: {dtype} is stored as its parts; declare dims (..., 'component'), a float "
             "type and the coordinate presage.labels.COMPONENT; from_complex splits values"
         )
-    if dtype.kind not in "biuf":
+    if dtype.kind == "b":
+        raise LabelError(f"{name}: netCDF has no booleans; declare 'int8' for 0 and 1")
+    if dtype.kind not in "iuf":
         raise LabelError(
-            f"{name}: a variable holds booleans, integers or floats, not {dtype}; "
+            f"{name}: a variable holds integers or floats, not {dtype}; "
             "number the cases, and name them in a coordinate"
         )
     if gaps and dtype.kind != "f":

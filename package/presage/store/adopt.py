@@ -57,8 +57,8 @@ def adopted_samples(
         raise StoreError(f"no dimension {sample!r}{nearest(sample, map(str, dataset.dims))}")
     if not dataset.sizes[sample]:
         raise StoreError(f"{name!r} holds no sample along {sample!r}")
+    ragged = tuple(str(a.attrs["sample_dimension"]) for a in _counts(dataset))
     packed = take(without_origin(dataset).assign_attrs({SAMPLE: sample}), slice(None))
-    ragged = tuple(str(a.attrs["sample_dimension"]) for a in _counts(packed))
     coordinates = _coordinates(packed, sample, ragged)
     along = [str(n) for n, c in packed.coords.items() if sample in c.dims and n != sample]
     starts = [flat_start(dim) for dim in ragged]
@@ -110,10 +110,14 @@ def _counts(dataset: xr.Dataset) -> list[xr.DataArray]:
 
 
 def _ordered(array: xr.DataArray, sample: str, ragged: tuple[str, ...]) -> xr.DataArray:
-    """Return an array with the dimension first that its samples are stored along."""
+    """Return an array with the dimension first that its samples are stored along.
+
+    Booleans, which netCDF does not have, become 0 and 1.
+    """
     for first in (*ragged, sample):
         if first in array.dims:
-            return array.transpose(first, ...)
+            kept = array.astype("int8") if array.dtype.kind == "b" else array
+            return kept.transpose(first, ...)
     raise StoreError(
         f"{array.name!r} has no dimension {sample!r}, only {array.dims}; drop it with "
         "drop_vars, or keep what is not of single samples as a product with store.put"

@@ -92,7 +92,10 @@ class StoredArray(BackendArray):
 
     def __getitem__(self, key: Any) -> Any:
         return indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.OUTER, self._read
+            _with_plain_empty(key, self.shape),
+            self.shape,
+            indexing.IndexingSupport.OUTER,
+            self._read,
         )
 
     def _read(self, key: tuple[Any, ...]) -> Array:
@@ -126,6 +129,17 @@ class StoredArray(BackendArray):
             local = self.pieces[shard][rows[chosen] - self.edges[shard]]
             out[chosen] = _outer_rows(local, rest)
         return out
+
+
+def _with_plain_empty(key: Any, shape: tuple[int, ...]) -> Any:
+    """Write empty slices as ``0:0``; xarray fails on those of a negative step."""
+    if isinstance(key, indexing.VectorizedIndexer):
+        return key
+    parts = (
+        slice(0, 0, 1) if isinstance(part, slice) and not range(n)[part] else part
+        for part, n in zip(key.tuple, shape, strict=True)
+    )
+    return type(key)(tuple(parts))
 
 
 def _reopen(

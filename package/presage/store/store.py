@@ -258,7 +258,7 @@ class Store:
         Values, dimensions, coordinates, units and the other declared attributes are the
         content; ragged dimensions and parameters are known by their attributes, as the
         store writes them. Samples are numbered from 0 again. Coordinates along the samples
-        become variables, and NaN is taken as a gap.
+        become variables, NaN is taken as a gap, and booleans become 0 and 1.
 
         Parameters
         ----------

@@ -43,7 +43,7 @@ def soak_generation(folder: Path, kills: int, rng: np.random.Generator) -> None:
     while done < kills:
         workers = int(rng.integers(1, 3))
         program = GENERATE.format(delay=SLOW.delay, n=total, root=str(store.root), workers=workers)
-        done += kill_after(program, float(rng.uniform(0, 0.15 if workers == 1 else 1.5)))
+        done += kill_after(program, float(rng.uniform(0, 0.5 if workers == 1 else 2.0)))
         there = Store(store.root).samples(SLOW.recipe())
         if there:
             opened = Store(store.root).open(SLOW.recipe())

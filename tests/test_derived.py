@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import presage as ps
 from faults import toys
 from presage.generate import simulate, verify
 from presage.labels import Arrays, LabelError, Parameter, Variable
@@ -17,6 +18,7 @@ from presage.recipe import Recipe
 from presage.rng import sibling
 from presage.simulator import Derived, Simulator
 from presage.store import Store
+from presage.studies.events import Resonance
 
 
 @dataclass(frozen=True)
@@ -167,3 +169,19 @@ def test_what_no_store_holds_is_no_setting() -> None:
         Steered(model=Model("ab", False)).recipe()
     with pytest.raises(LabelError, match="did not come from a store"):
         Steered(basis=toys.product()).recipe()
+
+
+def test_a_flow_is_sampled_when_a_store_holds_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    grid = Resonance.on_grid(phi=3, omega=3)
+    events = simulate(grid, 300, store=store, progress=False)
+    settings = {"epochs": 1, "batch_size": 100, "progress": False}
+    flow = ps.models.SplineFlow(bins=4, hidden=(8,))
+    labels = [grid.labels[4]]
+    with pytest.raises(LabelError, match="FlowSampler: fitted= is in no store"):
+        ps.sample(ps.fit(flow, events, **settings), labels=labels, n=10, store=store)
+    fitted = ps.fit(flow, events, store=store, **settings)
+    drawn = ps.sample(fitted, labels=labels, n=10, store=store, progress=False)
+    recipe = store.find(drawn.attrs["presage_key"])
+    assert [parent.key for parent in recipe.parents] == [fitted.key]
+    assert set(recipe.fields) == {"labels", "weights"}

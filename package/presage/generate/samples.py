@@ -99,8 +99,10 @@ def portions(
         advance(made)
         seconds = time.perf_counter() - began
         if size >= SHARD_BYTES or seconds >= SHARD_SECONDS or position == stop:
-            yield Portion(first, join(held, source), seconds)
-            held, size, first, began = [], 0, position, time.perf_counter()
+            portion = Portion(first, join(held, source), seconds)
+            held, size = [], 0  # before the next is begun: a shard is in memory once
+            yield portion
+            first, began = position, time.perf_counter()
 
 
 def blocks(source: Simulator, seed: int, start: int, stop: int) -> Iterator[dict[str, Array]]:

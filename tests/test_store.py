@@ -31,7 +31,7 @@ from presage.labels import (
 )
 from presage.lineage import take
 from presage.recipe import Parent, Recipe
-from presage.store import Store, StoreError, entry, verified
+from presage.store import Store, StoreError, StoreWarning, entry, verified
 
 THETA = Parameter("theta", (), "float64", "GeV", low=0.0, high=2.0)
 CUBE = Variable("cube", ("frequency", "component"), "float32", "mK", "a cube", lower=-9.0)
@@ -160,6 +160,20 @@ def test_a_pickled_dataset_is_an_address(store: Store) -> None:
     opened = fill(store)
     text = pickle.dumps(opened["cube"].isel(sky=slice(2, 9)))
     np.testing.assert_array_equal(pickle.loads(text), arrays()["cube"][2:9])
+
+
+def test_an_address_does_not_outlive_its_files(store: Store) -> None:
+    text = pickle.dumps(fill(store)["cube"])
+    pickle.loads(text)
+    path = next(store.root.rglob("shard-000000000005*.nc"))
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with (
+        pytest.warns(StoreWarning, match="put into quarantine"),
+        pytest.raises(StoreError, match=r"lacks samples \[5, 6\)"),
+    ):
+        pickle.loads(text)
 
 
 def test_a_shard_of_other_lengths_is_refused(store: Store) -> None:

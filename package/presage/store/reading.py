@@ -83,17 +83,22 @@ def _stored_array(
 
 
 def _reopen(root: str, recipe: str, start: int, stop: int, name: str) -> StoredArray:
-    """Give one variable in another process: the task's tables are mapped once, not per task."""
-    rows, stamps = _reopened(root, recipe, start, stop)
+    """Give one variable in another process, whose tasks share the maps while files stay."""
+    rows, paths, stamps = _reopened(root, recipe, start, stop)
+    if known(paths) != stamps:
+        _reopened.cache_clear()
+        rows, paths, stamps = _reopened(root, recipe, start, stop)
     return _stored_array(rows, name, (root, recipe, start, stop), stamps)
 
 
 @lru_cache(maxsize=16)
-def _reopened(root: str, recipe: str, start: int, stop: int) -> tuple[Rows, tuple[Stamp, ...]]:
+def _reopened(
+    root: str, recipe: str, start: int, stop: int
+) -> tuple[Rows, tuple[Path, ...], tuple[Stamp, ...]]:
     entry = entry_of(Path(root), Recipe.from_json(recipe))
     shards, _ = covering(entry, start, stop)
-    stamps = known(shard.path for shard, _, _ in chain(shards, start, stop))
-    return rows_of(shards, start, stop), stamps
+    paths = tuple(shard.path for shard, _, _ in chain(shards, start, stop))
+    return rows_of(shards, start, stop), paths, known(paths)
 
 
 def _cut(shard: ShardFile, low: int, high: int, ragged: Mapping[str, str]) -> dict[str, Array]:

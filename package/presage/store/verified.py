@@ -26,7 +26,8 @@ def is_known(path: Path) -> bool:
 
 def known(paths: Iterable[Path]) -> tuple[Stamp, ...]:
     """Return the stamps of those files that are known, for another process to trust."""
-    return tuple(stamp for stamp in map(_stamp, paths) if stamp in _STAMPS)
+    there = (path for path in paths if path.exists())
+    return tuple(stamp for stamp in map(_stamp, there) if stamp in _STAMPS)
 
 
 def trust(stamps: Iterable[Stamp]) -> None:

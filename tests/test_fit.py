@@ -588,6 +588,8 @@ def test_the_handshake_names_what_is_missing(tmp_path):
     wrong = data.copy()
     wrong["y_mass"] = data.y_mass.assign_attrs(units="MeV")
     with pytest.raises(LabelError, match="should be in 'GeV', got 'MeV'"):
+        fitted.require(wrong)
+    with pytest.raises(StoreError, match="stored in 'GeV', the dataset says 'MeV'"):
         fit(TOY, wrong, **QUICK)
 
 

@@ -14,7 +14,6 @@ from presage.analysis.labelled import group, label_table
 from presage.analysis.metrics import METRICS, Sample, chance, measure
 from presage.analysis.residuals import Residuals, compare, residuals
 from presage.labels import LabelError
-from presage.recipe import Recipe
 from presage.store import Store
 
 LABELS = grid(3, 2)
@@ -307,11 +306,9 @@ def test_table_knows_when_there_is_no_rival_and_nothing_held_out(product):
 def test_residuals_are_computed_once_and_read_back_the_same(tmp_path):
     store = Store(tmp_path)
     stored = {
-        name: store.put(Recipe(name, 1), gaussian_events(LABELS, 300, seed=i))
+        name: store.adopt(gaussian_events(LABELS, 300, seed=i), name, sample="event")
         for i, name in enumerate(("truth", "drawn"))
     }
-    for name, dataset in stored.items():
-        stored[name] = dataset.assign_attrs(presage_sample="event")
     first = residuals(stored["drawn"], stored["truth"], store=store, classifier=False)
     assert [entry.producer for entry in store.list()].count("residuals") == 1
     again = residuals(stored["drawn"], stored["truth"], store=store, classifier=False)

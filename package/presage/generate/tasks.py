@@ -50,7 +50,14 @@ class Job:
             )
         provenance = {"source": source.source_hash(), "seconds": portion.seconds}
         store = Store(self.root)
-        store.add(self.recipe, source.schema, portion.arrays, portion.start, provenance)
+        store.add(
+            self.recipe,
+            source.schema,
+            portion.arrays,
+            portion.start,
+            provenance,
+            tolerance=source.tolerance,
+        )
 
 
 def run(job: Job, tasks: Spans, workers: int, executor: Executor | None, progress: bool) -> None:

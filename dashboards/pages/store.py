@@ -81,7 +81,9 @@ def _line(entry: EntryInfo, key: str, sort: str) -> str:
     go = f"?page=store&amp;sort={sort}&amp;key={escape(entry.key[:16])}"
     samples = f"{entry.samples:,}".replace(",", "\u202f") if entry.samples else ""
     good = entry.state == "complete"
-    state = entry.state if entry.state in ("complete", "unfinished") else "faulty"
+    known = ("complete", "unfinished")
+    state = "gaps" if entry.state.startswith("gaps") else entry.state
+    state = state if state in (*known, "gaps") else "faulty"
     cells = [
         f'<a href="{go}">{escape(entry.producer)}</a>',
         f'<a href="{go}"><code>{escape(entry.key[:12])}</code></a>',

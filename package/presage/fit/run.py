@@ -12,7 +12,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from presage.fit.checkpoint import Checkpoints
-from presage.fit.device import make_fabric, reproducible, set_aside
+from presage.fit.device import fitting_threads, make_fabric, reproducible, set_aside
 from presage.fit.errors import FitError
 from presage.fit.loop import Habits, Loop
 from presage.fit.result import (
@@ -219,11 +219,13 @@ def _train(
     check_labels(train, declaration)
     network = model.build(declaration).to(fabric.device, settings.dtype)
     source = _source(prepared, train, declaration, settings, recipe.seed, fabric)
-    _handshake(network, source.few(), fabric, recipe.producer)
+    few = source.few()
+    _handshake(network, few, fabric, recipe.producer)
     # Ranks begin with the same weights and go on with random numbers of their own.
     torch.manual_seed(recipe.seed + 1_000_003 * (1 + fabric.global_rank))
     loop = Loop(network, source, settings, recipe.seed, fabric, habits)
-    weights = loop.run()
+    with fitting_threads(network, few, settings.batch_size):
+        weights = loop.run()
     network = network.cpu()
     network.load_state_dict(weights)
     history = label_history(history_dataset(loop.state.history), recipe)

@@ -31,7 +31,7 @@ class Training:
     hidden: tuple[int, ...] = (64, 64)
     layers: int = 1
     bins: int = 16
-    epochs: int = 60
+    epochs: int = 50
     batch_size: int = 1024
     learning_rate: float = 5e-3
     ema: float = 0.0
@@ -76,6 +76,9 @@ class Training:
 
     def _settings(self) -> dict[str, Any]:
         return {
+            # A short rise and quick second moments: the fits are a few thousand steps long.
+            "schedule": {"name": "one_cycle", "rise": 0.1, "start": 0.1},
+            "optimizer": {"name": "adam", "betas": (0.9, 0.99)},
             "epochs": self.epochs,
             "batch_size": self.batch_size,
             "learning_rate": self.learning_rate,

@@ -166,7 +166,9 @@ def pulls_2d(histograms: xr.Dataset, source: str, reference: str = "reference") 
 def _pull(counts: xr.DataArray, events: xr.DataArray, source: str, reference: str) -> xr.DataArray:
     g, n = counts.sel(source=source, drop=True), events.sel(source=source, drop=True)
     r, m = counts.sel(source=reference, drop=True), events.sel(source=reference, drop=True)
-    variance = g / n**2.0 + r / m**2.0
+    # Pooled: under the hypothesis that both are one distribution. Each sample's own counts
+    # would give an empty bin of the smaller sample no error, and the larger a huge pull.
+    variance = (g + r) / (n + m) * (1.0 / n + 1.0 / m)
     pull = (g / n - r / m) / np.sqrt(variance.where(variance > 0))
     return pull.rename("pull").assign_attrs(
         long_name=f"({source} − {reference}) / statistical error", units="1"

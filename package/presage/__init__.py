@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from presage.fit import fit as fit
     from presage.fit import load as load
     from presage.generate import simulate as simulate
+    from presage.generate import simulate_shard as simulate_shard
     from presage.generate import verify as verify
     from presage.labels import Parameter as Parameter
     from presage.labels import Variable as Variable
+    from presage.lineage import take as take
     from presage.recipe import Recipe as Recipe
     from presage.store import Store as Store
     from presage.store import parent_of as parent_of
@@ -51,6 +53,8 @@ _HOMES = {
     "residuals": "presage.studies.events.measure",
     "sample": "presage.studies.events.sampling",
     "simulate": "presage.generate",
+    "simulate_shard": "presage.generate",
+    "take": "presage.lineage",
     "verify": "presage.generate",
 }
 #: Public modules, reached as attributes.

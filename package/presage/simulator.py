@@ -186,6 +186,9 @@ class Simulator(Source):
     them whatever was asked for. One without parameters makes `self.block_size` samples.
     """
 
+    #: Whether blocks may be made in several threads at once: pure NumPy may, a library with
+    #: global state may not.
+    thread_safe: ClassVar[bool] = False
     #: Share of the largest value by which a repeated simulation may differ: 0 is bit for bit.
     tolerance: ClassVar[float] = 0.0
     #: Samples that :meth:`simulate` handles as one batch; part of the random scheme.

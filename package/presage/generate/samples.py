@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -76,7 +78,12 @@ def make(source: Simulator, seed: int, start: int, stop: int) -> dict[str, Array
 
 
 def portions(
-    source: Simulator, seed: int, start: int, stop: int, advance: Callable[[int], object]
+    source: Simulator,
+    seed: int,
+    start: int,
+    stop: int,
+    advance: Callable[[int], object],
+    threads: int = 1,
 ) -> Iterator[Portion]:
     """Make samples ``[start, stop)``, to be published as soon as it is worth a file.
 
@@ -88,10 +95,12 @@ def portions(
         Range of samples.
     advance
         Called with the number of samples after each block.
+    threads
+        Blocks made side by side, where the simulator allows it.
     """
     held: list[dict[str, Array]] = []
     size, first, position, began = 0, start, start, time.perf_counter()
-    for piece in blocks(source, seed, start, stop):
+    for piece in blocks(source, seed, start, stop, threads):
         held.append(piece)
         size += sum(array.nbytes for array in piece.values())
         made = length(piece, source.schema)
@@ -105,13 +114,29 @@ def portions(
             first, began = position, time.perf_counter()
 
 
-def blocks(source: Simulator, seed: int, start: int, stop: int) -> Iterator[dict[str, Array]]:
-    """Simulate the blocks of ``[start, stop)``, each cut to the range."""
+def blocks(
+    source: Simulator, seed: int, start: int, stop: int, threads: int = 1
+) -> Iterator[dict[str, Array]]:
+    """Simulate the blocks of ``[start, stop)`` in order, each cut to the range."""
     size = source.block_size
-    for index in range(start // size, -(-stop // size)):
+
+    def block(index: int) -> dict[str, Array]:
         first = index * size
         low, high = max(start, first), min(stop, first + size)
-        yield cut(source.block(seed, index), source.schema, low - first, high - first)
+        return cut(source.block(seed, index), source.schema, low - first, high - first)
+
+    indices = range(start // size, -(-stop // size))
+    if threads == 1 or not source.thread_safe or len(indices) == 1:
+        yield from map(block, indices)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        ahead: deque[Future[dict[str, Array]]] = deque()
+        for index in indices:
+            ahead.append(pool.submit(block, index))
+            if len(ahead) > 2 * threads:  # bounded: no more in memory than are waited for
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def join(pieces: list[dict[str, Array]], source: Simulator) -> dict[str, Array]:

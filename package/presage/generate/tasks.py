@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -78,10 +79,11 @@ def run(job: Job, tasks: Spans, workers: int, executor: Executor | None, progres
 
 def _run_here(job: Job, tasks: Spans, advance: Callable[[int], object]) -> None:
     """Make each shard while a thread still writes the one before."""
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     with ThreadPoolExecutor(1) as writer:
         pending: Future[None] | None = None
         for start, stop in tasks:
-            for portion in portions(job.source, job.seed, start, stop, advance):
+            for portion in portions(job.source, job.seed, start, stop, advance, threads):
                 if pending is not None:
                     pending.result()
                 pending = writer.submit(job.publish, portion)

@@ -129,6 +129,7 @@ class GridGaussians(LabelledSimulator):
 
     name: ClassVar[str] = "grid_gaussians"
     version: ClassVar[int] = 1
+    thread_safe: ClassVar[bool] = True
 
     @classmethod
     def on_grid(

@@ -65,6 +65,7 @@ class Resonance(LabelledSimulator):
 
     name: ClassVar[str] = "resonance"
     version: ClassVar[int] = 1
+    thread_safe: ClassVar[bool] = True
 
     @classmethod
     def on_grid(cls, phi: int = 10, omega: int = 10, weights: Any = "acceptance") -> Self:

@@ -15,7 +15,7 @@ from presage.batches import Batches
 from presage.generate import simulate
 from presage.labels import Arrays, LabelError, Parameter, Variable
 from presage.lineage import take
-from presage.simulator import Simulator
+from presage.simulator import Derived, Simulator
 from presage.store import Store, StoreError, parents_of
 
 
@@ -53,7 +53,7 @@ class Tones(Simulator):
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(tmp_path)
+    return Store(tmp_path / "store")  # also where a source looks by default
 
 
 @pytest.fixture
@@ -157,3 +157,26 @@ def test_merged_datasets_have_two_parents(tones: xr.Dataset, store: Store) -> No
     assert origins["pitch"].key == tones.attrs["presage_key"]
     assert origins["drift"].key == louder.attrs["presage_key"]
     assert {(p.start, p.stop) for p in origins.values()} == {(0, 30)}
+
+
+@dataclass(frozen=True, eq=False)
+class Doubled(Derived):
+    """Twice the pitch."""
+
+    name: ClassVar[str] = "doubled"
+    block_size: ClassVar[int] = 16
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        return (Variable("twice", unit="Hz"),)
+
+    def convert(self, samples: xr.Dataset, rng: np.random.Generator) -> Arrays:  # noqa: ARG002
+        return {"twice": 2 * samples["pitch"].values}
+
+
+def test_what_is_derived_from_a_changed_dataset_is_refused(tones: xr.Dataset, store: Store) -> None:
+    twice = simulate(Doubled(tones), store=store)
+    np.testing.assert_allclose(twice["twice"], 2 * tones["pitch"])
+    for change, message in CHANGES.values():
+        with pytest.raises(StoreError, match=message):
+            simulate(Doubled(change(tones)), store=store)

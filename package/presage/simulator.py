@@ -16,7 +16,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from threading import Lock
 from typing import Any, ClassVar
 
@@ -33,9 +33,10 @@ from presage.labels import (
     Variable,
     check_arrays,
 )
-from presage.lineage import parent_of, sample_dim, take
+from presage.lineage import sample_dim, take
 from presage.recipe import Parent, Recipe
 from presage.rng import PARAMETERS, SCHEME, SIMULATION, generator
+from presage.store import parents_of
 
 # Python 3.11's parser, which finds a class in its file, fails when threads use it at once.
 _SOURCE_LOCK = Lock()
@@ -63,21 +64,23 @@ def _class_source(kind: type) -> str:
         return ""
 
 
-def _as_parent(owner: str, name: str, value: Any) -> Parent | None:
-    """Name a setting that is a stored dataset or a trained model; None for any other.
+def _as_parents(owner: str, name: str, value: Any) -> tuple[Parent, ...]:
+    """Name a setting that is a stored dataset or a trained model; nothing for any other.
 
-    A trained model is known by its `key` and by `saved`, which says whether a store has it.
+    A dataset that was changed since it was opened is refused; one that was merged has
+    several parents. A trained model is known by its `key` and by `saved`, which says whether
+    a store has it.
     """
     if isinstance(value, xr.Dataset):
-        return parent_of(value)
+        return tuple(dict.fromkeys(parents_of(value).values()))
     if not (hasattr(value, "key") and hasattr(value, "saved")):
-        return None
+        return ()
     if not value.saved:
         raise LabelError(
             f"{owner}: {name}= is in no store, so nothing could say what its samples were "
             "made from; make it with store="
         )
-    return Parent(value.key)
+    return (Parent(value.key),)
 
 
 @dataclass(frozen=True)
@@ -134,13 +137,14 @@ class Source(ABC):
     @property
     def parents(self) -> tuple[Parent, ...]:
         """What the samples are made from: the settings that a store holds, in order."""
-        return tuple(self._held().values())
+        return tuple(parent for parents in self._held.values() for parent in parents)
 
-    def _held(self) -> dict[str, Parent]:
-        """Return the settings that are stored datasets or trained models, as parents."""
+    @cached_property
+    def _held(self) -> dict[str, tuple[Parent, ...]]:
+        """The settings that are stored datasets or trained models, as parents."""
         settings = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
-        named = {n: _as_parent(type(self).__name__, n, value) for n, value in settings.items()}
-        return {name: parent for name, parent in named.items() if parent is not None}
+        named = {n: _as_parents(type(self).__name__, n, value) for n, value in settings.items()}
+        return {name: parents for name, parents in named.items() if parents}
 
     @property
     def length(self) -> int | None:
@@ -149,7 +153,7 @@ class Source(ABC):
 
     def identity(self) -> Mapping[str, Any]:
         """Return the settings that stand in the recipe: every field that is no parent."""
-        held = self._held()
+        held = self._held
         return {
             f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name not in held
         }
@@ -311,16 +315,17 @@ class Derived(Simulator):
         LabelError
             The input does not begin at sample 0, has holes, or is not in the stored order.
         """
-        parent = parent_of(self.data)
-        if parent.start or parent.selection:
-            holes = " with holes or in another order" if parent.selection else ""
-            raise LabelError(
-                f"{self.name} numbers its samples as its input does, from 0 on; this input holds "
-                f"samples {parent.start} to {parent.stop}{holes}. Give it the whole dataset, "
-                "simulate the first n, and select from what comes out"
-            )
-        others = (other for name, other in self._held().items() if name != "data")
-        return (Parent(parent.key, selection="each"), *others)
+        inputs = self._held["data"]
+        for parent in inputs:
+            if parent.start or parent.selection:
+                holes = " with holes or in another order" if parent.selection else ""
+                raise LabelError(
+                    f"{self.name} numbers its samples as its input does, from 0 on; this input "
+                    f"holds samples {parent.start} to {parent.stop}{holes}. Give it the whole "
+                    "dataset, simulate the first n, and select from what comes out"
+                )
+        others = (p for name, held in self._held.items() if name != "data" for p in held)
+        return (*(Parent(parent.key, selection="each") for parent in inputs), *others)
 
     @property
     def length(self) -> int:

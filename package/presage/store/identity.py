@@ -136,7 +136,14 @@ def _compare_loaded(
 ) -> None:
     """Compare variables in memory with the same samples in the store."""
     recipe = recipe_of(dataset)
-    whole = (store or Store()).open(recipe, 0, main.stop)
+    try:
+        whole = (store or Store()).open(recipe, 0, main.stop)
+    except StoreError as error:
+        raise StoreError(
+            f"the values of {', '.join(names)} are in memory, and nothing to compare them with "
+            f"was found: {error}. Hand over the dataset as the store opened it, or name its "
+            "store with $PRESAGE_STORE"
+        ) from error
     for name in names:
         if name not in whole:
             raise StoreError(

@@ -170,7 +170,7 @@ class Doubled(Derived):
     def variables(self) -> tuple[Variable, ...]:
         return (Variable("twice", unit="Hz"),)
 
-    def convert(self, samples: xr.Dataset, rng: np.random.Generator) -> Arrays:  # noqa: ARG002
+    def convert(self, samples: xr.Dataset, rng: np.random.Generator) -> Arrays:
         return {"twice": 2 * samples["pitch"].values}
 
 

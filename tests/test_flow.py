@@ -208,7 +208,7 @@ WRONG = {
     "no bins": (lambda: SplineFlow(bins=1), "at least 2 bins"),
     "which dimension": (
         lambda: sample_dim(xr.Dataset({"a": (("x", "y"), np.ones((2, 2)))})),
-        "which dimension counts samples",
+        "counts samples",
     ),
     "only parameters": (
         lambda: SplineFlow().prepare(dataset_of(SIMULATORS["one mass"])[["x_label"]]),

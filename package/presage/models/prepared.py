@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from presage.labels import LabelError
+from presage.lineage import sample_dim
 from presage.transforms.scale import LabelScale
 
 
@@ -61,24 +61,6 @@ def prepare_columns(dataset: xr.Dataset) -> Prepared:
         }
     declaration = {**scale.declaration(), "sample": sample, "trained_range": ranges}
     return Prepared(arrays, scale.state(), declaration)
-
-
-def sample_dim(dataset: xr.Dataset) -> str:
-    """Return the sample dimension: what the dataset says, else its only dimension.
-
-    Raises
-    ------
-    LabelError
-        The dataset has several dimensions and names none of them.
-    """
-    if "presage_sample" in dataset.attrs:
-        return str(dataset.attrs["presage_sample"])
-    if len(dataset.sizes) == 1:
-        return str(next(iter(dataset.sizes)))
-    raise LabelError(
-        f"which dimension counts samples? got {tuple(dataset.sizes)}; "
-        "set the attribute presage_sample"
-    )
 
 
 def stack(columns: Mapping[str, ArrayLike]) -> NDArray[np.float32]:

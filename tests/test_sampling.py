@@ -1,0 +1,126 @@
+"""Holding out labels, drawing from a flow, and what is said when that makes no sense."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import presage as ps
+from presage.fit import Fitted
+from presage.labels import LabelError
+from presage.store import Store, StoreError
+from presage.studies.events import Campaign, Resonance, Training, at_labels
+from presage.studies.events.sampling import RangeWarning
+from presage.studies.events.split import choose_held_out, unique_labels
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("sampling"))
+
+
+@pytest.fixture(scope="module")
+def events(store: Store) -> xr.Dataset:
+    return ps.simulate(Resonance.on_grid(4, 4, weights="equal"), 1600, store=store)
+
+
+@pytest.fixture(scope="module")
+def fitted(store: Store, events: xr.Dataset) -> Fitted:
+    train, _ = ps.hold_out(events, [(1866.7, 3.175)])
+    model = ps.models.SplineFlow(bins=4, hidden=(8,))
+    return ps.fit(model, train, epochs=1, store=store, progress=False)
+
+
+def test_hold_out_parts_the_events_by_label(events: xr.Dataset) -> None:
+    label = (1866.7, 3.175)
+    train, held_out = ps.hold_out(events, [label])
+    assert held_out.sizes["event"] == 100
+    assert train.sizes["event"] == 1500
+    assert not set(train["event"].values) & set(held_out["event"].values)
+    xr.testing.assert_identical(held_out, at_labels(events, [label]))
+    assert unique_labels(held_out).sizes["label"] == 1
+
+
+def test_held_out_labels_are_inside_and_on_the_edge(events: xr.Dataset) -> None:
+    chosen = np.array(choose_held_out(events, interior=2, edge=2))
+    phi, omega = np.unique(events["phi_label"]), np.unique(events["omega_label"])
+    inside = [(p in phi[1:-1]) and (w in omega[1:-1]) for p, w in chosen]
+    assert inside == [True, True, False, False]
+    assert len({tuple(label) for label in chosen.tolist()}) == 4
+
+
+def test_drawn_events_look_like_the_training_events(
+    fitted: Fitted, events: xr.Dataset, store: Store
+) -> None:
+    drawn = ps.sample(fitted, labels=[(2000.0, 4.0), (3000.0, 5.0)], n=[300, 100], store=store)
+    assert list(drawn.data_vars) == list(events.data_vars)
+    assert drawn["phi_mass"].attrs["units"] == "GeV"
+    assert (drawn["omega_mass"] >= 0.415).all()
+    counts = unique_labels(drawn)["events"].values
+    np.testing.assert_allclose(counts, [300, 100], atol=2)
+    again = ps.sample(
+        ps.load(fitted.key, store), labels=[(2000.0, 4.0), (3000.0, 5.0)], n=[300, 100], store=store
+    )
+    xr.testing.assert_identical(drawn, again)
+    assert ps.verify(ps_sampler(fitted), seed=0, store=store, fraction=1.0) == 400
+
+
+def ps_sampler(fitted: Fitted) -> Any:
+    from presage.studies.events import FlowSampler
+
+    return FlowSampler(labels=((2000.0, 4.0), (3000.0, 5.0)), weights=(300.0, 100.0), fitted=fitted)
+
+
+def test_labels_beyond_the_trained_range_are_said(fitted: Fitted, store: Store) -> None:
+    with pytest.warns(RangeWarning, match=r"phi_label = 9000 is outside .*\[95, 5410\] GeV"):
+        ps.sample(fitted, labels=[(9000.0, 4.0)], n=10, store=store)
+
+
+WRONG = {
+    "no events": ({"n": 0}, LabelError, "at least 1 event a label"),
+    "sizes of other labels": ({"n": [1, 2]}, LabelError, "one number or 1 of them"),
+    "a label of one number": ({"labels": [(1.0,)]}, LabelError, "got 1 values"),
+    "not a number": ({"labels": [(np.nan, 1.0)]}, LabelError, "must be finite"),
+    "an impossible label": ({"labels": [(-5.0, 1.0)]}, LabelError, "phi_label"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::presage.studies.events.sampling.RangeWarning")
+@pytest.mark.parametrize(("given", "kind", "text"), WRONG.values(), ids=WRONG)
+def test_wrong_draws(
+    fitted: Fitted, store: Store, given: dict[str, Any], kind: type[Exception], text: str
+) -> None:
+    with pytest.raises(kind, match=text):
+        ps.sample(fitted, **{"labels": [(2000.0, 4.0)], "n": 10, "store": store, **given})
+
+
+HELD = {
+    "a label between two": ([(1000.0, 3.0)], "there is no label .* the nearest is phi_label"),
+    "a label of one number": ([(1000.0,)], "a label is 2 numbers"),
+    "none": ([], "at least one label"),
+    "all": (Resonance.on_grid(4, 4).labels, "nothing is left to train on"),
+}
+
+
+@pytest.mark.parametrize(("labels", "text"), HELD.values(), ids=HELD)
+def test_wrong_labels_to_hold_out(events: xr.Dataset, labels: Any, text: str) -> None:
+    with pytest.raises(LabelError, match=text):
+        ps.hold_out(events, labels)
+
+
+def test_a_missing_parent_names_what_makes_it(tmp_path: Path) -> None:
+    size = {"phi": 4, "omega": 4, "n_events": 800, "n_truth": 50, "n_grid": 20, "weights": "equal"}
+    campaign = Campaign(store=Store(tmp_path), interior=1, edge=1, **size)
+    with pytest.raises(StoreError, match=r"1_generate makes these events.*presage run events"):
+        _ = campaign.events
+    campaign.make()
+    with pytest.raises(StoreError, match="2_train does that"):
+        Training().load(campaign)
+    with pytest.raises(LabelError, match="no model 'spline_flo'; did you mean 'spline_flow'"):
+        Training(model="spline_flo").load(campaign)
+    with pytest.raises(LabelError, match="no source 'resonanse'; did you mean 'resonance'"):
+        Campaign(store=Store(tmp_path), source="resonanse")

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import CenteredNorm, LogNorm, Normalize
 from numpy.typing import NDArray
 
-from presage.analysis.canvas import Page, colourbar, colours, tidy
+from presage.analysis.canvas import INK, Page, colourbar, colours, tidy
 from presage.analysis.labelled import declared
 from presage.analysis.report import model_of, parameters_of
 from presage.labels import LabelError, Variable, nearest
@@ -180,6 +180,10 @@ def _loss_scale(axis: Axes, values: NDArray[np.float64]) -> str:
     low, high = float(values.min()), float(values.max())
     if low > 0:
         axis.set_yscale("log")
+        if high < 10 * low:  # within a decade, plain numbers read better than powers of ten
+            axis.yaxis.set_major_formatter("{x:g}")
+            axis.yaxis.set_minor_formatter("{x:g}")
+            axis.tick_params(axis="y", which="minor", labelsize=8, labelcolor=INK)
         return "loss"
     unit = max((high - low) * 1e-2, 1e-12)
 

@@ -23,7 +23,7 @@ classifier between such a sample and the truth memorises them and is meaningless
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +84,55 @@ def label_weights(table: Floats, target: Floats) -> Weights:
     return Weights(mixing, moments)
 
 
+@dataclass(frozen=True)
+class Templates:
+    """Training events and their moments, prepared once for many new labels.
+
+    Parameters
+    ----------
+    grouped
+        The events, label by label.
+    moments
+        Mean and standard deviation ``[label, 2, variable]``.
+    """
+
+    grouped: Grouped
+    moments: Floats
+
+    @classmethod
+    def of(cls, train: xr.Dataset) -> Templates:
+        """Prepare training events.
+
+        Raises
+        ------
+        LabelError
+            As :func:`moment_morphing`.
+        """
+        grouped = _templates(train)
+        return cls(grouped, _moments(grouped))
+
+    def moved(self, target: Floats, samples: Mapping[int, Floats]) -> dict[int, Floats]:
+        """Shift and stretch events of trained labels to the moments at a new label.
+
+        Parameters
+        ----------
+        target
+            The new label ``[parameter]``.
+        samples
+            Number of a label → its events ``[event, variable]``; a fair share of each
+            label's is given by :func:`label_weights`.
+        """
+        weights = label_weights(self.grouped.table, target)
+        mean, width = np.tensordot(weights.moments, self.moments, axes=1)
+        width = np.maximum(width, 0.1 * self.moments[weights.mixing > 0, 1].min(axis=0))
+        result = {}
+        for i, events in samples.items():
+            old = self.moments[i]
+            scale = np.divide(width, old[1], out=np.ones_like(width), where=old[1] > 0)
+            result[i] = (events - old[0]) * scale + mean
+        return result
+
+
 def moment_morphing(
     train: xr.Dataset, labels: Labels, n: int | Sequence[int], seed: int = 0
 ) -> xr.Dataset:
@@ -116,21 +165,17 @@ def moment_morphing(
     A sample may reach beyond a physical bound: the method knows none. The residuals count
     such events.
     """
-    grouped = _templates(train)
-    moments = _moments(grouped)
+    templates = Templates.of(train)
+    grouped = templates.grouped
 
     def draw(target: Floats, n: int, rng: np.random.Generator) -> Floats:
-        weights = label_weights(grouped.table, target)
-        mean, width = np.tensordot(weights.moments, moments, axes=1)
-        width = np.maximum(width, 0.1 * moments[weights.mixing > 0, 1].min(axis=0))
-        parts = []
-        for i, share in enumerate(rng.multinomial(n, weights.mixing)):
-            if share:
-                events = _resample(grouped.sample(i), int(share), rng)
-                old = moments[i]
-                scale = np.divide(width, old[1], out=np.ones_like(width), where=old[1] > 0)
-                parts.append((events - old[0]) * scale + mean)
-        return np.concatenate(parts)
+        mixing = label_weights(grouped.table, target).mixing
+        chosen = {
+            i: _resample(grouped.sample(i), int(share), rng)
+            for i, share in enumerate(rng.multinomial(n, mixing))
+            if share
+        }
+        return np.concatenate(list(templates.moved(target, chosen).values()))
 
     return _draw_all(grouped, train, labels, n, seed, "moment-morphing", draw)
 

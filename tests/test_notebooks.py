@@ -88,7 +88,7 @@ def test_a_grid_of_root_files_runs_through_the_same_notebooks(tmp_path: Path) ->
     grid = Resonance.on_grid(4, 4, weights="equal")
     events = simulate(grid, 16 * 200, store=Store(tmp_path / "made"))
     write_root(events, tmp_path / "grid", distractors=0.2)
-    parameters: dict[str, Any] = {"source": "root", "root": str(tmp_path / "grid"), "n_events": 0}
+    parameters: dict[str, Any] = {"source": "root", "path": str(tmp_path / "grid"), "n_events": 0}
     (run,) = run_study(
         "events", preset="tiny", parameters=parameters, store=tmp_path / "store", progress=False
     )
@@ -103,7 +103,7 @@ def test_a_grid_of_root_files_runs_through_the_same_notebooks(tmp_path: Path) ->
 def test_plain_papermill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = next(p for p in NOTEBOOKS if p.stem == "1_generate")
     monkeypatch.chdir(tmp_path)
-    given = {"n_events": 500, "phi": 4, "omega": 4, "n_truth": 100, "n_grid": 50}
+    given = {"n_events": 500, "grid": [4, 4], "n_truth": 100, "n_grid": 50}
     given |= {"interior": 1, "edge": 1, "store": str(tmp_path / "store")}
     papermill.execute_notebook(
         path, tmp_path / "out.ipynb", given, kernel_name="python3", progress_bar=False

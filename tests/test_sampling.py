@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 import presage as ps
+from presage.analysis.labelled import declared, label_table
 from presage.fit import Fitted
 from presage.labels import LabelError
 from presage.store import Store, StoreError
@@ -113,7 +114,7 @@ def test_wrong_labels_to_hold_out(events: xr.Dataset, labels: Any, text: str) ->
 
 
 def test_a_missing_parent_names_what_makes_it(tmp_path: Path) -> None:
-    size = {"phi": 4, "omega": 4, "n_events": 800, "n_truth": 50, "n_grid": 20, "weights": "equal"}
+    size = {"grid": (4, 4), "n_events": 800, "n_truth": 50, "n_grid": 20, "weights": "equal"}
     campaign = Campaign(store=Store(tmp_path), interior=1, edge=1, **size)
     with pytest.raises(StoreError, match=r"1_generate makes these events.*presage run events"):
         _ = campaign.events
@@ -124,3 +125,29 @@ def test_a_missing_parent_names_what_makes_it(tmp_path: Path) -> None:
         Training(model="spline_flo").load(campaign)
     with pytest.raises(LabelError, match="no source 'resonanse'; did you mean 'resonance'"):
         Campaign(store=Store(tmp_path), source="resonanse")
+
+
+WISHES: dict[str, tuple[dict[str, Any], str]] = {
+    "a name": ({"source": "resonanc"}, "no source 'resonanc'; did you mean 'resonance'"),
+    "another grid": ({"grid": (3,)}, r"resonance has 2 axes of labels: .* \[10, 10\], got \[3\]"),
+    "weights": ({"weights": "fair"}, "resonance knows no weights 'fair'"),
+    "no files": ({"source": "root"}, "source='root' needs path=, a file or a folder"),
+}
+
+
+@pytest.mark.parametrize(("wish", "text"), WISHES.values(), ids=WISHES)
+def test_wrong_wishes_of_a_source(wish: dict[str, Any], text: str, tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match=text):
+        _ = Campaign(store=Store(tmp_path), **wish).producer
+
+
+def test_a_campaign_asks_its_simulator_again(tmp_path: Path) -> None:
+    """Truth and floor keep every setting of the simulator but labels and weights."""
+    size = {"grid": (4, 4), "n_events": 800, "n_truth": 50, "n_grid": 20}
+    campaign = Campaign(store=Store(tmp_path), source="gaussians_grid", edge=0, **size)
+    campaign.make()
+    assert campaign.truth.sizes["event"] == 4 * 50 + 12 * 20
+    there = label_table(campaign.events, declared(campaign.events)[1])
+    for new in campaign.new_labels:
+        assert all(abs(new - label).max() >= 0.1 for label in there)
+        assert ((new > there.min(axis=0)) & (new < there.max(axis=0))).all()

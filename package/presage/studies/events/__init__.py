@@ -58,8 +58,7 @@ STUDY = Study(
             "learning_rate": 1e-2,
         },
         "tiny": {
-            "phi": 5,
-            "omega": 5,
+            "grid": [5, 5],
             "n_events": 4_000,
             "interior": 1,
             "edge": 1,

@@ -7,27 +7,24 @@ for them and say how to make them when they are not there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from presage.analysis.labelled import declared, label_table
 from presage.analysis.residuals import Residuals, residuals
 from presage.fit import Fitted
 from presage.generate import simulate
-from presage.labels import LabelError, nearest
+from presage.labels import LabelError
 from presage.simulator import Reader, Simulator, Source
 from presage.store import Store, StoreError
-from presage.studies.events.resonance import Resonance
-from presage.studies.events.root import RootReader
-from presage.studies.events.root.described import read_description
+from presage.studies.events.grid import LabelledSimulator
 from presage.studies.events.sampling import sample
+from presage.studies.events.sources import Wish, build, known
 from presage.studies.events.split import choose_held_out, hold_out, unique_labels
-
-SOURCES = ("resonance", "root")
 
 
 @dataclass(frozen=True)
@@ -39,14 +36,16 @@ class Campaign:
     store
         Where datasets live.
     source
-        ``"resonance"`` (the embedded simulator) or ``"root"`` (files of one's own).
-    root
+        A name in :data:`~presage.studies.events.sources.SOURCES`: a simulator, or a reader
+        of files of one's own.
+    path
         For ``"root"``: a folder in the standard layout, or a ``.toml`` file that describes
-        another one (see :func:`read_description`).
+        another one (see :func:`~presage.studies.events.root.described.read_description`).
     n_events
         Events over the whole grid; 0 takes all that the files hold.
-    phi, omega, weights
-        The simulator's grid and how events are spread over it.
+    grid, weights
+        A simulator's labels along each axis, and how events are spread over them:
+        ``"default"`` is its own way.
     interior, edge
         How many labels are held out inside the grid and on its edge.
     n_truth, n_grid
@@ -58,11 +57,10 @@ class Campaign:
 
     store: Store
     source: str = "resonance"
-    root: str = ""
+    path: str = ""
     n_events: int = 48_500
-    phi: int = 10
-    omega: int = 10
-    weights: str = "acceptance"
+    grid: tuple[int, ...] = (10, 10)
+    weights: str = "default"
     interior: int = 4
     edge: int = 4
     n_truth: int = 100_000
@@ -70,18 +68,12 @@ class Campaign:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.source not in SOURCES:
-            raise LabelError(f"no source {self.source!r}{nearest(self.source, SOURCES)}")
+        known(self.source)
 
     @cached_property
     def producer(self) -> Source:
         """The simulator, or the reader of files."""
-        if self.source == "resonance":
-            return Resonance.on_grid(self.phi, self.omega, weights=self.weights)
-        if not self.root:
-            raise LabelError("source='root' needs root=, a folder of ROOT files or a .toml file")
-        path = Path(self.root).expanduser()
-        return read_description(path) if path.suffix == ".toml" else RootReader.fedhex(str(path))
+        return build(Wish(self.source, self.grid, self.weights, self.path))
 
     @property
     def events_seed(self) -> int:
@@ -93,7 +85,7 @@ class Campaign:
         if isinstance(self.producer, Simulator) and self.n_events < 1:
             raise LabelError("a simulator needs n_events of at least 1; 0 means all, for files")
         simulate(self.producer, self.n_events or None, seed=self.events_seed, store=self.store)
-        if isinstance(self.producer, Resonance):
+        if isinstance(self.producer, LabelledSimulator):
             source, n = self._again(self.producer)
             for step in (1, 2):
                 simulate(source, n, seed=self.seed + step, store=self.store)
@@ -116,6 +108,13 @@ class Campaign:
     def held_out_labels(self) -> list[tuple[float, ...]]:
         """The labels that are held out, the inner ones first."""
         return choose_held_out(self.events, self.interior, self.edge)
+
+    @cached_property
+    def new_labels(self) -> list[tuple[float, ...]]:
+        """Two labels of which there are no events at all, amid four of the grid (or two...)."""
+        _, parameters, _ = declared(self.events)
+        axes = [np.unique(axis) for axis in label_table(self.events, parameters).T]
+        return [tuple(_between(axis, share) for axis in axes) for share in (0.5, 0.8)]
 
     @cached_property
     def _parts(self) -> tuple[xr.Dataset, xr.Dataset]:
@@ -144,7 +143,7 @@ class Campaign:
     @cached_property
     def references(self) -> dict[str, xr.Dataset]:
         """``truth`` and ``floor`` of a simulator; nothing for files."""
-        if not isinstance(self.producer, Resonance):
+        if not isinstance(self.producer, LabelledSimulator):
             return {}
         source, n = self._again(self.producer)
         try:
@@ -201,8 +200,14 @@ class Campaign:
         held = set(self.held_out_labels)
         return labels, [n if label in held else self.n_grid for label in labels]
 
-    def _again(self, producer: Resonance) -> tuple[Resonance, int]:
+    def _again(self, producer: LabelledSimulator) -> tuple[LabelledSimulator, int]:
         """Return the simulator of the truth, and how many events it is asked for."""
         labels, sizes = self._sizes(self.n_truth)
         weights = tuple(float(size) for size in sizes)
-        return producer.at(labels, weights=weights), sum(sizes)
+        return replace(producer, labels=tuple(labels), weights=weights), sum(sizes)
+
+
+def _between(values: NDArray[np.float64], share: float) -> float:
+    """Return the middle between two neighbours, at about this share of the sorted values."""
+    place = max(int(share * (len(values) - 1)), 0)
+    return float(values[place : place + 2].mean())

@@ -1,0 +1,126 @@
+"""Where a campaign's events come from, by name: a simulator, or files of one's own.
+
+A source is one line in :data:`SOURCES` and one small function here, which builds it from what
+the notebooks ask for. Everything else (what is held out, the truth, the floor) is the same
+for all: a :class:`~presage.studies.events.grid.LabelledSimulator` is asked again at its labels,
+a reader has only what the files hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from presage.labels import LabelError, nearest
+from presage.simulator import Source
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the notebooks ask of a source.
+
+    Parameters
+    ----------
+    source
+        Its name, in :data:`SOURCES`.
+    grid
+        Labels along each axis; none of them takes the source's own.
+    weights
+        How events are spread over the labels: ``"default"`` is the source's own way, every
+        simulator knows ``"equal"``.
+    path
+        Files of one's own.
+    """
+
+    source: str
+    grid: tuple[int, ...] = ()
+    weights: str = DEFAULT
+    path: str = ""
+
+    def axes(self, number: int) -> tuple[int, ...]:
+        """Return the grid, which should have this many axes.
+
+        Raises
+        ------
+        LabelError
+            It has another number of axes.
+        """
+        if self.grid and len(self.grid) != number:
+            what = "1 axis" if number == 1 else f"{number} axes"
+            raise LabelError(
+                f"{self.source} has {what} of labels: grid= should be like {[10] * number}, "
+                f"got {list(self.grid)}"
+            )
+        return self.grid
+
+    def spread(self, default: str) -> str:
+        """Return the weights, the source's own where none were asked for."""
+        return default if self.weights == DEFAULT else self.weights
+
+    def files(self) -> Path:
+        """Return the path of the files.
+
+        Raises
+        ------
+        LabelError
+            None was given.
+        """
+        if not self.path:
+            raise LabelError(f"source={self.source!r} needs path=, a file or a folder of files")
+        return Path(self.path).expanduser()
+
+
+def _resonance(wish: Wish) -> Source:
+    from presage.studies.events.resonance import Resonance
+
+    phi, omega = wish.axes(2) or (10, 10)
+    return Resonance.on_grid(phi, omega, weights=wish.spread("acceptance"))
+
+
+def _gaussians_grid(wish: Wish) -> Source:
+    from presage.studies.events.gaussians import GridGaussians
+
+    return GridGaussians.on_grid(*wish.axes(2), weights=wish.spread("equal"))
+
+
+def _root(wish: Wish) -> Source:
+    from presage.studies.events.root import RootReader
+    from presage.studies.events.root.described import read_description
+
+    path = wish.files()
+    return read_description(path) if path.suffix == ".toml" else RootReader.fedhex(str(path))
+
+
+#: Name → function that builds the source. A new source is one line here.
+SOURCES: dict[str, Callable[[Wish], Source]] = {
+    "resonance": _resonance,
+    "gaussians_grid": _gaussians_grid,
+    "root": _root,
+}
+
+
+def known(name: str) -> str:
+    """Return a source's name.
+
+    Raises
+    ------
+    LabelError
+        There is none of this name; the nearest is suggested.
+    """
+    if name not in SOURCES:
+        raise LabelError(f"no source {name!r}{nearest(name, SOURCES)}")
+    return name
+
+
+def build(wish: Wish) -> Source:
+    """Return the source that is asked for.
+
+    Raises
+    ------
+    LabelError
+        No such source, or a wish that it cannot fulfil.
+    """
+    return SOURCES[known(wish.source)](wish)

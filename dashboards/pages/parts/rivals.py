@@ -1,0 +1,95 @@
+"""What a flow's draw is held against at a new label: morphed and nearest training events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from presage.analysis.labelled import declared, label_table
+from presage.analysis.morphing import Templates, label_weights
+from presage.lineage import parent_of
+from presage.recipe import Parent
+from presage.rng import generator
+from presage.store import Store
+from presage.studies.events.split import hold_out
+
+Floats = NDArray[np.float64]
+
+#: Most events that a rival is made of.
+LARGEST = 50_000
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """Training events, prepared once.
+
+    Parameters
+    ----------
+    templates
+        Of :mod:`presage.analysis.morphing`.
+    """
+
+    templates: Templates
+
+    def morphing(self, label: Floats) -> Floats:
+        """Return morphed events ``[event, variable]``, every training event at most once.
+
+        There are as many as the rarest of the mixed labels allows, so that the picture's
+        noise is that of the simulation behind it.
+        """
+        grouped = self.templates.grouped
+        mixing = label_weights(grouped.table, label).mixing
+        used = np.flatnonzero(mixing)
+        total = min(float((grouped.sizes[used] / mixing[used]).min()), LARGEST)
+        samples = {int(i): self._some(int(i), round(total * mixing[i])) for i in used}
+        return np.concatenate(list(self.templates.moved(label, samples).values()))
+
+    def nearest(self, label: Floats) -> tuple[Floats, Floats]:
+        """Return the closest trained label and its events ``[event, variable]``."""
+        table = self.templates.grouped.table
+        step = np.array([_step(column) for column in table.T])
+        closest = int(np.round((((table - label) / step) ** 2).sum(axis=1), 9).argmin())
+        return table[closest], self._some(closest, LARGEST)
+
+    def _some(self, label: int, number: int) -> Floats:
+        events = self.templates.grouped.sample(label)
+        if number >= len(events):
+            return events
+        # Files may be in some order: any subset has to be a random one.
+        chosen = generator("live-rivals", 0, label).permutation(len(events))[:number]
+        return events[chosen]
+
+
+def rivals_of(store: Store, trained_on: Parent, held_out: Sequence[Sequence[float]]) -> Rivals:
+    """Return the rivals of a flow.
+
+    Parameters
+    ----------
+    store
+        Where its training events are.
+    trained_on
+        The fit's parent.
+    held_out
+        Labels that were left out of the training.
+
+    Raises
+    ------
+    ValueError
+        The training events are not what is left of the dataset without these labels.
+    """
+    events = store.open(trained_on.key, trained_on.start, trained_on.stop)
+    if trained_on.selection:
+        there = label_table(events, declared(events)[1])
+        known = [row for row in held_out if np.isclose(there, row, rtol=1e-6).all(axis=1).any()]
+        events = hold_out(events, known)[0] if known else events
+    if parent_of(events) != trained_on:
+        raise ValueError("which events the flow was trained on cannot be told from these residuals")
+    return Rivals(Templates.of(events))
+
+
+def _step(column: NDArray[np.float64]) -> float:
+    values = np.unique(column)
+    return float(np.median(np.diff(values))) if len(values) > 1 else 1.0

@@ -1,0 +1,8 @@
+"""NumPy files of events: FEDHEX's dictionaries, archives and plain arrays, read without trust."""
+
+from __future__ import annotations
+
+from presage.studies.events.numpy_files.errors import NumpyFileError, NumpyFileWarning
+from presage.studies.events.numpy_files.reader import NumpyReader
+
+__all__ = ["NumpyFileError", "NumpyFileWarning", "NumpyReader"]

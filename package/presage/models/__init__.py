@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from presage.labels import LabelError, nearest
 from presage.models.conditional import ConditionalFlow
+from presage.models.coupling import CouplingSpline, RealNVP
+from presage.models.density import DensityNetwork
+from presage.models.ensemble import SINGLE, Ensemble, single
 from presage.models.flow import MAF, SplineFlow
+from presage.models.mixture import MixtureDensity
 
 #: Name → specification.
-MODELS: dict[str, type[Any]] = {SplineFlow.name: SplineFlow, MAF.name: MAF}
+MODELS: dict[str, type[Any]] = {**SINGLE, Ensemble.name: Ensemble}
 
 
 def model(name: str, **fields: Any) -> Any:
@@ -18,7 +21,7 @@ def model(name: str, **fields: Any) -> Any:
     Parameters
     ----------
     name
-        ``"spline_flow"``, ``"maf"``...
+        ``"spline_flow"``, ``"maf"``, ``"realnvp"``...; see :data:`MODELS`.
     fields
         Its settings.
 
@@ -27,14 +30,18 @@ def model(name: str, **fields: Any) -> Any:
     LabelError
         No such model, or no such setting; the nearest name is suggested.
     """
-    if name not in MODELS:
-        raise LabelError(f"no model {name!r}{nearest(name, MODELS)}")
-    kind = MODELS[name]
-    for given in fields:
-        if given not in kind.__dataclass_fields__:
-            known = kind.__dataclass_fields__
-            raise LabelError(f"{name} has no setting {given!r}{nearest(given, known)}")
-    return kind(**fields)
+    return single(name, fields, MODELS)
 
 
-__all__ = ["MAF", "MODELS", "ConditionalFlow", "SplineFlow", "model"]
+__all__ = [
+    "MAF",
+    "MODELS",
+    "ConditionalFlow",
+    "CouplingSpline",
+    "DensityNetwork",
+    "Ensemble",
+    "MixtureDensity",
+    "RealNVP",
+    "SplineFlow",
+    "model",
+]

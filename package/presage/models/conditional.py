@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from presage.labels import require
+from presage.models.density import DensityNetwork
 from presage.models.prepared import stack
 from presage.transforms.scale import LabelScale
 
@@ -25,7 +26,7 @@ class ConditionalFlow:
     Parameters
     ----------
     network
-        What :meth:`FlowSpec.build` made, trained.
+        What a specification's ``build`` made, trained: a :class:`DensityNetwork`.
     declaration, state
         As in :class:`Prepared`.
     """
@@ -36,9 +37,10 @@ class ConditionalFlow:
         declaration: Mapping[str, Any],
         state: Mapping[str, ArrayLike],
     ) -> None:
-        self.network = network
+        self.network = cast(DensityNetwork, network)
         self.declaration = declaration
         self.scale = LabelScale.from_state(state, declaration)
+        self._dtype = next((p.dtype for p in network.parameters()), torch.float32)
         self.sample_dim = str(declaration["sample"])
 
     def log_prob(self, dataset: xr.Dataset) -> xr.DataArray:
@@ -61,8 +63,8 @@ class ConditionalFlow:
         condition = self._condition(columns, len(target))
 
         def density(start: int, stop: int) -> Tensor:
-            distribution = self.network(None if condition is None else condition[start:stop])
-            return cast(Tensor, distribution.log_prob(torch.from_numpy(target[start:stop])))
+            own = None if condition is None else condition[start:stop]
+            return self.network.log_prob(own, self._tensor(target[start:stop]))
 
         values = self._by_rows(density, len(target)) + self.scale.log_det(columns, columns)
         units = " ".join(f"{v.unit}-1" for v in self.scale.variables if v.unit != "1") or "1"
@@ -96,12 +98,12 @@ class ConditionalFlow:
         columns = {name: np.atleast_1d(np.asarray(value)) for name, value in labels.items()}
         names = [parameter.name for parameter in self.scale.parameters]
         events = columns[names[0]].size if names and names[0] in columns else int(n or 0)
-        normal = rng.standard_normal((events, len(self.scale.variables)), dtype=np.float32)
+        normal = rng.standard_normal((events, self.network.numbers), dtype=np.float32)
         condition = self._condition(columns, events)
 
         def draw(start: int, stop: int) -> Tensor:
-            distribution = self.network(None if condition is None else condition[start:stop])
-            return cast(Tensor, distribution.transform.inv(torch.from_numpy(normal[start:stop])))
+            own = None if condition is None else condition[start:stop]
+            return self.network.draw(own, self._tensor(normal[start:stop]))
 
         drawn = self._by_rows(draw, events).reshape(events, len(self.scale.variables))
         z = {v.name: drawn[:, i] for i, v in enumerate(self.scale.variables)}
@@ -111,7 +113,10 @@ class ConditionalFlow:
     def _condition(self, columns: Mapping[str, ArrayLike], events: int) -> Tensor | None:
         if not self.scale.parameters:
             return None
-        return torch.from_numpy(self.scale.features(columns, events).astype(np.float32))
+        return self._tensor(self.scale.features(columns, events).astype(np.float32))
+
+    def _tensor(self, array: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(array).to(self._dtype)
 
     def _by_rows(self, function: Callable[[int, int], Tensor], rows: int) -> NDArray[np.float64]:
         """Run `function(start, stop)` over chunks of rows, in evaluation mode."""

@@ -5,8 +5,10 @@ A flow maps x to a standard normal u = f(x; c) by an invertible f, so that
     log p(x | c) = log N(f(x; c)) + log |det df/dx|,
 
 and a sample is the inverse map of a normal draw. The loss is -log p of the training events.
-A variant is a choice of univariate map (affine, spline) and of the order in which variables
-see each other; the maps come from zuko (https://github.com/probabilists/zuko). In front of
+A variant is a choice of univariate map (affine, spline) and of which variables see each
+other: all those before (autoregressive, here) or the other half
+(:mod:`presage.models.coupling`). Maps come from zuko (https://github.com/probabilists/zuko),
+the splines from :mod:`presage.models.spline`. In front of
 the network stands :class:`presage.transforms.scale.LabelScale`, whose log-determinant is
 part of the density.
 
@@ -28,35 +30,38 @@ import xarray as xr
 import zuko
 from torch import Tensor, nn
 
-from presage.labels import LabelError, nearest
+from presage.labels import LabelError
+from presage.models.density import ACTIVATIONS, DensityNetwork, check_perceptron
 from presage.models.prepared import Prepared, prepare_columns
-from presage.models.spline import RationalQuadraticSpline
-
-_ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "SiLU": nn.SiLU,
-    "GELU": nn.GELU,
-    "ELU": nn.ELU,
-    "ReLU": nn.ReLU,
-    "Tanh": nn.Tanh,
-}
+from presage.models.spline import RationalQuadraticSpline, check_spline
 
 
-class FlowNetwork(nn.Module):
+class FlowNetwork(DensityNetwork):
     """A conditional flow on standardised variables.
 
     Parameters
     ----------
     flow
         A zuko flow: ``flow(c)`` is a distribution over x.
+    features
+        Number of variables.
     """
 
-    def __init__(self, flow: Any) -> None:
+    def __init__(self, flow: Any, features: int) -> None:
         super().__init__()
-        self.flow = flow
+        self.flow, self.numbers = flow, features
 
     def forward(self, condition: Tensor | None) -> Any:
         """Return the distribution for conditions ``(*, C)``; ``None`` without conditions."""
         return self.flow(condition)
+
+    def log_prob(self, condition: Tensor | None, target: Tensor) -> Tensor:
+        """Return log p of each row, ``(B,)``."""
+        return cast(Tensor, self.flow(condition).log_prob(target))
+
+    def draw(self, condition: Tensor | None, numbers: Tensor) -> Tensor:
+        """Return one event ``(B, D)`` for each row of standard normal `numbers` ``(B, D)``."""
+        return cast(Tensor, self.flow.transform(condition).inv(numbers))
 
     def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return -log p of each row of a batch, ``(B,)``."""
@@ -90,15 +95,9 @@ class FlowSpec(ABC):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(int(width) for width in self.hidden))
-        if self.activation not in _ACTIVATIONS:
-            raise LabelError(
-                f"no activation {self.activation!r}{nearest(self.activation, _ACTIVATIONS)}"
-            )
-        if self.layers < 1 or not self.hidden or min(self.hidden) < 1:
-            raise LabelError(
-                f"{self.name} needs at least one layer and hidden widths of at least 1, "
-                f"got layers={self.layers}, hidden={self.hidden}"
-            )
+        check_perceptron(self.name, self.hidden, self.activation)
+        if self.layers < 1:
+            raise LabelError(f"{self.name} needs at least one layer, got layers={self.layers}")
 
     def prepare(self, dataset: xr.Dataset) -> Prepared:
         """Fit the scaling to training events and return them scaled.
@@ -118,7 +117,7 @@ class FlowSpec(ABC):
         base = zuko.lazy.UnconditionalDistribution(
             zuko.distributions.DiagNormal, torch.zeros(features), torch.ones(features), buffer=True
         )
-        return FlowNetwork(zuko.lazy.Flow(maps, base))
+        return FlowNetwork(zuko.lazy.Flow(maps, base), features)
 
     @abstractmethod
     def transform(self, features: int, context: int, index: int) -> Any:
@@ -131,6 +130,11 @@ class FlowSpec(ABC):
         index
             Position in the chain.
         """
+
+    @property
+    def activation_class(self) -> type[nn.Module]:
+        """The activation as torch has it."""
+        return ACTIVATIONS[self.activation]
 
     def _order(self, features: int, index: int) -> Tensor:
         order = torch.arange(features)
@@ -158,11 +162,7 @@ class SplineFlow(FlowSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.bins < 2 or not self.bound > 0:
-            raise LabelError(
-                f"splines need at least 2 bins and a positive bound, "
-                f"got bins={self.bins}, bound={self.bound}"
-            )
+        check_spline(self.bins, self.bound)
 
     def transform(self, features: int, context: int, index: int) -> Any:
         """Return one autoregressive spline map."""
@@ -173,7 +173,7 @@ class SplineFlow(FlowSpec):
             univariate=partial(RationalQuadraticSpline, bound=self.bound),
             shapes=[(2, self.bins), (self.bins - 1,)],
             hidden_features=self.hidden,
-            activation=_ACTIVATIONS[self.activation],
+            activation=self.activation_class,
         )
 
 
@@ -193,5 +193,5 @@ class MAF(FlowSpec):
             context,
             order=self._order(features, index),
             hidden_features=self.hidden,
-            activation=_ACTIVATIONS[self.activation],
+            activation=self.activation_class,
         )

@@ -20,10 +20,26 @@ from torch import Tensor
 from torch.distributions import Transform, constraints
 from torch.nn import functional
 
+from presage.labels import LabelError
+
 #: Smallest width and height of a bin, as a share of the box.
 _THINNEST = 1e-3
 #: Knot slopes lie between e^-STEEPEST and e^STEEPEST.
 _STEEPEST = -math.log(1e-3)
+
+
+def check_spline(bins: int, bound: float) -> None:
+    """Refuse settings that make no spline.
+
+    Raises
+    ------
+    LabelError
+        The message says what was given.
+    """
+    if not (bins >= 2 and bound > 0):
+        raise LabelError(
+            f"splines need at least 2 bins and a positive bound, got bins={bins}, bound={bound}"
+        )
 
 
 class RationalQuadraticSpline(Transform):

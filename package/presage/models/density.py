@@ -1,0 +1,99 @@
+"""What every network here can do, and the perceptrons they are made of."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from presage.labels import LabelError, nearest
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "SiLU": nn.SiLU,
+    "GELU": nn.GELU,
+    "ELU": nn.ELU,
+    "ReLU": nn.ReLU,
+    "Tanh": nn.Tanh,
+}
+
+
+class DensityNetwork(nn.Module, ABC):
+    """A conditional density p(x | c) on standardised variables that can be sampled.
+
+    Attributes
+    ----------
+    numbers
+        Standard normal numbers that one event is made of: columns of what :meth:`draw` takes.
+    """
+
+    numbers: int
+
+    @abstractmethod
+    def log_prob(self, condition: Tensor | None, target: Tensor) -> Tensor:
+        """Return log p of each row ``(B,)`` of `target` ``(B, D)``.
+
+        Parameters
+        ----------
+        condition
+            ``(B, C)``; None where there are no conditions.
+        target
+            ``(B, D)``.
+        """
+
+    @abstractmethod
+    def draw(self, condition: Tensor | None, numbers: Tensor) -> Tensor:
+        """Return one event ``(B, D)`` for each row of standard normal `numbers` ``(B, N)``."""
+
+    def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return -log p of each row of a batch, ``(B,)``."""
+        return -self.log_prob(batch.get("condition"), batch["target"])
+
+
+def perceptron(inputs: int, outputs: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
+    """Return linear layers with an activation between them.
+
+    Parameters
+    ----------
+    inputs, outputs, hidden
+        Widths.
+    activation
+        Name in :data:`ACTIVATIONS`.
+    """
+    layers: list[nn.Module] = []
+    for before, after in pairwise((inputs, *hidden, outputs)):
+        layers += [nn.Linear(before, after), ACTIVATIONS[activation]()]
+    return nn.Sequential(*layers[:-1])
+
+
+def check_perceptron(name: str, hidden: Sequence[int], activation: str) -> None:
+    """Refuse widths and activations that make no perceptron.
+
+    Raises
+    ------
+    LabelError
+        The message says what was given, or suggests the nearest activation.
+    """
+    if activation not in ACTIVATIONS:
+        raise LabelError(f"no activation {activation!r}{nearest(activation, ACTIVATIONS)}")
+    if not hidden or min(hidden) < 1:
+        raise LabelError(
+            f"{name} needs at least one layer and hidden widths of at least 1, got hidden={hidden}"
+        )
+
+
+def pick(weights: Tensor, normal: Tensor) -> Tensor:
+    """Return which of K alternatives ``(B,)`` standard normal numbers ``(B,)`` mean.
+
+    Parameters
+    ----------
+    weights
+        Probabilities, ``(*, K)``.
+    normal
+        ``(B,)``; its probability integral is uniform.
+    """
+    uniform: Tensor = torch.special.ndtr(normal.double())[..., None]
+    # All but the last, so that rounding in the sum leaves nobody beyond the end.
+    return (uniform > weights.double().cumsum(-1)[..., :-1]).sum(-1)

@@ -1,0 +1,155 @@
+"""Seed ensembles: networks that differ in their initial weights alone, used as one density.
+
+    p(x | c) = (1/K) sum_k p_k(x | c)
+
+averages out what training by a random start left to chance, and the members' disagreement
+shows where there was much of it. The members see the same batches, each goes down the
+gradient of its own -log p, and all are trained in one fit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from presage.labels import LabelError, nearest
+from presage.models.coupling import CouplingSpline, RealNVP
+from presage.models.density import DensityNetwork, pick
+from presage.models.flow import MAF, SplineFlow
+from presage.models.mixture import MixtureDensity
+from presage.models.prepared import Prepared
+
+#: Name → specification of what stands on its own.
+SINGLE: dict[str, type[Any]] = {
+    kind.name: kind for kind in (SplineFlow, MAF, RealNVP, CouplingSpline, MixtureDensity)
+}
+
+
+def single(name: str, settings: Mapping[str, Any], known: Mapping[str, type[Any]]) -> Any:
+    """Return a specification by its name.
+
+    Raises
+    ------
+    LabelError
+        No such model, or no such setting; the nearest name is suggested.
+    """
+    if name not in known:
+        raise LabelError(f"no model {name!r}{nearest(name, known)}")
+    own = known[name].__dataclass_fields__
+    for given in settings:
+        if given not in own or not own[given].init:
+            raise LabelError(f"{name} has no setting {given!r}{nearest(given, own)}")
+    return known[name](**settings)
+
+
+class EnsembleNetwork(DensityNetwork):
+    """Networks of the same shape, as one.
+
+    Parameters
+    ----------
+    members
+        At least one.
+    """
+
+    def __init__(self, members: list[DensityNetwork]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.numbers = members[0].numbers + 1
+
+    def each_log_prob(self, condition: Tensor | None, target: Tensor) -> Tensor:
+        """Return the members' log p of each row, ``(K, B)``."""
+        return torch.stack([member.log_prob(condition, target) for member in self._each()])
+
+    def log_prob(self, condition: Tensor | None, target: Tensor) -> Tensor:
+        """Return log p of each row, ``(B,)``."""
+        each = self.each_log_prob(condition, target)
+        return each.logsumexp(0) - math.log(len(each))
+
+    def draw(self, condition: Tensor | None, numbers: Tensor) -> Tensor:
+        """Return one event ``(B, D)`` for each row of `numbers`; the last picks its member."""
+        equal = numbers.new_full((len(self.members),), 1 / len(self.members))
+        picked = pick(equal, numbers[:, -1])
+        rows = [(picked == k).nonzero()[:, 0] for k in range(len(self.members))]
+        parts = [
+            member.draw(None if condition is None else condition[own], numbers[own, :-1])
+            for member, own in zip(self._each(), rows, strict=True)
+        ]
+        return torch.cat(parts)[torch.cat(rows).argsort()]
+
+    def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return the members' mean -log p of each row, ``(B,)``.
+
+        Its gradient is that of their sum: each member learns as it would alone.
+        """
+        each = torch.stack([member.loss(batch) for member in self._each()])
+        total = each.sum(0)
+        return total + (each.mean(0) - total).detach()
+
+    def _each(self) -> list[DensityNetwork]:
+        return [member for member in self.members if isinstance(member, DensityNetwork)]
+
+
+@dataclass(frozen=True, repr=False)
+class Ensemble:
+    """Several networks of one model with their own initial weights, averaged as densities.
+
+    Parameters
+    ----------
+    model
+        Name of the members' model.
+    members
+        How many.
+    settings
+        Settings of the members' model; those left out have its defaults.
+    """
+
+    model: str = "spline_flow"
+    members: int = 4
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    name: ClassVar[str] = "ensemble"
+    #: Rises with that of any member.
+    version: ClassVar[int] = 1 + sum(kind.version - 1 for kind in SINGLE.values())
+
+    def __post_init__(self) -> None:
+        if self.members < 1:
+            raise LabelError(f"an ensemble needs members, got members={self.members}")
+        member = single(self.model, self.settings, SINGLE)
+        # All of them, so that a recipe does not depend on which were spelled out.
+        complete = {f.name: getattr(member, f.name) for f in fields(member) if f.init}
+        object.__setattr__(self, "settings", complete)
+
+    def __repr__(self) -> str:
+        usual = SINGLE[self.model]()
+        own = {n: value for n, value in self.settings.items() if value != getattr(usual, n)}
+        return f"Ensemble(model={self.model!r}, members={self.members}, settings={own})"
+
+    def __hash__(self) -> int:
+        return hash((self.members, self.member))
+
+    @property
+    def member(self) -> Any:
+        """The specification of a member."""
+        return SINGLE[self.model](**self.settings)
+
+    def prepare(self, dataset: xr.Dataset) -> Prepared:
+        """Fit the scaling to training events and return them scaled.
+
+        Parameters
+        ----------
+        dataset
+            Flat over its sample dimension; parameters have the attribute
+            ``role="parameter"``.
+        """
+        prepared: Prepared = self.member.prepare(dataset)
+        return prepared
+
+    def build(self, declaration: Mapping[str, Any]) -> EnsembleNetwork:
+        """Return untrained members for what `declaration` says."""
+        return EnsembleNetwork([self.member.build(declaration) for _ in range(self.members)])

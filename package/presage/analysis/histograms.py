@@ -2,19 +2,20 @@
 
 A label's histogram spans the 0.5–99.5 % quantiles of its *reference*, in equal bins, and
 every other sample is counted on the same edges. What falls outside is kept beside it.
-Counting is one ``bincount`` over (label, bin) numbers, without a loop over events.
+Counting is one ``bincount`` over (label, bin) numbers for each block of events, on all cores.
 """
 
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from presage.analysis.labelled import Floats, Grouped, Integers, group
+from presage.analysis.sorting import BLOCK, side_by_side
 from presage.labels import LabelError, Variable
 
 #: Quantiles of the reference between which a histogram lies.
@@ -63,11 +64,13 @@ def adaptive_edges(reference: xr.Dataset | Grouped, bins: int = 40) -> xr.DataAr
     grouped = reference if isinstance(reference, Grouped) else group(reference)
     if bins < 1:
         raise LabelError(f"a histogram needs at least one bin, got {bins}")
-    limits = np.empty((len(grouped.table), len(grouped.variables), 2))
-    for v, variable in enumerate(grouped.variables):
-        column = grouped.columns[variable.name]
-        for i, (start, stop) in enumerate(zip(grouped.starts, grouped.starts[1:], strict=False)):
-            limits[i, v] = np.quantile(column[start:stop], RANGE)
+    columns = [grouped.columns[variable.name] for variable in grouped.variables]
+
+    def span(label: int) -> list[Floats]:
+        rows = slice(grouped.starts[label], grouped.starts[label + 1])
+        return [_quantiles(np.sort(column[rows]), RANGE) for column in columns]
+
+    limits = np.array(side_by_side(span, range(len(grouped.table))))
     low, high = limits[..., :1], limits[..., 1:]
     half = np.where(high > low, 0.0, 0.5 * np.maximum(np.abs(low) * 1e-3, 1e-9))  # a constant
     values = low - half + (high - low + 2 * half) * np.linspace(0, 1, bins + 1)
@@ -111,23 +114,8 @@ def histogram(events: xr.Dataset | Grouped, edges: xr.DataArray) -> xr.Dataset:
     grid = edges.values
     table = np.stack([edges[p.name].values for p in grouped.parameters], axis=1)
     where = grouped.find(table)
-    labels, bins = len(where), grid.shape[-1] - 1
-    codes = _numbers_of(grouped, where)
-    index = {
-        str(name): _bin_index(
-            grouped.columns[str(name)], codes, grid[:, v, 0], grid[:, v, -1], bins
-        )
-        for v, name in enumerate(edges["variable"].values)
-    }
-    if (codes < 0).any():
-        index = {name: column[codes >= 0] for name, column in index.items()}
-        codes = codes[codes >= 0]
-    flat = np.stack([_count(codes, labels, column, bins) for column in index.values()], axis=1)
-    pairs = [
-        _count_pair(codes, labels, index[x], index[y], bins) for x, y in combinations(index, 2)
-    ]
-    joint = np.stack(pairs, axis=1) if pairs else np.zeros((labels, 0, bins, bins), dtype=np.int64)
-    names = [f"{x},{y}" for x, y in combinations(index, 2)]
+    names = [str(name) for name in edges["variable"].values]
+    flat, joint = _count(grouped, where, names, grid)
     return xr.Dataset(
         {
             "counts": (("label", "variable", "bin"), flat[..., 1:-1], _about("events in a bin")),
@@ -136,7 +124,10 @@ def histogram(events: xr.Dataset | Grouped, edges: xr.DataArray) -> xr.Dataset:
             "counts_2d": (("label", "pair", "bin_x", "bin_y"), joint, _about("events in a cell")),
             "events": ("label", grouped.sizes[where], _about("events of a label")),
         },
-        coords={**edges.coords, "pair": np.array(names, dtype=object)},
+        coords={
+            **edges.coords,
+            "pair": np.array([f"{x},{y}" for x, y in combinations(names, 2)], dtype=object),
+        },
     )
 
 
@@ -175,31 +166,92 @@ def _pull(counts: xr.DataArray, events: xr.DataArray, source: str, reference: st
     )
 
 
-def _numbers_of(grouped: Grouped, where: Integers) -> Integers:
-    """Return the number of each event's label among those asked for, −1 for the others."""
-    number = np.full(len(grouped.table), -1, dtype=np.int64)
-    number[where] = np.arange(len(where))
-    return cast(Integers, np.repeat(number, grouped.sizes))
+def _quantiles(x: NDArray[Any], at: tuple[float, ...]) -> Floats:
+    """Return quantiles of a sorted sample as `numpy.quantile` does, which would not use the order.
+
+    Sorting is quicker than the selection that it replaces: NumPy sorts with vector registers.
+    """
+    place = np.array(at) * (len(x) - 1)
+    below = place.astype(np.int64)
+    part = place - below
+    low, high = x[below], x[np.minimum(below + 1, len(x) - 1)]
+    step = high - low
+    between: Floats = np.where(part < 0.5, low + step * part, high - step * (1 - part))
+    return between
 
 
-def _bin_index(x: NDArray[Any], codes: Integers, low: Floats, high: Floats, bins: int) -> Integers:
+def _count(
+    grouped: Grouped, where: Integers, names: list[str], grid: Floats
+) -> tuple[Integers, Integers]:
+    """Count ``[label, variable, bin + 2]`` with the overflows, ``[label, pair, bin, bin]`` without.
+
+    Labels are taken in groups of about a block of events, whose bin numbers stay in the cache;
+    every pair of variables is counted with its overflows, and the rest are sums over those.
+    """
+    labels, bins = len(where), grid.shape[-1] - 1
+    pairs, side = list(combinations(range(len(names)), 2)), bins + 2
+    flat = np.empty((labels, len(names), side), dtype=np.int64)
+    joint = np.empty((labels, len(pairs), bins, bins), dtype=np.int64)
+
+    def count(chosen: slice) -> None:
+        codes, index = _bin_numbers(grouped, where[chosen], names, grid[chosen])
+        n = len(where[chosen])
+        for k, (x, y) in enumerate(pairs):
+            both = (codes * side + index[x]) * side + index[y]
+            cells = np.bincount(both, minlength=n * side**2).reshape(n, side, side)
+            joint[chosen, k] = cells[:, 1:-1, 1:-1]
+            if x == 0:
+                flat[chosen, y] = cells.sum(axis=1)
+            if (x, y) == (0, 1):
+                flat[chosen, x] = cells.sum(axis=2)
+        if not pairs:
+            only = np.bincount(codes * side + index[0], minlength=n * side)
+            flat[chosen, 0] = only.reshape(n, side)
+
+    side_by_side(count, _portions(grouped.sizes[where]))
+    return flat, joint
+
+
+def _portions(sizes: Integers) -> list[slice]:
+    """Return neighbouring labels together until they hold a block of events."""
+    place = np.cumsum(sizes) - sizes
+    cuts = np.flatnonzero(np.diff(place // BLOCK, prepend=-1)).tolist()
+    return [slice(i, j) for i, j in zip(cuts, [*cuts[1:], len(sizes)], strict=True)]
+
+
+def _bin_numbers(
+    grouped: Grouped, where: Integers, names: list[str], grid: Floats
+) -> tuple[Integers, list[Integers]]:
+    """Return the number of each event's label in `where`, and its bin in each variable."""
+    rows = [slice(grouped.starts[i], grouped.starts[i + 1]) for i in where]
+    sizes = grouped.sizes[where]
+    codes = np.repeat(np.arange(len(where)), sizes)
+    index = []
+    for v, name in enumerate(names):
+        column = grouped.columns[name]
+        x = column[rows[0]] if len(rows) == 1 else np.concatenate([column[r] for r in rows])
+        low, high = (np.repeat(end, sizes) for end in (grid[:, v, 0], grid[:, v, -1]))
+        scale = np.repeat(_scale(grid[:, v]), sizes)
+        index.append(_bin_index(x, low, high, scale, grid.shape[-1] - 1))
+    return codes, index
+
+
+def _scale(edges: Floats) -> Floats:
+    """Return bins per unit for each label's `edges`, ``[label, edge]``."""
+    scale: Floats = (edges.shape[1] - 1) / (edges[:, -1] - edges[:, 0])
+    return scale
+
+
+def _bin_index(x: NDArray[Any], low: Floats, high: Floats, scale: Floats, bins: int) -> Integers:
     """Bin number from 1, 0 below and ``bins + 1`` above; the last bin is closed."""
-    scale = bins / (high - low)
-    position = (x - low[codes]) * scale[codes]
-    index = np.clip(np.floor(position), -1, bins).astype(np.int64) + 1
-    index[x == high[codes]] = bins
+    position = x - low
+    position *= scale
+    np.clip(position, -1, bins, out=position)
+    np.floor(position, out=position)
+    index = position.astype(np.int64)
+    index += 1
+    np.putmask(index, x == high, bins)
     return index
-
-
-def _count(codes: Integers, labels: int, index: Integers, bins: int) -> Integers:
-    counts = np.bincount(codes * (bins + 2) + index, minlength=labels * (bins + 2))
-    return counts.reshape(labels, bins + 2)
-
-
-def _count_pair(codes: Integers, labels: int, x: Integers, y: Integers, bins: int) -> Integers:
-    side = bins + 2
-    counts = np.bincount((codes * side + x) * side + y, minlength=labels * side**2)
-    return counts.reshape(labels, side, side)[:, 1:-1, 1:-1]
 
 
 def _about(long_name: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 An events dataset is flat: one column per variable, and the labels are columns as well.
 :func:`group` finds the distinct labels and puts the events of one label next to each
-other, by hashing and one radix sort, so that ten million events take under two seconds.
+other, by hashing and a counting sort on all cores; ten million events take half a second.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from presage.analysis.sorting import by_code, distinct
 from presage.labels import LabelError, Variable, nearest, require
 
 Floats = NDArray[np.float64]
@@ -172,16 +172,15 @@ def group(events: xr.Dataset, source: str = "the dataset", like: Grouped | None 
         raise LabelError(f"{source} is empty: it has no {dim}")
     for variable in (*parameters, *variables):
         _check_finite(events[variable.name].values, variable.name, source)
-    codes, table = _label_codes([events[p.name].values for p in parameters])
-    order = np.argsort(codes, kind="stable")
-    counts = np.bincount(codes, minlength=len(table))
+    codes, table = distinct([events[p.name].values for p in parameters])
+    starts, columns = by_code(codes, len(table), [events[v.name].values for v in variables])
     return Grouped(
         dim=dim,
         parameters=tuple(parameters),
         variables=tuple(variables),
         table=table,
-        starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        columns={v.name: events[v.name].values[order] for v in variables},
+        starts=starts,
+        columns={v.name: column for v, column in zip(variables, columns, strict=True)},
         source=source,
     )
 
@@ -206,7 +205,7 @@ def label_table(labels: Labels, parameters: Sequence[Variable]) -> Floats:
     if isinstance(labels, xr.Dataset):
         _need(labels.variables, names)
         columns = [np.ravel(labels[name].values) for name in names]
-        return _label_codes(list(np.broadcast_arrays(*columns)))[1]
+        return distinct(list(np.broadcast_arrays(*columns)))[1]
     if isinstance(labels, Mapping):
         _need(labels, names)
         given = np.broadcast_arrays(*(np.atleast_1d(labels[name]) for name in names))
@@ -239,20 +238,3 @@ def _check_finite(values: NDArray[Any], name: str, source: str) -> None:
         f"{source}: {name!r} holds {bad} values that are not finite; "
         "drop those events, or find out where they come from"
     )
-
-
-def _label_codes(columns: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], Floats]:
-    """Give numbers to the distinct rows of `columns` in ascending order; hashing, not sorting."""
-    codes = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        found, values = pd.factorize(column)
-        codes = codes * len(values) + found
-        if len(values) > 1:  # keep the numbers small, so that any count of parameters fits
-            codes = pd.factorize(codes)[0]
-    first = np.full(int(codes.max(initial=-1)) + 1, -1, dtype=np.int64)
-    first[codes[::-1]] = np.arange(len(codes))[::-1]
-    table = np.stack([np.asarray(c)[first].astype(float) for c in columns], axis=1)
-    order = np.lexsort(table.T[::-1])
-    rank = np.empty(len(order), dtype=np.uint16 if len(order) < 65536 else np.int64)
-    rank[order] = np.arange(len(order))  # 16-bit numbers get NumPy's radix sort
-    return rank[codes], table[order]

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from presage.fit import Fitted, Settings, fit, fit_recipe, load
-from presage.models import MODELS, model
+from presage.labels import LabelError
+from presage.models import Ensemble, model
+from presage.models.ensemble import SINGLE
 from presage.store import StoreError
 from presage.studies.events.campaign import Campaign
+
+#: Name → schedule as this study means it.
+_SCHEDULES: dict[str, dict[str, Any]] = {
+    # A short rise: the fits are a few thousand steps long.
+    "one_cycle": {"name": "one_cycle", "rise": 0.1, "start": 0.1},
+    # Keras's PolynomialDecay(1e-3, 100, 1e-4, 0.5, cycle=True): what begins anew is shallower.
+    "fedhex": {"name": "polynomial_decay", "power": 0.5, "end": 0.1, "steps": 100, "stretch": True},
+}
 
 
 @dataclass(frozen=True)
@@ -20,29 +30,58 @@ class Training:
     model
         Name in :data:`presage.models.MODELS`.
     hidden, layers, bins
-        Settings of the model; `bins` is for those that have any.
+        Settings of the model, for those that have them; with 0 `layers` as many as it has by
+        default.
+    members
+        Above 1: an ensemble of so many networks of `model`.
     epochs, batch_size, learning_rate, ema
         Settings of :func:`presage.fit`; an `ema` of 0 takes the last weights.
+    schedule
+        A name in :data:`presage.fit.schedules.SCHEDULES`; ``"fedhex"`` is that system's fall
+        to 0.1 of the learning rate with the root of the steps that are left, begun anew every
+        100 steps.
     seed
         Seed of the training.
     """
 
     model: str = "spline_flow"
     hidden: tuple[int, ...] = (64, 64)
-    layers: int = 1
+    layers: int = 0
     bins: int = 16
+    members: int = 1
     epochs: int = 50
     batch_size: int = 1024
     learning_rate: float = 5e-3
     ema: float = 0.0
+    schedule: str = "one_cycle"
     seed: int = 0
 
     @property
     def specification(self) -> Any:
-        """The model's specification."""
-        settings: dict[str, Any] = {"hidden": self.hidden, "layers": self.layers}
-        if self.model not in MODELS or "bins" in {f.name for f in fields(MODELS[self.model])}:
-            settings["bins"] = self.bins
+        """The model's specification.
+
+        Raises
+        ------
+        LabelError
+            No such model; the nearest name is suggested.
+        """
+        if self.members < 1:
+            raise LabelError(
+                f"members: 1 is a network alone, 2 a small ensemble; got {self.members}"
+            )
+        settings: dict[str, Any] = {"hidden": tuple(self.hidden), "bins": self.bins}
+        if self.layers:
+            settings["layers"] = self.layers
+        if self.model in SINGLE:
+            known = SINGLE[self.model].__dataclass_fields__
+            settings = {name: value for name, value in settings.items() if name in known}
+        if self.model == Ensemble.name:
+            raise LabelError(
+                "an ensemble is made of a model that stands on its own: give that as model, and "
+                "members=4"
+            )
+        if self.members > 1:
+            return Ensemble(self.model, self.members, settings)
         return model(self.model, **settings)
 
     def fit(self, campaign: Campaign) -> Fitted:
@@ -76,8 +115,8 @@ class Training:
 
     def _settings(self) -> dict[str, Any]:
         return {
-            # A short rise and quick second moments: the fits are a few thousand steps long.
-            "schedule": {"name": "one_cycle", "rise": 0.1, "start": 0.1},
+            "schedule": _SCHEDULES.get(self.schedule, self.schedule),
+            # Quick second moments: the fits are a few thousand steps long.
             "optimizer": {"name": "adam", "betas": (0.9, 0.99)},
             "epochs": self.epochs,
             "batch_size": self.batch_size,

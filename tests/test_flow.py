@@ -27,7 +27,7 @@ from presage.models.ensemble import EnsembleNetwork
 from presage.models.flow import FlowNetwork
 from presage.models.prepared import sample_dim
 from presage.models.spline import RationalQuadraticSpline
-from presage.studies.events.gaussians import Full, GridGaussians
+from presage.studies.events.gaussians import Full, Gaussians
 from presage.studies.events.resonance import Resonance
 
 MODEL_TABLE = {
@@ -41,8 +41,8 @@ MODEL_TABLE = {
 }
 SIMULATORS = {
     "two masses": Resonance.on_grid(3, 3, weights="equal"),
-    "one mass": GridGaussians.on_grid(3),
-    "three masses": GridGaussians.on_grid(2, 2, 2),
+    "one mass": Gaussians.on_grid(3),
+    "three masses": Gaussians.on_grid(2, 2, 2),
 }
 
 
@@ -231,7 +231,7 @@ def test_splines_agree_with_zuko():
 @pytest.mark.parametrize("spec", MODEL_TABLE.values(), ids=MODEL_TABLE)
 @pytest.mark.parametrize("masses", [1, 2])
 def test_density_integrates_to_one(spec, masses):
-    simulator = GridGaussians.on_grid(*[3] * masses)
+    simulator = Gaussians.on_grid(*[3] * masses)
     flow = train(spec, dataset_of(simulator, 2048), epochs=2, batch=256)
     line = np.linspace(-1.5, 2.5, 4000 if masses == 1 else 400)
     values = [grid.ravel() for grid in np.meshgrid(*[line] * masses)]
@@ -261,7 +261,7 @@ LEARNING = {
 @pytest.mark.parametrize("name", MODELS)
 def test_log_prob_is_in_the_units_of_the_data(name):
     """And every model learns correlated Gaussians to a few hundredths of a nat."""
-    simulator = GridGaussians.on_grid(4, 4, covariance=Full((0.003, 0.002), (0.001,)))
+    simulator = Gaussians.on_grid(4, 4, covariance=Full((0.003, 0.002), (0.001,)))
     dataset = dataset_of(simulator, events=12_000)
     settings, most = LEARNING[name]
     flow = train(model(name, **settings), dataset, epochs=6)
@@ -273,7 +273,7 @@ def test_log_prob_is_in_the_units_of_the_data(name):
 @pytest.mark.parametrize("spec", MODEL_TABLE.values(), ids=MODEL_TABLE)
 @pytest.mark.parametrize("variables", [["x"], ["x", "y"]], ids=len)
 def test_without_conditions(spec, variables):
-    dataset = dataset_of(GridGaussians.on_grid(1, 1), events=4096)[variables]
+    dataset = dataset_of(Gaussians.on_grid(1, 1), events=4096)[variables]
     flow = train(spec, dataset, epochs=8, rate=0.05)
     drawn = flow.sample({}, np.random.default_rng(0), n=5000)
     assert set(drawn) == set(variables)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from presage.labels import LabelError, Parameter, Variable
-from presage.studies.events.gaussians import GridGaussians
+from presage.studies.events.gaussians import Gaussians
 from presage.studies.events.resonance import Resonance
 from presage.transforms.bounds import BoundMap
 from presage.transforms.scale import LabelScale, declared
@@ -58,8 +58,8 @@ CASES = {
     "resonance, floor": lambda: _simulated(Resonance.at([(95.0, 0.25), (200.0, 0.5)])),
     "one label": lambda: _simulated(Resonance.at([(2464.0, 5.125)])),
     "outliers": _outliers,
-    "gaussians": lambda: _simulated(GridGaussians.on_grid(4, 4)),
-    "three masses": lambda: _simulated(GridGaussians.on_grid(3, 3, 3)),
+    "gaussians": lambda: _simulated(Gaussians.on_grid(4, 4)),
+    "three masses": lambda: _simulated(Gaussians.on_grid(3, 3, 3)),
     "continuous conditions": _continuous,
     "no conditions": _unconditional,
 }

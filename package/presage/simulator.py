@@ -15,7 +15,7 @@ import inspect
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property, lru_cache
 from threading import Lock
 from typing import Any, ClassVar
@@ -176,10 +176,16 @@ class Source(ABC):
     def source_hash(self) -> str:
         """Return a hash of the source text it is written in: provenance, not identity.
 
-        Whole modules are looked at, for physics is often in functions beside the class.
+        Whole modules are looked at, for physics is often in functions beside the class, and
+        those of settings that are dataclasses themselves.
         """
+        settings = (getattr(self, f.name) for f in fields(self) if f.init)
+        parts: set[type] = {type(value) for value in settings if is_dataclass(value)}
         with _SOURCE_LOCK:
-            return _source_hash(type(self))
+            hashes = [_source_hash(type(self)), *sorted(_source_hash(part) for part in parts)]
+        if len(hashes) == 1 or not all(hashes):
+            return hashes[0] if len(hashes) == 1 else ""
+        return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from presage.studies import Study
 
 if TYPE_CHECKING:
     from presage.studies.events.campaign import Campaign as Campaign
-    from presage.studies.events.gaussians import GridGaussians as GridGaussians
+    from presage.studies.events.gaussians import Gaussians as Gaussians
+    from presage.studies.events.numpy_files import NumpyReader as NumpyReader
     from presage.studies.events.resonance import Resonance as Resonance
     from presage.studies.events.root import RootReader as RootReader
     from presage.studies.events.root import write_root as write_root
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Campaign": "campaign",
     "FlowSampler": "sampling",
-    "GridGaussians": "gaussians",
+    "Gaussians": "gaussians",
     "Resonance": "resonance",
     "RootReader": "root",
     "Training": "training",
@@ -72,8 +73,9 @@ STUDY = Study(
     },
     producers={
         "resonance": "presage.studies.events.resonance:Resonance",
-        "grid_gaussians": "presage.studies.events.gaussians:GridGaussians",
+        "gaussians": "presage.studies.events.gaussians:Gaussians",
         "root-events": "presage.studies.events.root:RootReader",
+        "numpy-events": "presage.studies.events.numpy_files:NumpyReader",
         "fit-spline_flow": "presage.models:SplineFlow",
         "fit-maf": "presage.models:MAF",
         "fit-realnvp": "presage.models:RealNVP",

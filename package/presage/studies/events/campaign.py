@@ -39,8 +39,8 @@ class Campaign:
         A name in :data:`~presage.studies.events.sources.SOURCES`: a simulator, or a reader
         of files of one's own.
     path
-        For ``"root"``: a folder in the standard layout, or a ``.toml`` file that describes
-        another one (see :func:`~presage.studies.events.root.described.read_description`).
+        For ``"root"`` a folder, for ``"numpy"`` a file, in FEDHEX's layout, or a ``.toml`` file
+        that describes another one (:func:`~presage.studies.events.described.read_description`).
     n_events
         Events over the whole grid; 0 takes all that the files hold.
     grid, weights

@@ -145,6 +145,8 @@ class LabelledSimulator(Simulator):
         fields
             Further fields of the simulator.
         """
+        if not labels:
+            raise LabelError(f"{cls.name} needs at least one label")
         return cls(labels=tuple(tuple(label) for label in labels), weights=weights, **fields)
 
     def at_labels(self, labels: Sequence[Sequence[float]]) -> Self:

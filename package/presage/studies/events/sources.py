@@ -80,25 +80,48 @@ def _resonance(wish: Wish) -> Source:
     return Resonance.on_grid(phi, omega, weights=wish.spread("acceptance"))
 
 
-def _gaussians_grid(wish: Wish) -> Source:
-    from presage.studies.events.gaussians import GridGaussians
+def _gaussians(layout: str, axes: int) -> Callable[[Wish], Source]:
+    """Return what builds clouds on a layout, whose first settings are numbers of labels."""
 
-    return GridGaussians.on_grid(*wish.axes(2), weights=wish.spread("equal"))
+    def source(wish: Wish) -> Source:
+        from presage.studies.events.gaussians import LAYOUTS, Gaussians
+
+        return Gaussians.on(LAYOUTS[layout](*wish.axes(axes)), weights=wish.spread("equal"))
+
+    return source
+
+
+def _gaussians_cube(wish: Wish) -> Source:
+    from presage.studies.events.gaussians import Gaussians, UnitCube
+
+    return Gaussians.on(UnitCube(wish.grid or (5, 5, 5)), weights=wish.spread("equal"))
 
 
 def _root(wish: Wish) -> Source:
+    from presage.studies.events.described import read_description
     from presage.studies.events.root import RootReader
-    from presage.studies.events.root.described import read_description
 
     path = wish.files()
     return read_description(path) if path.suffix == ".toml" else RootReader.fedhex(str(path))
 
 
+def _numpy(wish: Wish) -> Source:
+    from presage.studies.events.described import read_description
+    from presage.studies.events.numpy_files import NumpyReader
+
+    path = wish.files()
+    return read_description(path) if path.suffix == ".toml" else NumpyReader(path)
+
+
 #: Name → function that builds the source. A new source is one line here.
 SOURCES: dict[str, Callable[[Wish], Source]] = {
     "resonance": _resonance,
-    "gaussians_grid": _gaussians_grid,
+    "gaussians_line": _gaussians("line", 1),
+    "gaussians_grid": _gaussians("grid", 2),
+    "gaussians_cube": _gaussians_cube,
+    "gaussians_circle": _gaussians("circle", 1),
     "root": _root,
+    "numpy": _numpy,
 }
 
 

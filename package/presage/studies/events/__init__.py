@@ -29,6 +29,7 @@ _HOMES = {
     "Campaign": "campaign",
     "FlowSampler": "sampling",
     "Gaussians": "gaussians",
+    "NumpyReader": "numpy_files",
     "Resonance": "resonance",
     "RootReader": "root",
     "Training": "training",

@@ -173,7 +173,7 @@ LAYOUTS: dict[str, Callable[[Path], Path]] = {
     "Fortran order": lambda p: save_npz(
         p / "f.npz", compressed=True, data=np.asfortranarray(MASSES), cond=np.asfortranarray(LABELS)
     ),
-    "column by column": lambda p: save_npz(p / "f.npz", **COLUMNS, other=np.arange(3)),
+    "column by column": lambda p: save_npz(p / "f.npz", **COLUMNS, other=np.arange(3), note="mine"),
     "one array": lambda p: save(p / "f.npy", TABLE),
     "one Fortran array": lambda p: save(p / "f.npy", np.asfortranarray(TABLE)),
     "big-endian": lambda p: save(p / "f.npy", TABLE.astype(">f8")),
@@ -438,7 +438,11 @@ FILES: dict[str, tuple[bytes, str]] = {
     ),
     "too few values": (npy(TABLE)[:-8], r"16000 bytes, and 15992 are there"),
     "values too many": (npy(TABLE) + b"x", r"and 16001 are there"),
-    "text inside": (npy(np.array(["a", "b"])), r"type <U1; events are integers and floats"),
+    "text inside": (npy(np.array(["a", "b"])), r"'array' has shape \(2,\)"),
+    "text as a column": (
+        archive(*((f"{n}.npy", npy(np.array(["a", "b"]))) for n in ("x", "y", "a", "b"))),
+        r"'a' holds <U1, not numbers",
+    ),
     "nested columns": (header(declares("(1,)", "[('a', [('b', '<f8')])]")), r"type \[\('a', "),
     "type None": (header(declares("(1,)", "None")), r"type None"),
     "odd type": (header(declares("(1,)", "'<f3'")), r"type <f3"),

@@ -192,10 +192,12 @@ def export(
     path: Annotated[Path, typer.Argument(help="Where to; the suffix says the format.")],
     start: Annotated[int, typer.Option(help="First sample.")] = 0,
     stop: Annotated[int | None, typer.Option(help="One beyond the last sample.")] = None,
+    compression: Annotated[int, typer.Option(help="Zlib's level, 1 to 9; 0 for none.")] = 0,
     store: StoreOption = None,
 ) -> None:
-    """Write a dataset as .nc, .npz, .h5 or .pt."""
+    """Write a dataset as .nc, .root, .npz, .npy, .h5 or .pt."""
     from presage.exchange import write_file
 
     held = _open(store)
-    typer.echo(str(write_file(held.open(held.find(key), start, stop), path)))
+    dataset = held.open(held.find(key), start, stop)
+    typer.echo(str(write_file(dataset, path, compression=compression)))

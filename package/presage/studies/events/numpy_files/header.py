@@ -23,7 +23,7 @@ _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
 #: Longest header that is parsed: NumPy's own limit.
 _MAX_HEADER = 10_000
 _MAX_DIMS = 4
-_NUMBER = re.compile(r"[<>|=]?[iuf]\d{1,2}")
+_SIMPLE = re.compile(r"[<>|=]?([biuf]\d{1,2}|[SU]\d{1,7})")
 _KEYS = {"descr", "fortran_order", "shape"}
 
 
@@ -34,7 +34,7 @@ class Header:
     Parameters
     ----------
     dtype
-        Type of the values; numbers, named columns of numbers, or ``object`` (a pickle follows).
+        Type of the values: numbers, text, named columns of them, or ``object`` (a pickle).
     shape
         Lengths.
     fortran
@@ -117,17 +117,17 @@ def _checked(fields: dict[str, Any], where: str, offset: int) -> Header:
 
 
 def _dtype(described: Any, where: str) -> np.dtype[Any]:
-    """Return a type of numbers or of named columns of numbers, or that of objects."""
+    """Return a type of numbers, text, or named columns of them, or that of objects."""
     if described in ("|O", "O"):
         return np.dtype(object)
     parts = described if isinstance(described, list) else [("value", described)]
     try:
-        if all(_NUMBER.fullmatch(text) for _, text in parts):
+        if all(_SIMPLE.fullmatch(text) for _, text in parts):
             dtype: np.dtype[Any] = np.dtype(described)
             return dtype
     except (TypeError, ValueError):  # not pairs of text, or a name twice
         pass
     raise NumpyFileError(
-        f"{where}: type {str(described)[:60]}; events are integers and floats, in one array or "
-        "in named columns"
+        f"{where}: values of type {str(described)[:60]}; events are integers and floats, in one "
+        "array or in named columns"
     )

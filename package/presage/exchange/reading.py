@@ -1,8 +1,7 @@
-"""Datasets to and from other formats: netCDF, NumPy's npz, HDF5, PyTorch's pt.
+"""Reading arrays from files as a labelled dataset.
 
-netCDF keeps everything. The others hold arrays by name: names of dimensions, units and
-coordinates are lost on the way out and made up on the way in (the first dimension counts
-samples), so a dataset that comes back is one to describe again.
+Where a file does not say what its dimensions are, names are made up: the first one counts
+samples.
 """
 
 from __future__ import annotations
@@ -14,9 +13,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from presage.exchange.about import ABOUT, restore
 from presage.labels import LabelError, nearest
-
-SUFFIXES = (".nc", ".npz", ".h5", ".hdf5", ".pt")
 
 
 def read_file(path: Path, sample: str = "sample") -> xr.Dataset:
@@ -26,7 +24,8 @@ def read_file(path: Path, sample: str = "sample") -> xr.Dataset:
     ----------
     path
         ``.nc``, ``.npz``, ``.h5``/``.hdf5`` (datasets of the root group) or ``.pt`` (tensors
-        by name; read without unpickling anything else).
+        by name; read without unpickling anything else). ROOT and ``.npy`` files of events have
+        readers of their own in the study.
     sample
         Name of the first dimension of arrays that come without names.
 
@@ -43,37 +42,19 @@ def read_file(path: Path, sample: str = "sample") -> xr.Dataset:
     if path.suffix == ".nc":
         with xr.open_dataset(path, engine="h5netcdf") as dataset:
             return dataset.load()
-    return _label(_READERS[path.suffix](path), sample, path)
-
-
-def write_file(dataset: xr.Dataset, path: Path) -> Path:
-    """Write a dataset in the format that the suffix says; a file of that name is replaced.
-
-    Raises
-    ------
-    LabelError
-        An unknown suffix.
-    """
-    _check_suffix(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        if path.suffix == ".nc":
-            dataset.to_netcdf(temporary, engine="h5netcdf")
-        else:
-            arrays = {str(n): np.asarray(a) for n, a in dataset.variables.items()}
-            _WRITERS[path.suffix](temporary, arrays)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    arrays = _READERS[path.suffix](path)
+    about = arrays.pop(ABOUT, None)
+    if about is not None:
+        return restore(arrays, str(np.asarray(about)), path.name)
+    return _label(arrays, sample, path)
 
 
 def _check_suffix(path: Path) -> None:
-    if path.suffix not in SUFFIXES:
+    known = (".nc", *_READERS)
+    if path.suffix not in known:
         raise LabelError(
-            f"{path.name}: the suffix says the format, one of {', '.join(SUFFIXES)}"
-            + (nearest(path.suffix, SUFFIXES) if path.suffix else "")
+            f"{path.name}: the suffix says the format, one of {', '.join(known)}"
+            + (nearest(path.suffix, known) if path.suffix else "")
         )
 
 
@@ -97,24 +78,16 @@ def _read_npz(path: Path) -> dict[str, Any]:
         return dict(content)
 
 
-def _write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
-    np.savez(path, allow_pickle=False, **arrays)
-
-
 def _read_hdf5(path: Path) -> dict[str, Any]:
     import h5py
 
     with h5py.File(path) as content:
-        return {n: item[()] for n, item in content.items() if isinstance(item, h5py.Dataset)}
+        return {n: _values(d) for n, d in content.items() if isinstance(d, h5py.Dataset)}
 
 
-def _write_hdf5(path: Path, arrays: Mapping[str, Any]) -> None:
-    import h5py
-
-    with h5py.File(path, "w") as content:
-        for name, array in arrays.items():
-            text = array.dtype.kind in "UO"
-            content.create_dataset(name, data=array.astype(h5py.string_dtype()) if text else array)
+def _values(dataset: Any) -> Any:
+    """Return a dataset's values, text as text."""
+    return dataset.asstr()[()] if dataset.dtype.kind == "O" else dataset[()]
 
 
 def _read_pt(path: Path) -> dict[str, Any]:
@@ -127,12 +100,4 @@ def _read_pt(path: Path) -> dict[str, Any]:
     return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
-def _write_pt(path: Path, arrays: Mapping[str, Any]) -> None:
-    import torch
-
-    numbers = {n: a for n, a in arrays.items() if a.dtype.kind in "biuf"}
-    torch.save({n: torch.from_numpy(np.array(a)) for n, a in numbers.items()}, path)
-
-
 _READERS = {".npz": _read_npz, ".h5": _read_hdf5, ".hdf5": _read_hdf5, ".pt": _read_pt}
-_WRITERS = {".npz": _write_npz, ".h5": _write_hdf5, ".hdf5": _write_hdf5, ".pt": _write_pt}

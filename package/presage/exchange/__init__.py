@@ -1,0 +1,23 @@
+"""Datasets to and from other formats: netCDF, ROOT, NumPy, HDF5, PyTorch.
+
+========= =============================================== ================================
+suffix    what is in it                                   what is kept of names and recipe
+========= =============================================== ================================
+``.nc``   everything                                      everything
+``.npz``  an array a variable, and ``presage_about``      everything, as JSON text
+``.h5``   a dataset a variable, and ``presage_about``      everything, as JSON text
+``.root`` a tree ``Events`` with a branch a variable, and everything, as JSON text
+          the text ``presage_about``; written only
+``.npy``  a structured array, a field a variable; written names
+          only
+``.pt``   a tensor a variable                             names
+========= =============================================== ================================
+"""
+
+from __future__ import annotations
+
+from presage.exchange.about import ABOUT
+from presage.exchange.reading import read_file
+from presage.exchange.writing import SUFFIXES, write_file
+
+__all__ = ["ABOUT", "SUFFIXES", "read_file", "write_file"]

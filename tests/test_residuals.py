@@ -12,6 +12,7 @@ from presage.analysis import distances
 from presage.analysis.histograms import adaptive_edges, histogram, pulls
 from presage.analysis.labelled import group, label_table
 from presage.analysis.metrics import METRICS, Sample, chance, measure
+from presage.analysis.report import against_rivals, best_rival
 from presage.analysis.residuals import Residuals, compare, residuals
 from presage.labels import LabelError
 from presage.store import Store
@@ -288,11 +289,26 @@ def test_table_and_verdict_say_who_wins():
     bad = residuals(
         gaussian_events(held, 20_000, seed=7, shift=0.5), reference, train=train, classifier=False
     )
-    assert list(bad.table()["against morphing"]) == ["worse", "worse"]
-    assert "does not beat morphing" in bad.verdict()
+    assert list(bad.table()["against rivals"]) == ["worse", "worse"]
+    assert set(bad.table()["best rival"]) <= {"morphing", "histogram_morphing"}
+    assert "does not beat" in bad.verdict()
     assert not bad.table()["within 1 %"].any()
     summary = bad.summary()
     assert summary.loc[("w1_over_std", "phi_mass"), ("flow", "worst")] > 0.4
+
+
+def test_a_model_has_to_beat_the_best_rival_of_each_label(product):
+    values = {"floor": [0.01, 0.01], "flow": [0.5, 0.5], "morphing": [0.1, 9], "nearest": [9, 0.1]}
+    one = product["w1_over_std"].sel(source="flow")
+    w1 = [one * 0 + xr.DataArray(np.resize(v, 6), dims="label") for v in values.values()]
+    distance = xr.concat(w1, dim=xr.Variable("source", list(values)), coords="minimal",
+                         compat="override")  # fmt: skip
+    found = product[["held_out"]].assign(w1_over_std=distance).assign_attrs(product.attrs)
+    assert best_rival(found).tolist() == ["morphing", "nearest"] * 3
+    assert set(against_rivals(found)) == {"worse"}
+    assert against_rivals(found, "morphing").tolist() == ["worse", "better"] * 3
+    nobody = product[["held_out", "w1_over_std"]]
+    assert set(best_rival(nobody)) == set(against_rivals(nobody)) == {"-"}
 
 
 def test_table_knows_when_there_is_no_rival_and_nothing_held_out(product):

@@ -14,9 +14,10 @@ COLOURS = {
     "reference": "#4d4d4d",
     "floor": "#b3b3b3",
     "morphing": "#d55e00",
+    "histogram_morphing": "#e69f00",
     "nearest": "#009e73",
 }
-_MODELS = ("#0072b2", "#cc79a7", "#56b4e9", "#e69f00")
+_MODELS = ("#0072b2", "#cc79a7", "#56b4e9", "#7b4fa3")
 INK, FAINT = "#262626", "#d9d9d9"
 
 

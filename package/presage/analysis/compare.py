@@ -14,10 +14,10 @@ import xarray as xr
 from tqdm import tqdm
 
 from presage.analysis import distances
+from presage.analysis.drawing import repeated_share
 from presage.analysis.histograms import adaptive_edges, histogram, pair_names
 from presage.analysis.labelled import Floats, Grouped, Labels, group, label_table, single
 from presage.analysis.metrics import METRICS, Sample, binned, binned_chance, chance, measure
-from presage.analysis.morphing import repeated_share
 from presage.labels import LabelError
 
 #: Share of repeated events above which a classifier would only memorise.

@@ -22,20 +22,15 @@ classifier between such a sample and the truth memorises them and is meaningless
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from presage.analysis.labelled import Floats, Grouped, Labels, group, label_table
-from presage.labels import LabelError
-from presage.rng import generator
+from presage.analysis.drawing import draw_at, resample, simulated, spacing
+from presage.analysis.labelled import Floats, Grouped, Labels
 
 #: Weight of the constraints, and of evenness, against the squared distance.
 _CONSTRAINT, _EVENNESS = 1e5, 1e-3
@@ -67,7 +62,7 @@ def label_weights(table: Floats, target: Floats) -> Weights:
     target
         The new label ``[parameter]``.
     """
-    step = np.array([_spacing(column) for column in table.T])
+    step = np.array([spacing(column) for column in table.T])
     offset = (table - target) / step
     squared = np.einsum("lp,lp->l", offset, offset)
     if squared.min() < 1e-12:
@@ -108,7 +103,7 @@ class Templates:
         LabelError
             As :func:`moment_morphing`.
         """
-        grouped = _templates(train)
+        grouped = simulated(train)
         return cls(grouped, _moments(grouped))
 
     def moved(self, target: Floats, samples: Mapping[int, Floats]) -> dict[int, Floats]:
@@ -171,13 +166,13 @@ def moment_morphing(
     def draw(target: Floats, n: int, rng: np.random.Generator) -> Floats:
         mixing = label_weights(grouped.table, target).mixing
         chosen = {
-            i: _resample(grouped.sample(i), int(share), rng)
+            i: resample(grouped.sample(i), int(share), rng)
             for i, share in enumerate(rng.multinomial(n, mixing))
             if share
         }
         return np.concatenate(list(templates.moved(target, chosen).values()))
 
-    return _draw_all(grouped, train, labels, n, seed, "moment-morphing", draw)
+    return draw_at(grouped, train, labels, n, seed, "moment-morphing", draw)
 
 
 def nearest_label(
@@ -187,97 +182,21 @@ def nearest_label(
 
     Distances are in steps of the label grid; of labels equally far, the first is taken.
     """
-    grouped = _templates(train)
-    step = np.array([_spacing(column) for column in grouped.table.T])
+    grouped = simulated(train)
+    step = np.array([spacing(column) for column in grouped.table.T])
 
     def draw(target: Floats, n: int, rng: np.random.Generator) -> Floats:
         distance = (((grouped.table - target) / step) ** 2).sum(axis=1)
         closest = int(np.round(distance, 9).argmin())
-        return _resample(grouped.sample(closest), n, rng)
+        return resample(grouped.sample(closest), n, rng)
 
-    return _draw_all(grouped, train, labels, n, seed, "nearest-label", draw)
-
-
-def _draw_all(
-    grouped: Grouped,
-    train: xr.Dataset,
-    labels: Labels,
-    n: int | Sequence[int],
-    seed: int,
-    name: str,
-    draw: Callable[[Floats, int, np.random.Generator], Floats],
-) -> xr.Dataset:
-    """Draw at each label and join the columns into an events dataset like `train`."""
-    table = label_table(labels, grouped.parameters)
-    if not len(table):
-        raise LabelError("no labels were given to draw events at")
-    if not np.isfinite(table).all():
-        raise LabelError("the labels hold values that are not finite")
-    sizes = np.atleast_1d(np.asarray(n, dtype=np.int64))
-    if sizes.min() < 1 or sizes.size not in (1, len(table)):
-        raise LabelError(
-            f"n is the number of events for each label, at least 1: one number or {len(table)} "
-            f"of them, got {n!r}"
-        )
-    sizes = np.broadcast_to(sizes, len(table))
-    parts = []
-    for target, size in zip(table, sizes.tolist(), strict=True):
-        rng = _generator(name, seed, target)
-        parts.append(rng.permutation(draw(target, size, rng)))  # any prefix is a fair sample
-    drawn = np.concatenate(parts)
-    columns = {v.name: drawn[:, i] for i, v in enumerate(grouped.variables)}
-    columns |= {p.name: np.repeat(table[:, i], sizes) for i, p in enumerate(grouped.parameters)}
-    like = train.data_vars
-    events = xr.Dataset(
-        {
-            key: (grouped.dim, columns[str(key)].astype(like[key].dtype), dict(like[key].attrs))
-            for key in like
-        },
-        coords={grouped.dim: np.arange(len(drawn))},
-    )
-    events.attrs.update(
-        presage_sample=grouped.dim,
-        presage_producer=name,
-        seed=seed,
-        repeated=repeated_share(np.concatenate([drawn, np.repeat(table, sizes, axis=0)], axis=1)),
-    )
-    return events
-
-
-def repeated_share(rows: NDArray[Any]) -> float:
-    """Return the share of rows ``[event, column]`` that are copies of an earlier one."""
-    return float(pd.DataFrame(rows).duplicated().mean())
-
-
-def _templates(train: xr.Dataset) -> Grouped:
-    grouped = group(train, "the training events")
-    if grouped.sizes.min() < 2:
-        lone = grouped.table[int(grouped.sizes.argmin())]
-        raise LabelError(
-            f"the training events hold only one event at {grouped.describe(lone)}; "
-            "a width needs two: leave that label out"
-        )
-    return grouped
+    return draw_at(grouped, train, labels, n, seed, "nearest-label", draw)
 
 
 def _moments(grouped: Grouped) -> Floats:
     """Mean and standard deviation ``[label, 2, variable]``."""
     samples = (grouped.sample(i) for i in range(len(grouped.table)))
     return np.stack([np.stack([s.mean(axis=0), s.std(axis=0)]) for s in samples])
-
-
-def _resample(events: Floats, n: int, rng: np.random.Generator) -> Floats:
-    """Choose `n` events; each as often as any other, but for the remainder."""
-    rounds = -(-n // len(events))
-    order = np.concatenate([rng.permutation(len(events)) for _ in range(rounds)])
-    chosen: Floats = events[order[:n]]
-    return chosen
-
-
-def _spacing(column: Floats) -> float:
-    """Median distance of neighbouring values: one step of the label grid."""
-    values = np.unique(column)
-    return float(np.median(np.diff(values))) if len(values) > 1 else 1.0
 
 
 def _least_distance(conditions: Floats, wanted: Floats, squared: Floats) -> Floats:
@@ -295,8 +214,3 @@ def _least_distance(conditions: Floats, wanted: Floats, squared: Floats) -> Floa
     weights[weights < 1e-6] = 0
     shares: Floats = weights / weights.sum()
     return shares
-
-
-def _generator(name: str, seed: int, label: Floats) -> np.random.Generator:
-    digest = hashlib.sha256(np.ascontiguousarray(label, dtype="<f8").tobytes()).digest()
-    return generator(name, seed, int.from_bytes(digest[:7], "little"))

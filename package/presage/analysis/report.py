@@ -15,7 +15,8 @@ from presage.labels import LabelError
 
 #: What "within 1 %" asks for: largest W1 over standard deviation, and largest AUC.
 W1_BAR, AUC_BAR = 0.01, 0.505
-RIVAL = "morphing"
+#: Sources that train nothing; a model has to beat the closest of them at every label.
+RIVALS = ("morphing", "histogram_morphing", "nearest")
 
 
 def parameters_of(product: xr.Dataset) -> list[str]:
@@ -106,7 +107,8 @@ def table(product: xr.Dataset, labels: Literal["held_out", "all"] = "held_out") 
         product["equivalent_events"].sel(source=model).min("variable").values.round()
     )
     columns["times floor"] = (_distance(product, model) / _distance(product, "floor")).round(1)
-    columns[f"against {RIVAL}"] = against_rival(product)
+    columns["best rival"] = best_rival(product)
+    columns["against rivals"] = against_rivals(product)
     columns["within 1 %"] = within_bar(product)
     frame = pd.DataFrame(columns, index=pd.Index(product["label"].values, name="label"))
     return frame[product["held_out"].values] if labels == "held_out" else frame
@@ -146,21 +148,27 @@ def verdict(product: xr.Dataset) -> str:
         f"within 1 % at {int(within_bar(product)[held].sum())} of {len(ours)}."
         + _worth(product, model, held)
     )
-    if RIVAL in product["source"].values and model != RIVAL:
-        outcome = against_rival(product)[held].tolist()
-        rival = _distance(product, RIVAL)[held]
-        text += (
-            f" Against {RIVAL} (median {np.median(rival):.4f}): better at "
-            f"{outcome.count('better')}, level at {outcome.count('level')}, worse at "
-            f"{outcome.count('worse')}."
-        )
-        better, worse = outcome.count("better"), outcome.count("worse")
-        if worse and better <= worse:
-            text += f" {model} does not beat {RIVAL}: its training is not worth it yet."
-        elif not better:
-            text += " With so few reference events the two cannot be told apart."
-    else:
-        text += f" No rival was drawn: give the training events to compare with {RIVAL}."
+    return text + _contest(product, model, held)
+
+
+def _contest(product: xr.Dataset, model: str, held: NDArray[np.bool_]) -> str:
+    """Say how the model fares against the best rival of each label, and against each alone."""
+    rivals = rivals_of(product)
+    if not rivals:
+        return " No rival was drawn: give the training events to compare with morphing."
+    outcome = against_rivals(product)[held].tolist()
+    count = {word: outcome.count(word) for word in ("better", "level", "worse")}
+    medians = ", ".join(f"{r} {np.median(_distance(product, r)[held]):.4f}" for r in rivals)
+    text = (
+        f" Against the best rival of each label (medians: {medians}): "
+        + ", ".join(f"{word} at {number}" for word, number in count.items())
+        + "."
+    )
+    if count["worse"] and count["better"] <= count["worse"]:
+        winner = min(rivals, key=lambda r: float(np.median(_distance(product, r)[held])))
+        return f"{text} {model} does not beat {winner}: its training is not worth it yet."
+    if not count["better"]:
+        return f"{text} With so few reference events they cannot be told apart."
     return text
 
 
@@ -184,15 +192,43 @@ def _round(number: float) -> str:
     return f"{int(round(number, digits)):,}".replace(",", " ")
 
 
-def against_rival(product: xr.Dataset) -> NDArray[Any]:
+def rivals_of(product: xr.Dataset) -> list[str]:
+    """Return the sources that the model is held against: all classical ones but itself."""
+    model, sources = model_of(product), product["source"].values
+    return [name for name in RIVALS if name in sources and name != model]
+
+
+def best_rival(product: xr.Dataset) -> NDArray[Any]:
+    """Return the rival of the smallest W1/std at each label, ``-`` where none was drawn.
+
+    As everywhere, the worst of the variables counts.
+    """
+    rivals = rivals_of(product)
+    if not rivals:
+        return np.full(product.sizes["label"], "-", dtype=object)
+    distances = np.stack([_distance(product, rival) for rival in rivals])
+    best: NDArray[Any] = np.array(rivals, dtype=object)[distances.argmin(axis=0)]
+    return best
+
+
+def against_rivals(product: xr.Dataset, rival: str | None = None) -> NDArray[Any]:
     """Return ``better``, ``level`` or ``worse`` for each label, ``-`` without a rival.
 
     Level means closer than the floor's W1/std; the worst of the variables counts.
+
+    Parameters
+    ----------
+    product
+        Of :func:`presage.analysis.compare.compare`.
+    rival
+        One of :func:`rivals_of`; by default the best of each label, so that a model is not
+        better where any rival does as well.
     """
-    model = model_of(product)
-    if RIVAL not in product["source"].values or model == RIVAL:
+    rivals = rivals_of(product) if rival is None else [rival]
+    if not rivals:
         return np.full(product.sizes["label"], "-", dtype=object)
-    gain = _distance(product, RIVAL) - _distance(product, model)
+    closest = np.min([_distance(product, name) for name in rivals], axis=0)
+    gain = closest - _distance(product, model_of(product))
     floor = _distance(product, "floor")
     words = np.where(gain > floor, "better", np.where(gain < -floor, "worse", "level"))
     return words.astype(object)

@@ -16,6 +16,7 @@ import xarray as xr
 
 from presage.analysis import figures, report
 from presage.analysis.compare import Which, compare
+from presage.analysis.histogram_morphing import histogram_morphing
 from presage.analysis.labelled import group
 from presage.analysis.morphing import moment_morphing, nearest_label
 from presage.lineage import parent_of
@@ -24,8 +25,14 @@ from presage.store import Store
 
 __all__ = ["Residuals", "compare", "residuals"]
 
+#: Source → how it is drawn from the training events; the order is that of tables and figures.
+RIVALS = {
+    "morphing": moment_morphing,
+    "histogram_morphing": histogram_morphing,
+    "nearest": nearest_label,
+}
 #: Raised whenever the numbers change.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Residuals:
         return report.summary(self.dataset)
 
     def verdict(self) -> str:
-        """Say in a few sentences whether the model beats its rival, and what is missing."""
+        """Say in a few sentences whether the model beats its rivals, and what is missing."""
         return report.verdict(self.dataset)
 
     def figure(
@@ -107,8 +114,9 @@ def residuals(
     reference
         Monte Carlo events at the labels to compare.
     train
-        Training events. With them the rivals ``"morphing"`` and ``"nearest"`` are drawn, as
-        many events as the model drew, and it is known which labels were held out.
+        Training events. With them the rivals ``"morphing"`` (of moments),
+        ``"histogram_morphing"`` and ``"nearest"`` are drawn, as many events as the model
+        drew, and it is known which labels were held out.
     floor
         A second, independent Monte Carlo sample at these labels.
     store
@@ -157,9 +165,8 @@ def _rivals(
     table = group(reference, "the reference").table
     model = group(next(iter(candidates.values())), "the model")
     n = model.sizes[model.find(table)].tolist()
-    rivals = {"morphing": moment_morphing, "nearest": nearest_label}
     return {
         name: draw(train, reference, n, seed)
-        for name, draw in rivals.items()
+        for name, draw in RIVALS.items()
         if name not in candidates
     }

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from presage.analysis.report import (
-    against_rival,
+    against_rivals,
     judged,
     model_of,
     parameters_of,
@@ -41,7 +41,7 @@ def terminal_table(product: xr.Dataset) -> pd.DataFrame:
     rows = []
     model = model_of(product)
     held = [i for i, out in enumerate(product["held_out"].values) if out]
-    better, within = against_rival(product), within_bar(product)
+    better, within = against_rivals(product), within_bar(product)
     for label in held:
         here = product.isel(label=label)
         place = ", ".join(f"{float(here[name]):.5g}" for name in parameters_of(product))
@@ -59,5 +59,5 @@ def terminal_table(product: xr.Dataset) -> pd.DataFrame:
 
 
 def _words(against: str, within: bool) -> str:
-    rival = {"better": "beats morphing", "level": "level with morphing", "worse": "loses"}
+    rival = {"better": "beats rivals", "level": "level with rivals", "worse": "loses"}
     return rival.get(against, "no rival") + (", within 1 %" if within else "")

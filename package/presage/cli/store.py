@@ -118,7 +118,7 @@ def _verify(held: Store, key: str, fraction: float) -> Sequence[str]:
     verdict = "hashes fit"
     try:
         recipe = held.find(key)
-        problems = held.check(recipe)
+        problems = held.check(recipe, remember=True)
         if not problems and held.samples(recipe):
             verdict += _simulate_again(held, recipe, fraction)
     except StoreError as error:

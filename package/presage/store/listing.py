@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +52,15 @@ class EntryInfo:
 
 
 def describe_entry(folder: Path) -> EntryInfo:
-    """Look at a folder without hashing its files."""
+    """Look at a folder without hashing its files; whatever is wrong with it is its state."""
+    try:
+        return _described(folder)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        fault = f"cannot be read: {type(error).__name__}: {error}"
+        return EntryInfo(folder.name, folder.parent.name, None, "files", 0, 0, "", (), fault)
+
+
+def _described(folder: Path) -> EntryInfo:
     recipe, marks, fault = None, [], ""
     try:
         recipe = read_recipe(folder)
@@ -71,8 +80,17 @@ def describe_entry(folder: Path) -> EntryInfo:
         recipe=recipe,
         kind="samples" if spans else "product" if product else "files",
         samples=reach(spans),
-        bytes=sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()),
+        bytes=_bytes(folder),
         created=min((str(m.provenance.get("created", "")) for m in marks), default=""),
         parents=recipe.parents if recipe else (),
         state=fault or state,
     )
+
+
+def _bytes(folder: Path) -> int:
+    """Return the size of all files; what another process removes meanwhile counts nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total

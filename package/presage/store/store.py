@@ -14,6 +14,7 @@ import xarray as xr
 from presage.labels import Array, Schema, nearest
 from presage.lineage import SAMPLE, attributes_of
 from presage.recipe import Recipe
+from presage.store import checked
 from presage.store.adopt import adopted_samples, own_sample, product_recipe, without_origin
 from presage.store.compare import Claim, product_claim
 from presage.store.entry import Entry, entry_of, read_recipe
@@ -292,8 +293,23 @@ class Store:
         """Return what there is, one line for each folder."""
         return [describe_entry(folder) for folder in self._folders()]
 
-    def check(self, what: Recipe | str) -> Sequence[str]:
+    def check(
+        self,
+        what: Recipe | str,
+        progress: Callable[[int, int], None] | None = None,
+        remember: bool = False,
+    ) -> Sequence[str]:
         """Hash every file of a dataset again; return what is wrong, an empty list if nothing.
+
+        Parameters
+        ----------
+        what
+            Recipe, key or the beginning of a key.
+        progress
+            Called after each file with the bytes that were read and those of all files.
+        remember
+            Keep the result in the dataset's folder, where that can be written to; see
+            :mod:`presage.store.checked`.
 
         Raises
         ------
@@ -301,11 +317,18 @@ class Store:
             It is not there.
         """
         entry = self._present(self._recipe(what))
-        problems = []
-        for path in entry.finished():
+        paths = entry.finished()
+        before, problems, done = checked.stamps(paths), [], 0
+        total = sum(size for size, _ in before.values())
+        for path in paths:
             problem = entry.problem(path, again=True)
             if problem:
                 problems.append(f"{path.name}: {problem}")
+            done += before.get(path.name, (0, 0))[0]
+            if progress is not None:
+                progress(done, total)
+        if remember:
+            checked.remember(entry.folder, before, problems)
         return problems
 
     def children(self, what: Recipe | str) -> Sequence[EntryInfo]:

@@ -147,7 +147,7 @@ def _write_npy(dataset: xr.Dataset, path: Path, _: int) -> None:
             records = np.empty(len(next(iter(rows.values()))), dtype)
             for name, values in rows.items():
                 records[name] = values
-            file.write(records.tobytes())
+            file.write(records.view(np.uint8).data)
 
 
 def _write_npz(dataset: xr.Dataset, path: Path, compression: int) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
@@ -160,7 +161,8 @@ class Undo:
             stored, ends = arrays[LABELS].dtype, self.whitenings[LABELS]
             size = np.maximum(np.abs(ends.low), np.abs(ends.high))
             rounding = 16 * np.finfo(stored if stored.kind == "f" else np.float64).eps
-            found[LABELS] = shortest(found[LABELS], rounding * size)
+            columns = zip(found[LABELS].T, rounding * size, strict=True)
+            found[LABELS] = np.stack([shortest(c, error) for c, error in columns], axis=1)
         return found
 
 
@@ -172,8 +174,9 @@ def _seen(content: Content, whitenings: Mapping[str, Whitening], memory: int, wh
         high: Any = -np.inf
         for chunk in content.chunks([name], memory):
             table = as_table(chunk[name])
-            low = np.fmin(low, np.fmin.reduce(table, axis=0))
-            high = np.fmax(high, np.fmax.reduce(table, axis=0))
+            # One column at a time, which is several times faster than along axis 0.
+            low = np.fmin(low, [np.fmin.reduce(column) for column in table.T])
+            high = np.fmax(high, [np.fmax.reduce(column) for column in table.T])
         found |= whitening.votes(low, high)
     if len(found) == 1:
         return found.pop()
@@ -184,21 +187,20 @@ def _seen(content: Content, whitenings: Mapping[str, Whitening], memory: int, wh
     )
 
 
-def shortest(values: NDArray[np.float64], error: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return each number as the shortest decimal number within its error: 9.025, not 9.02499….
+def shortest(values: NDArray[np.float64], error: float) -> NDArray[np.float64]:
+    """Return each number as the shortest decimal number within the error: 9.025, not 9.02499….
 
     Parameters
     ----------
     values
-        ``[n, column]``.
+        Labels ``[n]``, most of which are alike.
     error
-        What rounding in scaling and back can have added, ``[column]``.
+        What rounding in scaling and back can have added.
     """
-    found, open_ = values.copy(), np.isfinite(values)
+    codes, different = pd.factorize(values, use_na_sentinel=False)
+    found, left = different.copy(), np.isfinite(different)
     for decimals in range(-3, 16):
-        if not open_.any():
-            break
-        rounded = np.round(values, decimals)
-        good = open_ & (np.abs(rounded - values) <= error)
-        found[good], open_ = rounded[good], open_ & ~good
-    return found
+        rounded = np.round(different, decimals)
+        good = left & (np.abs(rounded - different) <= error)
+        found[good], left = rounded[good], left & ~good
+    return np.asarray(found[codes])

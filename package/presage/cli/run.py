@@ -25,6 +25,10 @@ def run(
     runs: Annotated[
         Path | None, typer.Option(help="Executed notebooks; by default runs/ beside the store.")
     ] = None,
+    refine: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Also simulate N labels where it is weakest, and compare."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Run up-to-date steps too.")] = False,
 ) -> None:
     """Run a study's notebooks; steps that are up to date are skipped."""
@@ -40,6 +44,7 @@ def run(
             from_key=from_key,
             store=store,
             runs=runs,
+            refine=refine,
             force=force,
         )
     for one in done:

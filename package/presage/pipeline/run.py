@@ -15,7 +15,7 @@ from tqdm import tqdm
 from presage.pipeline import records
 from presage.pipeline.choose import combinations
 from presage.pipeline.execute import StepError, execute
-from presage.pipeline.parameters import defaults
+from presage.pipeline.parameters import ParameterError, defaults
 from presage.pipeline.records import Record
 from presage.pipeline.steps import (
     Notebook,
@@ -28,6 +28,9 @@ from presage.pipeline.steps import (
 from presage.products import read as read_products
 from presage.store import Store
 from presage.studies import Study, resolve, study
+
+#: Parameter of the steps that refine a study: how many labels to simulate.
+REFINE = "refine"
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ def run_study(
     store: Store | str | Path | None = None,
     runs: Path | None = None,
     notebooks: Path | None = None,
+    refine: int | None = None,
     force: bool = False,
     progress: bool = True,
 ) -> tuple[Run, ...]:
@@ -116,6 +120,9 @@ def run_study(
         Where executed notebooks go; by default ``runs`` beside the store.
     notebooks
         Folder of the notebooks, by default the study's.
+    refine
+        Also run the study's refinement: simulate so many labels where it is weakest, and show
+        what that gained. An earlier run of `from_key` that was refined is so again.
     force
         Run every step even where it is up to date. Datasets are not made again.
     progress
@@ -129,20 +136,28 @@ def run_study(
     Raises
     ------
     ParameterError
-        A parameter is unknown or of the wrong type.
+        A parameter is unknown or of the wrong type; `refine` is below 1.
     PipelineError
         A notebook is missing, or a step failed.
+    StudyError
+        The study has no refinement.
     """
     chosen = name if isinstance(name, Study) else study(name)
     store = store if isinstance(store, Store) else Store(store)
     runs = runs or store.root.absolute().parent / "runs"
-    read = notebooks_of(chosen, notebooks)
     sources: list[tuple[str, Mapping[str, Any]]] = []
     if preset is not None:
         sources.append((f"preset {preset}", chosen.preset(preset)))
     if from_key is not None:
         sources.append((f"--from {from_key}", records.find(runs, from_key, chosen.name).given))
     sources += [("the parameter file", file or {}), ("-p", parameters or {})]
+    if refine is not None:
+        if refine < 1:
+            raise ParameterError(f"--refine takes a number of labels, at least 1; got {refine}")
+        sources.append(("--refine", {REFINE: refine}))
+    if any(REFINE in given for _, given in sources):
+        chosen = chosen.refined()
+    read = notebooks_of(chosen, notebooks)
     sweep = combinations(sources, known_parameters(read))
     context = _Context(chosen, read, versions(chosen), store, runs, force, progress)
     done = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from presage.labels import nearest
@@ -46,6 +46,9 @@ class Study:
     summary
         ``"module:function"`` of a function ``(products, store_root) -> str``, where
         `products` maps each recorded name to its key; its text is printed after a run.
+    refinement
+        Further steps, of ``presage run NAME --refine N``: they find out where the study is
+        weakest and simulate N labels there. At least one declares a parameter ``refine``.
     """
 
     name: str
@@ -54,6 +57,22 @@ class Study:
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     producers: Mapping[str, str] = field(default_factory=dict)
     summary: str = ""
+    refinement: tuple[str, ...] = ()
+
+    def refined(self) -> Study:
+        """Return the study with its refinement among the steps.
+
+        Raises
+        ------
+        StudyError
+            It has none.
+        """
+        if not self.refinement:
+            having = [name for name in STUDIES if study(name).refinement]
+            raise StudyError(
+                f"{self.name} has no steps that refine it; there are some in: {', '.join(having)}"
+            )
+        return replace(self, notebooks=self.notebooks + self.refinement, refinement=())
 
     def preset(self, name: str) -> dict[str, Any]:
         """Return the parameters of a preset.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from presage.fit import Fitted, Settings, fit, fit_recipe, load
 from presage.labels import LabelError
@@ -11,6 +11,9 @@ from presage.models import Ensemble, model
 from presage.models.ensemble import SINGLE
 from presage.store import StoreError
 from presage.studies.events.campaign import Campaign
+
+if TYPE_CHECKING:
+    from presage.studies.events.refine.kfold import Fold
 
 #: Name → schedule as this study means it.
 _SCHEDULES: dict[str, dict[str, Any]] = {
@@ -84,13 +87,14 @@ class Training:
             return Ensemble(self.model, self.members, settings)
         return model(self.model, **settings)
 
-    def fit(self, campaign: Campaign) -> Fitted:
-        """Train on a campaign's events, or return what was trained before."""
+    def fit(self, campaign: Campaign | Fold, progress: bool = True) -> Fitted:
+        """Train on a campaign's events, or a fold's; or return what was trained before."""
         return fit(
             self.specification,
             campaign.train,
             seed=self.seed,
             store=campaign.store,
+            progress=progress,
             **self._settings(),
         )
 

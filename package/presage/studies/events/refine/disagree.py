@@ -1,0 +1,64 @@
+"""How far the models of different folds are apart: a sign of error that needs no truth."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from presage.analysis.labelled import Floats, group
+from presage.store import Store
+from presage.studies.events.sampling import RangeWarning, sample
+
+
+def disagreement(
+    fits: Sequence[Any],
+    labels: Floats,
+    *,
+    n: int = 1000,
+    seed: int = 0,
+    store: Store,
+    progress: bool = True,
+) -> Floats:
+    """Return the mean W1/std between the models of two folds, worst variable, at each label.
+
+    Parameters
+    ----------
+    fits
+        Trained models, two or more.
+    labels
+        ``[label, parameter]``, none twice.
+    n
+        Events drawn from each model at each label. All models are given the same normal
+        numbers, so that their chance differences nearly cancel.
+    seed
+        Of those.
+    store
+        Keeps the events.
+    progress
+        Show a bar.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[label]``.
+    """
+    bar = tqdm(fits, desc="candidates", unit="model", disable=not progress, delay=2.0)
+    drawn = [_columns(fit, labels, n, seed, store) for fit in bar]
+    width = np.mean([columns.std(axis=2) for columns in drawn], axis=0)
+    apart = np.mean([np.abs(a - b).mean(axis=2) / width for a, b in combinations(drawn, 2)], axis=0)
+    return np.asarray(apart.max(axis=1), dtype=float)
+
+
+def _columns(fit: Any, labels: Floats, n: int, seed: int, store: Store) -> Floats:
+    """Return sorted events ``[label, variable, event]``, the labels in the order given."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RangeWarning)  # a fold may lack an end of the range
+        events = sample(fit, labels=labels.tolist(), n=n, seed=seed, store=store, progress=False)
+    grouped = group(events, "the drawn events")
+    where = grouped.find(labels)
+    return np.stack([np.sort(grouped.sample(int(i)), axis=0).T for i in where])

@@ -1,0 +1,261 @@
+"""What simulating the chosen labels gains, against as much simulation at random labels.
+
+Both arms add their labels to the grid, train anew, and are judged as before: by K folds over
+the labels of the original grid, in the same folds, with the same seeds and against the same
+truth. The added labels are in every training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from tqdm import tqdm
+
+from presage.analysis.canvas import Page
+from presage.analysis.labelled import declared
+from presage.analysis.report import model_of, parameters_of
+from presage.generate import simulate
+from presage.labels import LabelError
+from presage.lineage import parent_of
+from presage.recipe import Recipe
+from presage.studies.events.grid import LabelledSimulator
+from presage.studies.events.refine.figures import gain_figure
+from presage.studies.events.refine.joined import JoinedEvents
+from presage.studies.events.refine.kfold import KFold
+from presage.studies.events.refine.rank import at_random, first, label_errors
+from presage.studies.events.split import unique_labels
+
+#: Raised whenever the numbers change.
+VERSION = 1
+BEFORE, CHOSEN, RANDOM = "before", "chosen", "random"
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What was gained, with its table, figure and verdict.
+
+    Parameters
+    ----------
+    dataset
+        Of :func:`refine`, or such a dataset from a store.
+    """
+
+    dataset: xr.Dataset
+
+    def table(self) -> pd.DataFrame:
+        """Return worst and median W1/std of each arm, its floor, and where it is worst."""
+        rows = {}
+        for arm in map(str, self.dataset["arm"].values):
+            here = self.dataset.sel(arm=arm)
+            w1 = here["w1_over_std"]
+            worst = here.isel(label=int(w1.values.argmax()))
+            place = [f"{float(worst[name]):.5g}" for name in parameters_of(self.dataset)]
+            rows[arm] = {
+                "labels added": int(here["added"].sum()),
+                "cost": float(here["cost"]),
+                "worst W1/std": float(w1.max()),
+                "median W1/std": float(w1.median()),
+                "floor": float(here["floor"].median()),
+                "worst at": ", ".join(place),
+            }
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("arm")
+
+    def verdict(self) -> str:
+        """Say in a sentence whether choosing was worth it."""
+        worst = self.dataset["w1_over_std"].max("label")
+        before, chosen = float(worst.sel(arm=BEFORE)), float(worst.sel(arm=CHOSEN))
+        names = [str(arm) for arm in worst["arm"].values if str(arm).startswith(RANDOM)]
+        random = [float(worst.sel(arm=name)) for name in names]
+        number = int(self.dataset["added"].sel(arm=CHOSEN).sum())
+        text = (
+            f"Worst K-fold W1/std over {self.dataset.sizes['label']} labels: {before:.4f} before, "
+            f"{chosen:.4f} with {number} chosen labels simulated, "
+        )
+        if len(random) == 1:
+            return f"{text}{random[0]:.4f} with as much simulation at random labels."
+        return (
+            f"{text}{np.median(random):.4f} (median; {min(random):.4f} to {max(random):.4f}) with "
+            f"as much at random labels, {len(random)} times; better than "
+            f"{sum(chosen < one for one in random)} of them."
+        )
+
+    def figure(self) -> Page:
+        """Draw the error of each arm over the labels, with the labels that it added."""
+        return gain_figure(self.dataset)
+
+    def __repr__(self) -> str:
+        return f"Gain\n{self.verdict()}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self.verdict()}</p>{self.table().to_html(float_format='{:.4f}'.format)}"
+
+
+def refine(
+    events: xr.Dataset,
+    simulator: Any,
+    before: KFold,
+    ranking: xr.Dataset,
+    *,
+    labels: int = 10,
+    random: int = 1,
+    events_per_label: int | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> Gain:
+    """Simulate the best candidates, train anew, and compare with random candidates.
+
+    Parameters
+    ----------
+    events
+        Events on the original grid.
+    simulator
+        The :class:`~presage.studies.events.grid.LabelledSimulator` that made them; it is
+        asked for the same at other labels.
+    before
+        Of :func:`kfold`, on these events; each arm is judged in the same way.
+    ranking
+        Of :func:`rank`, from `before`.
+    labels
+        How many of the best candidates are simulated.
+    random
+        How often as much is simulated at random candidates.
+    events_per_label
+        Events at each added label; by default the mean of the grid.
+    seed
+        Of the added events, which must differ from the seeds of the grid and of its truth,
+        and of the random choice.
+    progress
+        Show bars.
+
+    Returns
+    -------
+    Gain
+        Kept in the store.
+
+    Raises
+    ------
+    LabelError
+        Fewer than one label or more than there are candidates, no simulator, or one of
+        other labels than those of the events.
+    """
+    _check_simulator(simulator, events)
+    each = events_per_label or round(float(unique_labels(events)["events"].mean()))
+    if each < 1 or random < 1:
+        raise LabelError(
+            "events_per_label and random, how often labels are chosen at random, are at least 1; "
+            f"got {each} and {random}"
+        )
+    chosen = first(ranking, labels)
+    names = [RANDOM] if random == 1 else [f"{RANDOM} {i}" for i in range(1, random + 1)]
+    budget = float(chosen["cost"].sum())
+    arms = {CHOSEN: chosen}
+    arms |= {name: at_random(ranking, budget, seed + i) for i, name in enumerate(names)}
+    store, products = before.store, {BEFORE: before.dataset}
+    for name, added in (bar := tqdm(arms.items(), unit="arm", disable=not progress)):
+        bar.set_description(name)
+        source, n = simulator.at_labels(labels_of(added)), each * added.sizes["rank"]
+        more = simulate(source, n, seed=seed, store=store, progress=progress)
+        both = simulate(JoinedEvents(events, more), store=store, progress=progress)
+        products[name] = before.again(both).dataset
+    fields = {"arms": list(products), "labels": int(labels), "events_per_label": int(each)}
+    parents = tuple(parent_of(dataset) for dataset in (ranking, *products.values()))
+    recipe = Recipe("refinement", VERSION, fields, seed=seed, parents=parents)
+    return Gain(store.compute(recipe, lambda: gained(products, arms)))
+
+
+def gained(products: Mapping[str, xr.Dataset], arms: Mapping[str, xr.Dataset]) -> xr.Dataset:
+    """Put K-fold residuals of the same labels beside each other.
+
+    Parameters
+    ----------
+    products
+        Arm → residuals; the first is before anything was added.
+    arms
+        Arm → the labels that it added, rows of a ranking.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``w1_over_std``, ``floor`` and ``error[arm, label]`` of the worst variable, the last
+        with the noise subtracted; ``added[arm, place]`` and ``added_<parameter>``, which
+        labels were added; ``cost[arm]``.
+    """
+    first_product = next(iter(products.values()))
+    rows = {
+        "w1_over_std": [_worst(p, model_of(p)) for p in products.values()],
+        "floor": [_worst(p, "floor") for p in products.values()],
+        "error": [label_errors(p).values for p in products.values()],
+    }
+    about = {
+        "w1_over_std": "W1/std of the worst variable, each label held out once",
+        "floor": "what chance alone gives",
+        "error": "W1/std of the worst variable, noise subtracted",
+    }
+    data: dict[str, Any] = {
+        name: (("arm", "label"), np.stack(values), {"long_name": about[name], "units": "1"})
+        for name, values in rows.items()
+    }
+    coords = {
+        name: ("label", first_product[name].values, dict(first_product[name].attrs))
+        for name in (*parameters_of(first_product), "region")
+    }
+    data |= _added(list(products), arms, parameters_of(first_product))
+    coords["arm"] = ("arm", np.array(list(products), dtype=object), {})
+    return xr.Dataset(data, coords)
+
+
+def _worst(product: xr.Dataset, source: str) -> Any:
+    return product["w1_over_std"].sel(source=source).max("variable").values
+
+
+def _added(names: list[str], arms: Mapping[str, xr.Dataset], parameters: list[str]) -> Any:
+    """Return which labels each arm added, padded to the longest, and what they cost."""
+    most = max(added.sizes["rank"] for added in arms.values())
+    shape = len(names), most
+    there = np.zeros(shape, dtype=np.int8)
+    columns = {name: np.full(shape, np.nan) for name in parameters}
+    cost = np.zeros(len(names))
+    for i, name in enumerate(names):
+        if name in arms:
+            number = arms[name].sizes["rank"]
+            there[i, :number] = 1
+            cost[i] = float(arms[name]["cost"].sum())
+            for parameter, column in columns.items():
+                column[i, :number] = arms[name][parameter].values
+    dims = ("arm", "place")
+    attrs = {p: dict(next(iter(arms.values()))[p].attrs) for p in parameters}
+    for about in attrs.values():
+        about["long_name"] = f"added {about.get('long_name', 'label')}"
+        about.pop("role", None)
+    return {
+        "added": (dims, there, {"long_name": "a label was added", "units": "1"}),
+        **{f"added_{p}": (dims, column, attrs[p]) for p, column in columns.items()},
+        "cost": ("arm", cost, {"long_name": "cost of the added labels", "units": "1"}),
+    }
+
+
+def labels_of(ranking: xr.Dataset) -> list[tuple[float, ...]]:
+    """Return the labels of a ranking, or of part of one, as tuples."""
+    columns = [a.values for a in ranking.coords.values() if a.attrs.get("role") == "parameter"]
+    return [tuple(row) for row in np.stack(columns, axis=1).tolist()]
+
+
+def _check_simulator(simulator: Any, events: xr.Dataset) -> None:
+    if not isinstance(simulator, LabelledSimulator):
+        raise LabelError(
+            f"{getattr(simulator, 'name', type(simulator).__name__)} cannot simulate new labels: "
+            "files hold what they hold. Simulate the first labels of the ranking, add their "
+            "files, and run again"
+        )
+    theirs = [parameter.name for parameter in simulator.parameters]
+    ours = [parameter.name for parameter in declared(events, "the events")[1]]
+    if ours != theirs:
+        raise LabelError(
+            f"the events have the labels {', '.join(ours)}, "
+            f"{simulator.name} simulates {', '.join(theirs)}"
+        )

@@ -1,0 +1,246 @@
+"""Where does interpolation fail: every label held out once, each fold by a model of its own.
+
+The result is an ordinary residuals product (tables, figures and the dashboard take it as it
+is) in which every label is held out. The rivals are treated alike: their events, too, are
+made from the labels of the other folds only.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+import xarray as xr
+from tqdm import tqdm
+
+from presage.analysis.compare import compare
+from presage.analysis.labelled import Floats, Integers, Labels, declared, group, label_table
+from presage.analysis.morphing import moment_morphing, nearest_label
+from presage.analysis.residuals import VERSION, Residuals
+from presage.labels import LabelError
+from presage.lineage import parent_of
+from presage.recipe import Recipe
+from presage.store import Store
+from presage.studies.events.refine.folds import folds_of
+from presage.studies.events.sampling import RangeWarning, sample
+from presage.studies.events.split import at_labels, hold_out
+
+#: Name → function that draws a rival's events from the training events.
+RIVALS: dict[str, Callable[..., xr.Dataset]] = {
+    "morphing": moment_morphing,
+    "nearest": nearest_label,
+}
+
+
+class Trainer(Protocol):
+    """What trains a model on events: :class:`presage.studies.events.Training`, for one."""
+
+    def fit(self, campaign: Any, progress: bool = ...) -> Any:
+        """Train on ``campaign.train``, in ``campaign.store``."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold: what is trained on, and the labels that are held out.
+
+    Parameters
+    ----------
+    train
+        Events at all other labels.
+    labels
+        Held-out labels ``[label, parameter]``.
+    sizes
+        Events to draw at each of them.
+    store
+        Where everything is kept.
+    """
+
+    train: xr.Dataset
+    labels: Floats
+    sizes: Integers
+    store: Store
+
+    def draw(self, fitted: Any, seed: int, progress: bool) -> xr.Dataset:
+        """Draw at the held-out labels."""
+        with warnings.catch_warnings():
+            # The edge of the grid is held out on purpose; the product says which labels those are.
+            warnings.simplefilter("ignore", RangeWarning)
+            return sample(
+                fitted, labels=self.labels.tolist(), n=self.sizes.tolist(), seed=seed,
+                store=self.store, progress=progress,
+            )  # fmt: skip
+
+
+@dataclass(frozen=True, repr=False)
+class KFold(Residuals):
+    """Residuals in which every label is held out, and the models of the folds.
+
+    Parameters
+    ----------
+    dataset
+        As of all residuals, with the coordinate ``fold[label]``.
+    fits
+        The trained model of each fold.
+    store
+        Where they are.
+    again
+        Function that does the same with more events: labels, folds, settings and truth stay.
+    """
+
+    fits: tuple[Any, ...]
+    store: Store
+    again: Callable[[xr.Dataset], KFold]
+
+
+def kfold(
+    events: xr.Dataset,
+    training: Trainer,
+    *,
+    labels: Labels | None = None,
+    folds: int = 5,
+    scheme: str = "spread",
+    truth: xr.Dataset | None = None,
+    floor: xr.Dataset | None = None,
+    bins: int = 40,
+    classifier: bool = False,
+    rivals: bool = True,
+    minimum: int = 50,
+    seed: int = 0,
+    store: Store | None = None,
+    progress: bool = True,
+) -> KFold:
+    """Hold every label out once and compare what is drawn there with the truth.
+
+    Parameters
+    ----------
+    events
+        Events on a grid of labels, from the store.
+    training
+        The model and its settings; one is trained for each fold, and kept.
+    labels
+        Labels to hold out in turn; others are in every training. By default all that have
+        at least `minimum` events to be judged by.
+    folds, scheme, seed
+        See :func:`folds_of`; the seed is also that of the drawn events.
+    truth
+        A larger sample to compare with, at these labels or more; by default `events`.
+    floor
+        A second, independent sample of the truth.
+    bins, classifier
+        As in :func:`presage.analysis.compare.compare`.
+    rivals
+        Whether to draw the classical rivals too, each from its fold's training events.
+    minimum
+        Fewest events that a label is judged by.
+    store
+        Where all of them are; ``Store()`` by default.
+    progress
+        Show bars.
+
+    Returns
+    -------
+    KFold
+        Residuals with all labels held out; the coordinate ``fold[label]`` says with which
+        others.
+
+    Raises
+    ------
+    LabelError
+        As :func:`folds_of`; fewer than two labels can be judged; a label is not among the events.
+    """
+    store = store or Store()
+    reference = events if truth is None else truth
+    table, sizes = _judged(events, reference, labels, minimum)
+    number = folds_of(table, folds, scheme, seed)
+    reference, floor = _only(reference, table), None if floor is None else _only(floor, table)
+    parts = []
+    for k in range(int(number.max()) + 1):
+        train, _ = hold_out(events, table[number == k].tolist())
+        parts.append(Fold(train, table[number == k], sizes[number == k], store))
+    bar = tqdm(parts, desc=f"{len(parts)} folds", unit="fold", disable=not progress)
+    fits = tuple(training.fit(fold, progress) for fold in bar)
+    drawn = [fold.draw(fit, seed, progress) for fold, fit in zip(parts, fits, strict=True)]
+    how: dict[str, Any] = {"bins": bins, "classifier": classifier, "minimum": minimum}
+
+    def make() -> xr.Dataset:
+        candidates = {"flow": joined(drawn), **(_rivals(parts, seed) if rivals else {})}
+        everywhere = table.tolist()
+        product = compare(
+            reference, candidates, floor=floor, held_out_labels=everywhere, seed=seed,
+            progress=progress, **how,
+        )  # fmt: skip
+        about = {"long_name": "labels of one number were held out together"}
+        return product.assign_coords(fold=("label", number, about))
+
+    inputs = {"reference": reference, "floor": floor, "events": events}
+    inputs |= {f"fold {k}": part for k, part in enumerate(drawn)}
+    folding: dict[str, Any] = {"folds": int(folds), "scheme": scheme}
+    recipe = _recipe(inputs, {**folding, **how, "rivals": rivals}, seed)
+    again = partial(
+        kfold, training=training, labels=table.tolist(), truth=reference, floor=floor,
+        rivals=False, seed=seed, store=store, progress=progress, **folding, **how,
+    )  # fmt: skip
+    return KFold(store.compute(recipe, make), fits, store, again)
+
+
+def _recipe(inputs: Mapping[str, xr.Dataset | None], settings: dict[str, Any], seed: int) -> Recipe:
+    """Return the recipe of the product, which is one of residuals."""
+    there = {name: dataset for name, dataset in inputs.items() if dataset is not None}
+    return Recipe(
+        "residuals",
+        VERSION,
+        {"kfold": settings, "inputs": list(there)},
+        seed=seed,
+        parents=tuple(parent_of(dataset) for dataset in there.values()),
+    )
+
+
+def _rivals(parts: Sequence[Fold], seed: int) -> dict[str, xr.Dataset]:
+    """Draw the classical rivals at the labels of each fold, from its own training events."""
+    return {
+        name: joined([draw(f.train, f.labels.tolist(), f.sizes.tolist(), seed) for f in parts])
+        for name, draw in RIVALS.items()
+    }
+
+
+def _judged(
+    events: xr.Dataset, reference: xr.Dataset, labels: Labels | None, minimum: int
+) -> tuple[Floats, Integers]:
+    """Return the labels to hold out, in ascending order, and the reference events of each."""
+    parameters = declared(events, "the events")[1]
+    grouped = group(reference, "the truth")
+    known = group(events, "the events")
+    table = known.table if labels is None else label_table(labels, parameters)
+    table = table[np.lexsort(table.T[::-1])]
+    known.find(table)
+    sizes = grouped.sizes[grouped.find(table)]
+    enough = sizes >= minimum
+    if enough.sum() < 2:
+        raise LabelError(
+            f"{int(enough.sum())} labels have at least {minimum} events to be judged by; K folds "
+            "need two: give a larger truth=, or a smaller minimum="
+        )
+    return table[enough], sizes[enough]
+
+
+def _only(events: xr.Dataset, table: Floats) -> xr.Dataset:
+    """Return the events at some labels; the very dataset where those are all it has."""
+    grouped = group(events)
+    if len(grouped.table) == len(table):
+        return events
+    return at_labels(events, table.tolist())
+
+
+def joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Put events datasets of the same columns one after the other, in memory."""
+    first = parts[0]
+    dim = declared(first)[0]
+    columns = {
+        name: (dim, np.concatenate([part[name].values for part in parts]), dict(array.attrs))
+        for name, array in first.data_vars.items()
+    }
+    return xr.Dataset(columns, attrs={"presage_sample": dim})

@@ -7,6 +7,7 @@ import pytest
 
 from presage.labels import LabelError
 from presage.studies.events import resonance
+from presage.studies.events.decay import ResonanceDecay
 from presage.studies.events.gaussians import Full, Gaussians, UnitCube
 from presage.studies.events.resonance import OMEGA_FLOOR, PHI_FLOOR, Resonance
 
@@ -15,6 +16,9 @@ SIMULATORS = {
     "resonance, equal weights": Resonance.on_grid(weights="equal"),
     "resonance, one label": Resonance.at([(2464.0, 5.125)]),
     "resonance, own weights": Resonance.at([(500.0, 0.25), (700.0, 3.0)], weights=(1, 3)),
+    "decay": ResonanceDecay.on_grid(3, 3),
+    "decay, equal weights": ResonanceDecay.at([(700.0, 5.0), (5000.0, 0.5)]),
+    "decay, with photon": ResonanceDecay.at([(500.0, 1.0)], photon_pt=True),
     "gaussians": Gaussians.on_grid(),
     "gaussians, one axis": Gaussians.on_grid(7),
     "gaussians, three axes": Gaussians.on_grid(2, 3, 4),

@@ -98,6 +98,8 @@ class Source(ABC):
     version: ClassVar[int] = 1
     #: Name of the sample dimension.
     sample_dim: ClassVar[str] = "sample"
+    #: Further classes whose modules it is written in, for :meth:`source_hash`.
+    parts: ClassVar[tuple[type, ...]] = ()
 
     @property
     @abstractmethod
@@ -180,7 +182,7 @@ class Source(ABC):
         those of settings that are dataclasses themselves.
         """
         settings = (getattr(self, f.name) for f in fields(self) if f.init)
-        parts: set[type] = {type(value) for value in settings if is_dataclass(value)}
+        parts = {*self.parts, *(type(value) for value in settings if is_dataclass(value))}
         with _SOURCE_LOCK:
             hashes = [_source_hash(type(self)), *sorted(_source_hash(part) for part in parts)]
         if len(hashes) == 1 or not all(hashes):

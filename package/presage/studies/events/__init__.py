@@ -16,6 +16,7 @@ from presage.studies import Study
 
 if TYPE_CHECKING:
     from presage.studies.events.campaign import Campaign as Campaign
+    from presage.studies.events.decay import ResonanceDecay as ResonanceDecay
     from presage.studies.events.gaussians import Gaussians as Gaussians
     from presage.studies.events.numpy_files import NumpyReader as NumpyReader
     from presage.studies.events.resonance import Resonance as Resonance
@@ -31,6 +32,7 @@ _HOMES = {
     "Gaussians": "gaussians",
     "NumpyReader": "numpy_files",
     "Resonance": "resonance",
+    "ResonanceDecay": "decay",
     "RootReader": "root",
     "Training": "training",
     "at_labels": "split",
@@ -74,6 +76,7 @@ STUDY = Study(
     },
     producers={
         "resonance": "presage.studies.events.resonance:Resonance",
+        "resonance_decay": "presage.studies.events.decay:ResonanceDecay",
         "gaussians": "presage.studies.events.gaussians:Gaussians",
         "root-events": "presage.studies.events.root:RootReader",
         "numpy-events": "presage.studies.events.numpy_files:NumpyReader",
@@ -85,8 +88,12 @@ STUDY = Study(
         "fit-ensemble": "presage.models:Ensemble",
         "flow_sample": "presage.studies.events.sampling:FlowSampler",
         "residuals": "presage.analysis.residuals:VERSION",
+        "joined_events": "presage.studies.events.refine:JoinedEvents",
+        "label_ranking": "presage.studies.events.refine.rank:VERSION",
+        "refinement": "presage.studies.events.refine.gain:VERSION",
     },
     summary="presage.studies.events.summary:summary",
+    refinement=("5_where_it_fails", "6_refine"),
 )
 
 

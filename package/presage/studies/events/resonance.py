@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from scipy.special import ndtr
 
 from presage.labels import Arrays, LabelError, Parameter, Variable
 from presage.studies.events.grid import LabelledSimulator, Labels, mesh
+from presage.studies.events.redraw import until_kept
 
 PHI_FLOOR, OMEGA_FLOOR = 30.0, 0.415
 PHI_RANGE, OMEGA_RANGE = (95.0, 5410.0), (0.25, 9.025)
@@ -36,16 +37,36 @@ PHI_RANGE, OMEGA_RANGE = (95.0, 5410.0), (0.25, 9.025)
 #: Numbers are drawn in double precision and combined in single, in which they are stored:
 #: the error, a few 10^-7, is far below what a detector resolves, and the maths is vectorised.
 Floats = NDArray[np.float32]
+Real = TypeVar("Real", np.float32, np.float64)
 _CORRELATION = 0.35
 _REDRAWS = 200
-_FEWEST = 1024  # a smaller call costs as much as one of this size
 
 
-def _grid(phi: int, omega: int) -> Labels:
+def _label(name: str, long_name: str, prior: tuple[float, float]) -> Parameter:
+    return Parameter(
+        name, dtype="float64", unit="GeV", long_name=long_name, lower=0.0, low=prior[0],
+        high=prior[1],
+    )  # fmt: skip
+
+
+def _mass(name: str, long_name: str, lower: float, follows: str) -> Variable:
+    return Variable(name, unit="GeV", long_name=long_name, lower=lower, follows=follows)
+
+
+def grid(phi: int, omega: int) -> Labels:
+    """Return `phi` x `omega` labels, evenly spaced over the full ranges."""
     return mesh(np.linspace(*PHI_RANGE, phi).tolist(), np.linspace(*OMEGA_RANGE, omega).tolist())
 
 
-_DEFAULT_GRID = _grid(10, 10)
+DEFAULT_GRID = grid(10, 10)
+PARAMETERS = (
+    _label("phi_label", "true mass of Phi", PHI_RANGE),
+    _label("omega_label", "true mass of omega", OMEGA_RANGE),
+)
+VARIABLES = (
+    _mass("phi_mass", "reconstructed mass of Phi", PHI_FLOOR, "phi_label"),
+    _mass("omega_mass", "reconstructed mass of omega", OMEGA_FLOOR, "omega_label"),
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +82,7 @@ class Resonance(LabelledSimulator):
         absent, as in the real grid) or one number per label.
     """
 
-    labels: Labels = _DEFAULT_GRID
+    labels: Labels = DEFAULT_GRID
 
     name: ClassVar[str] = "resonance"
     version: ClassVar[int] = 1
@@ -70,23 +91,17 @@ class Resonance(LabelledSimulator):
     @classmethod
     def on_grid(cls, phi: int = 10, omega: int = 10, weights: Any = "acceptance") -> Self:
         """Return the simulator on `phi` x `omega` labels, evenly spaced over the full ranges."""
-        return cls(labels=_grid(phi, omega), weights=weights)
+        return cls(labels=grid(phi, omega), weights=weights)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """True masses: ``phi_label`` and ``omega_label`` (GeV)."""
-        return (
-            _label("phi_label", "true mass of Phi", PHI_RANGE),
-            _label("omega_label", "true mass of omega", OMEGA_RANGE),
-        )
+        return PARAMETERS
 
     @property
     def variables(self) -> tuple[Variable, ...]:
         """Reconstructed masses: ``phi_mass`` and ``omega_mass`` (GeV)."""
-        return (
-            _mass("phi_mass", "reconstructed mass of Phi", PHI_FLOOR, "phi_label"),
-            _mass("omega_mass", "reconstructed mass of omega", OMEGA_FLOOR, "omega_label"),
-        )
+        return VARIABLES
 
     def named_weights(self, name: str) -> NDArray[np.float64]:
         """Return the acceptance of each label, P((P/2 - 220) > noise of 0.15 P + 20)."""
@@ -105,54 +120,24 @@ class Resonance(LabelledSimulator):
         """
         p = np.asarray(theta["phi_label"], dtype=np.float32)
         w = np.asarray(theta["omega_label"], dtype=np.float32)
-        phi, omega = _masses(p, w, rng)
-        rejected = np.flatnonzero(~_kept(phi, omega))
-        for _ in range(_REDRAWS):
-            if rejected.size == 0:
-                return {"phi_mass": phi, "omega_mass": omega}
-            rejected = _redraw(phi, omega, p, w, rejected, rng)
-        first = rejected[0]
+
+        def draw(events: NDArray[np.intp]) -> tuple[tuple[Floats, Floats], NDArray[np.bool_]]:
+            masses = _masses(p[events], w[events], rng)
+            return masses, _kept(*masses)
+
+        (phi, omega), failed = until_kept(draw, p.size, _REDRAWS)
+        if failed.size == 0:
+            return {"phi_mass": phi, "omega_mass": omega}
+        first = failed[0]
         raise LabelError(
             f"resonance: label ({p[first]}, {w[first]}) GeV gave no event above the floors "
             f"({PHI_FLOOR}, {OMEGA_FLOOR}) in {_REDRAWS} draws; choose heavier labels"
         )
 
 
-def _label(name: str, long_name: str, prior: tuple[float, float]) -> Parameter:
-    return Parameter(
-        name, dtype="float64", unit="GeV", long_name=long_name, lower=0.0, low=prior[0],
-        high=prior[1],
-    )  # fmt: skip
-
-
-def _mass(name: str, long_name: str, lower: float, follows: str) -> Variable:
-    return Variable(name, unit="GeV", long_name=long_name, lower=lower, follows=follows)
-
-
 def _kept(phi: Floats, omega: Floats) -> NDArray[np.bool_]:
     """Return where an event is above both floors, in the precision it is stored in."""
     return (phi > np.float32(PHI_FLOOR)) & (omega > np.float32(OMEGA_FLOOR))
-
-
-def _redraw(
-    phi: Floats,
-    omega: Floats,
-    p: Floats,
-    w: Floats,
-    rejected: NDArray[np.intp],
-    rng: np.random.Generator,
-) -> NDArray[np.intp]:
-    """Draw rejected events again, in place, and return those still rejected.
-
-    Few events get several tries at once, of which the first good one counts.
-    """
-    tries = max(1, _FEWEST // rejected.size)
-    shape = (tries, rejected.size)
-    again = _masses(np.tile(p[rejected], tries), np.tile(w[rejected], tries), rng)
-    kept = _kept(*again).reshape(shape)
-    first = kept.argmax(axis=0), np.arange(rejected.size)
-    phi[rejected], omega[rejected] = (mass.reshape(shape)[first] for mass in again)
-    return rejected[~kept.any(axis=0)]
 
 
 def _masses(p: Floats, w: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -162,7 +147,7 @@ def _masses(p: Floats, w: Floats, rng: np.random.Generator) -> tuple[Floats, Flo
     z0, z1 = _single(rng.standard_normal(n)), _single(rng.standard_normal(n))
     # One uniform decides wrong pair, loss or neither: fewer draws, the same probabilities.
     choice = rng.random(n)
-    share = _wrong_share(p, w)
+    share = wrong_share(p, w)
     wrong = np.flatnonzero(choice < share)
     lossy = np.flatnonzero((choice >= share) & (choice < 0.22 + 0.78 * share))
 
@@ -192,7 +177,7 @@ def _single(drawn: NDArray[np.float64]) -> Floats:
     return drawn.astype(np.float32)
 
 
-def _wrong_share(p: Floats, w: Floats) -> Floats:
+def wrong_share(p: NDArray[Real], w: NDArray[Real]) -> NDArray[Real]:
     """Return the probability of a wrong combination, ``[event]``."""
     share = 0.05 * np.exp(p * (-1 / 900)) + (0.10 / 9) * w * (1 - p * (1 / 7000))
     share += 0.03

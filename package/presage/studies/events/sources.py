@@ -80,6 +80,13 @@ def _resonance(wish: Wish) -> Source:
     return Resonance.on_grid(phi, omega, weights=wish.spread("acceptance"))
 
 
+def _resonance_decay(wish: Wish) -> Source:
+    from presage.studies.events.decay import ResonanceDecay
+
+    phi, omega = wish.axes(2) or (10, 10)
+    return ResonanceDecay.on_grid(phi, omega, weights=wish.spread("acceptance"))
+
+
 def _gaussians(layout: str, axes: int) -> Callable[[Wish], Source]:
     """Return what builds clouds on a layout, whose first settings are numbers of labels."""
 
@@ -116,6 +123,7 @@ def _numpy(wish: Wish) -> Source:
 #: Name → function that builds the source. A new source is one line here.
 SOURCES: dict[str, Callable[[Wish], Source]] = {
     "resonance": _resonance,
+    "resonance_decay": _resonance_decay,
     "gaussians_line": _gaussians("line", 1),
     "gaussians_grid": _gaussians("grid", 2),
     "gaussians_cube": _gaussians_cube,

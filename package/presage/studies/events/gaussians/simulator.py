@@ -56,6 +56,7 @@ class Gaussians(LabelledSimulator):
 
     Examples
     --------
+    >>> from presage.studies.events.gaussians import Circle, RadialMod
     >>> source = Gaussians.on(Circle(8), variation=RadialMod(0.1), skew=(4.0, 0.0))
     >>> [p.name for p in source.parameters], [v.name for v in source.variables]
     (['angle_label'], ['x', 'y'])

@@ -6,18 +6,17 @@ to the kernel (``parts/kernel.js``), which draws every label from then on.
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
-import panel as pn
+from bokeh.models import Button, CustomJS, Div, InlineStyleSheet, Row
 
 from presage.store import EntryInfo, Store
 
 from .parts.board import board
-from .parts.payload import Payload
+from .parts.exhibit import Exhibit
 from .parts.provenance import provenance_line
 from .parts.theme import guide, html, text_of
-from .parts.view import SCALES, STRIPS, Query
+from .parts.view import Query
 
 PRODUCER = "residuals"
 RUN = "presage run events --preset quick"
@@ -41,20 +40,16 @@ def page(store: Store, query: Query) -> list[Any]:
         return [_nothing(entries, store)]
     known = [entry.key for entry in products]
     key = query.key(known) or known[-1]
-    payload = Payload(store.open(key))
-    if not payload.drawn or not payload.columns:
+    exhibit = Exhibit.of(store, key, entries, products, query)
+    if not exhibit.payload.drawn or not exhibit.payload.columns:
         return [guide("These residuals hold no generated events", [f"Key {key[:16]}."], [RUN])]
-    entry = next(e for e in products if e.key == key)
-    state = initial_state(payload, query)
-    shown = pn.pane.Bokeh(
-        board(payload, state, entry, products), margin=0, sizing_mode="stretch_width"
-    )
-    line = html(provenance_line(entry, entries), sizing_mode="stretch_width")
-    foot = pn.Row(line, _export(payload, entry), sizing_mode="stretch_width", margin=0)
-    return [shown, foot]
+    state = exhibit.initial_state(query)
+    line = html(provenance_line(exhibit.entry, entries), styles={"min-width": "0"})
+    foot = Row(children=[line, _picture(), _export(exhibit.entry)], sizing_mode="stretch_width")
+    return [board(exhibit, state), foot]
 
 
-def _nothing(entries: list[EntryInfo], store: Store) -> pn.pane.HTML:
+def _nothing(entries: list[EntryInfo], store: Store) -> Div:
     """Say what is missing, and which command makes it."""
     command = f"{RUN} --store {store.root}"
     if not entries:
@@ -86,41 +81,15 @@ def _inventory(entries: list[EntryInfo]) -> str:
     return "; ".join(parts) or f"{len(entries)} other entries"
 
 
-def initial_state(payload: Payload, query: Query) -> dict[str, Any]:
-    """Return what is shown first, from the address where it makes sense."""
-    names = [column.name for column in payload.columns]
-    model = str(payload.product.attrs.get("model", ""))
-    default = model if model in payload.drawn else payload.drawn[0]
-    default = "flow" if "flow" in payload.drawn else default
-    label = query.label(payload.table, [p.name for p in payload.parameters], payload.worst)
-    pair = query.choose("pair", payload.pairs, payload.pairs[0] if payload.pairs else "")
-    rivals = [name for name in payload.drawn if name not in (default, "floor")]
-    return {
-        "label": label,
-        "rest": [int(place) for place in payload.places[label, 2:]],
-        "source": payload.sources.index(query.choose("source", payload.drawn, default)),
-        "column": names.index(query.choose("metric", names, names[0])),
-        "pair": payload.pairs.index(pair) if pair else 0,
-        "overlay": query.several("overlay", payload.drawn, rivals[:1]),
-        "strip": query.choose("strip", STRIPS, STRIPS[0]),
-        "colour": query.choose("colour", SCALES, SCALES[0]),
-    }
+def _picture() -> Button:
+    """Return the button that saves what is seen as a picture, made by the browser."""
+    sheet = InlineStyleSheet(css=text_of("control.css"))
+    button = Button(label="PNG", width=62, height=26, margin=(0, 0, 0, 8), stylesheets=[sheet])
+    button.js_on_click(CustomJS(code="window.presage.picture()"))
+    return button
 
 
-def _export(payload: Payload, entry: EntryInfo) -> pn.widgets.FileDownload:
-    """Return the button that saves the product as a netCDF file."""
-
-    def content() -> io.BytesIO:
-        return io.BytesIO(bytes(payload.product.to_netcdf(engine="h5netcdf")))
-
-    return pn.widgets.FileDownload(
-        callback=content,
-        filename=f"residuals-{entry.key[:16]}.nc",
-        label="netCDF",
-        button_type="default",
-        button_style="outline",
-        height=26,
-        width=90,
-        margin=(0, 0, 0, 8),
-        stylesheets=[text_of("control.css")],
-    )
+def _export(entry: EntryInfo) -> Div:
+    """Return the link that saves the product as the netCDF file that it is."""
+    link = f'<a class="save" href="/product/{entry.key[:16]}.nc" download>netCDF</a>'
+    return html(link, sizing_mode=None, width=72, margin=(0, 0, 0, 8))

@@ -17,8 +17,7 @@ from bokeh.models import (
     Select,
 )
 
-from presage.store import EntryInfo
-
+from .exhibit import PANELS, Exhibit
 from .payload import Payload, plain
 from .theme import text_of
 from .view import SCALES, STRIPS
@@ -26,46 +25,59 @@ from .view import SCALES, STRIPS
 
 @dataclass(frozen=True)
 class Controls:
-    """The row, and the control that the number keys also move."""
+    """Two rows, and the controls that keys also move."""
 
-    row: Row
-    source: RadioButtonGroup
+    first: Row
+    second: list[Any]
+    source: Select
+    against: Select
 
 
-def controls(
-    payload: Payload,
-    state: dict[str, Any],
-    colours: dict[str, str],
-    entry: EntryInfo,
-    products: list[EntryInfo],
-) -> Controls:
+def controls(exhibit: Exhibit, state: dict[str, Any], colours: dict[str, str]) -> Controls:
     """Return the controls in their initial state."""
+    payload = exhibit.payload
     drawn = payload.drawn
-    active = drawn.index(payload.sources[state["source"]])
-    source = _buttons(drawn, active, "source", _numbers(payload), colours)
-    overlay = _overlay(drawn, state["overlay"], colours)
-    strip = _buttons(STRIPS, STRIPS.index(state["strip"]), "strip", STRIPS)
-    scale = _buttons(SCALES, SCALES.index(state["colour"]), "colour", SCALES)
+    named = [(str(payload.sources.index(name)), called(name)) for name in drawn]
+    source = _select(named, str(state["source"]), _setter("source"), 104)
+    others = [("0", "reference"), *named]
+    against = _select(others, str(state["against"]), _setter("against"), 104)
     titles = [(str(k), column.title) for k, column in enumerate(payload.columns)]
-    metric = _select(titles, str(state["column"]), _setter("column"), 165)
-    parts: list[Any] = []
-    if len(products) > 1:
-        shown = [(e.key, e.key[:8]) for e in products]
-        go = "location.search = '?page=events&key=' + cb_obj.value.slice(0, 16)"
-        parts += _named("product", _select(shown, entry.key, go, 92))
-    parts += _named("grid", metric) + _named("source", source) + _named("compare", overlay)
+    metric = _select(titles, str(state["column"]), _setter("column"), 142)
+    first = _products(exhibit) + _named("grid", metric) + _named("source", source)
+    first += _named("against", against)
+    first += _named("overlay", _overlay(drawn, state["overlay"], colours))
     if len(payload.pairs) > 1:
         pairs = [(str(k), plain(name)) for k, name in enumerate(payload.pairs)]
-        pair = _select(pairs, str(state["pair"]), _setter("pair"), 170)
-        parts += _named("pair", pair)
-    parts += _named("strip", strip)
-    if payload.pairs:
-        parts += _named("density", scale)
-    parts += _other_parameters(payload, state)
-    row = Row(children=parts, sizing_mode="stretch_width", margin=0, styles={
-        "flex-wrap": "wrap", "align-items": "center", "gap": "4px 5px", "padding": "0 0 6px",
+        first += _named("pair", _select(pairs, str(state["pair"]), _setter("pair"), 170))
+    first += _other_parameters(payload, state)
+    row = Row(children=first, sizing_mode="stretch_width", margin=0, styles={
+        "flex-wrap": "wrap", "align-items": "center", "gap": "4px 5px", "padding": "0 0 5px",
     })  # fmt: skip
-    return Controls(row, source)
+    return Controls(row, _looks(payload, state), source, against)
+
+
+def _looks(payload: Payload, state: dict[str, Any]) -> list[Any]:
+    """Return the controls that change how things are shown, not what."""
+    strip = _buttons(STRIPS, STRIPS.index(state["strip"]), "strip", STRIPS)
+    scale = _buttons(SCALES, SCALES.index(state["colour"]), "colour", SCALES)
+    panel = _buttons(PANELS, PANELS.index(state["panel"]), "panel", PANELS)
+    density = _named("density", scale) if payload.pairs else []
+    return _named("strip", strip) + density + _named("panel", panel)
+
+
+def _products(exhibit: Exhibit) -> list[Any]:
+    """Return the menu of products, and of those that one can be compared with."""
+    parts: list[Any] = []
+    if len(exhibit.products) > 1:
+        shown = [(e.key, e.key[:8]) for e in exhibit.products]
+        go = "location.search = '?page=events&key=' + cb_obj.value.slice(0, 16)"
+        parts += _named("product", _select(shown, exhibit.entry.key, go, 88))
+    if exhibit.partners:
+        shown = [("", "–"), *((e.key, e.key[:8]) for e in exhibit.partners)]
+        chosen = exhibit.partner.key if exhibit.partner else ""
+        go = "window.presage.beside(cb_obj.value.slice(0, 16))"
+        parts += _named("with", _select(shown, chosen, go, 88))
+    return parts
 
 
 def _other_parameters(payload: Payload, state: dict[str, Any]) -> list[Any]:
@@ -87,8 +99,9 @@ def _named(name: str, control: Any) -> list[Any]:
     return [title, control]
 
 
-def _numbers(payload: Payload) -> list[int]:
-    return [payload.sources.index(name) for name in payload.drawn]
+def called(source: str) -> str:
+    """Return what buttons and menus call a source."""
+    return source.replace("histogram_", "hist. ").replace("_", " ")
 
 
 def _setter(name: str) -> str:
@@ -107,11 +120,10 @@ def _buttons(
     active: int,
     name: str,
     values: Sequence[Any],
-    colours: Mapping[str, str] | None = None,
 ) -> RadioButtonGroup:
     """Return buttons of which one is down; pressing one sets `name` to its value."""
     group = RadioButtonGroup(labels=list(labels), active=active, margin=0,
-                             stylesheets=_sheets(labels, colours or {}))  # fmt: skip
+                             stylesheets=_sheets(labels, {}))  # fmt: skip
     code = f"window.presage.set({{{name}: {json.dumps(values)}[cb_obj.active]}})"
     group.js_on_change("active", CustomJS(code=code + "; window.presage.leaveControl()"))
     return group
@@ -122,7 +134,8 @@ def _overlay(
 ) -> CheckboxButtonGroup:
     """Return buttons that each put a source beside the chosen one."""
     active = [k for k, name in enumerate(drawn) if name in shown]
-    group = CheckboxButtonGroup(labels=list(drawn), active=active, margin=0,
+    labels = [called(name) for name in drawn]
+    group = CheckboxButtonGroup(labels=labels, active=active, margin=0,
                                 stylesheets=_sheets(drawn, colours))  # fmt: skip
     code = f"window.presage.set({{overlay: cb_obj.active.map((k) => {json.dumps(drawn)}[k])}})"
     group.js_on_change("active", CustomJS(code=code + "; window.presage.leaveControl()"))

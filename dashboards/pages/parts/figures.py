@@ -163,8 +163,8 @@ def _colour_bar(mapper: Any, scale: str) -> ColorBar:
     )
 
 
-def marginal(payload: Payload, x_range: Range1d, colours: dict[str, str]) -> Marginal:
-    """Return the figures of one variable."""
+def marginal(names: Sequence[str], x_range: Range1d, colours: dict[str, str]) -> Marginal:
+    """Return the figures of one variable, with lines and points for the sources `names`."""
     common = {"x_range": x_range, "tools": _TOOLS, "min_border_left": LEFT, "min_border_right": 8}
     main = figure(
         **common,
@@ -191,11 +191,11 @@ def marginal(payload: Payload, x_range: Range1d, colours: dict[str, str]) -> Mar
     main.yaxis.ticker = BasicTicker(desired_num_ticks=5)
     strip.yaxis.ticker = BasicTicker(desired_num_ticks=4)
     strip.toolbar_location = None
-    return _with_glyphs(payload, main, strip, colours)
+    return _with_glyphs(names, main, strip, colours)
 
 
 def _with_glyphs(
-    payload: Payload, main: figure, strip: figure, colours: dict[str, str]
+    names: Sequence[str], main: figure, strip: figure, colours: dict[str, str]
 ) -> Marginal:
     outlines, points = {}, {}
     masked = _columns("left", "right")
@@ -213,7 +213,7 @@ def _with_glyphs(
     bars = _columns("x", "low", "high")
     main.segment(x0="x", x1="x", y0="low", y1="high", line_color=colours["reference"],
                  line_width=1.0, source=bars)  # fmt: skip
-    for name in reversed(payload.drawn):
+    for name in reversed(names):
         outlines[name], points[name] = _columns("x", "y"), _columns("x", "y", "low", "high")
         main.line("x", "y", line_color=colours[name], line_width=1.6, source=outlines[name])
         strip.segment(x0="x", x1="x", y0="low", y1="high", line_color=colours[name],
@@ -234,6 +234,7 @@ class Grid:
     figure: figure
     cells: ColumnDataSource
     chosen: ColumnDataSource
+    cross: ColumnDataSource
     marks: dict[str, ColumnDataSource]
     mapper: dict[str, Any]
     bar: ColorBar
@@ -271,6 +272,10 @@ def label_grid(payload: Payload) -> Grid:
     for colour, wide in (("#ffffff", 6), (INK, 3)):  # seen on any colour beneath
         plot.rect("x", "y", width=1.0, height=1.0, fill_color=None, line_color=colour,
                   line_width=wide, line_join="miter", source=chosen)  # fmt: skip
+    cross = _columns("x", "y")  # where a flow is drawn live, between the squares
+    for colour, wide, size in (("#ffffff", 7, 19), (INK, 3, 17)):
+        plot.scatter("x", "y", marker="cross", size=size, line_color=colour, line_width=wide,
+                     source=cross)  # fmt: skip
     bar = _colour_bar(linear, "metric")
     plot.add_layout(bar, "right")
     plot.add_tools(
@@ -279,7 +284,7 @@ def label_grid(payload: Payload) -> Grid:
             point_policy="follow_mouse", visible=False,
         )
     )  # fmt: skip
-    return Grid(plot, cells, chosen, marks, {"linear": linear}, bar)
+    return Grid(plot, cells, chosen, cross, marks, {"linear": linear}, bar)
 
 
 def _name_places(axis: Any, values: Sequence[float] | np.ndarray, title: str, most: int) -> None:

@@ -10,11 +10,14 @@ import numpy as np
 from bokeh.models import ColumnDataSource, Range1d
 
 from . import figures
-from .payload import Payload
+from .exhibit import RIVALS, Exhibit
+from .payload import Payload, plain
+from .theme import colours
 
 
-def data(payload: Payload, state: dict[str, Any], key: str) -> dict[str, Any]:
+def data(exhibit: Exhibit, state: dict[str, Any]) -> dict[str, Any]:
     """Return the arrays and names that the kernel draws from."""
+    payload = exhibit.payload
     chosen, pair = np.arange(len(payload.table)), -1
     if not payload.whole:
         chosen, pair = payload.slice_of(state["label"]), state["pair"]
@@ -23,7 +26,7 @@ def data(payload: Payload, state: dict[str, Any], key: str) -> dict[str, Any]:
         "arrays": [array.reshape(-1) for array in flat],
         "cells_source": ColumnDataSource(_cell_columns(payload, chosen, pair)),
         "request_source": ColumnDataSource({"label": [0], "pair": [0]}),
-        "meta_text": json.dumps(_meta(payload, state, key)),
+        "meta_text": json.dumps(_meta(exhibit, state)),
     }
 
 
@@ -43,7 +46,8 @@ def fetch(payload: Payload, cells: ColumnDataSource) -> Any:
     return send
 
 
-def _meta(payload: Payload, state: dict[str, Any], key: str) -> dict[str, Any]:
+def _meta(exhibit: Exhibit, state: dict[str, Any]) -> dict[str, Any]:
+    payload = exhibit.payload
     index = {name: k for k, name in enumerate(payload.variables)}
     names = [
         ", ".join(
@@ -53,8 +57,16 @@ def _meta(payload: Payload, state: dict[str, Any], key: str) -> dict[str, Any]:
         for row in payload.table
     ]
     return {
-        "key": key,
+        "key": exhibit.entry.key,
+        "with": exhibit.partner.key if exhibit.partner else "",
         "sources": payload.sources,
+        "cast": exhibit.cast,
+        "marked": exhibit.marked,
+        "rivals": {name: k for k, name in enumerate(exhibit.cast) if name in RIVALS},
+        "live": _live(exhibit),
+        "colours": colours(payload.sources),
+        "fits": {name: fit.key for name, fit in exhibit.fits.items()},
+        "axes": [axis.tolist() for axis in payload.axes],
         "drawn": payload.drawn,
         "variables": payload.variables,
         "axis_titles": payload.axis_titles,
@@ -78,6 +90,18 @@ def _meta(payload: Payload, state: dict[str, Any], key: str) -> dict[str, Any]:
         "diverging": list(figures.DIVERGING),
         "state": state,
     }  # fmt: skip
+
+
+def _live(exhibit: Exhibit) -> dict[str, Any]:
+    """Return what the sliders need: a range for each parameter, and the flows there are."""
+    bench = exhibit.bench
+    rows = []
+    for parameter in exhibit.payload.parameters if bench.flows else ():
+        low, high = bench.ranges[parameter.name]
+        unit = "" if parameter.unit == "1" else parameter.unit
+        rows.append({"name": parameter.long_name or parameter.name, "short": plain(parameter.name),
+                     "low": low, "high": high, "unit": unit})  # fmt: skip
+    return {"why": exhibit.why_not_live, "flows": list(bench.flows), "parameters": rows}
 
 
 def models(
@@ -120,6 +144,7 @@ def models(
         "grid_models": {
             "cells": grid.cells,
             "chosen": grid.chosen,
+            "cross": grid.cross,
             "interior": grid.marks["interior"],
             "edge": grid.marks["edge"],
             "mapper": grid.mapper["linear"],

@@ -13,10 +13,12 @@ const [counts, edges, numbers, events] = arrays.map(flat);
 const [joint, grid, titles, marginals, scales] =
   [joint_models, grid_models, title_models, marginal_models, scale_models].map(plain);
 const meta = JSON.parse(meta_text);
-const {sources, columns, table, regions, neighbours, places, pairs, drawn} = meta;
+const {sources, cast, columns, table, regions, neighbours, places, pairs, drawn} = meta;
 const nSources = sources.length, nLabels = table.length, nVariables = meta.variables.length;
 const nBins = meta.bins, side = meta.side;
 const state = meta.state;
+const LIVE = -1;  // the number of the label that is drawn live, where a label's is asked for
+let live = null;  // what the server drew there; live.js
 const loaded = {slot: new Int32Array(nLabels).fill(-1), cells: null, pairs: 0, labels: 0, pair: -1};
 // Changes stay in the browser: the server holds the empty figures only.
 const put = (model, change) => model.setv(change, {sync: false});
@@ -34,16 +36,25 @@ const columnOf = (model, name) =>
 
 const number = (column, source, label) =>
   numbers[(column * nSources + source) * nLabels + label];
-const total = (source, label) => Number(events[source * nLabels + label]);
+const total = (source, label) =>
+  label === LIVE ? live.events[live.slot[source]] : Number(events[source * nLabels + label]);
 const countsOf = (source, label, variable) => {
+  if (label === LIVE) {
+    const at = (live.slot[source] * nVariables + variable) * nBins;
+    return live.counts.subarray(at, at + nBins);
+  }
   const at = ((source * nLabels + label) * nVariables + variable) * nBins;
   return counts.subarray(at, at + nBins);
 };
 const edgesOf = (label, variable) => {
-  const at = (label * nVariables + variable) * (nBins + 1);
-  return edges.subarray(at, at + nBins + 1);
+  const at = ((label === LIVE ? 0 : label) * nVariables + variable) * (nBins + 1);
+  return (label === LIVE ? live.edges : edges).subarray(at, at + nBins + 1);
 };
 const cellsOf = (source, label, pair) => {
+  if (label === LIVE) {
+    const at = (live.slot[source] * pairs.length + pair) * side * side;
+    return live.cells.subarray(at, at + side * side);
+  }
   const slot = loaded.slot[label];
   const p = loaded.pair < 0 ? pair : pair === loaded.pair ? 0 : -1;
   if (slot < 0 || p < 0) return null;
@@ -84,30 +95,46 @@ const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => `&#${c.charCode
 
 // -- drawing ---------------------------------------------------------------------------
 
-function drawJoint(label) {
+// Which samples are shown: `left` and `middle` as pictures, then `plus` minus `minus`, whose
+// peak `scale` is the density's 1. Marginals show the sources `shown` on top of `base`, and in
+// the strips each of `strips` against it. NONE: there is no such sample.
+const NONE = -1;
+function scene() {
+  if (live !== null) return liveScene();
+  const {label, source, against} = state;
+  const shown = drawn.map((name) => sources.indexOf(name)).filter(
+    (k) => k === source || (against && k === against) || state.overlay.includes(sources[k]));
+  const pictures = against ? {left: source, middle: against, minus: against}
+    : {left: 0, middle: source, minus: 0};
+  return {label, ...pictures, plus: source, base: 0, scale: 0, shown, strips: shown};
+}
+
+function drawJoint(now) {
   if (!pairs.length) return;
+  const {label, left, middle, plus, minus} = now;
   const [v, w] = pairs[state.pair];
   const ex = edgesOf(label, v), ey = edgesOf(label, w);
   const box = {x: [ex[0]], y: [ey[0]], dw: [ex[nBins] - ex[0]], dh: [ey[nBins] - ey[0]]};
-  const s = state.source;
-  const r = cellsOf(0, label, state.pair), g = cellsOf(s, label, state.pair);
+  const alone = minus === NONE, g = cellsOf(plus, label, state.pair);
   const images = ["reference", "generated", "pull"].map((n) => columnOf(joint[n], "image")[0]);
-  if (r === null) {
+  if (g === null) {
     for (const image of images) image.fill(NaN);
     request_source.data = {label: [label], pair: [state.pair]};
   } else {
-    const m = total(0, label), n = total(s, label);
+    const r = alone ? g : cellsOf(minus, label, state.pair), top = cellsOf(now.scale, label, state.pair);
+    const m = alone ? 1 : total(minus, label), n = total(plus, label);
     let peak = 0;
-    for (let k = 0; k < r.length; k++) if (r[k] > peak) peak = r[k];
-    const scaleR = 1 / peak, scaleG = m / (n * peak);
-    const [a, b, c] = images;
+    for (let k = 0; k < top.length; k++) if (top[k] > peak) peak = top[k];
+    peak /= total(now.scale, label);
+    const scaleR = alone ? NaN : 1 / (m * peak), scaleG = 1 / (n * peak);
+    const [a, b] = left === plus ? [images[1], images[0]] : images, c = images[2];
     for (let i = 0; i < side; i++) {
       for (let j = 0; j < side; j++) {
         const from = i * side + j, to = j * side + i;
         const x = r[from], y = g[from];
         a[to] = x * scaleR;
         b[to] = y * scaleG;
-        c[to] = enough(x, y, m, n) ? pull(x, y, m, n) : NaN;
+        c[to] = !alone && enough(x, y, m, n) ? pull(x, y, m, n) : NaN;
       }
     }
   }
@@ -116,9 +143,10 @@ function drawJoint(label) {
   });
   put(ranges[0], {start: ex[0], end: ex[nBins]});
   put(ranges[1], {start: ey[0], end: ey[nBins]});
-  put(titles.reference, {text: `reference, ${whole(total(0, label))} events`});
-  put(titles.generated, {text: `${sources[s]}, ${whole(total(s, label))} events`});
-  put(titles.pull, {text: `(${sources[s]} − reference) / σ`});
+  const named = (k) => k === NONE ? "no rival" : `${cast[k]}, ${whole(total(k, label))} events`;
+  put(titles.reference, {text: named(left)});
+  put(titles.generated, {text: named(middle)});
+  put(titles.pull, {text: alone ? "" : `(${cast[plus]} − ${cast[minus]}) / σ`});
 }
 
 function outline(values, edge, scale) {
@@ -133,12 +161,15 @@ function outline(values, edge, scale) {
   return {x, y};
 }
 
-function drawMarginal(panel, label, variable) {
-  const edge = edgesOf(label, variable), r = countsOf(0, label, variable), m = total(0, label);
-  const shown = drawn.filter((name) => name === sources[state.source] || state.overlay.includes(name));
+const nothing = new Float32Array(nBins);
+
+function drawMarginal(panel, now, variable) {
+  const {label, base, plus, shown, strips} = now, alone = base === NONE;
+  const edge = edgesOf(label, variable);
+  const r = alone ? nothing : countsOf(base, label, variable), m = alone ? 1 : total(base, label);
   const low = [[], []], band = {x: [], low: [], high: []};
   const bars = {x: [], low: [], high: []};
-  const n0 = total(state.source, label);
+  const n0 = total(plus, label);
   const ratio = state.strip === "ratio";
   let top = 0;
   for (let i = 0; i < nBins; i++) {
@@ -147,7 +178,10 @@ function drawMarginal(panel, label, variable) {
     bars.x.push(centre);
     bars.low.push((r[i] - error) * share);
     bars.high.push((r[i] + error) * share);
-    if (r[i] < meta.low_bin) { low[0].push(edge[i]); low[1].push(edge[i + 1]); }
+    if (r[i] < meta.low_bin) {  // neighbours in one, or a seam is seen between them
+      if (low[1][low[1].length - 1] === edge[i]) low[1][low[1].length - 1] = edge[i + 1];
+      else { low[0].push(edge[i]); low[1].push(edge[i + 1]); }
+    }
     // The floor: what chance alone does to the two samples, one standard deviation.
     const wide = r[i] < meta.low_bin ? 0 : ratio ? Math.sqrt((1 + m / n0) / r[i]) : 1;
     band.x.push(edge[i], edge[i + 1]);
@@ -157,29 +191,30 @@ function drawMarginal(panel, label, variable) {
   put(panel.outlines.reference, {data: outline(r, edge, 100 / m)});
   put(panel.bars, {data: bars});
   put(panel.band, {data: band});
-  put(panel.masked, {data: {left: low[0], right: low[1]}});
+  put(panel.masked, {data: alone ? {left: [], right: []} : {left: low[0], right: low[1]}});
   const sizes = [];
-  for (const name of drawn) {
-    if (!shown.includes(name)) {
-      if (!panel.points[name].get_length()) continue;
+  for (const name of meta.marked) {
+    const s = cast.indexOf(name), points = {x: [], y: [], low: [], high: []};
+    if (!shown.includes(s)) {
+      if (!panel.outlines[name].get_length()) continue;
       put(panel.outlines[name], {data: {x: [], y: []}});
-      put(panel.points[name], {data: {x: [], y: [], low: [], high: []}});
+      put(panel.points[name], {data: points});
       continue;
     }
-    const s = sources.indexOf(name), g = countsOf(s, label, variable), n = total(s, label);
+    const g = countsOf(s, label, variable), n = total(s, label), points_too = strips.includes(s);
     put(panel.outlines[name], {data: outline(g, edge, 100 / n)});
-    const points = {x: [], y: [], low: [], high: []};
     for (let i = 0; i < nBins; i++) {
-      if (r[i] < meta.low_bin) continue;
+      if (r[i] < meta.low_bin && !alone) continue;
+      top = Math.max(top, 100 * g[i] / n);
+      if (!points_too) continue;
       const variance = g[i] / (n * n) + r[i] / (m * m);
       const y = ratio ? (g[i] / n) / (r[i] / m) - 1 : pull(r[i], g[i], m, n);
       const bar = ratio ? Math.sqrt(variance) * m / r[i] : 1;
-      top = Math.max(top, 100 * g[i] / n);
       points.x.push((edge[i] + edge[i + 1]) / 2);
       points.y.push(y);
       points.low.push(y - bar);
       points.high.push(y + bar);
-      if (s === state.source) sizes.push(Math.abs(y));
+      if (s === plus) sizes.push(Math.abs(y));
     }
     put(panel.points[name], {data: points});
   }
@@ -196,31 +231,35 @@ function drawMarginal(panel, label, variable) {
 
 const inSlice = (label) => state.rest.every((value, k) => places[label][k + 2] === value);
 
+// The number a square is coloured by: a source's own or, with another source chosen to compare
+// with, by how much the first one's is larger (of signed metrics, in size).
+function valueAt(label) {
+  const here = number(state.column, state.source, label);
+  if (!state.against) return here;
+  const there = number(state.column, state.against, label);
+  return columns[state.column].signed ? Math.abs(here) - Math.abs(there) : here - there;
+}
+
 function drawGrid() {
-  const column = columns[state.column], s = state.source;
-  const x = [], y = [], value = [], index = [], text = [], all = [];
+  const column = columns[state.column], two_sided = column.signed || state.against > 0;
+  const x = [], y = [], value = [], index = [], text = [];
   const marks = {interior: {x: [], y: []}, edge: {x: [], y: []}};
   for (let label = 0; label < nLabels; label++) {
-    for (let k = 1; k < nSources; k++) {
-      const other = number(state.column, k, label);
-      if (Number.isFinite(other)) all.push(other);
-    }
     if (!inSlice(label)) continue;
-    const here = number(state.column, s, label);
+    const here = valueAt(label);
     const [i, j] = [places[label][0], places[label][1] ?? 0];
     x.push(i); y.push(j); value.push(here); index.push(label);
     text.push(`${meta.names[label]}: ${column.title} ${show(here)}`);
     if (marks[regions[label]]) { marks[regions[label]].x.push(i); marks[regions[label]].y.push(j); }
   }
   const finite = value.filter(Number.isFinite).sort((a, b) => a - b);
-  all.sort((a, b) => a - b);
   const at = (list, q) => list.length ? list[Math.floor(q * (list.length - 1))] : 0;
   let low = Math.min(0, at(finite, 0)), high = at(finite, 0.98);
   if (column.metric === "auc") low = 0.5;
-  if (column.signed) { high = Math.max(Math.abs(at(finite, 0.02)), Math.abs(high)); low = -high; }
-  if (column.large_is_good) low = 0;
-  if (!(high > low)) high = low + 1e-6;
-  const palette = column.signed ? meta.diverging : meta.sequential;
+  if (two_sided) { high = Math.max(Math.abs(at(finite, 0.02)), Math.abs(high)); low = -high; }
+  else if (column.large_is_good) low = 0;
+  if (!(high > low)) { high = low + 1e-6; low -= two_sided ? 1e-6 : 0; }
+  const palette = two_sided ? meta.diverging : meta.sequential;
   put(grid.mapper, {palette: column.large_is_good ? [...palette].reverse() : palette, low, high});
   put(grid.cells, {data: {x, y, value, label: index, text}});
   put(grid.interior, {data: marks.interior});
@@ -228,79 +267,12 @@ function drawGrid() {
   drawCaption();
 }
 
-function drawCaption() {
-  const column = columns[state.column];
-  const kinds = ["interior", "edge"].filter((kind) => regions.includes(kind));
-  const lines = (kinds.length ? kinds : ["trained"]).map((kind) => {
-    const of = (s) => {
-      const list = [];
-      for (let label = 0; label < nLabels; label++) {
-        const value = number(state.column, s, label);
-        if (regions[label] === kind && Number.isFinite(value)) {
-          list.push(column.signed ? Math.abs(value) : value);
-        }
-      }
-      return list.sort((a, b) => column.large_is_good ? b - a : a - b);
-    };
-    const here = of(state.source), floor = of(sources.indexOf("floor"));
-    const middle = (list) => show(list[Math.floor((list.length - 1) / 2)] ?? NaN);
-    const name = kind === "trained" ? "all labels" : kind;
-    return `<span class="mark ${kind}"></span>${name}: median ${middle(here)}, ` +
-      `worst ${show(here[here.length - 1] ?? NaN)}` +
-      (floor.length ? `, <span class="muted">floor ${middle(floor)}</span>` : "");
-  });
-  write(caption, `<div class="caption"><b>${escaped(column.title)}, ${escaped(sources[state.source])}</b>` +
-    `${kinds.length ? " at the held-out labels" : ""}<br>${lines.join("<br>")}</div>`);
-}
-
-function drawNumbers(label) {
-  const used = pairs.length ? pairs[state.pair] : [0];
-  const names = used.map((v) => meta.variables[v]);
-  const floor = sources.indexOf("floor"), s = state.source;
-  const rivals = sources.map((_, k) => k).filter((k) => k > 0 && k !== floor);
-  const metrics = [...new Set(columns.map((c) => c.metric))];
-  const good = (column, value) =>
-    column.metric === "auc" ? Math.abs(value - 0.5)
-      : column.large_is_good ? -value : Math.abs(value - (column.metric.startsWith("chi2") ? 1 : 0));
-  const cell = (k) => {
-    if (k < 0) return `<td></td><td></td>`;
-    const value = number(k, s, label), column = columns[k];
-    const best = s !== floor && rivals.every((other) =>
-      other === s || !(good(column, number(k, other, label)) < good(column, value)));
-    const text = Number.isFinite(value) && best ? `<b>${show(value)}</b>` : show(value);
-    return `<td>${text}</td><td class="floor">${floor < 0 ? "–" : show(number(k, floor, label))}</td>`;
-  };
-  const rows = metrics.map((metric) => {
-    const of = columns.map((c, k) => [c, k]).filter(([c]) => c.metric === metric);
-    const title = escaped(of[0][0].title.split(" · ")[0]);
-    const shownRow = columns[state.column].metric === metric ? ' class="shown"' : "";
-    const single = of.find(([c]) => c.of === "" || (pairs.length && c.of === meta.pair_names[state.pair]));
-    const cells = single ? cell(single[1]) + (names.length > 1 ? "<td></td><td></td>" : "")
-      : names.map((name) => cell((of.find(([c]) => c.of === name) ?? [null, -1])[1])).join("");
-    return `<tr${shownRow}><td>${title}</td>${cells}</tr>`;
-  });
-  const head = names.map((name) => `<th class="wide" colspan="2">${escaped(name.replaceAll("_", " "))}</th>`);
-  const source = escaped(sources[s]);
-  const sub = names.map(() => `<th>${source}</th><th>floor</th>`);
-  write(table_div, `<table class="numbers"><tr><th></th>${head.join("")}</tr>` +
-    `<tr><th></th>${sub.join("")}</tr>${rows.join("")}</table>` +
-    `<div class="muted note">Bold: the best of ${escaped(rivals.map((k) => sources[k]).join(", "))}. ` +
-    `Grey: too few events to say (bins under ${meta.low_bin}). Band: ±1 σ of chance.</div>`);
-}
-
-function drawHead(label) {
-  const kind = regions[label] === "trained" ? "in the training" : `held out, ${regions[label]}`;
-  write(head, `<div class="head"><span><b>${escaped(meta.names[label])}</b>` +
-    `<span class="tag">${kind}</span></span>` +
-    `<span class="keys">← → ↑ ↓ label · 1–${drawn.length} source</span></div>`);
-}
-
 function drawLabel() {
-  const label = state.label;
-  const [i, j] = [places[label][0], places[label][1] ?? 0];
-  put(grid.chosen, {data: {x: [i], y: [j]}});
-  drawJoint(label);
-  marginals.forEach((panel, k) => drawMarginal(panel, label, pairs.length ? pairs[state.pair][k] : 0));
+  const now = scene();
+  const [i, j] = [places[state.label][0], places[state.label][1] ?? 0];
+  put(grid.chosen, {data: live === null ? {x: [i], y: [j]} : {x: [], y: []}});
+  drawJoint(now);
+  marginals.forEach((panel, k) => drawMarginal(panel, now, pairs.length ? pairs[state.pair][k] : 0));
   drawTextSoon();
 }
 
@@ -311,8 +283,9 @@ function drawTextSoon() {
   textIsDue = true;
   requestAnimationFrame(() => setTimeout(() => {
     textIsDue = false;
-    drawNumbers(state.label);
-    drawHead(state.label);
+    if (live === null) drawNumbers(state.label);
+    else drawLiveNumbers();
+    drawHead();
   }));
 }
 
@@ -321,82 +294,3 @@ function setScale() {
     for (const model of models) put(model, {visible: scale === state.colour});
   }
 }
-
-// -- state -----------------------------------------------------------------------------
-
-function remember() {
-  const query = new URLSearchParams();
-  query.set("page", "events");
-  query.set("key", meta.key.slice(0, 16));
-  query.set("label", table[state.label].map((v) => String(+v.toPrecision(7))).join(","));
-  query.set("source", sources[state.source]);
-  query.set("metric", columns[state.column].name);
-  if (pairs.length > 1) query.set("pair", meta.pair_names[state.pair]);
-  query.set("overlay", state.overlay.join(","));
-  query.set("strip", state.strip);
-  query.set("colour", state.colour);
-  const text = query.toString().replaceAll("%2C", ",").replaceAll("%3A", ":");
-  history.replaceState(history.state, "", `${location.pathname}?${text}`);
-}
-let waiting = 0;
-function rememberSoon() {  // browsers limit how often the address may change
-  clearTimeout(waiting);
-  waiting = setTimeout(remember, 150);
-}
-
-function leaveControl() {  // arrow keys are the grid's as soon as a choice was made
-  let element = document.activeElement;
-  while (element && element.shadowRoot && element.shadowRoot.activeElement) {
-    element = element.shadowRoot.activeElement;
-  }
-  if (element && element !== document.body) element.blur();
-}
-
-function set(change) {
-  Object.assign(state, change);
-  if ("label" in change) state.rest = places[state.label].slice(2);
-  if ("rest" in change) {
-    const here = places[state.label];
-    const like = places.findIndex((p, label) => inSlice(label) && p[0] === here[0] && p[1] === here[1]);
-    const any = places.findIndex((p, label) => inSlice(label));
-    state.label = like >= 0 ? like : any >= 0 ? any : state.label;
-  }
-  if ("colour" in change) setScale();
-  if (["source", "column", "rest"].some((name) => name in change)) drawGrid();
-  drawLabel();
-  rememberSoon();
-}
-
-const arrows = {ArrowLeft: 0, ArrowRight: 1, ArrowDown: 2, ArrowUp: 3};
-document.addEventListener("keydown", (event) => {
-  const from = event.composedPath()[0];
-  if (event.ctrlKey || event.altKey || event.metaKey) return;
-  if (["INPUT", "SELECT", "TEXTAREA"].includes(from.tagName)) return;
-  if (event.key in arrows) {
-    event.preventDefault();
-    const next = neighbours[state.label][arrows[event.key]];
-    if (next !== state.label) set({label: next});
-  } else if (/^[1-9]$/.test(event.key) && Number(event.key) <= drawn.length) {
-    const name = drawn[Number(event.key) - 1];
-    source_control.active = Number(event.key) - 1;
-    set({source: sources.indexOf(name)});
-  }
-});
-
-function click(x, y) {
-  let best = -1, least = 0.75;
-  for (let label = 0; label < nLabels; label++) {
-    if (!inSlice(label)) continue;
-    const far = Math.max(Math.abs(places[label][0] - x), Math.abs((places[label][1] ?? 0) - y));
-    if (far < least) { least = far; best = label; }
-  }
-  if (best >= 0) set({label: best});
-}
-
-window.presage = {state, set, click, leaveControl, meta, loaded: () => loaded.pair, received: () => { receive(); drawLabel(); }};
-receive();
-setScale();
-drawGrid();
-drawLabel();
-remember();
-setTimeout(() => keepStyles(figure_models), 300);  // once all is laid out

@@ -246,7 +246,7 @@ def _number(value: float) -> float | None:
 
 @dataclass
 class Visitor:
-    """Answers one page's requests, the latest one first.
+    """Answers one page's requests.
 
     Parameters
     ----------
@@ -261,17 +261,14 @@ class Visitor:
     bench: Bench
     document: Document
     answer: ColumnDataSource
-    _latest: int = 0
 
     def asked(self, _attribute: str, _old: Any, new: Mapping[str, Any]) -> None:
         """Take a request: its number, the label and the sources; without a label, get ready."""
-        serial = int(new["serial"][0])
-        self._latest = max(serial, self._latest)
-        _POOL.submit(self._work, serial, list(new["label"][0]), list(new["sources"][0]))
+        _POOL.submit(
+            self._work, int(new["serial"][0]), list(new["label"][0]), list(new["sources"][0])
+        )
 
     def _work(self, serial: int, label: list[Any], sources: list[Any]) -> None:
-        if serial < self._latest:
-            return  # the visitor has moved on
         try:
             if not label:
                 self.bench.warm()

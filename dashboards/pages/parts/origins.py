@@ -64,7 +64,13 @@ def _measured_on(entry: EntryInfo) -> tuple[object, ...]:
     return (reference, entry.recipe.version, entry.recipe.fields.get("bins"))
 
 
-def join(product: xr.Dataset, other: xr.Dataset, models: Sequence[str], tag: str) -> xr.Dataset:
+def join(
+    product: xr.Dataset,
+    other: xr.Dataset,
+    models: Sequence[str],
+    tag: str,
+    own: Sequence[str] = (),
+) -> xr.Dataset:
     """Add the models of another product as further sources, ``"flow · 1a2b3c"``.
 
     Parameters
@@ -75,6 +81,8 @@ def join(product: xr.Dataset, other: xr.Dataset, models: Sequence[str], tag: str
         Sources of `other` to take over.
     tag
         What tells them apart, the beginning of a key.
+    own
+        Models of `product`, behind which they go.
 
     Raises
     ------
@@ -88,9 +96,12 @@ def join(product: xr.Dataset, other: xr.Dataset, models: Sequence[str], tag: str
     taken = other.sel(source=list(models))
     taken = taken.assign_coords(source=[f"{model} · {tag}" for model in models])
     shared = [str(n) for n, a in product.data_vars.items() if "source" in a.dims and n in taken]
+    names = list(map(str, product["source"].values))
+    last = max([names.index(name) for name in own if name in names], default=len(names) - 1)
+    order = [*names[: last + 1], *map(str, taken["source"].values), *names[last + 1 :]]
     joined = xr.concat([product[shared], taken[shared]], dim="source", coords="minimal",
                        compat="override", join="override")  # fmt: skip
-    return joined.assign(edges=product["edges"]).assign_attrs(product.attrs)
+    return joined.sel(source=order).assign(edges=product["edges"]).assign_attrs(product.attrs)
 
 
 def trained_range(store: Store, fit: EntryInfo) -> Ranges:

@@ -1,0 +1,127 @@
+// -- state -----------------------------------------------------------------------------
+
+function remember() {
+  const query = new URLSearchParams();
+  query.set("page", "events");
+  query.set("key", meta.key.slice(0, 16));
+  if (meta.with) query.set("with", meta.with.slice(0, 16));
+  query.set("label", table[state.label].map((v) => String(+v.toPrecision(7))).join(","));
+  if (state.live) query.set("live", state.live.map((v) => String(+v.toPrecision(7))).join(","));
+  query.set("source", sources[state.source]);
+  if (state.against) query.set("against", sources[state.against]);
+  query.set("metric", columns[state.column].name);
+  if (pairs.length > 1) query.set("pair", meta.pair_names[state.pair]);
+  query.set("overlay", state.overlay.join(","));
+  query.set("strip", state.strip);
+  query.set("colour", state.colour);
+  if (state.panel !== "numbers") query.set("panel", state.panel);
+  const text = query.toString().replaceAll("%2C", ",").replaceAll("%3A", ":");
+  history.replaceState(history.state, "", `${location.pathname}?${text}`);
+}
+let waiting = 0;
+function rememberSoon() {  // browsers limit how often the address may change
+  clearTimeout(waiting);
+  waiting = setTimeout(() => { remember(); followLabel(); }, 150);
+}
+
+function leaveControl() {  // arrow keys are the grid's as soon as a choice was made
+  let element = document.activeElement;
+  while (element && element.shadowRoot && element.shadowRoot.activeElement) {
+    element = element.shadowRoot.activeElement;
+  }
+  if (element && element !== document.body) element.blur();
+}
+
+function setPanel() {
+  const loss = state.panel === "loss";
+  put(table_div, {visible: !loss});
+  if (aside.visible !== loss) aside.visible = loss;  // the server fills it the first time
+}
+
+function set(change) {
+  const before = state.source;
+  Object.assign(state, change);
+  if (state.against === state.source) {  // the two change places
+    state.against = "source" in change && before !== state.source ? before : 0;
+    put(against_control, {value: String(state.against)});
+  }
+  if (state.live && ("label" in change || "rest" in change)) dropLive();
+  if ("label" in change) state.rest = places[state.label].slice(2);
+  if ("rest" in change) {
+    const here = places[state.label];
+    const like = places.findIndex((p, label) => inSlice(label) && p[0] === here[0] && p[1] === here[1]);
+    const any = places.findIndex((p, label) => inSlice(label));
+    state.label = like >= 0 ? like : any >= 0 ? any : state.label;
+  }
+  if ("colour" in change) setScale();
+  if ("panel" in change) setPanel();
+  if (["source", "against", "column", "rest"].some((name) => name in change)) drawGrid();
+  drawLabel();
+  if (state.live && ("source" in change || "against" in change)) ask(state.live);
+  rememberSoon();
+}
+
+function beside(key) {
+  const query = new URLSearchParams(location.search);
+  for (const name of ["with", "against"]) query.delete(name);
+  if (key) query.set("with", key);
+  location.search = query.toString();
+}
+
+const arrows = {ArrowLeft: 0, ArrowRight: 1, ArrowDown: 2, ArrowUp: 3};
+document.addEventListener("keydown", (event) => {
+  const from = event.composedPath()[0];
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  if (event.key === "Escape" && (state.live || from.classList?.contains("slide"))) {
+    leaveControl();
+    if (state.live) leaveLive();
+    return;
+  }
+  if (["INPUT", "SELECT", "TEXTAREA"].includes(from.tagName)) return;
+  const digit = /^Digit([1-9])$/.exec(event.code)?.[1] ?? /^[1-9]$/.exec(event.key)?.[0];
+  if (event.key in arrows) {
+    event.preventDefault();
+    const next = neighbours[state.label][arrows[event.key]];
+    if (next !== state.label || state.live) set({label: next});
+  } else if (digit && Number(digit) <= drawn.length) {
+    const name = drawn[Number(digit) - 1];
+    if (event.shiftKey) {
+      const other = sources.indexOf(name) === state.against ? 0 : sources.indexOf(name);
+      put(against_control, {value: String(other)});
+      set({against: other});
+    } else {
+      put(source_control, {value: String(sources.indexOf(name))});
+      set({source: sources.indexOf(name)});
+    }
+  } else if (event.key.toLowerCase() === "l" && !meta.live.why) {
+    event.preventDefault();
+    knobs("slide")[0]?.focus();
+  }
+});
+
+function click(x, y, shifted) {
+  if (shifted && !meta.live.why) { clickLive(x, y); return; }
+  let best = -1, least = 0.75;
+  for (let label = 0; label < nLabels; label++) {
+    if (!inSlice(label)) continue;
+    const far = Math.max(Math.abs(places[label][0] - x), Math.abs((places[label][1] ?? 0) - y));
+    if (far < least) { least = far; best = label; }
+  }
+  if (best >= 0) set({label: best});
+}
+
+window.presage = {
+  state, set, click, leaveControl, meta, beside, picture, composed, answered,
+  draw, live: () => live, loaded: () => loaded.pair, received: () => { receive(); drawLabel(); },
+};
+receive();
+setScale();
+layLive();
+drawGrid();
+drawLabel();
+if (state.panel !== "numbers") setPanel();
+if (state.live) draw(state.live);
+else setTimeout(warmUp, 2500);
+remember();
+followLabel();
+setTimeout(() => keepStyles(figure_models), 300);  // once all is laid out

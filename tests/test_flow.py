@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 import xarray as xr
-from zuko.transforms import MonotonicRQSTransform
+from zuko.transforms import AutoregressiveTransform, MonotonicRQSTransform
 
 from presage.labels import LabelError
 from presage.models import (
@@ -25,6 +26,7 @@ from presage.models import (
 )
 from presage.models.ensemble import EnsembleNetwork
 from presage.models.flow import FlowNetwork
+from presage.models.linear import NarrowLinear
 from presage.models.prepared import sample_dim
 from presage.models.spline import RationalQuadraticSpline
 from presage.studies.events.gaussians import Full, Gaussians
@@ -123,11 +125,46 @@ def test_sampling_inverts_the_density_map(case):
     condition, numbers = draws(flow, 64)
     if isinstance(flow.network, FlowNetwork):
         with torch.no_grad():
-            transform = flow.network(condition).transform
             drawn = flow.network.draw(condition, numbers)
-            assert torch.allclose(transform(drawn), numbers, atol=2e-3)
-            # What samples are made of is fixed: events of stored recipes depend on it.
-            assert torch.equal(drawn, transform.inv(numbers))
+            assert torch.allclose(flow.network(condition).transform(drawn), numbers, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "spec", [SplineFlow(), SplineFlow(layers=2), MAF(hidden=(32, 32), layers=3)]
+)
+@pytest.mark.parametrize("features", [2, 3, 4])
+@pytest.mark.parametrize("context", [0, 2])
+def test_inverting_one_by_one_changes_no_event(spec, features, context):
+    """What samples are made of is fixed: it is zuko's inverse but for rounding."""
+    torch.manual_seed(features)
+    network = spec.build({"variables": [{}] * features, "parameters": [{}] * context})
+    condition = torch.randn(500, context) if context else None
+    numbers = torch.randn(500, features)
+    with torch.no_grad():
+        expected = numbers
+        for part in reversed(network.flow.transform.transforms):
+            passes = AutoregressiveTransform(partial(part.meta, condition), part.passes)
+            expected = passes.inv(expected)
+        assert torch.allclose(network.draw(condition, numbers), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("inputs", [1, 4, 40])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("rows", [(7,), (3, 5)])
+def test_narrow_layers_are_linear_layers(inputs, masked, rows):
+    generator = torch.Generator().manual_seed(inputs)
+    mask = torch.rand(20, inputs, generator=generator) < 0.5 if masked else None
+    plain = torch.nn.Linear(inputs, 20)
+    narrow = NarrowLinear.taking_over(plain)
+    narrow.mask = mask
+    x = torch.randn(*rows, inputs, generator=generator, requires_grad=True)
+    weight = plain.weight if mask is None else mask * plain.weight
+    expected = torch.nn.functional.linear(x, weight, plain.bias)
+    assert torch.equal(narrow(x), expected)
+    wanted = torch.autograd.grad(expected.square().sum(), (x, plain.weight, plain.bias))
+    got = torch.autograd.grad(narrow(x).square().sum(), (x, plain.weight, plain.bias))
+    for one, other in zip(got, wanted, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_samples_in_single_precision_are_those_in_double(case):
@@ -274,13 +311,12 @@ def test_log_prob_is_in_the_units_of_the_data(name):
 @pytest.mark.parametrize("variables", [["x"], ["x", "y"]], ids=len)
 def test_without_conditions(spec, variables):
     dataset = dataset_of(Gaussians.on_grid(1, 1), events=4096)[variables]
-    flow = train(spec, dataset, epochs=8, rate=0.05)
+    # Alone, x has no network but free parameters, which begin at random and learn slowly.
+    flow = train(spec, dataset, epochs=24 if len(variables) == 1 else 8, rate=0.05)
     drawn = flow.sample({}, np.random.default_rng(0), n=5000)
     assert set(drawn) == set(variables)
-    # Alone, x has no network but free parameters, which begin at random and learn slowly.
-    slack = 3 if len(variables) == 1 else 1
-    assert abs(drawn["x"].mean() - 0.5) < 0.07 * slack
-    assert abs(drawn["x"].std() / 0.25 - 1) < 0.4 * slack
+    assert abs(drawn["x"].mean() - 0.5) < 0.07
+    assert abs(drawn["x"].std() / 0.25 - 1) < 0.4
     assert np.isfinite(flow.log_prob(dataset)).all()
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from presage.labels import LabelError, nearest
+from presage.models.linear import NarrowLinear
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "SiLU": nn.SiLU,
@@ -64,7 +65,7 @@ def perceptron(inputs: int, outputs: int, hidden: Sequence[int], activation: str
     """
     layers: list[nn.Module] = []
     for before, after in pairwise((inputs, *hidden, outputs)):
-        layers += [nn.Linear(before, after), ACTIVATIONS[activation]()]
+        layers += [NarrowLinear(before, after), ACTIVATIONS[activation]()]
     return nn.Sequential(*layers[:-1])
 
 

@@ -31,6 +31,7 @@ import zuko
 from torch import Tensor, nn
 
 from presage.labels import LabelError
+from presage.models.autoregressive import Autoregressive
 from presage.models.density import ACTIVATIONS, DensityNetwork, check_perceptron
 from presage.models.prepared import Prepared, prepare_columns
 from presage.models.spline import RationalQuadraticSpline, check_spline
@@ -136,9 +137,16 @@ class FlowSpec(ABC):
         """The activation as torch has it."""
         return ACTIVATIONS[self.activation]
 
-    def _order(self, features: int, index: int) -> Tensor:
+    def _autoregressive(self, features: int, context: int, index: int, **univariate: Any) -> Any:
         order = torch.arange(features)
-        return order.flip(0) if index % 2 else order
+        return Autoregressive(
+            features,
+            context,
+            order=order.flip(0) if index % 2 else order,
+            hidden_features=self.hidden,
+            activation=self.activation_class,
+            **univariate,
+        )
 
 
 @dataclass(frozen=True)
@@ -166,14 +174,12 @@ class SplineFlow(FlowSpec):
 
     def transform(self, features: int, context: int, index: int) -> Any:
         """Return one autoregressive spline map."""
-        return zuko.flows.autoregressive.MaskedAutoregressiveTransform(
+        return self._autoregressive(
             features,
             context,
-            order=self._order(features, index),
+            index,
             univariate=partial(RationalQuadraticSpline, bound=self.bound),
             shapes=[(2, self.bins), (self.bins - 1,)],
-            hidden_features=self.hidden,
-            activation=self.activation_class,
         )
 
 
@@ -188,10 +194,4 @@ class MAF(FlowSpec):
 
     def transform(self, features: int, context: int, index: int) -> Any:
         """Return one masked autoregressive affine map."""
-        return zuko.flows.autoregressive.MaskedAutoregressiveTransform(
-            features,
-            context,
-            order=self._order(features, index),
-            hidden_features=self.hidden,
-            activation=self.activation_class,
-        )
+        return self._autoregressive(features, context, index)

@@ -33,7 +33,19 @@ def summary(products: Mapping[str, str], root: Path) -> str:
         return "no residuals were recorded; notebook 4_residuals makes them"
     product = Store(root).open(products["residuals"])
     frame = terminal_table(product)
-    return f"{frame.to_string(index=False)}\n\n{verdict(product)}"
+    text = f"{frame.to_string(index=False)}\n\n{verdict(product)}"
+    if "refinement" in products:
+        text += f"\n\n{_refinement(Store(root).open(products['refinement']))}"
+    return text
+
+
+def _refinement(product: xr.Dataset) -> str:
+    """Return what simulating more labels gained; for files, which to ask for."""
+    from presage.studies.events.refine import Gain, Request
+
+    found = Gain(product) if "arm" in product.dims else Request(product)
+    shown = found.table().to_string(float_format="{:.4f}".format)
+    return f"{shown}\n\n{found.verdict()}"
 
 
 def terminal_table(product: xr.Dataset) -> pd.DataFrame:

@@ -7,7 +7,7 @@ anew and compares with as much simulation at random labels.
 
 from presage.studies.events.refine.figures import gain_figure, ranking_figure
 from presage.studies.events.refine.folds import SCHEMES, folds_of
-from presage.studies.events.refine.gain import Gain, refine
+from presage.studies.events.refine.gain import Gain, Request, refine
 from presage.studies.events.refine.joined import JoinedEvents
 from presage.studies.events.refine.kfold import KFold, kfold
 from presage.studies.events.refine.rank import cost_by_counts, label_errors, rank, table
@@ -17,6 +17,7 @@ __all__ = [
     "Gain",
     "JoinedEvents",
     "KFold",
+    "Request",
     "cost_by_counts",
     "folds_of",
     "gain_figure",

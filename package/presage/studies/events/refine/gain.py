@@ -23,11 +23,12 @@ from presage.generate import simulate
 from presage.labels import LabelError
 from presage.lineage import parent_of
 from presage.recipe import Recipe
+from presage.simulator import Reader
 from presage.studies.events.grid import LabelledSimulator
-from presage.studies.events.refine.figures import gain_figure
+from presage.studies.events.refine.figures import gain_figure, ranking_figure
 from presage.studies.events.refine.joined import JoinedEvents
 from presage.studies.events.refine.kfold import KFold
-from presage.studies.events.refine.rank import at_random, first, label_errors
+from presage.studies.events.refine.rank import at_random, first, label_errors, table
 from presage.studies.events.split import unique_labels
 
 #: Raised whenever the numbers change.
@@ -95,6 +96,40 @@ class Gain:
         return f"<p>{self.verdict()}</p>{self.table().to_html(float_format='{:.4f}'.format)}"
 
 
+@dataclass(frozen=True)
+class Request:
+    """Labels to ask for, where events come from files and cannot be simulated here.
+
+    Parameters
+    ----------
+    dataset
+        The first rows of a ranking.
+    """
+
+    dataset: xr.Dataset
+
+    def table(self) -> pd.DataFrame:
+        """Return the labels, one row each."""
+        return table(self.dataset, self.dataset.sizes["rank"])
+
+    def verdict(self) -> str:
+        """Say what to do."""
+        return (
+            f"Files hold what they hold: simulate these {self.dataset.sizes['rank']} labels, put "
+            "their files beside the others, and run again."
+        )
+
+    def figure(self) -> Page:
+        """Draw where they are."""
+        return ranking_figure(self.dataset, self.dataset.sizes["rank"])
+
+    def __repr__(self) -> str:
+        return f"{self.verdict()}\n{self.table().to_string()}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self.verdict()}</p>{self.table().to_html(float_format='{:.4g}'.format)}"
+
+
 def refine(
     events: xr.Dataset,
     simulator: Any,
@@ -106,7 +141,7 @@ def refine(
     events_per_label: int | None = None,
     seed: int = 0,
     progress: bool = True,
-) -> Gain:
+) -> Gain | Request:
     """Simulate the best candidates, train anew, and compare with random candidates.
 
     Parameters
@@ -114,8 +149,8 @@ def refine(
     events
         Events on the original grid.
     simulator
-        The :class:`~presage.studies.events.grid.LabelledSimulator` that made them; it is
-        asked for the same at other labels.
+        What made them. A :class:`~presage.studies.events.grid.LabelledSimulator` is asked
+        for the same at other labels; a reader of files cannot be.
     before
         Of :func:`kfold`, on these events; each arm is judged in the same way.
     ranking
@@ -134,15 +169,19 @@ def refine(
 
     Returns
     -------
-    Gain
-        Kept in the store.
+    Gain or Request
+        What was gained; for a reader of files, the labels to ask for. Kept in the store.
 
     Raises
     ------
     LabelError
-        Fewer than one label or more than there are candidates, no simulator, or one of
-        other labels than those of the events.
+        Fewer than one label or more than there are candidates, or a simulator of other
+        labels than those of the events.
     """
+    chosen, store = first(ranking, labels), before.store
+    if isinstance(simulator, Reader):
+        asked = Recipe("label_request", VERSION, {"labels": labels}, parents=(parent_of(ranking),))
+        return Request(store.compute(asked, lambda: chosen))
     _check_simulator(simulator, events)
     each = events_per_label or round(float(unique_labels(events)["events"].mean()))
     if each < 1 or random < 1:
@@ -150,12 +189,11 @@ def refine(
             "events_per_label and random, how often labels are chosen at random, are at least 1; "
             f"got {each} and {random}"
         )
-    chosen = first(ranking, labels)
     names = [RANDOM] if random == 1 else [f"{RANDOM} {i}" for i in range(1, random + 1)]
     budget = float(chosen["cost"].sum())
     arms = {CHOSEN: chosen}
     arms |= {name: at_random(ranking, budget, seed + i) for i, name in enumerate(names)}
-    store, products = before.store, {BEFORE: before.dataset}
+    products = {BEFORE: before.dataset}
     for name, added in (bar := tqdm(arms.items(), unit="arm", disable=not progress)):
         bar.set_description(name)
         source, n = simulator.at_labels(labels_of(added)), each * added.sizes["rank"]
@@ -248,9 +286,8 @@ def labels_of(ranking: xr.Dataset) -> list[tuple[float, ...]]:
 def _check_simulator(simulator: Any, events: xr.Dataset) -> None:
     if not isinstance(simulator, LabelledSimulator):
         raise LabelError(
-            f"{getattr(simulator, 'name', type(simulator).__name__)} cannot simulate new labels: "
-            "files hold what they hold. Simulate the first labels of the ranking, add their "
-            "files, and run again"
+            f"{getattr(simulator, 'name', type(simulator).__name__)} cannot simulate new labels; "
+            "a LabelledSimulator can"
         )
     theirs = [parameter.name for parameter in simulator.parameters]
     ours = [parameter.name for parameter in declared(events, "the events")[1]]

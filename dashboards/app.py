@@ -1,4 +1,4 @@
-"""The dashboard's server: one route, bound to this machine.
+"""The dashboard's server, bound to this machine.
 
 Examples
 --------
@@ -16,40 +16,44 @@ from pathlib import Path
 from typing import Any
 
 import panel as pn
+from bokeh.models import Column, CustomJS
 
 from presage.store import Store
 
 from .pages import events
-from .pages import store as store_page
-from .pages.parts.theme import PAGES, guide, notices, template
+from .pages.parts.frame import BOARD
+from .pages.parts.theme import guide, html, notices
 from .pages.parts.view import Query, query_of
+from .web import routes
 
 ADDRESS = "127.0.0.1"
-_MAKERS: dict[str, Callable[[Store, Query], list[Any]]] = {
-    "events": events.page,
-    "store": store_page.page,
-}
+_MAKERS: dict[str, Callable[[Store, Query], list[Any]]] = {"events": events.page}
 
 
-def create_app(store: str | Path | Store | None = None) -> Callable[[], Any]:
-    """Return the function that makes the page of one visit.
+def create_app(store: str | Path | Store | None = None) -> Callable[[], None]:
+    """Return the function that makes the figures of one visit.
 
     Parameters
     ----------
     store
         A store or its folder; by default ``$PRESAGE_STORE``, else ``./store``.
     """
-    shown = store if isinstance(store, Store) else Store(store)
-    pn.extension()
+    shown = _opened(store)
 
-    def app() -> Any:
+    def app() -> None:
         query = Query(query_of(pn.state.session_args))
-        page = query.choose("page", list(PAGES), "events")
+        page = query.choose("page", ["events", "store"], "events")
         try:
-            main = _MAKERS[page](shown, query)
-        except (OSError, RuntimeError, ValueError) as error:
-            main = [guide("This page cannot be shown", [f"{type(error).__name__}: {error}"], [])]
-        return template(page, [*notices(query.messages), *main], str(shown.root))
+            main = _MAKERS.get(page, events.page)(shown, query)
+        except (OSError, RuntimeError, ValueError, LookupError) as error:
+            said = f"{type(error).__name__}: {error}"
+            main = [guide("This page cannot be shown", [said], [])]
+        above = [html(notices(query.messages))] if query.messages else []
+        document = pn.state.curdoc
+        document.config.reconnect_session = document.config.notify_connection_status = False
+        document.js_on_event("connection_lost", CustomJS(code="window.frame.lost()"))
+        column = Column(children=[*above, *main], sizing_mode="stretch_width", margin=0)
+        document.add_root(column)
 
     return app
 
@@ -66,7 +70,13 @@ def serve(store: str | Path | Store | None = None, port: int = 5006, show: bool 
     show
         Open a browser.
     """
-    pn.serve({"/": create_app(store)}, **settings(port or _free_port()), show=show)
+    shown = _opened(store)
+    listen = settings(port or _free_port())
+    pn.serve({BOARD: create_app(shown)}, extra_patterns=routes(shown), **listen, show=show)
+
+
+def _opened(store: str | Path | Store | None) -> Store:
+    return store if isinstance(store, Store) else Store(store)
 
 
 def _free_port() -> int:

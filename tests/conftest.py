@@ -18,6 +18,8 @@ settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=T
 settings.register_profile("explore", deadline=None, print_blob=True)
 settings.load_profile("explore" if os.environ.get("PRESAGE_EXPLORE") else "fixed")
 
+from browsing import browser, servers, site, visit  # noqa: E402, F401 - fixtures
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -1,35 +1,40 @@
-"""The page of the store: what there is, what it was made from, and whether it is sound."""
+"""The page of the store: what there is, what it was made from, and whether it is sound.
+
+Plain HTML without a session: everything it needs is asked for when it is needed, and a page
+that was left open says so when the store is another by now.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
+from urllib.parse import urlencode
 
-import panel as pn
+from presage.store import EntryInfo, Store
 
-from presage.recipe import Recipe
-from presage.store import EntryInfo, Store, StoreError
-from presage.store.sidecar import read_sidecar, sidecar_path
-
+from .parts.details import details, recipe_text
 from .parts.lineage import lineage
-from .parts.theme import guide, html, size_text, text_of
+from .parts.standing import KINDS, Standing, folder_of, leftovers, standing_of
+from .parts.theme import guide_text, size_text
 from .parts.view import Query
 
+_Told = tuple[EntryInfo, Standing]
 #: Column → what it is sorted by; the newest and the largest first.
-_ORDERS: dict[str, tuple[Callable[[EntryInfo], Any], bool]] = {
-    "producer": (lambda e: (e.producer, e.created), False),
-    "kind": (lambda e: (e.kind, e.producer), False),
-    "samples": (lambda e: e.samples, True),
-    "size": (lambda e: e.bytes, True),
-    "created": (lambda e: e.created, True),
-    "state": (lambda e: (e.state == "complete", e.producer), False),
+_ORDERS: dict[str, tuple[Callable[[_Told], Any], bool]] = {
+    "producer": (lambda e: (e[0].producer, e[0].created), False),
+    "key": (lambda e: e[0].key, False),
+    "kind": (lambda e: (e[0].kind, e[0].producer), False),
+    "samples": (lambda e: e[0].samples, True),
+    "size": (lambda e: e[0].bytes, True),
+    "created": (lambda e: e[0].created, True),
+    "state": (lambda e: (KINDS.index(e[1].kind), e[0].producer), False),
 }
 
 
-def page(store: Store, query: Query) -> list[Any]:
-    """Return what stands on the page.
+def page(store: Store, query: Query) -> str:
+    """Return the HTML of the page.
 
     Parameters
     ----------
@@ -41,136 +46,79 @@ def page(store: Store, query: Query) -> list[Any]:
     entries = store.list()
     if not entries:
         command = f"presage run events --preset quick --store {store.root}"
-        return [guide("The store is empty", [f"There is nothing in {store.root} yet."], [command])]
+        about = f"There is nothing in {store.root} yet."
+        return guide_text("The store is empty", [about], [command])
+    standings = {entry.key: standing_of(store, entry) for entry in entries}
     sort = query.choose("sort", list(_ORDERS), "created")
-    value, newest_first = _ORDERS[sort]
-    entries = sorted(entries, key=value, reverse=newest_first)
-    key = query.key([e.key for e in entries]) or entries[0].key
+    value, last_first = _ORDERS[sort]
+    told = sorted(((e, standings[e.key]) for e in entries), key=value, reverse=last_first)
+    key = query.key([e.key for e in entries]) or told[0][0].key
     entry = next(e for e in entries if e.key == key)
-    left = html(_table(entries, key, sort), sizing_mode="stretch_width",
-                styles={"flex": "1 1 0", "min-width": "0"})  # fmt: skip
-    right = pn.Column(
-        html(_details(store, entry, entries), sizing_mode="stretch_width"),
-        *_checker(store, entry),
-        sizing_mode="stretch_width",
-        styles={"flex": "0 0 min(46%, 640px)", "min-width": "0"},
-        margin=(0, 0, 0, 28),
-    )
-    return [pn.Row(left, right, sizing_mode="stretch_width", margin=(6, 0, 0, 0))]
-
-
-def _table(entries: Sequence[EntryInfo], key: str, sort: str) -> str:
-    total = f"{len(entries)} entries, {size_text(sum(e.bytes for e in entries))}"
-    titles = ["producer", "key", "kind", "samples", "size", "created", "state"]
-    heads = "".join(f"<th>{_heading(title, key, sort)}</th>" for title in titles)
-    rows = "".join(_line(entry, key, sort) for entry in entries)
+    search = query.given.get("q", "")
     return (
-        f'<table class="entries"><caption>{total}</caption>'
-        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+        f'<div class="tools"><input id="search" type="search" value="{escape(search)}" '
+        'placeholder="Search names, keys, settings" aria-label="Search" autocomplete="off">'
+        '<span class="keys">/ search · ↑ ↓ entry</span>'
+        f'<span id="summary">{_summary(store, told)}</span>'
+        '<button type="button" data-check="">Check all</button></div>'
+        '<p id="all" class="progress" role="status" aria-live="polite"></p>'
+        f'<div id="graph">{lineage(key, entries, standings)}</div>'
+        f'<div class="columns"><div id="list">{_table(told, key, sort)}</div>'
+        f'<section id="details" aria-label="entry">{details(store, entry, standings[key])}'
+        "</section></div>"
     )
+
+
+def _summary(store: Store, told: Sequence[_Told]) -> str:
+    """Return how much there is, and what needs a look."""
+    entries = [entry for entry, _ in told]
+    parts = [f"{len(entries)} dataset{'s' * (len(entries) > 1)}"]
+    parts.append(size_text(sum(entry.bytes for entry in entries)))
+    counts = Counter(standing.kind for _, standing in told)
+    names = {"newer": "from a newer presage", "gaps": "with gaps", "unchecked": "never checked"}
+    parts += [f"{counts[kind]} {names.get(kind, kind)}" for kind in KINDS if counts[kind]]
+    aside = [leftovers(folder_of(store, entry)).quarantined for entry in entries]
+    files = [file for found in aside for file in found]
+    if files:
+        size = size_text(sum(size for _, size in files))
+        parts.append(f"{len(files)} file{'s' * (len(files) > 1)} in quarantine ({size})")
+    return escape(" · ".join(parts))
+
+
+def _table(told: Sequence[_Told], key: str, sort: str) -> str:
+    heads = "".join(_heading(title, key, sort) for title in _ORDERS)
+    rows = "".join(_line(entry, standing, key, sort) for entry, standing in told)
+    return f'<table class="entries"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _address(key: str, sort: str) -> str:
+    given: Mapping[str, str] = {"page": "store", "sort": sort, "key": key[:16]}
+    return escape("?" + urlencode(given))
 
 
 def _heading(title: str, key: str, sort: str) -> str:
-    if title not in _ORDERS:
-        return title
-    arrow = " ↓" if title == sort else ""
-    return f'<a href="?page=store&amp;sort={title}&amp;key={key[:16]}">{title}{arrow}</a>'
+    arrow, order = ("", "none")
+    if title == sort:
+        down = _ORDERS[title][1]
+        arrow, order = (" ↓", "descending") if down else (" ↑", "ascending")
+    link = f'<a href="{_address(key, title)}">{title}{arrow}</a>'
+    return f'<th scope="col" aria-sort="{order}">{link}</th>'
 
 
-def _line(entry: EntryInfo, key: str, sort: str) -> str:
-    go = f"?page=store&amp;sort={sort}&amp;key={escape(entry.key[:16])}"
+def _line(entry: EntryInfo, standing: Standing, key: str, sort: str) -> str:
+    go = _address(entry.key, sort)
     samples = f"{entry.samples:,}".replace(",", "\u202f") if entry.samples else ""
-    good = entry.state == "complete"
-    known = ("complete", "unfinished")
-    state = "gaps" if entry.state.startswith("gaps") else entry.state
-    state = state if state in (*known, "gaps") else "faulty"
+    why = escape("; ".join(standing.more))
     cells = [
         f'<a href="{go}">{escape(entry.producer)}</a>',
-        f'<a href="{go}"><code>{escape(entry.key[:12])}</code></a>',
-        entry.kind,
+        f"<code>{escape(entry.key[:8])}</code>",
+        escape(entry.kind),
         samples,
         size_text(entry.bytes),
         escape(entry.created[:16].replace("T", " ")),
-        f'<span class="{"good" if good else "bad"}">{state}</span>',
+        f'<span class="state {standing.kind}" title="{why}">{escape(standing.text)}</span>',
     ]
-    chosen = ' class="chosen"' if entry.key == key else ""
-    return f"<tr{chosen}>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-
-
-def _details(store: Store, entry: EntryInfo, entries: Sequence[EntryInfo]) -> str:
-    facts = {"key": f"<code>{escape(entry.key)}</code>", "state": escape(entry.state)}
-    if entry.recipe is not None:
-        facts |= {"seed": str(entry.recipe.seed), "version": str(entry.recipe.version)}
-        facts |= _provenance(store, entry.recipe)
-    listed = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in facts.items())
-    open_ = ""
-    if entry.producer == "residuals" and entry.kind == "product":
-        open_ = f'<p><a href="?page=events&amp;key={entry.key[:16]}">Show these residuals →</a></p>'
-    return (
-        f'<div class="details"><h3>{escape(entry.producer)}</h3><dl>{listed}</dl>{open_}'
-        f"<h3>Lineage</h3>{lineage(entry.key, entries)}"
-        f"<h3>Recipe</h3><pre>{escape(_recipe_text(entry.recipe))}</pre></div>"
-    )
-
-
-def _recipe_text(recipe: Recipe | None) -> str:
-    """Return a recipe's settings and parents as indented text."""
-    if recipe is None:
-        return "recipe.json cannot be read"
-    shown: dict[str, Any] = dict(recipe.fields)
-    if recipe.parents:
-        shown["parents"] = [_parent(parent) for parent in recipe.parents]
-    return json.dumps(shown, indent=1, ensure_ascii=False, default=str)
-
-
-def _parent(parent: Any) -> str:
-    span = f" samples [{parent.start}, {parent.stop})" if parent.stop else ""
-    return parent.key[:16] + span + (" of a selection" if parent.selection else "")
-
-
-def _provenance(store: Store, recipe: Recipe) -> dict[str, str]:
-    """Return when and with what the first file was made."""
-    entry = store.entry(recipe)
-    files = entry.finished()
-    if not files:
-        return {}
-    try:
-        known = read_sidecar(sidecar_path(files[0])).provenance
-    except StoreError as error:
-        return {"provenance": escape(str(error))}
-    versions = known.get("versions", {})
-    used = ", ".join(f"{name} {version}" for name, version in versions.items())
-    facts = {
-        "files": str(len(files)),
-        "made": str(known.get("created", "")).replace("T", " ").replace("Z", " UTC"),
-        "with": f"Python {known.get('python', '?')}; {used}",
-        "on": str(known.get("processor", "")),
-        "source": str(known.get("git", known.get("source", "")))[:60],
-    }
-    return {name: escape(text) for name, text in facts.items() if text}
-
-
-def _checker(store: Store, entry: EntryInfo) -> list[Any]:
-    """Return the button that hashes every file again, and where the result is said."""
-    if entry.recipe is None:
-        return []
-    recipe = entry.recipe
-    said = html('<span class="muted">Hashes every file again and compares.</span>')
-    button = pn.widgets.Button(label="Check sizes and hashes", height=28, margin=(0, 10, 0, 0),
-                               stylesheets=[text_of("control.css")])  # fmt: skip
-
-    def check(_event: object) -> None:
-        said.object = '<span class="muted">checking …</span>'
-        try:
-            problems = list(store.check(recipe))
-            files = len(store.entry(recipe).finished())
-        except (StoreError, OSError) as error:
-            problems, files = [str(error)], 0
-        said.object = (
-            f'<span class="bad">{escape("; ".join(problems))}</span>' if problems
-            else f'<span class="good">{files} files hold what was published.</span>'
-        )  # fmt: skip
-
-    button.on_click(check)
-    row = pn.Row(button, said, align="center", margin=(8, 0, 16, 0))
-    return [row]
+    here = ' class="chosen" aria-current="true"' if entry.key == key else ""
+    text = f"{entry.producer} {entry.key} {entry.kind} {standing.text} {recipe_text(entry.recipe)}"
+    found = escape(" ".join(text.lower().split())[:4000])
+    return f'<tr{here} data-text="{found}">' + "".join(f"<td>{c}</td>" for c in cells) + "</tr>"

@@ -1,84 +1,55 @@
-"""The look: one font, few colours, one template; nothing is asked of outside hosts."""
+"""The look: one font, few colours, and the pieces of HTML that pages are made of."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from html import escape
 from pathlib import Path
+from typing import Any
 
-import panel as pn
+from bokeh.models import Div, InlineStyleSheet
 
-from presage.analysis.canvas import INK
+from presage.analysis.canvas import INK as INK
 from presage.analysis.canvas import colours as colours
 
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif'
 MUTED, RULE, BAND, MASK = "#6b6f76", "#dfe1e5", "#e9e9e9", "#f0eff2"
 _FOLDER = Path(__file__).parent
 
-PAGES = {"events": "Events", "store": "Store"}
 
-
+@cache
 def text_of(name: str) -> str:
     """Return a stylesheet or script that lies beside this module."""
     return (_FOLDER / name).read_text(encoding="utf-8")
 
 
-def template(page: str, main: Iterable[object], root: str) -> pn.template.BootstrapTemplate:
-    """Return the frame of a page: title, links to the pages, which store it shows.
-
-    Parameters
-    ----------
-    page
-        Name in `PAGES`.
-    main
-        What stands in it.
-    root
-        Folder of the store, as text.
-    """
-    links = "".join(
-        f'<a href="?page={name}"{" class=here" if name == page else ""}>{title}</a>'
-        for name, title in PAGES.items()
-    )
-    shown = f'<span class="root" title="folder of the store">{escape(root)}</span>'
-    bar = html(f'<div class="bar"><span>{links}</span>{shown}</div>', sizing_mode="stretch_width")
-    frame = pn.template.BootstrapTemplate(
-        title="presage",
-        header=[bar],
-        header_background="#ffffff",
-        header_color=INK,
-        theme=pn.theme.DefaultTheme,
-        busy_indicator=None,
-        raw_css=[text_of("page.css")],
-    )
-    frame.main.extend(main)
-    return frame
-
-
-def html(text: str, **settings: object) -> pn.pane.HTML:
+def html(text: str, **settings: Any) -> Div:
     """Return a piece of HTML in the page's style; whoever makes `text` escapes its parts."""
-    return pn.pane.HTML(text, stylesheets=[text_of("piece.css")], margin=0, **settings)
+    sheet = InlineStyleSheet(css=text_of("piece.css"))
+    given = {"sizing_mode": "stretch_width", "margin": 0, **settings}
+    return Div(text=text, stylesheets=[sheet], disable_math=True, **given)
 
 
-def notices(messages: Iterable[str]) -> list[pn.pane.HTML]:
-    """Return one closable line for each message, escaped."""
-    return [
-        html(
-            f'<div class="notice" role="status"><span>{escape(message)}</span>'
-            '<a href="#" onclick="this.parentNode.remove(); return false">close</a></div>',
-            sizing_mode="stretch_width",
-        )
+def notices(messages: Iterable[str]) -> str:
+    """Return one closable line of HTML for each message, escaped."""
+    return "".join(
+        f'<div class="notice" role="status"><span>{escape(message)}</span>'
+        '<button type="button" class="close">close</button></div>'
         for message in messages
-    ]
+    )
 
 
-def guide(title: str, lines: Iterable[str], commands: Iterable[str]) -> pn.pane.HTML:
-    """Return a friendly page: what is missing, and the commands that make it."""
+def guide_text(title: str, lines: Iterable[str], commands: Iterable[str]) -> str:
+    """Return the HTML of a friendly page: what is missing, and the commands that make it."""
     said = "".join(f"<p>{escape(line)}</p>" for line in lines)
     typed = "".join(f"<pre>{escape(command)}</pre>" for command in commands)
-    return html(
-        f'<div class="guide"><h2>{escape(title)}</h2>{said}{typed}</div>',
-        sizing_mode="stretch_width",
-    )
+    return f'<div class="guide"><h2>{escape(title)}</h2>{said}{typed}</div>'
+
+
+def guide(title: str, lines: Iterable[str], commands: Iterable[str]) -> Div:
+    """Return :func:`guide_text` as a piece of a page of figures."""
+    return html(guide_text(title, lines, commands))
 
 
 def size_text(size: float) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from presage.labels import nearest
 
 _LONGEST = 200
-_KEY = re.compile(r"[0-9a-f]{6,64}")
+KEY = re.compile(r"[0-9a-f]{6,64}")
 STRIPS = ("pull", "ratio")
 SCALES = ("log", "linear")
 
@@ -64,7 +64,7 @@ class Query:
         asked = self.given.get("key", "")
         if not asked:
             return None
-        found = [key for key in known if key.startswith(asked)] if _KEY.fullmatch(asked) else []
+        found = [key for key in known if key.startswith(asked)] if KEY.fullmatch(asked) else []
         if len(found) == 1:
             return found[0]
         why = "is the beginning of several keys" if found else "is the key of nothing here"

@@ -1,0 +1,197 @@
+"""What the server answers beside Bokeh's own: pages, downloads, checks. Only to this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+from bokeh.util.token import generate_jwt_token, generate_session_id
+from tornado.ioloop import IOLoop
+from tornado.web import HTTPError, RequestHandler
+
+from presage.store import EntryInfo, Store, StoreError
+
+from .pages import store as store_page
+from .pages.parts.frame import BOARD, PAGES, Framed, framed
+from .pages.parts.theme import guide_text, notices
+from .pages.parts.view import KEY, Query, query_of
+
+#: Seconds that the browser is given to ask for scripts before the server is busy with figures.
+_HEAD_START = 0.06
+#: Seconds between two lines about progress.
+_PAUSE = 0.1
+#: Hashing leaves the server free for other visitors.
+_HASHING = ThreadPoolExecutor(2, "hashing")
+
+
+class Local(RequestHandler):
+    """A handler that answers to this machine's names only.
+
+    A page of another host whose name was made to lead here would read the store otherwise.
+    """
+
+    def initialize(self, store: Store) -> None:
+        """Take over what is shown."""
+        self.store = store
+
+    def prepare(self) -> None:
+        """Refuse other names, and requests that other pages make."""
+        allowed = self.application.websocket_origins  # type: ignore[attr-defined]
+        origin = self.request.headers.get("Origin")
+        asked = {self.request.host, urlsplit(origin).netloc if origin else self.request.host}
+        if not asked <= set(allowed):
+            raise HTTPError(403, reason="This dashboard answers to its own address only")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Referrer-Policy", "same-origin")
+
+    def send(self, page: Framed) -> None:
+        """Answer with a page."""
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.set_header("Content-Security-Policy", page.policy)
+        self.finish(page.html)
+
+
+class Home(Local):
+    """The pages."""
+
+    def get(self) -> None:
+        """Answer with a page, its frame at least."""
+        query = Query(query_of(self.request.arguments))
+        page = query.choose("page", list(PAGES), "events")
+        root = str(self.store.root)
+        if page != "store":
+            self.send(framed(page, root, '<p class="waiting">Reading …</p>', self._session()))
+            return
+        try:
+            main = store_page.page(self.store, query)
+        except (OSError, RuntimeError, ValueError) as error:
+            main = guide_text("This page cannot be shown", [f"{type(error).__name__}: {error}"], [])
+        main = notices(query.messages) + main
+        styles, scripts = ("piece.css", "store.css"), ("store.js",)
+        self.send(framed(page, root, main, styles=styles, scripts=scripts))
+
+    def _session(self) -> str:
+        """Return the token of a session that will be there when the browser asks for it."""
+        app: Any = self.application
+        session = generate_session_id(secret_key=app.secret_key, signed=app.sign_sessions)
+        payload: Any = {"headers": {}, "cookies": {}, "arguments": self.request.arguments}
+        token = generate_jwt_token(
+            session,
+            secret_key=app.secret_key,
+            signed=app.sign_sessions,
+            expiration=app.session_token_expiration,
+            extra_payload=payload,
+        )
+        context = app._applications[BOARD]  # where it is not found, the connection makes it
+        make = context.create_session_if_needed
+        IOLoop.current().call_later(_HEAD_START, make, session, self.request, token)
+        return token
+
+
+class Alive(Local):
+    """Whether the server is there."""
+
+    def get(self) -> None:
+        """Say so."""
+        self.finish("yes")
+
+
+class Product(Local):
+    """A product as the store holds it."""
+
+    async def get(self, key: str) -> None:
+        """Answer with the netCDF file."""
+        try:
+            recipe = self.store.find(key) if KEY.fullmatch(key) else None
+            path = self.store.file(recipe, "product.nc") if recipe else None
+        except StoreError:
+            recipe = path = None
+        if recipe is None or path is None:
+            raise HTTPError(404, reason="There is no product with this key")
+        name = f"{recipe.producer}-{recipe.key[:16]}.nc"
+        self.set_header("Content-Type", "application/x-netcdf")
+        self.set_header("Content-Disposition", f'attachment; filename="{name}"')
+        with path.open("rb") as file:
+            while part := file.read(1 << 20):
+                self.write(part)
+                await self.flush()
+
+
+class _LeftError(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class Check(Local):
+    """Hashes files again, one dataset's or all, and says line by line how far it is."""
+
+    def on_connection_close(self) -> None:
+        """Note that nobody waits."""
+        self.left = True
+
+    async def post(self) -> None:
+        """Answer with a line of JSON now and then, and the problems at the end."""
+        self.left = False
+        asked = self.get_body_argument("key", "")[:64]
+        entries = [e for e in self.store.list() if e.key.startswith(asked)]
+        if not entries or (asked and (len(entries) > 1 or not KEY.fullmatch(asked))):
+            raise HTTPError(404, reason="There is no dataset with this key")
+        self.set_header("Content-Type", "application/x-ndjson")
+        lines: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(**said: Any) -> None:
+            if self.left:
+                raise _LeftError
+            loop.call_soon_threadsafe(lines.put_nowait, said)
+
+        work = loop.run_in_executor(_HASHING, _check_all, self.store, entries, tell)
+        while not (work.done() and lines.empty()):
+            with contextlib.suppress(asyncio.TimeoutError):
+                said = await asyncio.wait_for(lines.get(), 0.2)
+                self.write(json.dumps(said) + "\n")
+                await self.flush()
+        problems = work.result()
+        self.finish(json.dumps({"problems": problems, "datasets": len(entries)}) + "\n")
+
+
+def _check_all(store: Store, entries: list[EntryInfo], tell: Callable[..., None]) -> list[str]:
+    """Check entries one by one; return what is wrong, each with its producer and key."""
+    total = sum(entry.bytes for entry in entries)
+    problems: list[str] = []
+    before, last = 0, 0.0
+
+    def progress(done: int, _of: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > _PAUSE:
+            last = time.monotonic()
+            tell(done=before + done, of=total)
+
+    for entry in entries:
+        try:
+            found = store.check(entry.recipe or entry.key, progress, remember=True)
+        except (StoreError, OSError) as error:
+            found = [str(error)]
+        except _LeftError:
+            return problems
+        problems += [f"{entry.producer} {entry.key[:8]}: {problem}" for problem in found]
+        before += entry.bytes
+    return problems
+
+
+def routes(store: Store) -> list[tuple[str, type[Local], dict[str, Store]]]:
+    """Return what the server answers, for :func:`panel.serve`."""
+    shown = {"store": store}
+    product = r"/product/(\w+)\.nc"
+    return [
+        (r"/", Home, shown),
+        (r"/alive", Alive, shown),
+        (product, Product, shown),
+        (r"/check", Check, shown),
+    ]

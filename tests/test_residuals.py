@@ -11,14 +11,15 @@ from event_toys import events_of, gaussian_events, grid, many_dimensional
 from presage.analysis import distances
 from presage.analysis.histograms import adaptive_edges, histogram, pulls
 from presage.analysis.labelled import group, label_table
-from presage.analysis.metrics import METRICS, Sample, chance, measure
+from presage.analysis.metrics import METRICS, chance, measure
 from presage.analysis.report import against_rivals, best_rival
 from presage.analysis.residuals import Residuals, compare, residuals
+from presage.analysis.samples import Sample
 from presage.labels import LabelError
 from presage.store import Store
 
 LABELS = grid(3, 2)
-PER_VARIABLE = [name for name, (dims, _) in METRICS.items() if dims[:1] == ("variable",)]
+PER_VARIABLE = [name for name, m in METRICS.items() if m.dims[:1] == ("variable",)]
 
 sizes = st.integers(1, 40)
 values = st.floats(-1e6, 1e6, allow_subnormal=False)
@@ -87,18 +88,6 @@ def test_the_law_of_the_floor_falls_with_the_root_of_the_size():
     assert distances.wasserstein_constant(x.columns[0]) == pytest.approx(1.285, abs=0.02)
 
 
-def test_equivalent_size_finds_the_size_of_a_monte_carlo_sample():
-    rng = np.random.default_rng(3)
-    truth = Sample(rng.normal(size=(400_000, 1)))
-    found = [
-        measure(truth, Sample(rng.normal(size=(2000, 1))))["w1_over_std"][0] for _ in range(40)
-    ]
-    constant = truth.constants[0]
-    size = distances.equivalent_size(float(np.mean(found)), constant, 100_000, 400_000)
-    assert size == pytest.approx(2000, rel=0.25)
-    assert distances.equivalent_size(0.0, constant, 500, 1000) == 500
-
-
 # Histograms
 
 
@@ -150,8 +139,8 @@ def test_product_has_the_agreed_layout(product):
     assert product["edges"].dims == ("label", "variable", "edge")
     assert product["counts"].dtype == product["events"].dtype == np.int64
     assert list(product["pair"].values) == ["phi_mass,omega_mass"]
-    for name, (dims, _) in METRICS.items():
-        assert product[name].dims == ("source", "label", *dims)
+    for name, metric in METRICS.items():
+        assert product[name].dims == ("source", "label", *metric.dims)
         assert product[name].dtype == np.float64
         assert product[name].sel(source="reference").isnull().all()
     region = dict(zip(product["label"].values, product["region"].values, strict=True))

@@ -6,22 +6,19 @@ a second Monte Carlo sample where one is given, else the expectation of each met
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from presage.analysis import distances
-from presage.analysis.drawing import repeated_share
-from presage.analysis.histograms import adaptive_edges, histogram, pair_names
-from presage.analysis.labelled import Floats, Grouped, Labels, group, label_table, single
-from presage.analysis.metrics import METRICS, Sample, binned, binned_chance, chance, measure
+from presage.analysis.histograms import adaptive_edges, histogram
+from presage.analysis.labelled import Grouped, Labels, group, label_table, single
+from presage.analysis.measuring import Measured, with_binned
+from presage.analysis.metrics import chosen
+from presage.analysis.samples import Sample
 from presage.labels import LabelError
-
-#: Share of repeated events above which a classifier would only memorise.
-REPEATS = 0.01
 
 Which = bool | Literal["held_out"]
 
@@ -39,6 +36,7 @@ def compare(
     minimum: int = 50,
     seed: int = 0,
     progress: bool = False,
+    metrics: Iterable[str] | None = None,
 ) -> xr.Dataset:
     """Compare events with reference events at every label of the reference.
 
@@ -68,6 +66,8 @@ def compare(
         Of the two-sample test.
     progress
         Show a bar.
+    metrics
+        Names of :data:`presage.analysis.metrics.METRICS`; by default all.
 
     Returns
     -------
@@ -85,80 +85,28 @@ def compare(
     LabelError
         Missing labels, variables, events; other units; values that are not finite.
     """
+    names = chosen(metrics)
     groups = _grouped(reference, candidates, floor, minimum)
     truth = groups["reference"]
     held_out = _held_out(truth, held_out_labels, trained_labels)
     where = {name: grouped.find(truth.table) for name, grouped in groups.items()}
     model = next(iter(candidates))
     product = _counted(groups, adaptive_edges(truth, bins), model, measured=floor is not None)
-    metrics = _Metrics(list(product["source"].values), truth)
+    measured = Measured(list(product["source"].values), truth, names)
+    tested = {"auc", "auc_error"} & set(names)
     for i in tqdm(range(len(truth.table)), desc="residuals", unit="label", disable=not progress):
         samples = {name: Sample(g.sample(int(where[name][i]))) for name, g in groups.items()}
         testing = held_out[i] if classifier == "held_out" else bool(classifier)
-        metrics.add(i, samples, model)
-        if testing:
-            metrics.test(i, samples, seed, subsample)
-    product = product.assign(metrics.arrays())
-    product = _with_binned(product, model, measured=floor is not None)
+        measured.add(i, samples, model)
+        if testing and tested:
+            measured.test(i, samples, seed, subsample)
+    product = product.assign(measured.arrays())
+    product = with_binned(product, model, measured=floor is not None)
     product = product.assign_coords(
         held_out=("label", held_out, {"long_name": "label left out of the training"}),
         region=("label", _regions(truth, held_out, trained_labels)),
     )
     return product.assign_attrs(_attributes(floor, model, subsample, seed))
-
-
-class _Metrics:
-    """The unbinned metrics of all sources and labels while they are filled in."""
-
-    def __init__(self, sources: list[str], truth: Grouped) -> None:
-        self.sources = sources
-        self.sizes = {
-            "variable": len(truth.variables),
-            "pair": len(pair_names(truth.variables)),
-            "quantile": len(distances.QUANTILES),
-        }
-        self.values = {
-            name: np.full((len(sources), len(truth.table), *(self.sizes[d] for d in dims)), np.nan)
-            for name, (dims, _) in METRICS.items()
-        }
-
-    def add(self, label: int, samples: Mapping[str, Sample], model: str) -> None:
-        """Fill in one label; the floor by its law where there is no sample of it."""
-        reference = samples["reference"]
-        for s, source in enumerate(self.sources[1:], start=1):
-            if source in samples:
-                found = measure(reference, samples[source])
-            else:
-                found = chance(reference, len(samples[model]))
-            for name, value in found.items():
-                self.values[name][s, label] = value
-
-    def test(
-        self, label: int, samples: Mapping[str, Sample], seed: int, subsample: int | None
-    ) -> None:
-        """Run the classifier where no sample repeats events."""
-        from presage.analysis.two_sample import MINIMUM, classifier_auc  # loads torch
-
-        reference = samples["reference"]
-        if len(reference) < MINIMUM or repeated_share(reference.events) > REPEATS:
-            return
-        for s, source in enumerate(self.sources):
-            if source == "floor" and source not in samples:
-                self.values["auc"][s, label] = 0.5
-            if source == "reference" or source not in samples:
-                continue
-            other = samples[source].events
-            if len(other) >= MINIMUM and repeated_share(other) <= REPEATS:
-                auc = classifier_auc(reference.events, other, seed=seed, subsample=subsample)
-                self.values["auc"][s, label] = auc.value
-                self.values["auc_error"][s, label] = auc.error
-
-    def arrays(self) -> dict[str, tuple[tuple[str, ...], Floats, dict[str, str]]]:
-        """Return the metrics as labelled arrays."""
-        return {
-            name: (("source", "label", *dims), self.values[name], _about(long_name))
-            for name, (dims, long_name) in METRICS.items()
-        }
 
 
 def _grouped(
@@ -230,25 +178,6 @@ def _beyond(grouped: Grouped, edges: xr.DataArray, upper: bool) -> Any:
             beyond = column > bound if upper else column < bound
             counts[:, v] = np.add.reduceat(beyond, grouped.starts[:-1], dtype=np.int64)[where]
     return counts
-
-
-def _with_binned(product: xr.Dataset, model: str, measured: bool) -> xr.Dataset:
-    names = ["counts", "underflow", "overflow", "events"]
-    counted = product[names]
-    reference = counted.sel(source="reference", drop=True)
-    results = []
-    for source in product["source"].values:
-        other = counted.sel(source=source, drop=True)
-        if source == "floor" and not measured:
-            found = binned_chance(reference, counted["events"].sel(source=model, drop=True))
-        else:
-            found = binned(reference, other)
-        results.append(found * np.nan if source == "reference" else found)
-    joined = xr.concat(results, dim="source", coords="minimal", compat="override")
-    for name in joined.data_vars:
-        values = joined[name].transpose("source", "label", "variable").values
-        product[name] = (("source", "label", "variable"), values, product[name].attrs)
-    return product
 
 
 def _held_out(truth: Grouped, held_out: Labels | None, trained: Labels | None) -> Any:

@@ -1,13 +1,7 @@
-r"""How far two samples of one quantity are from each other, and what chance alone gives.
+"""How far two samples of one quantity are from each other.
 
-All distances take *sorted* float64 samples of any, also unequal, sizes. Beside each stands
-its expectation for two samples of one distribution, the statistical floor: a distance
-means nothing without it.
-
-With sample sizes n and m, and s² = 1/n + 1/m, the difference of two empirical
-distribution functions is a Brownian bridge of variance s² F(1−F), so that
-
-.. math:: E[W_1] = s \sqrt{2/\pi} \int \sqrt{F(1-F)}\,dx, \qquad E[KS] = s\sqrt{\pi/2}\,\ln 2.
+All distances take *sorted* float64 samples of any, also unequal, sizes. What chance alone
+gives stands in :mod:`presage.analysis.laws`: a distance means nothing without it.
 """
 
 from __future__ import annotations
@@ -24,7 +18,7 @@ QUANTILES = (0.01, 0.05, 0.16, 0.5, 0.84, 0.95, 0.99)
 #: Share of events left out at each end before moments are taken.
 TRIM = 0.005
 #: Mean absolute value of a standard normal.
-_HALF_NORMAL = math.sqrt(2 / math.pi)
+HALF_NORMAL = math.sqrt(2 / math.pi)
 
 
 def wasserstein(a: Floats, b: Floats) -> float:
@@ -127,56 +121,4 @@ def wasserstein_constant(x: Floats) -> float:
     width = float(np.std(x))
     if width == 0:
         return math.nan
-    return _HALF_NORMAL * float(np.dot(np.sqrt(f * (1 - f)), np.diff(x))) / width
-
-
-def equivalent_size(w1_over_std: float, constant: float, n: int, m: int) -> float:
-    """Return the Monte Carlo sample size whose W1 to the truth is the measured one.
-
-    Solves ``constant · √(1/N + 1/m) = w1_over_std`` for N.
-
-    Parameters
-    ----------
-    w1_over_std
-        Measured distance.
-    constant
-        Of :func:`wasserstein_constant`.
-    n
-        Size of the generated sample: no larger N can be told apart, so it is the cap (and
-        one event the least).
-    m
-        Size of the reference.
-    """
-    excess = (w1_over_std / constant) ** 2 - 1 / m
-    return float(n) if excess <= 1 / n else max(1 / excess, 1.0)
-
-
-def expected(x: Floats, n: float, m: float) -> dict[str, float | Floats]:
-    """Return what two independent samples of one distribution give on average.
-
-    Parameters
-    ----------
-    x
-        Sorted sample of the distribution.
-    n, m
-        Sizes of the two samples.
-
-    Returns
-    -------
-    dict
-        Metric → expected absolute value; ``cdf_error`` is ``[quantile]``.
-    """
-    spread = math.sqrt(1 / n + 1 / m)
-    core, p = trimmed(x), np.array(QUANTILES)
-    width = float(core.std())
-    kurtosis = float(np.mean((core - core.mean()) ** 4)) / width**4 if width > 0 else math.nan
-    w1 = wasserstein_constant(x) * spread
-    narrow = sigma68(x)
-    return {
-        "w1_over_std": w1,
-        "w1_over_sigma68": w1 * float(np.std(x)) / narrow if narrow > 0 else math.nan,
-        "ks": math.sqrt(math.pi / 2) * math.log(2) * spread,
-        "mean_shift": _HALF_NORMAL * spread,
-        "std_shift": _HALF_NORMAL * spread * math.sqrt(max(kurtosis - 1, 0.0)) / 2,
-        "cdf_error": _HALF_NORMAL * spread * np.sqrt(p * (1 - p)),
-    }
+    return HALF_NORMAL * float(np.dot(np.sqrt(f * (1 - f)), np.diff(x))) / width

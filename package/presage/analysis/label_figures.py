@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from presage.analysis.canvas import INK, Page, colourbar, colours, tidy
 from presage.analysis.labelled import declared
+from presage.analysis.metrics import SIZES
 from presage.analysis.report import model_of, parameters_of
 from presage.labels import LabelError, Variable, nearest
 
 #: Metrics that have a sign, drawn in diverging colours.
-SIGNED = ("mean_shift", "std_shift", "cdf_error", "correlation_shift")
+SIGNED = ("mean_shift", "std_shift", "cdf_error", "correlation_shift", "pull_mean")
 
 
 def label_map(
@@ -107,7 +108,7 @@ def label_scatter(
     colour
         Parameter; by default the first.
     most
-        At most this many events, evenly spaced through the dataset.
+        At most about this many events, chosen at random.
     """
     dim, parameters, variables = declared(events)
     if len(variables) < 2:
@@ -117,8 +118,12 @@ def label_scatter(
     for name in names:
         if name not in by_name:
             raise LabelError(f"no variable {name!r}{nearest(name, by_name)}")
-    some = events.isel({dim: slice(None, None, max(1, events.sizes[dim] // most))})
-    order = np.random.Generator(np.random.Philox(0)).permutation(some.sizes[dim])
+    rng = np.random.Generator(np.random.Philox(0))
+    total = events.sizes[dim]
+    # At random: labels often take turns, and every second event would miss half of them.
+    chosen = np.unique(rng.integers(total, size=most)) if total > most else np.arange(total)
+    some = events.isel({dim: chosen})
+    order = rng.permutation(some.sizes[dim])
     columns = [some[name].values[order] for name in names]
     page = Page(6.4, 5.0)
     axis = page.subplots()
@@ -218,7 +223,7 @@ def _metric(
     values = array.transpose("label", *extra).values.astype(float)
     flat = values.reshape(len(values), -1)
     pick = np.abs(np.nan_to_num(flat)).argmax(axis=1)
-    if metric == "equivalent_events":
+    if metric in SIZES:
         pick = np.nan_to_num(flat, nan=np.inf).argmin(axis=1)
     return np.asarray(flat[np.arange(len(flat)), pick], dtype=np.float64)
 
@@ -253,13 +258,8 @@ def _tiles(
     columns = [product[name].values for name in names]
     axes = [np.unique(column) for column in columns]
     held = product["held_out"].values.astype(bool)
-    cmap = (
-        "RdBu_r"
-        if metric in SIGNED
-        else "viridis_r"
-        if metric == "equivalent_events"
-        else "viridis"
-    )
+    held &= not held.all()  # in K folds every label is: a frame around each would say nothing
+    cmap = "RdBu_r" if metric in SIGNED else "viridis_r" if metric in SIZES else "viridis"
     if axes[0].size * axes[1].size > 2 * len(values):
         dots = axis.scatter(
             columns[0], columns[1], c=values, s=60, marker="s", cmap=cmap, norm=norm

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from presage.analysis.metrics import METRICS
+from presage.analysis.metrics import METRICS, SIZES
 from presage.labels import LabelError
 
 #: What "within 1 %" asks for: largest W1 over standard deviation, and largest AUC.
@@ -172,13 +172,60 @@ def _contest(product: xr.Dataset, model: str, held: NDArray[np.bool_]) -> str:
     return text
 
 
+def equivalent(product: xr.Dataset) -> pd.DataFrame:
+    """Return how many simulated events a label each source is worth, by region.
+
+    Rows are sources and regions of the held-out labels (``all`` last), columns the median
+    over labels and variables, the 16 and 84 % points of that median when labels are drawn
+    again (the bootstrap), and the worst; by W1 and by CDF error. The floor's row says what
+    can be told at most: the smaller of the generated and the reference sample.
+
+    Raises
+    ------
+    LabelError
+        No label was held out.
+    """
+    held = product.isel(label=np.flatnonzero(product["held_out"].values))
+    if not held.sizes["label"]:
+        raise LabelError("no label was held out: give compare held_out_labels or trained_labels")
+    region = held["region"].values
+    rows: dict[tuple[str, str], dict[tuple[str, str], float]] = {}
+    for source in judged(product):
+        for place in [*dict.fromkeys(region.tolist()), "all"]:
+            chosen = np.flatnonzero((region == place) | (place == "all"))
+            row = rows.setdefault((source, place), {})
+            for name in (n for n in SIZES if n in held):
+                values = held[name].sel(source=source).transpose("label", "variable").values
+                row |= {(SIZES[name], k): v for k, v in _median(values[chosen]).items()}
+    frame = pd.DataFrame.from_dict(rows, orient="index")
+    frame.index = pd.MultiIndex.from_tuples(frame.index, names=["source", "region"])
+    frame.columns = pd.MultiIndex.from_tuples(frame.columns, names=["by", "events"])
+    return frame.round()
+
+
+def _median(sizes: NDArray[np.float64]) -> dict[str, float]:
+    """Median of ``[label, variable]``, its scatter over labels, and the least."""
+    rng = np.random.Generator(np.random.Philox(0))
+    again = rng.integers(len(sizes), size=(400, len(sizes)))
+    medians = np.nanmedian(sizes[again].reshape(400, -1), axis=1)
+    low, high = np.quantile(medians, (0.16, 0.84))
+    middle = float(np.nanmedian(sizes))
+    return {"median": middle, "16 %": low, "84 %": high, "worst": float(np.nanmin(sizes))}
+
+
 def _worth(product: xr.Dataset, model: str, held: NDArray[np.bool_]) -> str:
     """Say how many simulated events the model is worth, and whether it breaks a bound."""
-    sizes = product["equivalent_events"].sel(source=model).values[held]
+    sizes = product["equivalent_events"].sel(source=model).transpose("label", "variable")
+    found = _median(sizes.values[held])
     text = (
-        f" In W1 it is worth {_round(np.nanmedian(sizes))} simulated events a label (median; "
-        f"worst {_round(np.nanmin(sizes))})."
+        f" In W1 it is worth {_round(found['median'])} simulated events a label (median, "
+        f"{_round(found['16 %'])} to {_round(found['84 %'])} by chance of the labels; worst "
+        f"{_round(found['worst'])}"
     )
+    if "equivalent_events_cdf" in product:
+        by_cdf = product["equivalent_events_cdf"].sel(source=model).values[held]
+        text += f"; in CDF error {_round(float(np.nanmedian(by_cdf)))}"
+    text += ")."
     beyond = sum(
         int(product[name].sel(source=model).values[held].sum())
         for name in ("below_bound", "above_bound")
@@ -250,7 +297,7 @@ def _distance(product: xr.Dataset, source: str) -> NDArray[np.float64]:
 
 def _spread(array: xr.DataArray, name: str) -> dict[str, tuple[float, float]]:
     """Median and worst over the labels, by variable or pair."""
-    worst = "min" if name == "equivalent_events" else "max"
+    worst = "min" if name in SIZES else "max"
     parts = next((dim for dim in ("variable", "pair") if dim in array.dims), None)
     extra = [dim for dim in array.dims if dim not in ("label", parts)]
     array = getattr(array, worst)(extra) if extra else array

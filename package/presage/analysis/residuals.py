@@ -19,6 +19,7 @@ from presage.analysis.compare import Which, compare
 from presage.analysis.histogram_morphing import histogram_morphing
 from presage.analysis.labelled import group
 from presage.analysis.morphing import moment_morphing, nearest_label
+from presage.analysis.pull_figure import pulls_figure
 from presage.lineage import parent_of
 from presage.recipe import Recipe
 from presage.store import Store
@@ -55,6 +56,10 @@ class Residuals:
         """Return median and worst of each metric over the held-out labels, by source."""
         return report.summary(self.dataset)
 
+    def equivalent(self) -> pd.DataFrame:
+        """Return the Monte-Carlo-equivalent sizes N_eq of all sources, median and worst."""
+        return report.equivalent(self.dataset)
+
     def verdict(self) -> str:
         """Say in a few sentences whether the model beats its rivals, and what is missing."""
         return report.verdict(self.dataset)
@@ -81,6 +86,10 @@ class Residuals:
     def marginals(self, label: int | Sequence[float] | None = None) -> figures.Page:
         """Draw each variable's distribution for all sources, with strips of pulls."""
         return figures.marginals(self.dataset, label)
+
+    def pulls(self, source: str | None = None) -> figures.Page:
+        """Draw the pulls of all bins and labels beside the unit normal, for each variable."""
+        return pulls_figure(self.dataset, source)
 
     def map(self, metric: str = "w1_over_std", **choice: Any) -> figures.Page:
         """Draw a metric over the labels; see :func:`presage.analysis.figures.label_map`."""

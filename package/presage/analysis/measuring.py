@@ -1,0 +1,111 @@
+"""All metrics of all sources, label by label: the engine below a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+
+from presage.analysis import distances
+from presage.analysis.binned import binned, binned_chance
+from presage.analysis.drawing import repeated_share
+from presage.analysis.histograms import pair_names
+from presage.analysis.labelled import Floats, Grouped
+from presage.analysis.metrics import METRICS, chance, measure
+from presage.analysis.samples import Sample
+
+#: Share of repeated events above which a classifier would only memorise.
+REPEATS = 0.01
+
+
+class Measured:
+    """The unbinned metrics of all sources and labels while they are filled in.
+
+    Parameters
+    ----------
+    sources
+        The reference first.
+    truth
+        The reference's events.
+    names
+        Of the metrics wanted.
+    """
+
+    def __init__(self, sources: Sequence[str], truth: Grouped, names: Sequence[str]) -> None:
+        self.sources = sources
+        self.names = names
+        self.sizes = {
+            "variable": len(truth.variables),
+            "pair": len(pair_names(truth.variables)),
+            "quantile": len(distances.QUANTILES),
+        }
+        shape = (len(sources), len(truth.table))
+        self.values = {
+            name: np.full((*shape, *(self.sizes[d] for d in METRICS[name].dims)), np.nan)
+            for name in names
+        }
+
+    def add(self, label: int, samples: Mapping[str, Sample], model: str) -> None:
+        """Fill in one label; the floor by its law where there is no sample of it."""
+        reference = samples["reference"]
+        for s, source in enumerate(self.sources[1:], start=1):
+            if source in samples:
+                found = measure(reference, samples[source], self.names)
+            else:
+                found = chance(reference, len(samples[model]), self.names)
+            for name, value in found.items():
+                self.values[name][s, label] = value
+
+    def test(
+        self, label: int, samples: Mapping[str, Sample], seed: int, subsample: int | None
+    ) -> None:
+        """Run the classifier where no sample repeats events."""
+        from presage.analysis.two_sample import MINIMUM, classifier_auc  # loads torch
+
+        reference = samples["reference"]
+        if len(reference) < MINIMUM or repeated_share(reference.events) > REPEATS:
+            return
+        found = {name: self.values.get(name) for name in ("auc", "auc_error")}
+        for s, source in enumerate(self.sources[1:], start=1):
+            value, error = np.nan, np.nan
+            if source not in samples:
+                value = 0.5
+            elif len(samples[source]) >= MINIMUM:
+                other = samples[source].events
+                if repeated_share(other) <= REPEATS:
+                    auc = classifier_auc(reference.events, other, seed=seed, subsample=subsample)
+                    value, error = auc.value, auc.error
+            for array, number in zip(found.values(), (value, error), strict=True):
+                if array is not None:
+                    array[s, label] = number
+
+    def arrays(self) -> dict[str, tuple[tuple[str, ...], Floats, dict[str, str]]]:
+        """Return the metrics as labelled arrays."""
+        return {
+            name: (
+                ("source", "label", *METRICS[name].dims),
+                values,
+                {"long_name": METRICS[name].long_name, "units": "1"},
+            )
+            for name, values in self.values.items()
+        }
+
+
+def with_binned(product: xr.Dataset, model: str, measured: bool) -> xr.Dataset:
+    """Fill in the metrics of the histograms that `product` has room for."""
+    counted = product[["counts", "underflow", "overflow", "events"]]
+    reference = counted.sel(source="reference", drop=True)
+    results = []
+    for source in product["source"].values:
+        other = counted.sel(source=source, drop=True)
+        if source == "floor" and not measured:
+            found = binned_chance(reference, counted["events"].sel(source=model, drop=True))
+        else:
+            found = binned(reference, other)
+        results.append(found * np.nan if source == "reference" else found)
+    joined = xr.concat(results, dim="source", coords="minimal", compat="override")
+    for name in (n for n in joined.data_vars if n in product):
+        values = joined[name].transpose("source", "label", "variable").values
+        product[name] = (("source", "label", "variable"), values, product[name].attrs)
+    return product

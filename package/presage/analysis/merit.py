@@ -1,0 +1,222 @@
+"""Figures of merit as functions: two labelled datasets in, one labelled dataset out.
+
+Each takes the reference's events and those that are judged, and returns its numbers for
+both ``source="events"`` and ``source="floor"``, the same numbers of a second Monte Carlo
+sample: the one given as ``floor``, else its expectation (``attrs["floor"]`` says which).
+
+>>> from presage.analysis.merit import wasserstein
+>>> from presage.studies.events import Resonance
+>>> import presage, tempfile
+>>> store = presage.Store(tempfile.mkdtemp())
+>>> truth, events = (
+...     presage.simulate(Resonance.on_grid(2, 2, "equal"), 8000, seed=seed, store=store)
+...     for seed in (0, 1)
+... )
+>>> found = wasserstein(truth, events)["w1_over_std"]
+>>> found.dims
+('source', 'label', 'variable')
+>>> bool((found.sel(source="events") < 3 * found.sel(source="floor")).all())
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import xarray as xr
+
+from presage.analysis.compare import compare
+from presage.analysis.metrics import METRICS, chosen
+from presage.analysis.pull_histogram import pull_histogram
+
+__all__ = [
+    "beyond_bounds",
+    "bin_residuals",
+    "cdf_error",
+    "chi2",
+    "equivalent_events",
+    "figures_of_merit",
+    "kolmogorov",
+    "pulls",
+    "trimmed_correlation",
+    "trimmed_moments",
+    "two_sample_auc",
+    "wasserstein",
+]
+
+
+def figures_of_merit(
+    reference: xr.Dataset,
+    events: xr.Dataset,
+    metrics: Iterable[str] | None = None,
+    *,
+    floor: xr.Dataset | None = None,
+    bins: int = 40,
+    seed: int = 0,
+    minimum: int = 50,
+) -> xr.Dataset:
+    """Measure how far events are from reference events, at every label of the reference.
+
+    Parameters
+    ----------
+    reference
+        Monte Carlo events, the truth.
+    events
+        What is judged; any number of events.
+    metrics
+        Names of :data:`presage.analysis.metrics.METRICS`; by default all but the
+        classifier's, which takes seconds a label.
+    floor
+        A second, independent Monte Carlo sample.
+    bins
+        Of the histograms, between the 0.5 and 99.5 % quantiles of the reference.
+    seed
+        Of the classifier.
+    minimum
+        Fewest events at a label.
+
+    Returns
+    -------
+    xarray.Dataset
+        One variable a metric, ``[source, label, …]``, dimensionless, with its long name;
+        sources are ``events`` and ``floor``. Labels have their values as coordinates.
+
+    Raises
+    ------
+    LabelError
+        Unknown metrics (the nearest name is suggested); labels, variables or events are
+        missing; other units; values that are not finite.
+    """
+    names = chosen(metrics if metrics is not None else set(METRICS) - {"auc", "auc_error"})
+    product = _compared(reference, events, floor, bins, seed, names, minimum)
+    return _kept(product, names)
+
+
+def wasserstein(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
+    """Return W1/std and W1/σ68 of each variable: how far probability has to be moved.
+
+    `settings` are those of :func:`figures_of_merit`, here and below: `floor`, `minimum`.
+    """
+    return figures_of_merit(reference, events, ("w1_over_std", "w1_over_sigma68"), **settings)
+
+
+def trimmed_moments(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
+    """Return Δmean/std and Δstd/std of the inner 99 % of each variable."""
+    return figures_of_merit(reference, events, ("mean_shift", "std_shift"), **settings)
+
+
+def trimmed_correlation(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
+    """Return Δρ of each pair of variables, of events inside both 99 % ranges."""
+    return figures_of_merit(reference, events, ("correlation_shift",), **settings)
+
+
+def cdf_error(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
+    """Return the CDF's error at the reference's 1, 5, 16, 50, 84, 95 and 99 % quantiles."""
+    return figures_of_merit(reference, events, ("cdf_error",), **settings)
+
+
+def kolmogorov(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
+    """Return the Kolmogorov-Smirnov distance, the largest gap between two CDFs."""
+    return figures_of_merit(reference, events, ("ks",), **settings)
+
+
+def bin_residuals(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
+    """Return rms relative bin residuals, noise subtracted, of inner and outermost bins.
+
+    And beside them the mean absolute relative difference of bins with its noise: for N
+    events a side and 40 equally full bins chance alone gives 1.13 √(40/N).
+    """
+    names = ("bin_difference", "bin_residual", "bin_residual_outer")
+    return figures_of_merit(reference, events, names, **settings)
+
+
+def chi2(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
+    """Return χ²/ndf of the histograms, as they are and as it would be at 10 000 events each."""
+    return figures_of_merit(reference, events, ("chi2_per_ndf", "chi2_per_ndf_10k"), **settings)
+
+
+def equivalent_events(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
+    """Return how many simulated events at a label are as close to the truth, by W1 and CDF error.
+
+    See :mod:`presage.analysis.laws`; the cap is the smaller of the two samples.
+    """
+    names = ("equivalent_events", "equivalent_events_cdf")
+    return figures_of_merit(reference, events, names, **settings)
+
+
+def two_sample_auc(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
+    """Return a classifier's AUC between the samples and its standard error, ``[source, label]``.
+
+    NaN where a sample repeats events, which a classifier memorises.
+    """
+    return figures_of_merit(reference, events, ("auc", "auc_error"), **settings)
+
+
+def pulls(
+    reference: xr.Dataset,
+    events: xr.Dataset,
+    *,
+    floor: xr.Dataset | None = None,
+    bins: int = 40,
+    minimum: int = 50,
+) -> xr.Dataset:
+    """Return the histogram of all bins' pulls, and mean and width of each label's.
+
+    Returns
+    -------
+    xarray.Dataset
+        As :func:`presage.analysis.pull_histogram.pull_histogram`, with ``pull_mean`` and
+        ``pull_width[source, label, variable]``.
+    """
+    names = ["pull_mean", "pull_width"]
+    product = _compared(reference, events, floor, bins, 0, names, minimum)
+    return xr.merge([pull_histogram(product), _kept(product, names)], combine_attrs="override")
+
+
+def beyond_bounds(
+    reference: xr.Dataset,
+    events: xr.Dataset,
+    *,
+    floor: xr.Dataset | None = None,
+    minimum: int = 50,
+) -> xr.Dataset:
+    """Return the shares of events beyond the declared physical bounds of each variable.
+
+    Without a second sample the floor is zero: no simulated event lies there.
+    """
+    product = _compared(reference, events, floor, 1, 0, [], minimum)
+    names = ("below_bound", "above_bound")
+    found = _kept(product, names)
+    size = product["events"].sel(source=["events", "floor"])
+    shares = {name: found[name] / size.clip(min=1) for name in names}
+    texts = {name: f"share of events {name.split('_')[0]} the physical bound" for name in names}
+    return found.assign({n: shares[n].assign_attrs(long_name=texts[n], units="1") for n in names})
+
+
+def _compared(
+    reference: xr.Dataset,
+    events: xr.Dataset,
+    floor: xr.Dataset | None,
+    bins: int,
+    seed: int,
+    names: list[str],
+    minimum: int,
+) -> xr.Dataset:
+    return compare(
+        reference,
+        {"events": events},
+        floor=floor,
+        bins=bins,
+        seed=seed,
+        metrics=names,
+        minimum=minimum,
+        classifier="auc" in names,
+    )
+
+
+def _kept(product: xr.Dataset, names: Iterable[str]) -> xr.Dataset:
+    kept = product[list(names)].sel(source=["events", "floor"])
+    return kept.drop_vars(["held_out", "region"], errors="ignore").assign_attrs(
+        floor=product.attrs["floor"], floor_is=product.attrs["floor_is"]
+    )

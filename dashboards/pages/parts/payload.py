@@ -39,13 +39,16 @@ SHORT = {
     "bin_residual_outer": "outer-bin residual",
     "chi2_per_ndf": "χ² / ndf",
     "chi2_per_ndf_10k": "χ² / ndf at 10k",
+    "pull_mean": "mean pull",
+    "pull_width": "rms pull",
     "equivalent_events": "equivalent events",
+    "equivalent_events_cdf": "equivalent events, by CDF",
     "auc": "classifier AUC",
 }
 _ORDER = list(SHORT)
 _HIDDEN = {"auc_error", "edges"}
-_SIGNED = {"mean_shift", "std_shift", "correlation_shift"}
-_LARGE_IS_GOOD = {"equivalent_events"}
+_SIGNED = {"mean_shift", "std_shift", "correlation_shift", "pull_mean"}
+_LARGE_IS_GOOD = {"equivalent_events", "equivalent_events_cdf"}
 
 
 @dataclass(frozen=True)

@@ -258,6 +258,7 @@ def label_grid(payload: Payload) -> Grid:
         (plot.xaxis[0], plot.yaxis[0]), axes, [*payload.parameters, None], (5, 10), strict=False
     ):
         _name_places(axis, values, parameter.title if parameter else "", most)
+    plot.yaxis.visible = len(payload.axes) > 1
     linear = LinearColorMapper(palette=DENSITY, low=0, high=1, nan_color="#ffffff")
     cells = ColumnDataSource({n: np.zeros(0) for n in ("x", "y", "value", "label", "text")})
     field = {"field": "value", "transform": linear}

@@ -40,20 +40,24 @@ const total = (source, label) =>
   label === LIVE ? live.events[live.slot[source]] : Number(events[source * nLabels + label]);
 const countsOf = (source, label, variable) => {
   if (label === LIVE) {
-    const at = (live.slot[source] * nVariables + variable) * nBins;
-    return live.counts.subarray(at, at + nBins);
+    const at = (live.slot[source] * nVariables + variable) * live.bins;
+    return live.counts.subarray(at, at + live.bins);
   }
   const at = ((source * nLabels + label) * nVariables + variable) * nBins;
   return counts.subarray(at, at + nBins);
 };
 const edgesOf = (label, variable) => {
-  const at = ((label === LIVE ? 0 : label) * nVariables + variable) * (nBins + 1);
-  return (label === LIVE ? live.edges : edges).subarray(at, at + nBins + 1);
+  if (label === LIVE) {
+    const at = variable * (live.bins + 1);
+    return live.edges.subarray(at, at + live.bins + 1);
+  }
+  const at = (label * nVariables + variable) * (nBins + 1);
+  return edges.subarray(at, at + nBins + 1);
 };
 const cellsOf = (source, label, pair) => {
   if (label === LIVE) {
-    const at = (live.slot[source] * pairs.length + pair) * side * side;
-    return live.cells.subarray(at, at + side * side);
+    const size = live.bins * live.bins, at = (live.slot[source] * pairs.length + pair) * size;
+    return live.cells.subarray(at, at + size);
   }
   const slot = loaded.slot[label];
   const p = loaded.pair < 0 ? pair : pair === loaded.pair ? 0 : -1;
@@ -114,7 +118,8 @@ function drawJoint(now) {
   const {label, left, middle, plus, minus} = now;
   const [v, w] = pairs[state.pair];
   const ex = edgesOf(label, v), ey = edgesOf(label, w);
-  const box = {x: [ex[0]], y: [ey[0]], dw: [ex[nBins] - ex[0]], dh: [ey[nBins] - ey[0]]};
+  const last = ex.length - 1;
+  const box = {x: [ex[0]], y: [ey[0]], dw: [ex[last] - ex[0]], dh: [ey[last] - ey[0]]};
   const alone = minus === NONE, g = cellsOf(plus, label, state.pair);
   const images = ["reference", "generated", "pull"].map((n) => columnOf(joint[n], "image")[0]);
   if (g === null) {
@@ -128,9 +133,11 @@ function drawJoint(now) {
     peak /= total(now.scale, label);
     const scaleR = alone ? NaN : 1 / (m * peak), scaleG = 1 / (n * peak);
     const [a, b] = left === plus ? [images[1], images[0]] : images, c = images[2];
+    const wide = label === LIVE ? side / live.bins : 1;  // pixels of a cell: live ones may be larger
     for (let i = 0; i < side; i++) {
+      const row = ((i / wide) | 0) * (side / wide);
       for (let j = 0; j < side; j++) {
-        const from = i * side + j, to = j * side + i;
+        const from = row + ((j / wide) | 0), to = j * side + i;
         const x = r[from], y = g[from];
         a[to] = x * scaleR;
         b[to] = y * scaleG;
@@ -141,8 +148,8 @@ function drawJoint(now) {
   ["reference", "generated", "pull"].forEach((name, k) => {
     put(joint[name], {data: {image: [images[k]], ...box}});
   });
-  put(ranges[0], {start: ex[0], end: ex[nBins]});
-  put(ranges[1], {start: ey[0], end: ey[nBins]});
+  put(ranges[0], {start: ex[0], end: ex[last]});
+  put(ranges[1], {start: ey[0], end: ey[last]});
   const named = (k) => k === NONE ? "no rival" : `${cast[k]}, ${whole(total(k, label))} events`;
   put(titles.reference, {text: named(left)});
   put(titles.generated, {text: named(middle)});
@@ -150,29 +157,27 @@ function drawJoint(now) {
 }
 
 function outline(values, edge, scale) {
-  const x = new Float64Array(2 * nBins + 2), y = new Float64Array(2 * nBins + 2);
+  const bins = values.length, x = new Float64Array(2 * bins + 2), y = new Float64Array(2 * bins + 2);
   x[0] = edge[0];
-  for (let i = 0; i < nBins; i++) {
+  for (let i = 0; i < bins; i++) {
     x[2 * i + 1] = edge[i];
     x[2 * i + 2] = edge[i + 1];
     y[2 * i + 1] = y[2 * i + 2] = values[i] * scale;
   }
-  x[2 * nBins + 1] = edge[nBins];
+  x[2 * bins + 1] = edge[bins];
   return {x, y};
 }
 
-const nothing = new Float32Array(nBins);
-
 function drawMarginal(panel, now, variable) {
   const {label, base, plus, shown, strips} = now, alone = base === NONE;
-  const edge = edgesOf(label, variable);
-  const r = alone ? nothing : countsOf(base, label, variable), m = alone ? 1 : total(base, label);
+  const edge = edgesOf(label, variable), bins = edge.length - 1;
+  const r = alone ? new Float32Array(bins) : countsOf(base, label, variable), m = alone ? 1 : total(base, label);
   const low = [[], []], band = {x: [], low: [], high: []};
   const bars = {x: [], low: [], high: []};
   const n0 = total(plus, label);
   const ratio = state.strip === "ratio";
   let top = 0;
-  for (let i = 0; i < nBins; i++) {
+  for (let i = 0; i < bins; i++) {
     const share = 100 / m, centre = (edge[i] + edge[i + 1]) / 2, error = Math.sqrt(r[i]);
     top = Math.max(top, (r[i] + error) * share);
     bars.x.push(centre);
@@ -203,7 +208,7 @@ function drawMarginal(panel, now, variable) {
     }
     const g = countsOf(s, label, variable), n = total(s, label), points_too = strips.includes(s);
     put(panel.outlines[name], {data: outline(g, edge, 100 / n)});
-    for (let i = 0; i < nBins; i++) {
+    for (let i = 0; i < bins; i++) {
       if (r[i] < meta.low_bin && !alone) continue;
       top = Math.max(top, 100 * g[i] / n);
       if (!points_too) continue;
@@ -222,7 +227,7 @@ function drawMarginal(panel, now, variable) {
   const typical = sizes.length ? sizes[Math.floor(0.9 * (sizes.length - 1))] : 1;
   const steps = ratio ? [0.03, 0.06, 0.12, 0.25, 0.5, 1, 2, 4] : [4, 8, 16, 32, 64, 128];
   const reach = steps.find((step) => typical * 1.3 <= step) ?? steps[steps.length - 1];
-  put(panel.x_range, {start: edge[0], end: edge[nBins]});
+  put(panel.x_range, {start: edge[0], end: edge[bins]});
   put(panel.y_range, {start: 0, end: top * 1.08});
   put(panel.strip_range, {start: -reach, end: reach});
   put(panel.axis, {axis_label: meta.axis_titles[variable]});

@@ -93,7 +93,7 @@ function answered() {
 
 function nearestWords() {
   const label = live.nearest.map((v, k) => `${typed(+v.toPrecision(5))}${sliders[k].unit ? ` ${sliders[k].unit}` : ""}`);
-  return `nearest trained label ${label.join(", ")}`;
+  return `nearest trained: ${label.join(", ")}`;
 }
 
 function dropLive() {

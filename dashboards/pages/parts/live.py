@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations
@@ -29,8 +30,11 @@ from .shelf import Shelf
 
 #: Events of a draw.
 EVENTS = 10_000
-#: Between these quantiles of the flow's draw lie the bins, as those of a product do.
-RANGE = (0.005, 0.995)
+#: Bins lie between the outer quantiles of the flow's draw, as those of a product do, but no
+#: further from the median than so many times half the interval of the inner ones.
+QUANTILES, REACH = (0.005, 0.16, 0.5, 0.84, 0.995), 6.0
+#: Events a bin, on average, from which bins are fine enough to have as many as the product's.
+ENOUGH = 50
 #: Of one draw. A second one takes longer to wake than it saves, the more so on a busy machine.
 THREADS = 1
 SHELF = Shelf()
@@ -133,24 +137,23 @@ class Bench:
         """
         values, chosen = self.check(label, sources)
         samplers = [self._sampler(source) for source in chosen]
-        started = time.perf_counter()
-        drawn = {s: self._events(own, values) for s, own in zip(chosen, samplers, strict=True)}
-        edges = _edges(drawn[chosen[0]], self.bins)
-        binned = [_binned(events, edges) for events in drawn.values()]
-        took = time.perf_counter() - started
-        about: dict[str, Any] = {"label": values.tolist(), "ms": 1e3 * took, "rival_ms": 0.0}
-        rivals, about["no_rival"] = self._rivals(chosen[0])
-        if rivals is not None:
-            started = time.perf_counter()
-            drawn["morphing"] = rivals.morphing(values)
-            closest, drawn["nearest"] = rivals.nearest(values)
-            about["nearest"] = closest.tolist()
-            binned += [_binned(drawn[name], edges) for name in ("morphing", "nearest")]
-            about["rival_ms"] = 1e3 * (time.perf_counter() - started)
-        about["sources"] = list(drawn)
-        about["events"] = [len(events) for events in drawn.values()]
-        about["figures"] = _figures(drawn)
-        flat = [np.concatenate([part[k].ravel() for part in binned]) for k in (0, 1)]
+        rivals, why = self._rivals(chosen[0])
+        watch = _Watch()
+        with watch("ms"):
+            drawn = {s: self._events(own, values) for s, own in zip(chosen, samplers, strict=True)}
+        about: dict[str, Any] = {"label": values.tolist(), "no_rival": why}
+        with watch("rival_ms"):
+            if rivals is not None:
+                drawn["morphing"] = rivals.morphing(values)
+                closest, drawn["nearest"] = rivals.nearest(values)
+                about["nearest"] = closest.tolist()
+        with watch("ms"):
+            pair = list(drawn.values())[:2]
+            edges = _edges(pair[0], _bins(self.bins, min(map(len, pair))))
+            binned = [_binned(events, edges) for events in drawn.values()]
+            flat = [np.concatenate([part[k].ravel() for part in binned]) for k in (0, 1)]
+        about |= {"sources": list(drawn), "events": [len(events) for events in drawn.values()],
+                  "figures": _figures(drawn), "bins": edges.shape[1] - 1, **watch.took}  # fmt: skip
         return {"edges": edges.ravel(), "counts": flat[0], "cells": flat[1],
                 "about": json.dumps(about)}  # fmt: skip
 
@@ -182,6 +185,19 @@ class Bench:
         return rivals, ""
 
 
+class _Watch:
+    """Adds up milliseconds by name."""
+
+    def __init__(self) -> None:
+        self.took: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.took[name] = self.took.get(name, 0.0) + 1e3 * (time.perf_counter() - started)
+
+
 def _load(store: Store, fit: EntryInfo) -> Any:
     """Return what samples from a fit; torch is loaded by the first visitor who asks."""
     import torch
@@ -196,9 +212,17 @@ def _load(store: Store, fit: EntryInfo) -> Any:
     return FlowSampler(labels=(tuple(sum(ranges[n]) / 2 for n in names),), fitted=fitted)
 
 
+def _bins(most: int, events: int) -> int:
+    """Return how many bins, a divisor of `most`, leave some events in each."""
+    fitting = [most // f for f in (1, 2, 4) if most % f == 0]
+    return next((bins for bins in fitting if events >= ENOUGH * bins), fitting[-1])
+
+
 def _edges(events: Floats, bins: int) -> Floats:
-    """Return equal bins ``[variable, edge]`` over the bulk of a sample."""
-    low, high = np.quantile(events, RANGE, axis=0)
+    """Return equal bins ``[variable, edge]`` over the bulk of a sample: few events fill few."""
+    low, left, middle, right, high = np.quantile(events, QUANTILES, axis=0)
+    reach = REACH * (right - left) / 2
+    low, high = np.maximum(low, middle - reach), np.minimum(high, middle + reach)
     flat = high <= low
     low, high = np.where(flat, low - 1e-9, low), np.where(flat, high + 1e-9, high)
     result: Floats = np.linspace(low, high, bins + 1, axis=1)

@@ -96,7 +96,7 @@ function drawLiveNumbers() {
     `<th>W₁/std to ${escaped(first)}</th><th>floor</th></tr>${rows.join("")}</table>` +
     `<div class="muted note">No truth is known here. σ68: half the central 68 % interval. ` +
     `Floor: the distance that two samples of one distribution, of these sizes, have on average. ` +
-    `Morphing uses each training event at most once.</div>`);
+    `Morphing uses each training event at most once. Axes end at 6 σ68 from the median.</div>`);
 }
 // A number of a measured quantity: four digits, whatever its size.
 const size = (value) => Number.isFinite(value) ? String(+value.toPrecision(4)).replace("-", "−") : "–";

@@ -89,7 +89,7 @@ STUDY = Study(
         "flow_sample": "presage.studies.events.sampling:FlowSampler",
         "residuals": "presage.analysis.residuals:VERSION",
         "joined_events": "presage.studies.events.refine:JoinedEvents",
-        "label_ranking": "presage.studies.events.refine.rank:VERSION",
+        "label_ranking": "presage.studies.events.refine.ranking:VERSION",
         "refinement": "presage.studies.events.refine.gain:VERSION",
     },
     summary="presage.studies.events.summary:summary",

@@ -13,7 +13,7 @@ from presage.store import StoreError
 from presage.studies.events.campaign import Campaign
 
 if TYPE_CHECKING:
-    from presage.studies.events.refine.kfold import Fold
+    from presage.studies.events.refine.kfolds import Fold
 
 #: Name → schedule as this study means it.
 _SCHEDULES: dict[str, dict[str, Any]] = {

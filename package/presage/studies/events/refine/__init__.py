@@ -9,8 +9,8 @@ from presage.studies.events.refine.figures import gain_figure, ranking_figure
 from presage.studies.events.refine.folds import SCHEMES, folds_of
 from presage.studies.events.refine.gain import Gain, Request, refine
 from presage.studies.events.refine.joined import JoinedEvents
-from presage.studies.events.refine.kfold import KFold, kfold
-from presage.studies.events.refine.rank import cost_by_counts, label_errors, rank, table
+from presage.studies.events.refine.kfolds import KFold, kfold
+from presage.studies.events.refine.ranking import cost_by_counts, label_errors, rank, table
 
 __all__ = [
     "SCHEMES",

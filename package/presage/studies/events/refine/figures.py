@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
+from matplotlib.ticker import LogLocator, NullLocator
 
-from presage.analysis.canvas import INK, Page, colourbar, tidy
+from presage.analysis.canvas import FAINT, INK, Page, colourbar, tidy
 from presage.analysis.labelled import Floats
 from presage.labels import Variable
 
@@ -42,7 +43,7 @@ def ranking_figure(ranking: xr.Dataset, number: int = 10) -> Page:
         columns = [columns[0], values]
     else:
         dots = axis.scatter(columns[0], columns[1], c=values, s=70, marker="s", norm=_norm(values))
-        colourbar(page, dots, axis, "expected error")
+        _plain(colourbar(page, dots, axis, "expected error").ax.yaxis)
         tidy(axis, _title(ranking, names[0]), _title(ranking, names[1]), title)
     for place in range(min(number, len(values))):
         at = float(columns[0][place]), float(columns[1][place])
@@ -76,7 +77,8 @@ def gain_figure(gain: xr.Dataset) -> Page:
             axis.set_yticklabels([])
     axes[0].set_ylabel(_title(gain, names[1]) if len(names) > 1 else "W1/std", fontsize=9)
     if len(names) > 1:
-        colourbar(page, dots, list(axes[: len(shown)]), "W1/std (crosses: added)")
+        bar = colourbar(page, dots, list(axes[: len(shown)]), "W1/std (crosses: labels added)")
+        _plain(bar.ax.yaxis)
     _sorted(axes[-1], gain, arms)
     return page
 
@@ -92,12 +94,23 @@ def _map(axis: Axes, arm: xr.Dataset, names: list[str], norm: Normalize) -> Any:
         for place in added[0][np.isfinite(added[0])]:
             axis.axvline(place, color=_MARK, lw=1, ls=":")
         return None
-    worst = np.argsort(values)  # the worst label is on top where further parameters are left out
-    dots = axis.scatter(
-        columns[0][worst], columns[1][worst], c=values[worst], s=75, marker="s", norm=norm
-    )
-    axis.plot(*added, "x", ms=6, mew=1.8, color=_MARK, clip_on=False)
-    return dots
+    mesh = _tiles(axis, columns, values, norm)
+    for colour, width in (("white", 3.4), (_MARK, 1.8)):  # a rim keeps them apart from any tile
+        axis.plot(*added, "x", ms=6 + width / 2, mew=width, color=colour, clip_on=False)
+    return mesh
+
+
+def _tiles(axis: Axes, columns: list[Floats], values: Floats, norm: Normalize) -> Any:
+    """Draw tiles where labels stand on a grid, the worst of those at one place; else squares."""
+    axes = [np.unique(column) for column in columns]
+    if axes[0].size * axes[1].size > 2 * len(values) or min(a.size for a in axes) < 2:
+        return axis.scatter(columns[0], columns[1], c=values, s=75, marker="s", norm=norm)
+    places = [np.searchsorted(a, column) for a, column in zip(axes, columns, strict=True)]
+    grid = np.full((axes[1].size, axes[0].size), -np.inf)
+    np.maximum.at(grid, (places[1], places[0]), values)
+    axis.set_facecolor(FAINT)
+    shown = np.ma.masked_invalid(grid)
+    return axis.pcolormesh(axes[0], axes[1], shown, norm=norm, shading="nearest")
 
 
 def _sorted(axis: Axes, gain: xr.Dataset, arms: list[str]) -> None:
@@ -112,11 +125,17 @@ def _sorted(axis: Axes, gain: xr.Dataset, arms: list[str]) -> None:
     floor = float(gain["floor"].median())
     axis.axhline(floor, color=INK, lw=0.8, ls="--", label=f"floor: median {floor:.3f}")
     axis.set_yscale("log")
-    axis.yaxis.set_major_formatter("{x:g}")
-    axis.yaxis.set_minor_formatter("{x:g}")
-    axis.tick_params(axis="y", which="minor", labelsize=7)
+    _plain(axis.yaxis)
     tidy(axis, "labels, worst first", "W1/std, each label held out once")
     axis.legend(fontsize=7, frameon=False)
+
+
+def _plain(axis: Any) -> None:
+    """Put ticks of a logarithmic axis at 1, 2 and 5, written as plain numbers."""
+    if axis.get_scale() == "log":
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter("{x:g}")
 
 
 def _norm(values: Floats) -> Normalize:

@@ -27,8 +27,8 @@ from presage.simulator import Reader
 from presage.studies.events.grid import LabelledSimulator
 from presage.studies.events.refine.figures import gain_figure, ranking_figure
 from presage.studies.events.refine.joined import JoinedEvents
-from presage.studies.events.refine.kfold import KFold
-from presage.studies.events.refine.rank import at_random, first, label_errors, table
+from presage.studies.events.refine.kfolds import KFold
+from presage.studies.events.refine.ranking import at_random, first, label_errors, table
 from presage.studies.events.split import unique_labels
 
 #: Raised whenever the numbers change.

@@ -19,8 +19,7 @@ from tqdm import tqdm
 
 from presage.analysis.compare import compare
 from presage.analysis.labelled import Floats, Integers, Labels, declared, group, label_table
-from presage.analysis.morphing import moment_morphing, nearest_label
-from presage.analysis.residuals import VERSION, Residuals
+from presage.analysis.residuals import RIVALS, VERSION, Residuals
 from presage.labels import LabelError
 from presage.lineage import parent_of
 from presage.recipe import Recipe
@@ -28,12 +27,6 @@ from presage.store import Store
 from presage.studies.events.refine.folds import folds_of
 from presage.studies.events.sampling import RangeWarning, sample
 from presage.studies.events.split import at_labels, hold_out
-
-#: Name → function that draws a rival's events from the training events.
-RIVALS: dict[str, Callable[..., xr.Dataset]] = {
-    "morphing": moment_morphing,
-    "nearest": nearest_label,
-}
 
 
 class Trainer(Protocol):

@@ -38,7 +38,7 @@ from presage.recipe import Parent, Recipe
 from presage.rng import generator
 from presage.studies.events.refine.candidates import candidates_of
 from presage.studies.events.refine.disagree import disagreement
-from presage.studies.events.refine.kfold import KFold
+from presage.studies.events.refine.kfolds import KFold
 from presage.studies.events.refine.places import Steps
 
 #: Raised whenever the numbers change.

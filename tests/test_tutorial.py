@@ -11,6 +11,8 @@ import uproot
 
 from presage.store import Store
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "examples" / "tutorial.ipynb"
 TINY = {"n_events": 6_400, "n_truth": 500, "n_map": 60, "epochs": 1, "folds": 2}
 

@@ -84,6 +84,41 @@ def test_marginals_have_strips_for_every_variable(product):
     shows(page, "pull", "difference [%]", "density [1/GeV]", "morphing", "nearest")
 
 
+def test_pulls_stand_on_the_unit_normal_with_what_chance_gives(product):
+    page = Residuals(product).pulls()
+    assert len(page.axes) == 4
+    shows(page, "phi mass [GeV], 4", "chance 0 ±", "unit normal", "chance, 68 and 95 %", "interior")
+    page.draw_without_rendering()
+    assert page.axes[0].get_xlim() == (-5, 5)
+    page = Residuals(product).pulls("nearest")
+    assert page.axes[0].get_xlim()[1] > 5
+    shows(page, "Pulls of nearest at 12 labels")
+
+
+def test_pulls_of_a_second_sample_are_drawn_as_well():
+    reference, flow, floor = (gaussian_events(grid(2, 2), 1500, seed=s) for s in range(3))
+    found = compare(reference, {"flow": flow}, floor=floor, classifier=False)
+    shows(Residuals(found).pulls(), "floor")
+    one = events_of({"x": np.zeros(900), "m": np.arange(900.0)}, labels=("x",))
+    found = compare(one, {"my_flow": one}, classifier=False)
+    shows(Residuals(found).pulls(), "Pulls of my flow at 1 label")
+
+
+def test_labels_with_pulls_far_from_chance_get_a_log_scale():
+    reference, flow = (gaussian_events(grid(2, 2), 9000, seed=s, shift=2.0 * s) for s in (0, 1))
+    page = Residuals(compare(reference, {"flow": flow}, classifier=False)).pulls()
+    assert page.axes[2].get_yscale() == "log"
+    assert page.axes[3].get_yscale() == "linear"
+
+
+def test_the_scale_of_a_map_reaches_down_to_the_floor(product):
+    page = figures.label_map(product)
+    floor = float(product["w1_over_std"].sel(source="floor").max("variable").median())
+    low, high = page.axes[0].collections[0].get_clim()
+    assert low <= floor <= high
+    assert page.axes[1].lines[0].get_ydata()[0] == pytest.approx(floor)
+
+
 def test_cells_with_few_events_are_not_judged():
     few = compare(
         gaussian_events([(0.0, 0.0)], 60),
@@ -107,7 +142,7 @@ def test_the_map_marks_held_out_labels(product, metric):
     page = figures.label_map(product, metric)
     frames = [line for line in page.axes[0].lines if line.get_color() == "#d55e00"]
     assert len(frames) == len(HELD)
-    shows(page, "phi label [GeV]", "omega label [GeV]", metric)
+    shows(page, "phi label [GeV]", "omega label [GeV]", metric.replace("_", " "))
 
 
 def test_maps_of_one_and_of_three_labels_and_off_the_grid():

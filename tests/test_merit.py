@@ -161,6 +161,9 @@ def test_sizes_are_summed_up_by_source_and_region():
     assert floor.tolist() == [4000] * 4
     assert flow["worst"] <= flow["16 %"] <= flow["median"] <= flow["84 %"] < 4000
     assert "simulated events a label (median, " in Residuals(found).verdict()
+    assert "at least" not in Residuals(found).verdict()
+    same = found.assign(equivalent_events=found["equivalent_events"] * 0 + 4000)
+    assert "is worth at least 4 000 simulated events" in Residuals(same).verdict()
     assert "in CDF error" in Residuals(found).verdict()
 
 

@@ -46,6 +46,11 @@ def colours(sources: list[str]) -> dict[str, str]:
     return COLOURS | {name: _MODELS[i % len(_MODELS)] for i, name in enumerate(models)}
 
 
+def in_words(source: str) -> str:
+    """Return a source's name as words, for legends and titles."""
+    return source.replace("_", " ")
+
+
 def tidy(axes: Axes, xlabel: str = "", ylabel: str = "", title: str = "") -> Axes:
     """Label axes and take away what is not data."""
     axes.spines[["top", "right"]].set_visible(False)

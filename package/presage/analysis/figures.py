@@ -17,11 +17,11 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from presage.analysis.canvas import FAINT, INK, Page, colourbar, colours, tidy
+from presage.analysis.canvas import FAINT, INK, Page, colourbar, colours, in_words, tidy
 from presage.analysis.histograms import pulls, pulls_2d
 from presage.analysis.label_figures import history_figure, label_map, label_scatter
 from presage.analysis.labelled import Floats
-from presage.analysis.report import judged, label_number, model_of, title_of
+from presage.analysis.report import RIVALS, judged, label_number, model_of, title_of
 from presage.labels import LabelError, nearest
 
 __all__ = ["Page", "history_figure", "label_map", "label_scatter", "marginals", "residual_figure"]
@@ -75,7 +75,7 @@ def residual_figure(
     ):
         shown = np.ma.masked_less_equal(cells, 0)
         mesh = axis.pcolormesh(*grid, shown, cmap=_DENSITY, norm=norm, rasterized=True)
-        tidy(axis, title=f"{name}, {_number(product, name, i)} events")
+        tidy(axis, title=f"{in_words(name)}, {_number(product, name, i)} events")
     colourbar(page, mesh, list(axes[0]), "share of events in a cell")
     _overlay(axes[1, 0], grid, reference, generated, source)
     events = [_cells(product, name, i, pair, share=False) for name in ("reference", source)]
@@ -112,7 +112,8 @@ def marginals(product: xr.Dataset, label: int | Sequence[float] | None = None) -
         _relative_strip(column[2], here)
         column[2].set_xlabel(_title(product, variable), fontsize=9)
     handles, names = rows[0, 0].get_legend_handles_labels()
-    order = np.argsort([["reference", *judged(product)].index(name) for name in names])
+    known = [in_words(name) for name in ("reference", *judged(product))]
+    order = np.argsort([known.index(name) for name in names])
     rows[0, 0].legend(
         [handles[k] for k in order], [names[k] for k in order], fontsize=8, frameon=False
     )
@@ -165,7 +166,7 @@ def _overlay(
     )
     handles = [
         Line2D([], [], color=palette["reference"], lw=0.8, label="reference"),
-        Line2D([], [], color=palette[source], lw=1.2, ls="--", label=source),
+        Line2D([], [], color=palette[source], lw=1.2, ls="--", label=in_words(source)),
     ]
     axis.legend(
         handles=handles,
@@ -202,7 +203,8 @@ def _pull_panel(
     mesh = axis.pcolormesh(
         *grid, np.ma.masked_invalid(pull), cmap=_DIVERGING, norm=Normalize(-5, 5), rasterized=True
     )
-    colourbar(page, mesh, list(axes), f"({source} − reference) / statistical error", extend="both")
+    title = f"({in_words(source)} − reference) / statistical error"
+    colourbar(page, mesh, list(axes), title, extend="both")
     tidy(axis)
 
 
@@ -225,7 +227,8 @@ def _distributions(axis: Axes, here: xr.Dataset) -> None:
         density = here["counts"].sel(source=name).values / events / np.diff(edges)
         if name == "reference":
             axis.stairs(density, edges, fill=True, color="#e3e3e3")
-        axis.stairs(density, edges, color=palette[name], lw=1.2, label=name)
+        width = 0.8 if name in RIVALS else 1.6 if name == model_of(here) else 1.2
+        axis.stairs(density, edges, color=palette[name], lw=width, label=in_words(name))
     unit = str(here["unit"].values)
     tidy(axis, ylabel="density" if unit == "1" else f"density [1/{unit}]")
     axis.set_ylim(bottom=0)

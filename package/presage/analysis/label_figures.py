@@ -75,14 +75,14 @@ def label_map(
         _line(axis, product, x, values, source)
         tidy(axis, _title(product, x), metric, heading)
         return page
-    mesh = _tiles(axis, product, (x, y), values, _norm(metric, values), metric)
-    tidy(axis, _title(product, x), _title(product, y), heading)
     floor = _floor(product, metric, variable)
-    low, high = mesh.get_clim()
-    marked = metric not in SIGNED and low < floor < high
-    bar = colourbar(page, mesh, axis, f"{metric} (line: median floor)" if marked else metric)
+    mesh = _tiles(axis, product, (x, y), values, _norm(metric, values, floor), metric)
+    tidy(axis, _title(product, x), _title(product, y), heading)
+    marked = metric not in SIGNED and np.isfinite(floor)
+    words = metric.replace("_", " ")
+    bar = colourbar(page, mesh, axis, f"{words} (mark: median floor)" if marked else words)
     if marked:
-        bar.ax.axhline(floor, color="white", lw=2)
+        bar.ax.plot([0, 1], [floor, floor], color="#d55e00", lw=2.5, clip_on=False)
     if isinstance(mesh.norm, LogNorm):
         ticks = _ticks(*mesh.get_clim())
         bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks], minor=False)
@@ -237,13 +237,17 @@ def _floor(product: xr.Dataset, metric: str, variable: str | None) -> float:
     return float(np.median(values)) if len(values) else float("nan")
 
 
-def _norm(metric: str, values: NDArray[np.float64]) -> Normalize:
-    finite = values[np.isfinite(values)]
+def _norm(metric: str, values: NDArray[np.float64], floor: float) -> Normalize:
+    """Return a scale that holds the floor too: how far the values are from it is the point."""
+    shown = np.append(values[np.isfinite(values)], floor if np.isfinite(floor) else [])
     if metric in SIGNED:
         return CenteredNorm(0)
-    if metric == "auc" or len(finite) == 0 or finite.min() <= 0:
+    if len(shown) == 0:
         return Normalize()
-    return LogNorm(finite.min(), max(finite.max(), finite.min() * 1.01))
+    low, high = float(shown.min()), float(shown.max())
+    if metric == "auc" or low <= 0:
+        return Normalize(low, max(high, low + 1e-3))
+    return LogNorm(low, max(high, low * 1.01))
 
 
 def _tiles(
@@ -262,10 +266,16 @@ def _tiles(
     cmap = "RdBu_r" if metric in SIGNED else "viridis_r" if metric in SIZES else "viridis"
     if axes[0].size * axes[1].size > 2 * len(values):
         dots = axis.scatter(
-            columns[0], columns[1], c=values, s=60, marker="s", cmap=cmap, norm=norm
+            columns[0], columns[1], c=values, s=70, marker="s", cmap=cmap, norm=norm
         )
         axis.scatter(
-            columns[0][held], columns[1][held], s=110, marker="s", fc="none", ec="#d55e00", lw=1.6
+            columns[0][held],
+            columns[1][held],
+            s=120,
+            marker="s",
+            facecolors="none",
+            edgecolors="#d55e00",
+            linewidths=1.6,
         )
         return dots
     grid = np.full((axes[1].size, axes[0].size), np.nan)

@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from presage.analysis.canvas import FAINT, INK, Page, colours, tidy
-from presage.analysis.pull_histogram import EDGES, pull_histogram
+from presage.analysis.canvas import FAINT, INK, Page, colours, in_words, tidy
+from presage.analysis.pull_histogram import BINS, pull_histogram
 from presage.analysis.report import model_of
 
 _MARKS = {"trained": "o", "interior": "s", "edge": "D"}
@@ -34,43 +34,57 @@ def pulls_figure(product: xr.Dataset, source: str | None = None) -> Page:
     """
     source = source or model_of(product)
     found = pull_histogram(product, source)
-    floor = pull_histogram(product, "floor") if product.attrs["floor"] == "measured" else None
+    reach = float(found.attrs["reach"])
+    floor = (
+        pull_histogram(product, "floor", reach) if product.attrs["floor"] == "measured" else None
+    )
     variables = [str(name) for name in product["variable"].values]
     page = Page(4.4 * len(variables) + 0.4, 6.0)
     rows = page.subplots(2, len(variables), squeeze=False, height_ratios=(1.25, 1))
     number = product.sizes["label"]
-    page.suptitle(f"Pulls of {source} at {number} label{'s'[: number > 1]}", fontsize=11, color=INK)
+    page.suptitle(
+        f"Pulls of {in_words(source)} at {number} label{'s'[: number > 1]}", fontsize=11, color=INK
+    )
     for column, variable in zip(rows.T, variables, strict=True):
         other = None if floor is None else floor.sel(variable=variable)
         _histogram(column[0], found.sel(variable=variable), source, other)
-        column[0].set_title(str(found["title"].sel(variable=variable).values), fontsize=9.5)
         _labels(column[1], product.sel(variable=variable), source)
     for axis in rows[:, 1:].ravel():
         axis.set_ylabel("")
     rows[0, 0].legend(fontsize=7.5, frameon=False, loc="upper left")
-    rows[1, 0].legend(fontsize=7.5, frameon=False)
+    rows[1, 0].legend(
+        fontsize=7.5, frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(-0.02, 1.0)
+    )
     return page
 
 
 def _histogram(axis: Axes, found: xr.Dataset, source: str, floor: xr.Dataset | None) -> None:
     palette = colours([source])
+    reach = float(found.attrs["reach"])
+    edges = np.linspace(-reach, reach, BINS + 1)
     share = 100 / max(int(found["pulls"].sum()), 1)
-    axis.stairs(found["expected"] * share, EDGES, fill=True, color=FAINT, label="unit normal")
+    axis.stairs(found["expected"] * share, edges, fill=True, color=FAINT, label="unit normal")
     if floor is not None:
         parts = 100 / max(int(floor["pulls"].sum()), 1)
-        axis.stairs(floor["pulls"] * parts, EDGES, color="#8c8c8c", lw=1.1, label="floor")
-    axis.stairs(found["pulls"] * share, EDGES, color=palette[source], lw=1.6, label=source)
-    tidy(axis, f"({source} − reference) / statistical error", "bins [%]")
-    low = 100 * float(found["width_scatter"])
-    text = (
-        f"mean {float(found['mean']):+.2f} ± {float(found['mean_by_chance']):.2f}\n"
-        f"width {float(found['width']):.2f}\n"
-        f"chance {float(found['width_by_chance']):.2f} ± {low / 100:.2f}\n"
-        f"{int(found['pulls'].sum())} bins"
+        axis.stairs(floor["pulls"] * parts, edges, color="#8c8c8c", lw=1.1, label="floor")
+    axis.stairs(
+        found["pulls"] * share, edges, color=palette[source], lw=1.6, label=in_words(source)
     )
-    axis.text(0.98, 0.97, text, transform=axis.transAxes, ha="right", va="top", fontsize=8)
-    axis.set_xlim(-5, 5)
+    tidy(axis, f"({in_words(source)} − reference) / statistical error", "bins [%]", _words(found))
+    axis.set_xlim(-reach, reach)
     axis.set_ylim(bottom=0)
+
+
+def _words(found: xr.Dataset) -> str:
+    """Say the variable, mean and width of its pulls, and what chance gives."""
+    mean, error, width, law, scatter = (
+        f"{float(found[n]):.2f}"
+        for n in ("mean", "mean_by_chance", "width", "width_by_chance", "width_scatter")
+    )
+    return (
+        f"{found['title'].values}, {int(found['pulls'].sum())} bins\n"
+        f"mean {mean} (chance 0 ± {error}), width {width} (chance {law} ± {scatter})"
+    )
 
 
 def _labels(axis: Axes, here: xr.Dataset, source: str) -> None:
@@ -90,5 +104,9 @@ def _labels(axis: Axes, here: xr.Dataset, source: str) -> None:
         if chosen.any():
             axis.plot(mean[chosen], width[chosen], mark, ms=4, mfc="none", mec=colour, label=region)
     tidy(axis, "mean pull of a label", "rms pull of a label")
-    if np.nanmax(width) > 6 * expected:
+    if np.nanmax(width, initial=0) > 6 * expected:
         axis.set_yscale("log")
+        axis.set_yticks([1, 2, 5, 10, 20, 50, 100], minor=False)
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.minorticks_off()
+        axis.set_ylim(0.6 * expected, 1.3 * float(np.nanmax(width)))

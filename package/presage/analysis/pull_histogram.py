@@ -17,14 +17,15 @@ import math
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from presage.labels import LabelError, nearest
 
 #: Expected events of the smaller sample below which a bin's pull is not close to normal.
 LOW_COUNT = 10
-#: Edges of the histogram; the outermost bins take all that lies beyond.
-EDGES = np.linspace(-5, 5, 41)
+#: Bins of the histogram; the outermost take all that lies beyond.
+BINS = 40
 
 
 def clear_pulls(reference: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
@@ -59,7 +60,9 @@ def pulls_by_chance(reference: xr.Dataset, n: xr.DataArray) -> tuple[xr.DataArra
     return mean, (1 - p).mean("bin") ** 0.5
 
 
-def pull_histogram(product: xr.Dataset, source: str | None = None) -> xr.Dataset:
+def pull_histogram(
+    product: xr.Dataset, source: str | None = None, reach: float | None = None
+) -> xr.Dataset:
     """Return the pulls of all bins and labels as one histogram for each variable.
 
     Parameters
@@ -68,6 +71,9 @@ def pull_histogram(product: xr.Dataset, source: str | None = None) -> xr.Dataset
         Of :func:`presage.analysis.compare.compare`.
     source
         Whose pulls; by default the model's.
+    reach
+        The histogram goes from minus to plus this; by default 5, or so many times 5 as
+        hold 95 % of the pulls.
 
     Returns
     -------
@@ -93,9 +99,10 @@ def pull_histogram(product: xr.Dataset, source: str | None = None) -> xr.Dataset
         raise LabelError(f"{source!r} is an expectation, not a sample: it has no pulls")
     pulls = clear_pulls(reference, other).stack(place=("label", "bin"))
     number = pulls.count("place")
-    centres = (EDGES[1:] + EDGES[:-1]) / 2
-    rows = [np.histogram(x[np.isfinite(x)].clip(-4.999, 4.999), EDGES)[0] for x in pulls.values]
-    normal = np.diff(ndtr(np.concatenate([[-np.inf], EDGES[1:-1], [np.inf]])))
+    edges = np.linspace(-1, 1, BINS + 1) * (reach or _reach(pulls.values))
+    inside = pulls.values.clip(edges[0], edges[-1])
+    rows = [np.histogram(x[np.isfinite(x)], edges)[0] for x in inside]
+    normal = np.diff(ndtr(np.concatenate([[-np.inf], edges[1:-1], [np.inf]])))
     mean, width, scatter = _together(reference, other["events"])
     squares = (pulls**2).mean("place") - pulls.mean("place") ** 2
     found = xr.Dataset(
@@ -108,8 +115,14 @@ def pull_histogram(product: xr.Dataset, source: str | None = None) -> xr.Dataset
             "width_by_chance": width,
             "width_scatter": scatter,
         },
-        coords={"pull": ("pull", centres, {"long_name": f"pull of {source}", "units": "1"})},
-        attrs={"source": source, "low_count": LOW_COUNT},
+        coords={
+            "pull": (
+                "pull",
+                (edges[1:] + edges[:-1]) / 2,
+                {"long_name": f"pull of {source}", "units": "1"},
+            )
+        },
+        attrs={"source": source, "low_count": LOW_COUNT, "reach": float(edges[-1])},
     )
     for name, text in _NAMES.items():
         found[name].attrs = {"long_name": text, "units": "1"}
@@ -125,6 +138,11 @@ _NAMES = {
     "width_by_chance": "expected standard deviation of the pulls by chance",
     "width_scatter": "standard deviation of the pulls' width by chance",
 }
+
+
+def _reach(pulls: NDArray[np.float64]) -> float:
+    far = np.abs(pulls[np.isfinite(pulls)])
+    return 5.0 * max(1.0, math.ceil(np.quantile(far, 0.95) / 5)) if len(far) else 5.0
 
 
 def _shares(reference: xr.Dataset, n: xr.DataArray) -> xr.DataArray:

@@ -217,8 +217,10 @@ def _worth(product: xr.Dataset, model: str, held: NDArray[np.bool_]) -> str:
     """Say how many simulated events the model is worth, and whether it breaks a bound."""
     sizes = product["equivalent_events"].sel(source=model).transpose("label", "variable")
     found = _median(sizes.values[held])
+    caps = np.minimum(*(product["events"].sel(source=s).values[held] for s in ("reference", model)))
+    least = "at least " if found["median"] >= np.median(caps) else ""  # more cannot be told
     text = (
-        f" In W1 it is worth {_round(found['median'])} simulated events a label (median, "
+        f" In W1 it is worth {least}{_round(found['median'])} simulated events a label (median, "
         f"{_round(found['16 %'])} to {_round(found['84 %'])} by chance of the labels; worst "
         f"{_round(found['worst'])}"
     )

@@ -72,7 +72,8 @@ def serve(store: str | Path | Store | None = None, port: int = 5006, show: bool 
     """
     shown = _opened(store)
     listen = settings(port or _free_port())
-    pn.serve({BOARD: create_app(shown)}, extra_patterns=routes(shown), **listen, show=show)
+    apps, patterns = {BOARD: create_app(shown)}, routes(shown)
+    pn.serve(apps, extra_patterns=patterns, **listen, show=show, warm=True)
 
 
 def _opened(store: str | Path | Store | None) -> Store:

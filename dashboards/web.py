@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import cache
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+import bokeh
+from bokeh.settings import settings as bokeh_settings
 from bokeh.util.token import generate_jwt_token, generate_session_id
 from tornado.ioloop import IOLoop
 from tornado.web import HTTPError, RequestHandler
@@ -18,12 +21,15 @@ from tornado.web import HTTPError, RequestHandler
 from presage.store import EntryInfo, Store, StoreError
 
 from .pages import store as store_page
-from .pages.parts.frame import BOARD, PAGES, Framed, framed
+from .pages.parts.frame import BOARD, BUNDLES, PAGES, Framed, framed
 from .pages.parts.theme import guide_text, notices
 from .pages.parts.view import KEY, Query, query_of
 
-#: Seconds that the browser is given to ask for scripts before the server is busy with figures.
-_HEAD_START = 0.06
+#: Seconds until the server begins with the figures when a browser has the scripts already, and
+#: at the latest when it has not: they are sent before, and compiled meanwhile.
+_HEAD_START, _AT_MOST = 0.02, 1.5
+#: Cookie of a browser that has the scripts.
+_SCRIPTS = "presage-scripts"
 #: Seconds between two lines about progress.
 _PAUSE = 0.1
 #: Hashing leaves the server free for other visitors.
@@ -91,8 +97,49 @@ class Home(Local):
         )
         context = app._applications[BOARD]  # where it is not found, the connection makes it
         make = context.create_session_if_needed
-        IOLoop.current().call_later(_HEAD_START, make, session, self.request, token)
+        asked_for = 0 if self.get_cookie(_SCRIPTS) == bokeh.__version__ else len(BUNDLES)
+        wait = _when_sent(Script.sent + asked_for)
+        IOLoop.current().call_later(_HEAD_START, _after, wait, make, session, self.request, token)
         return token
+
+
+async def _when_sent(scripts: int) -> None:
+    """Wait until so many scripts were sent since the start."""
+    latest = time.monotonic() + _AT_MOST
+    while Script.sent < scripts and time.monotonic() < latest:
+        await asyncio.sleep(0.005)
+
+
+async def _after(
+    wait: Awaitable[None], make: Callable[..., Awaitable[object]], *given: object
+) -> None:
+    await wait
+    await make(*given)
+
+
+class Script(Local):
+    """A part of BokehJS, which a browser asks for once."""
+
+    sent: ClassVar[int] = 0
+
+    async def get(self, name: str) -> None:
+        """Answer with the script, from memory."""
+        if name not in BUNDLES:
+            raise HTTPError(404)
+        self.set_header("Content-Type", "text/javascript; charset=utf-8")
+        self.set_header("Cache-Control", "public, max-age=31536000, immutable")
+        self.set_cookie(_SCRIPTS, bokeh.__version__, expires_days=30, httponly=True,
+                        samesite="strict")  # fmt: skip
+        script = _script(name)
+        self.set_header("Content-Length", len(script))
+        self.write(script)
+        await self.flush()
+        Script.sent += 1
+
+
+@cache
+def _script(name: str) -> bytes:
+    return (bokeh_settings.bokehjs_path() / "js" / f"{name}.min.js").read_bytes()
 
 
 class Alive(Local):
@@ -191,6 +238,7 @@ def routes(store: Store) -> list[tuple[str, type[Local], dict[str, Store]]]:
     product = r"/product/(\w+)\.nc"
     return [
         (r"/", Home, shown),
+        (r"/script/([\w-]+)\.js", Script, shown),
         (r"/alive", Alive, shown),
         (product, Product, shown),
         (r"/check", Check, shown),

@@ -10,6 +10,7 @@ from bokeh.models import Column, ColumnDataSource, CustomJS, Div, InlineStyleShe
 from . import figures, handover
 from .controls import controls
 from .exhibit import Exhibit
+from .lean import lean
 from .live import Visitor
 from .loss import loss_panel
 from .theme import colours, text_of
@@ -53,6 +54,7 @@ def board(exhibit: Exhibit, state: dict[str, Any]) -> Column:
         "live_answer": ColumnDataSource({"serial": [0]}),
     }
     pn.state.curdoc.js_on_event("document_ready", CustomJS(args=arguments, code=_code()))
+    lean(arguments["figure_models"])
     tap = "window.presage.click(cb_obj.x, cb_obj.y, cb_obj.modifiers?.shift)"
     grid.figure.js_on_event("tap", CustomJS(code=tap))
     left = _column(_row([grid.figure], GRID), pieces["caption"], pieces["table_div"], aside,

@@ -11,6 +11,7 @@ import numpy as np
 from presage.store import EntryInfo, Store
 
 from .live import Bench, LiveError
+from .opened import opened
 from .origins import beside, flows_of, join, models_of
 from .payload import Payload
 from .view import SCALES, STRIPS, Query
@@ -63,13 +64,13 @@ class Exhibit:
     ) -> Exhibit:
         """Open a product, join what it is to be compared with, and find the flows behind it."""
         entry = next(e for e in products if e.key == key)
-        product, fits = store.open(key), flows_of(entry, entries)
+        product, fits = opened(store, key), flows_of(entry, entries)
         partners = beside(entry, products)
         partner = _partner(query, partners)
         if partner is not None:
             tag, models = partner.key[:6], models_of(partner)
             try:
-                product = join(product, store.open(partner.key), models, tag, models_of(entry))
+                product = join(product, opened(store, partner.key), models, tag, models_of(entry))
                 found = flows_of(partner, entries)
                 fits |= {f"{name} · {tag}": fit for name, fit in found.items()}
             except (OSError, RuntimeError, ValueError) as error:

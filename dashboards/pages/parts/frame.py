@@ -56,7 +56,7 @@ def framed(
     """
     mark = secrets.token_urlsafe(12)
     sheets = "".join(f"<style>{text_of(name)}</style>" for name in ("page.css", *styles))
-    source = f"/static/js/{{}}.min.js?v={bokeh.__version__}"
+    source = f"/script/{{}}.js?v={bokeh.__version__}"
     bundles = BUNDLES if token else ()
     loaded = "".join(f'<script defer src="{source.format(name)}"></script>' for name in bundles)
     code = "\n".join(text_of(name) for name in ("frame.js", *scripts))

@@ -243,7 +243,7 @@ def test_parts_are_found_by_name() -> None:
 WRONG = {
     "layout": (lambda: Gaussians.on("cirle"), "no layout 'cirle'; did you mean 'circle'"),
     "covariance": (lambda: Gaussians(covariance="ful"), "no covariance 'ful'; did you mean 'full'"),
-    "bare covariance": (lambda: Gaussians(covariance="diag"), "'diag' needs its settings: .*sigma"),
+    "bare covariance": (lambda: Gaussians(covariance="diag"), "'diag' is made of .*sigma"),
     "variation": (lambda: Gaussians(variation="radial"), "no variation 'radial'"),
     "no labels": (lambda: Line(0), "at least 1 label along x"),
     "half a label": (lambda: Grid(2.5, 2), "at least 1 label along x"),

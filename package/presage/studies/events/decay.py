@@ -40,13 +40,13 @@ from scipy.special import ndtri
 
 from presage.labels import Arrays, LabelError, Parameter, Variable
 from presage.studies.events import resonance
-from presage.studies.events.detector import Detector
+from presage.studies.events.detector import SINGLE, Detector
 from presage.studies.events.grid import LabelledSimulator, Labels
 from presage.studies.events.kinematics import Decay, Momentum, breakup, even_points, invariant_mass
 from presage.studies.events.redraw import until_kept
 from presage.studies.events.resonance import OMEGA_FLOOR, PHI_FLOOR
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 _ENERGY = 13_000.0  # GeV
 _RARE = 1e-9  # a smaller share of recoils is none
 _TAIL = math.tan(0.49 * math.pi) / 2  # half the largest distance from the mass, in widths
@@ -212,8 +212,9 @@ class ResonanceDecay(LabelledSimulator):
     ) -> tuple[tuple[NDArray[np.float32], ...], NDArray[np.bool_]]:
         """Draw phi, omega and photon_pt once per label, and say which events are kept."""
         n = labels.p.size
-        made = self._made(labels, rng.random((4, n)))
-        pt = self._detector.photon_pt(made.photon_pt(), rng.standard_normal(n), rng.random(n))
+        made = self._made(labels, rng.random((4, n), dtype=SINGLE))
+        blur, loss = rng.standard_normal(n, dtype=SINGLE), rng.random(n, dtype=SINGLE)
+        pt = self._detector.photon_pt(made.photon_pt(), blur, loss)
         seen = np.zeros((3, n), dtype=np.float32)
         seen[2] = pt
         # What follows is made only of events that have a photon.
@@ -235,17 +236,18 @@ class ResonanceDecay(LabelledSimulator):
 
     def _decayed(self, made: Decay, rng: np.random.Generator) -> tuple[Momentum, Momentum]:
         """Return photon and two-prong, Phi moving along the beam as well."""
-        most = (_ENERGY**2 + made.mass**2) / (2 * _ENERGY * np.hypot(made.mass, made.pt))
-        turn = np.arcsin(2 * rng.random(made.pt.size) - 1) * (2 / math.pi)
+        most = (_ENERGY**2 + made.mass**2) / (2 * _ENERGY * np.sqrt(made.mass**2 + made.pt**2))
+        turn = np.arcsin(2 * rng.random(made.pt.size, dtype=SINGLE) - 1) * (2 / math.pi)
         return made.daughters(turn * np.arccosh(np.maximum(most, 1.0)))
 
     def _reach(self, p: Floats, w: Floats) -> _Labels:
         """Return which recoils there can be: for the heaviest Phi of a label, so for all."""
         heaviest = p * (1 + _TAIL * self.width)
-        scale = np.maximum(self.recoil * (60 + 0.05 * p), 1e-9)
+        scale = np.maximum(self.recoil * (60 + 0.05 * p), 1e-6)
         # A photon flies along Phi: its pt is at most p* (sqrt(M^2 + pt^2) + pt)/M.
         reach = self._detector.least_photon(self.photon_cut) * heaviest / breakup(heaviest, w)
         least = np.maximum(reach - heaviest**2 / np.maximum(reach, 1e-9), 0.0) / 2
         most = np.maximum(_ENERGY**2 - heaviest**2, 0.0) / (2 * _ENERGY)
         begins, ends = (1 / (1 + (q / scale) ** 2) ** 2 for q in (least, most))
-        return _Labels(p, w, scale, begins, ends)
+        columns = (p, w, scale, begins, np.maximum(ends, 1e-30))
+        return _Labels(*(column.astype(SINGLE) for column in columns))

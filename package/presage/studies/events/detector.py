@@ -1,12 +1,14 @@
 """A toy detector: a calorimeter that sees a photon, a tracker that sees a two-prong.
 
-Steps 4 to 6 of :mod:`~presage.studies.events.decay`, with all their numbers.
+Steps 4 to 6 of :mod:`~presage.studies.events.decay`, with all their numbers, in single
+precision.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,8 @@ from numpy.typing import NDArray
 from presage.studies.events.kinematics import Momentum
 from presage.studies.events.resonance import OMEGA_FLOOR, wrong_share
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
+SINGLE = np.float32
 _SIGMAS = 5.0  # no blur is larger
 
 
@@ -67,9 +70,11 @@ class Detector:
             Generator of the block.
         """
         pair, mass = self._right(p, w, pair, rng)
-        wrong = np.flatnonzero(rng.random(p.size) < self.wrong * wrong_share(p, w))
+        share = self.wrong * wrong_share(p, w)
+        wrong = np.flatnonzero(rng.random(p.size, dtype=SINGLE) < share)
         pt = 20 + rng.standard_gamma(2.2, wrong.size) * (0.015 * p[wrong] + 15)
-        eta, phi = 1.2 * rng.standard_normal(wrong.size), 2 * math.pi * rng.random(wrong.size)
+        eta = 1.2 * rng.standard_normal(wrong.size)
+        phi = 2 * math.pi * rng.random(wrong.size)
         for column, value in zip(pair, (pt, eta, phi), strict=True):
             column[wrong] = value
         spread = 0.42 * (1 + 0.15 * np.log1p(pt / 100))
@@ -80,13 +85,13 @@ class Detector:
         self, p: Floats, w: Floats, pair: Momentum, rng: np.random.Generator
     ) -> tuple[Momentum, Floats]:
         n = p.size
-        z0, z1 = rng.standard_normal((2, n))
+        z0, z1 = rng.standard_normal((2, n), dtype=SINGLE)
         z0 = np.clip(z0, -_SIGMAS, _SIGMAS)
-        loss = self._loss(rng.random(n), 0.22, 0.09 + 0.4 / p)
-        scale = 1 + self.resolution * np.hypot(0.03, 3e-5 * pair.pt) * z0
+        loss = self._loss(rng.random(n, dtype=SINGLE), 0.22, 0.09 + 0.4 / p)
+        scale = 1 + self.resolution * np.sqrt(0.03**2 + (3e-5 * pair.pt) ** 2) * z0
         pair = pair._replace(pt=pair.pt * np.maximum(scale, 0.01) * (1 - loss))
-        kept = np.maximum(1 - self.resolution * (1 - rng.beta(5, 1.15, n)), 0.0)
-        noise = self.resolution * np.hypot(0.035 * w, 0.09)
+        kept = np.maximum(1 - self.resolution * (1 - rng.beta(5, 1.15, n).astype(SINGLE)), 0.0)
+        noise = self.resolution * np.sqrt((0.035 * w) ** 2 + 0.09**2)
         mass = OMEGA_FLOOR + (np.maximum(w, 0.55) - OMEGA_FLOOR) * kept
         mass += noise * (0.35 * z0 + math.sqrt(1 - 0.35**2) * z1)
         return self._blurred(pair, 0.001, rng), mass * (1 - loss / 4)
@@ -96,9 +101,9 @@ class Detector:
 
         Below the share, u is uniform in its turn and gives the loss itself.
         """
-        turn = -np.log(np.clip(u / share, 1e-300, 1.0))
+        turn = -np.log(np.clip(u / share, 1e-30, 1.0))
         return np.asarray(np.minimum(self.resolution * mean * turn, 0.9))
 
     def _blurred(self, momentum: Momentum, width: float, rng: np.random.Generator) -> Momentum:
-        blur = self.resolution * width * rng.standard_normal((2, momentum.pt.size))
+        blur = self.resolution * width * rng.standard_normal((2, momentum.pt.size), dtype=SINGLE)
         return Momentum(momentum.pt, momentum.eta + blur[0], momentum.phi + blur[1])

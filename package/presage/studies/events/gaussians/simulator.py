@@ -211,7 +211,7 @@ def _piece(value: Any, known: Mapping[str, type[_Piece]], what: str) -> _Piece:
     try:
         return {**known, **classes}[name](**settings)
     except TypeError as error:
-        raise LabelError(f"the {what} {name!r} needs its settings: {error}") from None
+        raise LabelError(f"no {what} {name!r} is made of {settings}: {error}") from None
 
 
 def _side_by_side(columns: Arrays, named: Sequence[Variable]) -> Floats:

@@ -36,7 +36,7 @@ from presage.studies.events.refine import ranking as rank_module
 from presage.studies.events.refine.candidates import candidates_of
 from presage.studies.events.refine.gain import labels_of
 from presage.studies.events.refine.places import Steps, neighbours
-from presage.studies.events.refine.ranking import at_random, first
+from presage.studies.events.refine.ranking import at_random, first, interpolated
 from presage.studies.events.split import unique_labels
 
 SCATTERED = np.random.Generator(np.random.Philox(3)).random((17, 2))
@@ -177,6 +177,16 @@ def test_labels_on_a_slanted_line_have_no_cells():
 
 
 # Ranking
+
+
+@pytest.mark.parametrize("name", ["line", "grid", "uneven grid", "three parameters"])
+def test_what_is_linear_is_interpolated_exactly(name):
+    labels = TABLES[name]
+    steps = Steps(labels)
+    between = candidates_of(labels, None, PARAMETERS[: labels.shape[1]])
+    slope = np.arange(1, labels.shape[1] + 1)
+    found = interpolated(steps, between, steps.places @ slope)
+    np.testing.assert_allclose(found, steps.at(between) @ slope, atol=1e-9)
 
 
 def folded(errors, labels, store, floor=0.01):
@@ -431,18 +441,23 @@ def test_a_gain_says_where_it_came_from(tiny, gain):
     }  # fmt: skip
 
 
-def test_a_gain_is_read_from_the_store_and_shows_itself(tiny, gain):
-    before = {entry.key for entry in tiny.store.list()}
+def test_a_gain_shows_itself(gain):
     ranking, found = gain
-    again = refine(tiny.events, tiny.source, tiny.folds, ranking, labels=2, seed=3, progress=False)
-    assert {entry.key for entry in tiny.store.list()} == before
-    xr.testing.assert_identical(again.dataset, found.dataset)
     frame = found.table()
     assert frame["labels added"].tolist() == [0, 2, 2]
     assert (frame["worst W1/std"] >= frame["median W1/std"]).all()
     assert "with 2 chosen labels simulated" in found.verdict()
     assert found.figure()._repr_png_().startswith(b"\x89PNG")
     assert ranking_figure(ranking, 2)._repr_png_().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_a_gain_is_read_from_the_store(tiny, gain):
+    before = {entry.key for entry in tiny.store.list()}
+    ranking, found = gain
+    again = refine(tiny.events, tiny.source, tiny.folds, ranking, labels=2, seed=3, progress=False)
+    assert {entry.key for entry in tiny.store.list()} == before
+    xr.testing.assert_identical(again.dataset, found.dataset)
 
 
 def test_several_random_choices_are_summed_up(gain):
@@ -520,10 +535,11 @@ def test_events_of_other_columns_are_not_joined(tiny, change, message):
 
 def test_three_labels_and_masses_are_folded_and_ranked(tmp_path):
     store = Store(tmp_path)
-    events = store.adopt(many_dimensional(60), "cube", sample="event")
+    cube = list(product([0.0, 1.0], repeat=3))
+    events = store.adopt(many_dimensional(60, labels=cube), "cube", sample="event")
     folds = kfold(events, TINY, folds=2, rivals=False, store=store, progress=False)
-    assert folds.dataset.sizes["label"] == 18
-    ranking = rank(folds, candidates=[(0.5, 0.5, 0.5), (1.5, 1.0, 0.0)], progress=False)
+    assert folds.dataset.sizes["label"] == 8
+    ranking = rank(folds, candidates=[(0.5, 0.5, 0.5), (0.5, 1.0, 0.0)], progress=False)
     assert ranking.sizes["rank"] == 2
     assert (ranking["disagreement"] > 0).all()
 

@@ -172,9 +172,14 @@ def _coordinates(labels: Floats, declared: list[Variable]) -> dict[str, Any]:
 
 def interpolated(steps: Steps, labels: Floats, values: Floats) -> Floats:
     """Return values ``[label]`` known at the labels of `steps`, interpolated linearly."""
-    places = steps.at(labels)
-    weights = [label_weights(steps.places, place).mixing for place in places]
-    return np.asarray(np.stack(weights) @ values)
+    # The corners of a cell are among the nearest labels; all of a large grid would take long.
+    number = min(len(steps.places), 4 * 2 ** steps.places.shape[1])
+    found = []
+    for place in steps.at(labels):
+        squared = ((steps.places - place) ** 2).sum(axis=1)
+        near = np.sort(np.argsort(squared, kind="stable")[:number])
+        found.append(label_weights(steps.places[near], place).mixing @ values[near])
+    return np.array(found)
 
 
 def _greedy(places: Floats, score: Floats, reach: float) -> tuple[Integers, Floats]:

@@ -14,8 +14,11 @@ from presage.analysis.labelled import declared, label_table
 from presage.fit import Fitted
 from presage.labels import LabelError
 from presage.store import Store, StoreError
+from presage.studies import rebuild
 from presage.studies.events import Campaign, Resonance, Training, at_labels
+from presage.studies.events.grid import LabelledSimulator
 from presage.studies.events.sampling import RangeWarning
+from presage.studies.events.sources import SOURCES
 from presage.studies.events.split import choose_held_out, unique_labels
 
 
@@ -139,6 +142,30 @@ WISHES: dict[str, tuple[dict[str, Any], str]] = {
 def test_wrong_wishes_of_a_source(wish: dict[str, Any], text: str, tmp_path: Path) -> None:
     with pytest.raises(LabelError, match=text):
         _ = Campaign(store=Store(tmp_path), **wish).producer
+
+
+GRIDS = {
+    "resonance": (3, 3),
+    "resonance_decay": (3, 3),
+    "gaussians_line": (4,),
+    "gaussians_grid": (3, 3),
+    "gaussians_cube": (2, 2, 2),
+    "gaussians_circle": (4,),
+}
+
+
+@pytest.mark.parametrize("source", sorted(set(SOURCES) - {"root", "numpy"}))
+def test_every_source_makes_events_truth_and_floor(source: str, tmp_path: Path) -> None:
+    size = {"n_events": 400, "interior": 0, "edge": 1, "n_truth": 60, "n_grid": 10}
+    campaign = Campaign(store=Store(tmp_path), source=source, grid=GRIDS[source], **size)
+    assert campaign.make().sizes["event"] == 400
+    assert campaign.truth.sizes == campaign.floor.sizes
+    labels, sizes = campaign._sizes(60)
+    counts = campaign.truth.sizes["event"]
+    assert counts == sum(sizes) == 60 + 10 * (len(labels) - 1)
+    own = Campaign(store=Store(tmp_path), source=source, grid=()).producer
+    assert isinstance(own, LabelledSimulator)
+    assert rebuild(own.recipe()) == own
 
 
 def test_a_campaign_asks_its_simulator_again(tmp_path: Path) -> None:

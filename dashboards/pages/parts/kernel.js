@@ -249,12 +249,13 @@ function drawGrid() {
   const column = columns[state.column], two_sided = column.signed || state.against > 0;
   const x = [], y = [], value = [], index = [], text = [];
   const marks = {interior: {x: [], y: []}, edge: {x: [], y: []}};
+  const what = state.against ? `${column.title}, ${sources[state.source]} − ${sources[state.against]}:` : column.title;
   for (let label = 0; label < nLabels; label++) {
     if (!inSlice(label)) continue;
     const here = valueAt(label);
     const [i, j] = [places[label][0], places[label][1] ?? 0];
     x.push(i); y.push(j); value.push(here); index.push(label);
-    text.push(`${meta.names[label]}: ${column.title} ${show(here)}`);
+    text.push(`${meta.names[label]}: ${what} ${show(here)}`);
     if (marks[regions[label]]) { marks[regions[label]].x.push(i); marks[regions[label]].y.push(j); }
   }
   const finite = value.filter(Number.isFinite).sort((a, b) => a - b);

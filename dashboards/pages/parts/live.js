@@ -4,6 +4,8 @@
 // events of the flow and of its rivals. One request is under way at a time; of those made
 // meanwhile, the last one follows.
 
+const LIVE_TITLE = "Draw 10 000 events of the flow at any label of the trained range: move a slider, type, " +
+  "or click into the label grid with the shift key held.";
 const sliders = meta.live.parameters;
 let asked = 0, underway = false, next = null;
 
@@ -30,7 +32,7 @@ function layLive() {
       `<input class="typed" type="text" inputmode="decimal" autocomplete="off" aria-label="${about}">` +
       `<span>${escaped(p.unit)}</span></span>`;
   });
-  write(live_div, `<div class="live"><b title="draw the flow at any label of the trained range">live</b>` +
+  write(live_div, `<div class="live"><b title="${escaped(LIVE_TITLE)}">live</b>` +
     `${rows.join("")}<button type="button" class="go"></button><span class="said" role="status"></span></div>`);
   knobs("slide").forEach((slide, k) => {
     slide.addEventListener("input", () => { knobs("typed")[k].value = typed(slide.valueAsNumber); cross(); });
@@ -60,6 +62,7 @@ function values() {
 
 function draw(label) {
   if (label === null) return;
+  if (live !== null && String(label) === String(live.label) && !underway) { said(aboutRivals()); return; }
   state.live = label;
   showKnobs(label);
   cross();
@@ -87,11 +90,12 @@ function answered() {
   const slot = {};
   about.sources.forEach((name, k) => { slot[cast.indexOf(name)] = k; });
   live = {...about, slot, edges: flat(data.edges[0]), counts: flat(data.counts[0]), cells: flat(data.cells[0])};
-  said(live.no_rival ? `no rival: ${live.no_rival}` : nearestWords());
+  said(aboutRivals());
   drawLabel();
 }
 
-function nearestWords() {
+function aboutRivals() {
+  if (live.no_rival) return `no rival: ${live.no_rival}`;
   const label = live.nearest.map((v, k) => `${typed(+v.toPrecision(5))}${sliders[k].unit ? ` ${sliders[k].unit}` : ""}`);
   return `nearest trained: ${label.join(", ")}`;
 }
@@ -162,7 +166,9 @@ function followLabel() {
   if (meta.live.why) return;
   const go = liveRoot()?.querySelector(".go");
   if (go) go.textContent = state.live ? "back" : "draw";
-  if (!state.live) showKnobs(table[state.label].map((v, k) => Math.min(Math.max(v, sliders[k].low), sliders[k].high)));
+  if (state.live) return;
+  said("");
+  showKnobs(table[state.label].map((v, k) => Math.min(Math.max(v, sliders[k].low), sliders[k].high)));
 }
 
 // A click with the shift key draws where it was made.

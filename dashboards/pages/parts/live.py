@@ -34,7 +34,7 @@ EVENTS = 10_000
 #: further from the median than so many times half the interval of the inner ones.
 QUANTILES, REACH = (0.005, 0.16, 0.5, 0.84, 0.995), 6.0
 #: Events a bin, on average, from which bins are fine enough to have as many as the product's.
-ENOUGH = 50
+ENOUGH = 40
 #: Of one draw. A second one takes longer to wake than it saves, the more so on a busy machine.
 THREADS = 1
 SHELF = Shelf()
@@ -214,7 +214,7 @@ def _load(store: Store, fit: EntryInfo) -> Any:
 
 def _bins(most: int, events: int) -> int:
     """Return how many bins, a divisor of `most`, leave some events in each."""
-    fitting = [most // f for f in (1, 2, 4) if most % f == 0]
+    fitting = [most // f for f in (1, 2) if most % f == 0]
     return next((bins for bins in fitting if events >= ENOUGH * bins), fitting[-1])
 
 

@@ -64,6 +64,9 @@ function set(change) {
 function beside(key) {
   const query = new URLSearchParams(location.search);
   for (const name of ["with", "against"]) query.delete(name);
+  const foreign = (name) => name.includes(" · ");  // a source of the product that was beside it
+  if (foreign(sources[state.source])) query.delete("source");
+  query.set("overlay", state.overlay.filter((name) => !foreign(name)).join(","));
   if (key) query.set("with", key);
   location.search = query.toString();
 }

@@ -7,9 +7,10 @@ anew and compares with as much simulation at random labels.
 
 from presage.studies.events.refine.figures import gain_figure, ranking_figure
 from presage.studies.events.refine.folds import SCHEMES, folds_of
-from presage.studies.events.refine.gain import Gain, Request, refine
+from presage.studies.events.refine.gain import refine
 from presage.studies.events.refine.joined import JoinedEvents
 from presage.studies.events.refine.kfolds import KFold, kfold
+from presage.studies.events.refine.outcome import Gain, Request
 from presage.studies.events.refine.ranking import cost_by_counts, label_errors, rank, table
 
 __all__ = [

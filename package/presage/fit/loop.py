@@ -20,6 +20,7 @@ from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from presage.fit.checkpoint import Checkpoints
+from presage.fit.compiling import compiled
 from presage.fit.device import rng_states, set_aside, set_rng_states
 from presage.fit.errors import FitError, NonFiniteLossError
 from presage.fit.meter import Meter
@@ -51,6 +52,8 @@ class Habits:
         What the bar is called.
     numbers
         Sample number of each position, for errors.
+    compile
+        Whether the loss is compiled.
     """
 
     checkpoints: Checkpoints | None
@@ -58,6 +61,7 @@ class Habits:
     progress: bool
     title: str
     numbers: np.ndarray
+    compile: bool = False
 
 
 class Loop:
@@ -93,6 +97,8 @@ class Loop:
         self._parameters = [p for p in network.parameters() if p.requires_grad]
         self._plain_loss: Any = network.loss
         self._loss, self._segment = self._wrapped()
+        if habits.compile:
+            self._loss = compiled(self._loss, settings, fabric.world_size, self._segment)
         total = settings.epochs * source.steps
         self._factor = make_schedule(settings.schedule, total, settings.warmup)
         self.meter = Meter(settings.batch_size, fabric.device, settings.dtype, self._stop)

@@ -12,6 +12,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from presage.fit.checkpoint import Checkpoints
+from presage.fit.compiling import check_compiler
 from presage.fit.device import fitting_threads, make_fabric, reproducible, set_aside
 from presage.fit.errors import FitError
 from presage.fit.loop import Habits, Loop
@@ -63,6 +64,7 @@ def fit(
     precision: str = "32-true",
     checkpoint_every: int | None = None,
     device: str = "auto",
+    compile: bool = False,  # noqa: A002 - as torch calls it
     store: Store | None = None,
     progress: bool = True,
     logger: Any = None,
@@ -114,6 +116,11 @@ def fit(
     device
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``. Under ``torchrun`` each
         process takes its own.
+    compile
+        Whether torch compiles the loss first; no part of the result's identity. On two busy
+        cores that took one to two minutes, after which the flows of this package did 1.3 to
+        1.5 times as many events a second in batches of 1024, and 1.0 to 1.5 in batches of
+        8192: something for long fits.
     store
         Where the result and unfinished state go; without one they stay in memory.
     progress
@@ -130,7 +137,8 @@ def fit(
     Raises
     ------
     FitError
-        A setting has no meaning, or data and model do not fit together.
+        A setting has no meaning, data and model do not fit together, or there is nothing to
+        compile with.
     NonFiniteLossError
         The loss became NaN or infinite; names epoch, step and samples.
     LabelError
@@ -165,9 +173,11 @@ def fit(
             text = f"{recipe.producer} {recipe.key[:16]} is in the store; nothing to train"
             tqdm.write(text, file=sys.stderr)
         return read(recipe, model, store)
+    if compile:
+        check_compiler()
     checkpoints = Checkpoints(store, recipe) if store is not None else None
     numbers = np.asarray(sample_numbers(train))
-    habits = Habits(checkpoints, checkpoint_every, progress, recipe.producer, numbers)
+    habits = Habits(checkpoints, checkpoint_every, progress, recipe.producer, numbers, compile)
     with reproducible(fabric.device, seed):
         fitted = _train(model, train, settings, recipe, fabric, habits)
     if store is None:

@@ -62,7 +62,13 @@ class NarrowLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Return W x + b, ``(*, outputs)``."""
         weight = self.weight if self.mask is None else self.mask * self.weight
-        narrow = self.in_features < min(_WIDE, self.out_features) and x.device.type == "cpu"
-        if narrow and torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu"):
+        if self._is_narrow(x):
             return cast(Tensor, _Narrow.apply(x, weight, self.bias))  # type: ignore[no-untyped-call]
         return functional.linear(x, weight, self.bias)
+
+    def _is_narrow(self, x: Tensor) -> bool:
+        """Say whether gradients are wanted, and by other ways than the usual."""
+        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return False
+        few = self.in_features < min(_WIDE, self.out_features)
+        return few and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")

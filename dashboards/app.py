@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from presage.store import Store
 
 from .pages import events
 from .pages.parts.frame import BOARD
-from .pages.parts.theme import guide, html, notices
+from .pages.parts.theme import guide_text, html, notices
 from .pages.parts.view import Query, query_of
 from .web import routes
 
@@ -46,8 +47,7 @@ def create_app(store: str | Path | Store | None = None) -> Callable[[], None]:
         try:
             main = _MAKERS.get(page, events.page)(shown, query)
         except (OSError, RuntimeError, ValueError, LookupError) as error:
-            said = f"{type(error).__name__}: {error}"
-            main = [guide("This page cannot be shown", [said], [])]
+            main = [html(_failed(shown, f"{type(error).__name__}: {error}"))]
         above = [html(notices(query.messages))] if query.messages else []
         document = pn.state.curdoc
         document.config.reconnect_session = document.config.notify_connection_status = False
@@ -74,6 +74,21 @@ def serve(store: str | Path | Store | None = None, port: int = 5006, show: bool 
     listen = settings(port or _free_port())
     apps, patterns = {BOARD: create_app(shown)}, routes(shown)
     pn.serve(apps, extra_patterns=patterns, **listen, show=show, warm=True)
+
+
+def _failed(store: Store, error: str) -> str:
+    """Return what is said where a page cannot be made, and what can be looked at instead."""
+    try:
+        entries = [e for e in store.list() if e.producer == events.PRODUCER and e.recipe]
+    except OSError:
+        entries = []
+    links = "".join(
+        f'<li><a href="?page=events&amp;key={entry.key[:16]}">{escape(entry.key[:16])}</a> '
+        f"{escape(entry.created[:16].replace('T', ' '))}</li>"
+        for entry in sorted(entries, key=lambda e: e.created, reverse=True)[:20]
+    )
+    others = f'<div class="guide"><p>Residuals in this store:</p><ul>{links}</ul></div>'
+    return guide_text("This page cannot be shown", [error], []) + (others if links else "")
 
 
 def _opened(store: str | Path | Store | None) -> Store:

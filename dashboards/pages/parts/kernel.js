@@ -146,7 +146,10 @@ function drawJoint(now) {
     }
   }
   ["reference", "generated", "pull"].forEach((name, k) => {
-    put(joint[name], {data: {image: [images[k]], ...box}});
+    // Filled in place: where nothing else differs, Bokeh sees no change unless it is told.
+    const still = Object.keys(box).every((side) => columnOf(joint[name], side)[0] === box[side][0]);
+    if (still) joint[name].change.emit();
+    else put(joint[name], {data: {image: [images[k]], ...box}});
   });
   put(ranges[0], {start: ex[0], end: ex[last]});
   put(ranges[1], {start: ey[0], end: ey[last]});

@@ -579,7 +579,7 @@ def test_a_refined_study_has_its_steps_once():
 
 
 @pytest.mark.slow
-def test_a_refined_run_goes_on_where_the_plain_one_ended(tmp_path: Path):
+def test_a_refined_run_from_notebook_to_summary(tmp_path: Path):
     given = {"preset": "tiny", "store": tmp_path / "store", "progress": False}
     small = {"grid": [3, 3], "weights": "equal", "n_events": 1_800, "epochs": 1, "folds": 2}
     small |= {"interior": 1, "edge": 1, "n_truth": 300, "n_generated": 300}
@@ -590,6 +590,6 @@ def test_a_refined_run_goes_on_where_the_plain_one_ended(tmp_path: Path):
     assert set(run.steps[5].figures) == {"gain"}
     text = run.summary()
     assert "with 2 chosen labels simulated" in text
-    # The steps before are those of a plain run, and a refined run is found again by its key.
+    # A refined run is found again by the key of what it made, with all its steps.
     (again,) = run_study("events", from_key=run.products["refinement"], **given)
     assert [step.skipped for step in again.steps] == [True] * 6

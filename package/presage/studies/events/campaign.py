@@ -111,10 +111,11 @@ class Campaign:
 
     @cached_property
     def new_labels(self) -> list[tuple[float, ...]]:
-        """Two labels of which there are no events at all, amid four of the grid (or two...)."""
+        """Up to two labels of which there are no events at all, amid four of the grid (or two)."""
         _, parameters, _ = declared(self.events)
         axes = [np.unique(axis) for axis in label_table(self.events, parameters).T]
-        return [tuple(_between(axis, share) for axis in axes) for share in (0.5, 0.8)]
+        found = [tuple(_between(axis, share) for axis in axes) for share in (0.5, 0.8)]
+        return list(dict.fromkeys(found))  # on three values or fewer both are the same
 
     @cached_property
     def _parts(self) -> tuple[xr.Dataset, xr.Dataset]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,11 @@ _PIECE = 4 << 20
 #: An archive may hold this much, or this many times the file's size: numbers that are no
 #: constant columns compress a few times, a bomb a thousand times.
 _FREE, _RATIO = 256 << 20, 100
+#: What zipfile and zlib raise at damaged archives: everything is possible.
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, LookupError,
+    OverflowError, RuntimeError,
+)  # fmt: skip
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -127,7 +133,7 @@ def _told(where: str) -> Iterator[None]:
         yield
     except NumpyFileError:
         raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
+    except _DAMAGE as error:
         raise NumpyFileError(f"{where}: a damaged archive ({error})") from error
 
 

@@ -19,7 +19,8 @@ from scipy.ndimage import gaussian_filter
 
 from presage.analysis.canvas import FAINT, INK, Page, colourbar, colours, in_words, tidy
 from presage.analysis.histograms import pulls, pulls_2d
-from presage.analysis.label_figures import history_figure, label_map, label_scatter
+from presage.analysis.history_figure import history_figure
+from presage.analysis.label_figures import label_map, label_scatter
 from presage.analysis.labelled import Floats
 from presage.analysis.report import RIVALS, judged, label_number, model_of, title_of
 from presage.labels import LabelError, nearest

@@ -1,4 +1,4 @@
-"""Figures over the labels: a metric on the label grid, events by label, the loss by epoch."""
+"""Figures over the labels: a metric on the label grid, events by label."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import CenteredNorm, LogNorm, Normalize
 from numpy.typing import NDArray
 
-from presage.analysis.canvas import INK, Page, colourbar, colours, tidy
+from presage.analysis.canvas import Page, colourbar, colours, tidy
 from presage.analysis.labelled import declared
 from presage.analysis.metrics import SIZES
 from presage.analysis.report import model_of, parameters_of
@@ -136,72 +136,6 @@ def label_scatter(
     tidy(axis, by_name[names[0]].title, by_name[names[1]].title)
     colourbar(page, dots, axis, by_name[names[2]].title)
     return page
-
-
-def history_figure(history: xr.Dataset) -> Page:
-    """Draw training and validation loss by epoch.
-
-    Losses that are all positive get a log scale. Mean −log p may be negative, and its
-    absolute value would show a false minimum where it crosses zero: such losses are drawn
-    as they are, on a scale that is logarithmic in the distance above the lowest value.
-
-    Parameters
-    ----------
-    history
-        ``*loss*[epoch]``, as in ``Fitted.history``.
-    """
-    if "epoch" not in history.dims:
-        raise LabelError(f"a history has the dimension 'epoch', got {tuple(history.dims)}")
-    names = [
-        str(n) for n, a in history.data_vars.items() if "loss" in str(n) and a.dims == ("epoch",)
-    ]
-    if not names:
-        raise LabelError(f"the history holds no loss; it holds {', '.join(map(str, history))}")
-    epoch = (
-        history["epoch"].values if "epoch" in history.coords else np.arange(history.sizes["epoch"])
-    )
-    losses = {name: np.asarray(history[name].values, dtype=float) for name in names}
-    everything = np.concatenate(list(losses.values()))
-    everything = everything[np.isfinite(everything)]
-    page = Page(6.2, 3.8)
-    axis = page.subplots()
-    palette = list(colours(names).values())[-len(names) :]
-    for colour, (name, values) in zip(palette, losses.items(), strict=True):
-        finite = np.isfinite(values)
-        axis.plot(epoch[finite], values[finite], lw=1.4, color=colour, label=name.replace("_", " "))
-        if finite.any() and ("valid" in name or len(names) == 1):
-            best = np.flatnonzero(finite)[values[finite].argmin()]
-            axis.plot(epoch[best], values[best], "o", ms=5, mfc="white", mec=colour)
-    ylabel = _loss_scale(axis, everything)
-    tidy(axis, "epoch", ylabel, "open circle: lowest")
-    axis.legend(fontsize=8, frameon=False)
-    return page
-
-
-def _loss_scale(axis: Axes, values: NDArray[np.float64]) -> str:
-    """Set a scale that opens up the small losses, and return the axis label."""
-    if len(values) == 0:
-        return "loss"
-    low, high = float(values.min()), float(values.max())
-    if low > 0:
-        axis.set_yscale("log")
-        if high < 10 * low:  # within a decade, plain numbers read better than powers of ten
-            axis.yaxis.set_major_formatter("{x:g}")
-            axis.yaxis.set_minor_formatter("{x:g}")
-            axis.tick_params(axis="y", which="minor", labelsize=8, labelcolor=INK)
-        return "loss"
-    unit = max((high - low) * 1e-2, 1e-12)
-
-    def forward(y: NDArray[Any]) -> NDArray[Any]:
-        return np.asarray(np.arcsinh((np.asarray(y) - low) / unit))
-
-    def inverse(z: NDArray[Any]) -> NDArray[Any]:
-        return np.asarray(low + unit * np.sinh(np.asarray(z)))
-
-    axis.set_yscale("function", functions=(forward, inverse))
-    ticks = low + (high - low) * np.array([0, 0.01, 0.03, 0.1, 0.3, 1.0])
-    axis.set_yticks(ticks, [f"{tick:.2f}" for tick in ticks])
-    return "loss (log scale above the lowest)"
 
 
 def _metric(

@@ -10,13 +10,36 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from presage.analysis.judging import (
+    RIVALS,
+    against_rivals,
+    best_rival,
+    judged,
+    model_of,
+    rivals_of,
+    within_bar,
+    worst_distance,
+)
 from presage.analysis.metrics import METRICS, SIZES
 from presage.labels import LabelError
 
-#: What "within 1 %" asks for: largest W1 over standard deviation, and largest AUC.
-W1_BAR, AUC_BAR = 0.01, 0.505
-#: Sources that train nothing; a model has to beat the closest of them at every label.
-RIVALS = ("morphing", "histogram_morphing", "nearest")
+__all__ = [
+    "RIVALS",
+    "against_rivals",
+    "best_rival",
+    "equivalent",
+    "judged",
+    "label_number",
+    "model_of",
+    "parameters_of",
+    "rivals_of",
+    "summary",
+    "table",
+    "title_of",
+    "verdict",
+    "within_bar",
+    "worst_label",
+]
 
 
 def parameters_of(product: xr.Dataset) -> list[str]:
@@ -72,17 +95,6 @@ def worst_label(product: xr.Dataset) -> int:
     return int(distance.argmax("label"))
 
 
-def model_of(product: xr.Dataset) -> str:
-    """Return the source that is judged, the first candidate."""
-    return str(product.attrs["model"])
-
-
-def judged(product: xr.Dataset) -> list[str]:
-    """Return all sources but the reference, the model first and the floor last."""
-    names = [str(name) for name in product["source"].values]
-    return [name for name in names if name not in ("reference", "floor")] + ["floor"]
-
-
 def table(product: xr.Dataset, labels: Literal["held_out", "all"] = "held_out") -> pd.DataFrame:
     """Return one row per label: W1/std by source and variable, AUC, size and verdict.
 
@@ -106,7 +118,9 @@ def table(product: xr.Dataset, labels: Literal["held_out", "all"] = "held_out") 
     columns["equivalent events"] = (
         product["equivalent_events"].sel(source=model).min("variable").values.round()
     )
-    columns["times floor"] = (_distance(product, model) / _distance(product, "floor")).round(1)
+    columns["times floor"] = (
+        worst_distance(product, model) / worst_distance(product, "floor")
+    ).round(1)
     columns["best rival"] = best_rival(product)
     columns["against rivals"] = against_rivals(product)
     columns["within 1 %"] = within_bar(product)
@@ -141,7 +155,7 @@ def verdict(product: xr.Dataset) -> str:
     model, held = model_of(product), product["held_out"].values
     if not held.any():
         return f"No label was held out: nothing can be said about {model}'s interpolation."
-    ours, floor = _distance(product, model)[held], _distance(product, "floor")[held]
+    ours, floor = worst_distance(product, model)[held], worst_distance(product, "floor")[held]
     text = (
         f"{model} at {len(ours)} held-out labels: W1/std median {np.median(ours):.4f}, "
         f"worst {ours.max():.4f} (floor {np.median(floor):.4f}); "
@@ -158,14 +172,14 @@ def _contest(product: xr.Dataset, model: str, held: NDArray[np.bool_]) -> str:
         return " No rival was drawn: give the training events to compare with morphing."
     outcome = against_rivals(product)[held].tolist()
     count = {word: outcome.count(word) for word in ("better", "level", "worse")}
-    medians = ", ".join(f"{r} {np.median(_distance(product, r)[held]):.4f}" for r in rivals)
+    medians = ", ".join(f"{r} {np.median(worst_distance(product, r)[held]):.4f}" for r in rivals)
     text = (
         f" Against the best rival of each label (medians: {medians}): "
         + ", ".join(f"{word} at {number}" for word, number in count.items())
         + "."
     )
     if count["worse"] and count["better"] <= count["worse"]:
-        winner = min(rivals, key=lambda r: float(np.median(_distance(product, r)[held])))
+        winner = min(rivals, key=lambda r: float(np.median(worst_distance(product, r)[held])))
         return f"{text} {model} does not beat {winner}: its training is not worth it yet."
     if not count["better"]:
         return f"{text} With so few reference events they cannot be told apart."
@@ -239,62 +253,6 @@ def _round(number: float) -> str:
     """Two significant digits, thousands apart."""
     digits = 1 - int(np.floor(np.log10(max(number, 1.0))))
     return f"{int(round(number, digits)):,}".replace(",", " ")
-
-
-def rivals_of(product: xr.Dataset) -> list[str]:
-    """Return the sources that the model is held against: all classical ones but itself."""
-    model, sources = model_of(product), product["source"].values
-    return [name for name in RIVALS if name in sources and name != model]
-
-
-def best_rival(product: xr.Dataset) -> NDArray[Any]:
-    """Return the rival of the smallest W1/std at each label, ``-`` where none was drawn.
-
-    As everywhere, the worst of the variables counts.
-    """
-    rivals = rivals_of(product)
-    if not rivals:
-        return np.full(product.sizes["label"], "-", dtype=object)
-    distances = np.stack([_distance(product, rival) for rival in rivals])
-    best: NDArray[Any] = np.array(rivals, dtype=object)[distances.argmin(axis=0)]
-    return best
-
-
-def against_rivals(product: xr.Dataset, rival: str | None = None) -> NDArray[Any]:
-    """Return ``better``, ``level`` or ``worse`` for each label, ``-`` without a rival.
-
-    Level means closer than the floor's W1/std; the worst of the variables counts.
-
-    Parameters
-    ----------
-    product
-        Of :func:`presage.analysis.compare.compare`.
-    rival
-        One of :func:`rivals_of`; by default the best of each label, so that a model is not
-        better where any rival does as well.
-    """
-    rivals = rivals_of(product) if rival is None else [rival]
-    if not rivals:
-        return np.full(product.sizes["label"], "-", dtype=object)
-    closest = np.min([_distance(product, name) for name in rivals], axis=0)
-    gain = closest - _distance(product, model_of(product))
-    floor = _distance(product, "floor")
-    words = np.where(gain > floor, "better", np.where(gain < -floor, "worse", "level"))
-    return words.astype(object)
-
-
-def within_bar(product: xr.Dataset) -> NDArray[np.bool_]:
-    """Return where every W1/std is at most 0.01 and the AUC, if known, at most 0.505."""
-    model = model_of(product)
-    close = (product["w1_over_std"].sel(source=model) <= W1_BAR).all("variable")
-    auc = product["auc"].sel(source=model)
-    hidden = (auc <= AUC_BAR) | auc.isnull()
-    return np.asarray((close & hidden).values, dtype=bool)
-
-
-def _distance(product: xr.Dataset, source: str) -> NDArray[np.float64]:
-    values = product["w1_over_std"].sel(source=source).max("variable").values
-    return np.asarray(values, dtype=float)
 
 
 def _spread(array: xr.DataArray, name: str) -> dict[str, tuple[float, float]]:

@@ -41,7 +41,7 @@ def run(size: str, folder: Path) -> list[Result]:
     )
     whole = statistics.median(ours["all"])
     limit = 2.0 * n / 1e7
-    shown = f"{n:,} events, 100 labels, in random order".replace(",", " ")
+    shown = f"{n:.0e} events, 100 labels, in random order"
     results = [
         Result("binning/group, edges, count", whole, "s", limit, most=True, note=shown,
                peer="one copy of the columns", ratio_to_peer=paired(ours["copy"], ours["all"]))

@@ -37,7 +37,7 @@ from presage.studies.events.refine.candidates import candidates_of
 from presage.studies.events.refine.gain import labels_of
 from presage.studies.events.refine.places import Steps, neighbours
 from presage.studies.events.refine.ranking import at_random, first, interpolated
-from presage.studies.events.split import unique_labels
+from presage.studies.events.split import at_labels, unique_labels
 
 SCATTERED = np.random.Generator(np.random.Philox(3)).random((17, 2))
 TABLES = {
@@ -402,6 +402,12 @@ def test_k_folds_that_cannot_be_made_are_refused(tiny, settings, message):
         kfold(tiny.events, TINY, **{**tiny.settings, **settings})
 
 
+def test_two_labels_leave_nothing_to_interpolate(tiny):
+    two = at_labels(tiny.events, [(95.0, 0.25), (95.0, 4.6375)])
+    with pytest.raises(LabelError, match="holding out 1 labels leaves 1 to train on"):
+        kfold(two, TINY, folds=2, store=tiny.store, progress=False)
+
+
 @pytest.fixture(scope="module")
 def gain(tiny):
     ranking = rank(tiny.folds, progress=False)
@@ -582,7 +588,7 @@ def test_a_refined_study_has_its_steps_once():
 def test_a_refined_run_from_notebook_to_summary(tmp_path: Path):
     given = {"preset": "tiny", "store": tmp_path / "store", "progress": False}
     small = {"grid": [3, 3], "weights": "equal", "n_events": 1_800, "epochs": 1, "folds": 2}
-    small |= {"interior": 1, "edge": 1, "n_truth": 300, "n_generated": 300}
+    small |= {"interior": 1, "edge": 1, "n_truth": 300, "n_generated": 300, "batch_size": 256}
     (run,) = run_study("events", parameters=small, refine=2, **given)
     assert [step.record.step for step in run.steps][4:] == ["5_where_it_fails", "6_refine"]
     data = run.store.open(run.products["refinement"])

@@ -150,10 +150,10 @@ def kfold(
     table, sizes = _judged(events, reference, labels, minimum)
     number = folds_of(table, folds, scheme, seed)
     reference, floor = _only(reference, table), None if floor is None else _only(floor, table)
-    parts = []
-    for k in range(int(number.max()) + 1):
-        train, _ = hold_out(events, table[number == k].tolist())
-        parts.append(Fold(train, table[number == k], sizes[number == k], store))
+    parts = [
+        Fold(_others(events, table[number == k]), table[number == k], sizes[number == k], store)
+        for k in range(int(number.max()) + 1)
+    ]
     bar = tqdm(parts, desc=f"{len(parts)} folds", unit="fold", disable=not progress)
     fits = tuple(training.fit(fold, progress) for fold in bar)
     drawn = [fold.draw(fit, seed, progress) for fold, fit in zip(parts, fits, strict=True)]
@@ -178,6 +178,17 @@ def kfold(
         rivals=False, seed=seed, store=store, progress=progress, **folding, **how,
     )  # fmt: skip
     return KFold(store.compute(recipe, make), fits, store, again)
+
+
+def _others(events: xr.Dataset, held: Floats) -> xr.Dataset:
+    """Return the events at all labels but these."""
+    left = len(group(events).table) - len(held)
+    if left < 2:
+        raise LabelError(
+            f"holding out {len(held)} labels leaves {left} to train on, and nothing to "
+            "interpolate between; take more folds, or events at more labels"
+        )
+    return hold_out(events, held.tolist())[0]
 
 
 def _recipe(inputs: Mapping[str, xr.Dataset | None], settings: dict[str, Any], seed: int) -> Recipe:

@@ -187,7 +187,7 @@ def test_bound_maps_are_increasing_and_invertible(location, width, bounds, x):
 
 def test_a_smooth_curve_is_constant_beyond_its_range():
     x = np.linspace(-1, 1, 50)[:, None]
-    curve = Smooth.fit(x, 1 + 2 * x[:, 0] ** 2, np.ones(50))
+    curve = Smooth.fit(x, 1 + 2 * x[:, 0] ** 2, np.ones(50), np.zeros(1, dtype=bool))
     assert abs(curve(np.array([[0.5]]))[0] - 1.5) < 0.02
     assert curve(np.array([[5.0]]))[0] == curve(np.array([[1.0]]))[0]
 
@@ -227,3 +227,19 @@ def test_lengths_and_lost_state_are_named():
     del state["mass.standard"]
     with pytest.raises(LabelError, match=r"lacks 'mass\.standard'"):
         LabelScale.from_state(state, scale.declaration())
+
+
+def test_a_parameter_with_a_period_has_no_ends():
+    angle = np.repeat(np.linspace(0.4, 5.9, 24), 200)
+    noise = 0.1 * np.random.default_rng(1).standard_normal(angle.size)
+    parameter = Parameter("angle", dtype="float64", low=0, high=2 * np.pi, period=2 * np.pi)
+    arrays = {"x": np.sin(angle) + noise, "angle": angle}
+    scale = LabelScale.fit(arrays, [Variable("x")], [parameter])
+    seam = {"angle": np.array([0.0, 2 * np.pi, 1e-9])}
+    features = scale.features(seam)
+    assert features.shape == (3, 2)
+    assert np.allclose(features, features[0], atol=1e-6)
+    # The label nearest to the seam is 0.4 away, and the location goes on as the sine does.
+    assert np.allclose(scale.inverse({"x": np.zeros(3)}, seam)["x"], 0.0, atol=0.02)
+    again = LabelScale.from_state(scale.state(), scale.declaration())
+    assert np.array_equal(again.features(seam), features)

@@ -136,7 +136,10 @@ class Variable:
         if attributes.get("role") != "parameter":
             return cls(**declared)
         low, high = attributes.get("prior_range", (None, None))
-        return Parameter(**declared, low=_optional_float(low), high=_optional_float(high))
+        period = _optional_float(attributes.get("period"))
+        return Parameter(
+            **declared, low=_optional_float(low), high=_optional_float(high), period=period
+        )
 
 
 @dataclass(frozen=True)
@@ -151,16 +154,27 @@ class Parameter(Variable):
     low, high
         The prior's range, for every value of a parameter that has dims; ``None`` where the
         parameter only takes listed labels.
+    period
+        Of an angle or a phase: values this far apart mean the same, and models see it as a
+        point on a circle.
     """
 
     low: float | None = None
     high: float | None = None
+    period: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.period is not None and not 0 < self.period < float("inf"):
+            raise LabelError(f"{self.name}: a period should be positive, got {self.period}")
 
     def attributes(self) -> dict[str, Any]:
         """Return the netCDF attributes, with ``role`` and the prior's range."""
         attributes = {**super().attributes(), "role": "parameter"}
         if self.low is not None and self.high is not None:
             attributes["prior_range"] = [float(self.low), float(self.high)]
+        if self.period is not None:
+            attributes["period"] = float(self.period)
         return attributes
 
 

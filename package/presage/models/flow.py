@@ -35,6 +35,7 @@ from presage.models.autoregressive import Autoregressive
 from presage.models.density import ACTIVATIONS, DensityNetwork, check_perceptron
 from presage.models.prepared import Prepared, prepare_columns
 from presage.models.spline import RationalQuadraticSpline, check_spline
+from presage.transforms.smooth import count_features
 
 
 class FlowNetwork(DensityNetwork):
@@ -113,7 +114,8 @@ class FlowSpec(ABC):
 
     def build(self, declaration: Mapping[str, Any]) -> FlowNetwork:
         """Return an untrained network for what `declaration` says."""
-        features, context = len(declaration["variables"]), len(declaration["parameters"])
+        features = len(declaration["variables"])
+        context = count_features(declaration["parameters"])
         maps = [self.transform(features, context, index) for index in range(self.layers)]
         base = zuko.lazy.UnconditionalDistribution(
             zuko.distributions.DiagNormal, torch.zeros(features), torch.ones(features), buffer=True

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from presage.labels import LabelError
 from presage.models.density import DensityNetwork, check_perceptron, perceptron, pick
 from presage.models.prepared import Prepared, prepare_columns
+from presage.transforms.smooth import count_features
 
 #: Conditional widths lie between e^-NARROWEST and e^NARROWEST of the standardised variables.
 _NARROWEST = math.log(1e3)
@@ -176,5 +177,6 @@ class MixtureDensity:
 
     def build(self, declaration: Mapping[str, Any]) -> MixtureNetwork:
         """Return an untrained network for what `declaration` says."""
-        features, context = len(declaration["variables"]), len(declaration["parameters"])
+        features = len(declaration["variables"])
+        context = count_features(declaration["parameters"])
         return MixtureNetwork(features, context, self.components, self.hidden, self.activation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -41,19 +41,13 @@ def declared(
         if array.ndim != 1:
             raise LabelError(f"{array.name!r} should be one number per {sample}, has {array.dims}")
         variable = Variable.of(array, sample)
-        if array.attrs.get("role") == "parameter":
-            low, high = array.attrs.get("prior_range", (None, None))
-            given = {f.name: getattr(variable, f.name) for f in fields(Variable)}
-            parameters.append(Parameter(**given, low=_number(low), high=_number(high)))
+        if isinstance(variable, Parameter):
+            parameters.append(variable)
         else:
             variables.append(variable)
     if not variables:
         raise LabelError(f"the dataset has no variable along {sample!r} besides its parameters")
     return tuple(variables), tuple(parameters)
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
 
 
 def entry(variable: Variable) -> dict[str, Any]:

@@ -42,7 +42,7 @@ from presage.transforms.columns import (
     from_entry,
     inside,
 )
-from presage.transforms.smooth import Smooth, features_of, groups
+from presage.transforms.smooth import Smooth, features_of, groups, periodic_features
 
 #: asinh(y) is cut here on the way back: 10^25 widths out, and float32 still holds it.
 _FAR = 60.0
@@ -128,8 +128,9 @@ class LabelScale:
         spread = np.where(spread > 0, spread, 1.0)
         design = (raw - centre) / spread
         members = groups(design)
+        periodic = periodic_features(parameters)
         columns = tuple(
-            _fit_column(variable, values[variable.name], condition, design, members)
+            _fit_column(variable, values[variable.name], condition, design, members, periodic)
             for variable in variables
         )
         return cls(tuple(variables), tuple(parameters), centre, spread, columns)
@@ -277,6 +278,7 @@ def _fit_column(
     condition: Mapping[str, Floats],
     design: Floats,
     members: list[NDArray[np.intp]],
+    periodic: NDArray[np.bool_],
 ) -> _Column:
     check_bounds(x, variable)
     quantiles = np.array([np.quantile(x[group], (0.16, 0.5, 0.84)) for group in members])
@@ -284,10 +286,10 @@ def _fit_column(
     centres = np.array([design[group].mean(axis=0) for group in members])
     weights = np.sqrt([float(group.size) for group in members])
     floor = _smallest_width(x)
-    log_width = Smooth.fit(centres, np.log(np.maximum(half, floor)), weights)
+    log_width = Smooth.fit(centres, np.log(np.maximum(half, floor)), weights, periodic)
     location = None
     if variable.follows not in condition:
-        location = Smooth.fit(centres, quantiles[:, 1], weights)
+        location = Smooth.fit(centres, quantiles[:, 1], weights, periodic)
     column = _Column(variable, location, log_width, 0.0, 1.0)
     t = np.arcsinh(column.bound_map(condition, design).apply(x))
     std = float(t.std())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,9 @@ class Smooth:
     high: Floats
 
     @classmethod
-    def fit(cls, features: Floats, values: Floats, weights: Floats) -> Self:
+    def fit(
+        cls, features: Floats, values: Floats, weights: Floats, periodic: NDArray[np.bool_]
+    ) -> Self:
         """Fit by weighted ridge regression; the degree follows from the number of points.
 
         Parameters
@@ -44,8 +46,11 @@ class Smooth:
             ``[point, feature]``.
         values, weights
             ``[point]``.
+        periodic
+            Features without a range, for no point of a circle is beyond another ``[feature]``.
         """
-        low, high = features.min(axis=0), features.max(axis=0)
+        low = np.where(periodic, -np.inf, features.min(axis=0))
+        high = np.where(periodic, np.inf, features.max(axis=0))
         degree = 2
         while degree and _terms(features, degree).shape[1] * 2 > len(values):
             degree -= 1
@@ -88,15 +93,33 @@ def _terms(features: Floats, degree: int) -> Floats:
 def features_of(
     condition: Mapping[str, Floats], parameters: Sequence[Parameter], events: int
 ) -> Floats:
-    """Return ``[event, feature]``: each parameter, logarithmic where it cannot be negative."""
+    """Return ``[event, feature]``: each parameter, logarithmic where it cannot be negative.
+
+    One with a period has two features, its place on the unit circle.
+    """
     columns = []
     for parameter in parameters:
         column = condition[parameter.name]
+        if parameter.period is not None:
+            angle = (2 * np.pi / parameter.period) * column
+            columns += [np.cos(angle), np.sin(angle)]
+            continue
         if parameter.lower is not None and parameter.upper is None:
             # A tiny offset instead of an error for a label that stands on its bound.
             column = np.log(np.maximum(column - parameter.lower, 1e-12))
         columns.append(column)
     return np.stack(columns, axis=1) if columns else np.zeros((events, 0))
+
+
+def count_features(parameters: Iterable[Mapping[str, Any]]) -> int:
+    """Return how many columns :func:`features_of` makes of these parameters, as JSON has them."""
+    return sum(1 if parameter.get("period") is None else 2 for parameter in parameters)
+
+
+def periodic_features(parameters: Iterable[Parameter]) -> NDArray[np.bool_]:
+    """Return which of the features belong to a parameter with a period, ``[feature]``."""
+    kinds = [[p.period is not None] * (1 if p.period is None else 2) for p in parameters]
+    return np.array([kind for pair in kinds for kind in pair], dtype=bool)
 
 
 def groups(features: Floats) -> list[NDArray[np.intp]]:

@@ -132,6 +132,8 @@ def sample(
 def warn_beyond_range(table: np.ndarray[Any, Any], flow: ConditionalFlow) -> None:
     """Warn where a label ``[label, parameter]`` is outside the trained range."""
     for column, parameter in zip(table.T, flow.scale.parameters, strict=True):
+        if parameter.period is not None:
+            continue  # there is no beyond on a circle
         low, high = flow.declaration["trained_range"][parameter.name]
         beyond = column[(column < low) | (column > high)]
         if beyond.size:

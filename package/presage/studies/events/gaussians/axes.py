@@ -29,6 +29,8 @@ class Axis:
         The range.
     unit, long_name
         As in :class:`~presage.labels.Variable`.
+    periodic
+        Whether the ends of the range are one place.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Axis:
     high: float = 1.0
     unit: str = "1"
     long_name: str = ""
+    periodic: bool = False
 
     def __post_init__(self) -> None:
         if self.number < 1 or self.number != int(self.number):
@@ -60,7 +63,7 @@ class Axis:
         name = self.long_name or f"label {self.name}"
         return Parameter(
             f"{self.name}_label", (), "float64", self.unit, name, self.low, self.high,
-            low=self.low, high=self.high,
+            low=self.low, high=self.high, period=self.high - self.low if self.periodic else None,
         )  # fmt: skip
 
 

@@ -173,10 +173,9 @@ class Circle(Layout):
 
     The angle grows clockwise from the y axis. 0 and 2 pi are one place, the *seam*. Labels stand
     on inner nodes, so none is there, and the two next to it are two steps apart across it. The
-    density is the same on both sides of the seam, but a model sees a number: the ends of its
-    range are as far apart as they can be, what it learnt at one end says nothing at the other,
-    and angles beyond the outer labels are extrapolation. Labels beyond the seam are refused
-    rather than wrapped, for one event would have two labels.
+    density is the same on both sides of the seam, and so it is for a model: the label has a
+    period, and models see its cosine and sine. Labels beyond the seam are refused rather than
+    wrapped, for one event would have two labels.
 
     Parameters
     ----------
@@ -197,7 +196,8 @@ class Circle(Layout):
     @property
     def axes(self) -> tuple[Axis, ...]:
         """The angle."""
-        return (Axis("angle", self.number, 0.0, 2 * math.pi, "rad", "angle from the y axis"),)
+        name = "angle from the y axis"
+        return (Axis("angle", self.number, 0.0, 2 * math.pi, "rad", name, periodic=True),)
 
     @property
     def dimension(self) -> int:

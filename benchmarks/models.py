@@ -23,6 +23,7 @@ from benchmarks.core import Result, installed, paired, seconds, side_by_side
 from benchmarks.reaching import time_to_accuracy
 from presage.fit import fit
 from presage.models import ConditionalFlow, model
+from presage.models.conditional import ROWS
 from presage.models.prepared import prepare_columns
 from presage.studies.events.resonance import Resonance
 
@@ -143,7 +144,9 @@ def _sampling(name: str, data: xr.Dataset, threads: int, size: str, fedhex: Any)
 
     @torch.inference_mode()
     def draw() -> None:
-        network.draw(c, torch.randn(_ROWS, network.numbers))
+        numbers = torch.randn(_ROWS, network.numbers)
+        for own, given in zip(numbers.split(ROWS), c.split(ROWS), strict=True):
+            network.draw(given, own)
 
     contenders = {"presage": lambda: _ROWS / seconds(draw)}
     for peer, made in _peers(name).items():

@@ -86,7 +86,7 @@ def _meta(exhibit: Exhibit, state: dict[str, Any]) -> dict[str, Any]:
         "side": payload.product.sizes.get("bin_x", 0),
         "low_cell": figures.LOW_CELL,
         "low_bin": figures.LOW_BIN,
-        "sequential": list(figures.DENSITY),
+        "sequential": list(reversed(figures.DENSITY)),  # bright is large, as in the notebooks
         "diverging": list(figures.DIVERGING),
         "state": state,
     }  # fmt: skip

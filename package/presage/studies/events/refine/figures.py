@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from presage.analysis.canvas import FAINT, INK, Page, colourbar, tidy
 from presage.analysis.labelled import Floats
@@ -72,12 +72,12 @@ def gain_figure(gain: xr.Dataset) -> Page:
     norm = _norm(values.values)
     for axis, arm in zip(axes, shown, strict=False):
         dots = _map(axis, gain.sel(arm=arm), names, norm)
-        tidy(axis, _title(gain, names[0]), "", arm)
+        tidy(axis, _title(gain, names[0]), "", arm if arm == "before" else f"{arm}, × added")
         if len(names) > 1 and axis is not axes[0]:
             axis.set_yticklabels([])
     axes[0].set_ylabel(_title(gain, names[1]) if len(names) > 1 else "W1/std", fontsize=9)
     if len(names) > 1:
-        bar = colourbar(page, dots, list(axes[: len(shown)]), "W1/std (crosses: labels added)")
+        bar = colourbar(page, dots, list(axes[: len(shown)]), "W1/std")
         _plain(bar.ax.yaxis)
     _sorted(axes[-1], gain, arms)
     return page
@@ -126,6 +126,7 @@ def _sorted(axis: Axes, gain: xr.Dataset, arms: list[str]) -> None:
     axis.axhline(floor, color=INK, lw=0.8, ls="--", label=f"floor: median {floor:.3f}")
     axis.set_yscale("log")
     _plain(axis.yaxis)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     tidy(axis, "labels, worst first", "W1/std, each label held out once")
     axis.legend(fontsize=7, frameon=False)
 

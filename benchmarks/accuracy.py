@@ -99,19 +99,21 @@ def run(size: str, folder: Path) -> list[Result]:
 
 
 def _measure(name: str, case: Case, store: Store) -> list[Result]:
-    events = simulate(case.source, case.events, store=store)
+    events = simulate(case.source, case.events, store=store, progress=False)
     labels = choose_held_out(events, interior=6, edge=4)
     train, _ = hold_out(events, labels)
     again = case.source.at_labels(labels)
     n = case.truth * len(labels)
-    truth, floor = (simulate(again, n, seed=seed, store=store) for seed in (1, 2))
+    truth, floor = (simulate(again, n, seed=seed, store=store, progress=False) for seed in (1, 2))
     candidates, took, flow = {}, [], None
     for seed in range(case.seeds):
         began = time.perf_counter()
         part: Any = SimpleNamespace(train=train, store=store)
         flow = replace(case.training, seed=seed).fit(part, progress=False)
         took.append(time.perf_counter() - began)
-        candidates[f"seed {seed}"] = sample(flow, labels=labels, n=case.truth, store=store)
+        candidates[f"seed {seed}"] = sample(
+            flow, labels=labels, n=case.truth, store=store, progress=False
+        )
     flows = list(candidates)
     candidates |= {
         "morphing": moment_morphing(train, truth, case.truth),
@@ -135,7 +137,7 @@ def _checkerboard(case: Case, events: xr.Dataset, store: Store) -> list[Result]:
     labels = label_table(events, declared(events)[1]).tolist()
     n = case.checkerboard * len(labels)
     again = case.source.at_labels(labels)
-    truth, floor = (simulate(again, n, seed=seed, store=store) for seed in (1, 2))
+    truth, floor = (simulate(again, n, seed=seed, store=store, progress=False) for seed in (1, 2))
     product = kfold(
         events, case.training, folds=2, scheme="checkerboard", truth=truth, floor=floor,
         minimum=1, store=store, progress=False,

@@ -49,9 +49,8 @@ class Case:
         Events of truth at each held-out label, and as many drawn.
     seeds
         Trainings.
-    checkerboard
-        Events of truth a label for the checkerboard, in which every second label is held out;
-        0 for none.
+    folded
+        Events of truth a label when every label is held out once; 0 for none.
     equivalent, minutes
         Bars: least median of the equivalent events, longest training.
     """
@@ -61,7 +60,7 @@ class Case:
     training: Training
     truth: int = 250_000
     seeds: int = 3
-    checkerboard: int = 0
+    folded: int = 0
     equivalent: float | None = None
     minutes: float | None = None
 
@@ -86,8 +85,8 @@ def _cases(size: str) -> dict[str, Case]:
             "six": Case(_cube(), 50_000, quick, truth=10_000, seeds=1),
         }
     return {
-        "sparse": Case(sparse, 48_500, Training(), checkerboard=100_000, equivalent=5e3),
-        "10k a label": Case(dense, 1_000_000, full, checkerboard=100_000, equivalent=2e4),
+        "sparse": Case(sparse, 48_500, Training(), folded=100_000, equivalent=5e3),
+        "10k a label": Case(dense, 1_000_000, full, folded=100_000, equivalent=2e4),
         "six": Case(_cube(), 1_000_000, six, truth=100_000, seeds=1, minutes=10),
     }
 
@@ -127,23 +126,28 @@ def _measure(name: str, case: Case, store: Store) -> list[Result]:
         results += [replace(r, name=f"{region}, {r.name}") for r in _figures(there, flows, bar)]
     if isinstance(case.source, Gaussians) and flow is not None:
         results.append(_entropy(case.source, truth, flow))
-    if case.checkerboard:
-        results += _checkerboard(case, events, store)
+    if case.folded:
+        results += _folded(case, events, store)
     return [replace(r, name=f"accuracy/{name}, {r.name}") for r in results]
 
 
-def _checkerboard(case: Case, events: xr.Dataset, store: Store) -> list[Result]:
-    """Hold out every second label, then the others: half the labels, in both directions."""
+def _folded(case: Case, events: xr.Dataset, store: Store) -> list[Result]:
+    """Hold every label out once: in five folds, and every second label on a checkerboard."""
     labels = label_table(events, declared(events)[1]).tolist()
-    n = case.checkerboard * len(labels)
+    n = case.folded * len(labels)
     again = case.source.at_labels(labels)
-    truth, floor = (simulate(again, n, seed=seed, store=store, progress=False) for seed in (1, 2))
-    product = kfold(
-        events, case.training, folds=2, scheme="checkerboard", truth=truth, floor=floor,
-        minimum=1, store=store, progress=False,
-    ).dataset  # fmt: skip
-    there = product.isel(label=np.flatnonzero(product["region"].values == "interior"))
-    return [replace(r, name=f"checkerboard, {r.name}") for r in _figures(there, ["flow"], None)]
+    truth, floor = (simulate(again, n, seed=s, store=store, progress=False) for s in (1, 2))
+    results = []
+    for scheme, folds in (("spread", 5), ("checkerboard", 2)):
+        product = kfold(
+            events, case.training, folds=folds, scheme=scheme, truth=truth, floor=floor,
+            minimum=1, store=store, progress=False,
+        ).dataset  # fmt: skip
+        there = product.isel(label=np.flatnonzero(product["region"].values == "interior"))
+        name = f"all interior labels, {scheme}"
+        bar = case.equivalent if scheme == "spread" else None
+        results += [replace(r, name=f"{name}, {r.name}") for r in _figures(there, ["flow"], bar)]
+    return results
 
 
 def _training(case: Case, took: Sequence[float]) -> Result:

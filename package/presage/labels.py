@@ -185,17 +185,26 @@ class Coordinate:
     Parameters
     ----------
     name
-        The dimension it labels.
+        The dimension it labels, or with `dim` any other name.
     values
         One value per position: floats, integers or strings.
     unit, long_name
         As in :class:`Variable`.
+    dim
+        The dimension, where it is not called so itself: the unit of each feature, the range
+        of each parameter.
     """
 
     name: str
     values: tuple[float, ...] | tuple[int, ...] | tuple[str, ...]
     unit: str = "1"
     long_name: str = ""
+    dim: str = ""
+
+    @property
+    def along(self) -> str:
+        """The dimension that it labels."""
+        return self.dim or self.name
 
     def variable(self) -> xr.Variable:
         """Return the coordinate as an xarray variable."""
@@ -203,7 +212,7 @@ class Coordinate:
         if values.dtype.kind == "U":
             values = values.astype(object)
         attributes = {"long_name": self.long_name or self.name, "units": self.unit}
-        return xr.Variable((self.name,), values, attributes)
+        return xr.Variable((self.along,), values, attributes)
 
 
 COMPONENT = Coordinate("component", ("real", "imag"), long_name="part of a complex number")
@@ -270,7 +279,7 @@ class Schema:
 
     def sizes(self) -> dict[str, int]:
         """Return the fixed lengths that the coordinates give."""
-        return {coordinate.name: len(coordinate.values) for coordinate in self.coordinates}
+        return {coordinate.along: len(coordinate.values) for coordinate in self.coordinates}
 
 
 def check_arrays(arrays: Arrays, schema: Schema, samples: int, source: str) -> dict[str, Array]:

@@ -86,7 +86,11 @@ def _samples_recipe(
         for n, (dims, variable) in schema.stored().items()
     }
     fixed = {
-        c.name: {**content_of(c.variable()), "attributes": _plain(c.variable().attrs)}
+        c.name: {
+            **content_of(c.variable()),
+            "attributes": _plain(c.variable().attrs),
+            **({"dim": c.dim} if c.dim else {}),
+        }
         for c in schema.coordinates
     }
     fields = {
@@ -148,15 +152,16 @@ def _coordinates(
             )
         if sample in array.dims:
             continue  # numbers, or a column of its own
-        if array.dims != (name,) or name in ragged or not _is_plain(array):
+        if array.ndim != 1 or array.dims[0] in ragged or not _is_plain(array):
             raise StoreError(
                 f"the coordinate {name!r} with dims {array.dims} of {array.dtype} cannot be kept "
-                "with samples, only numbers or text along a fixed dimension of its name; drop it "
+                "with samples, only numbers or text along one fixed dimension; drop it "
                 "with drop_vars"
             )
         values = tuple(array.values.tolist())
         unit = str(array.attrs.get("units", "1"))
-        found.append(Coordinate(name, values, unit, str(array.attrs.get("long_name", ""))))
+        dim = "" if array.dims == (name,) else str(array.dims[0])
+        found.append(Coordinate(name, values, unit, str(array.attrs.get("long_name", "")), dim))
     return tuple(found)
 
 

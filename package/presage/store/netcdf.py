@@ -56,7 +56,9 @@ def write_shard(
             if flat in schema.ragged and name != flat:
                 attrs["sample_dimension"] = flat
             _write_variable(file, name, xr.Variable(dims, arrays[name], attrs))
-        for name, value in {"Conventions": "CF-1.10", **attributes}.items():
+        beside = " ".join(c.name for c in schema.coordinates if c.along != c.name)
+        named = {"coordinates": beside} if beside else {}  # CF's way to tell them from variables
+        for name, value in {"Conventions": "CF-1.10", **named, **attributes}.items():
             file.attrs[name] = value
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def covering(entry: Entry, start: int, stop: int | None) -> tuple[list[ShardFile
 
 def rows_of(shards: Sequence[ShardFile], start: int, stop: int) -> Rows:
     """Memory-map samples ``[start, stop)``."""
-    with xr.open_dataset(shards[0].path, engine="h5netcdf", decode_cf=False) as header:
+    with _header(shards[0]) as header:
         dims = {str(n): tuple(map(str, v.dims)) for n, v in header.data_vars.items()}
         sample = str(header.attrs[SAMPLE])
     ragged = {n: d[0] for n, d in dims.items() if d[0] != sample}
@@ -53,7 +54,7 @@ def open_samples(entry: Entry, root: Path, start: int, stop: int | None) -> xr.D
     """Return samples as a labelled dataset that reads from disk when looked at."""
     shards, stop = covering(entry, start, stop)
     rows = rows_of(shards, start, stop)
-    with xr.open_dataset(shards[0].path, engine="h5netcdf", decode_cf=False) as header:
+    with _header(shards[0]) as header:
         coords = {n: v.load().variable for n, v in header.coords.items()}
         attributes = {n: dict(header[n].attrs) for n in rows.names}
     address = (str(root.resolve()), entry.recipe.json, start, stop)
@@ -73,6 +74,13 @@ def open_samples(entry: Entry, root: Path, start: int, stop: int | None) -> xr.D
         attrs=attributes_of(entry.recipe, rows.sample_dim),
     )
     return with_starts(dataset)
+
+
+@contextmanager
+def _header(shard: ShardFile) -> Iterator[xr.Dataset]:
+    """Open a shard to see what it declares; coordinates of other names than their dimension too."""
+    with xr.open_dataset(shard.path, engine="h5netcdf", decode_cf=False) as header:
+        yield header.set_coords(str(header.attrs.get("coordinates", "")).split())
 
 
 def _stored_array(

@@ -19,6 +19,7 @@ from presage.simulator import Source
 #: Name → ``"module:attribute"`` of the study. A new study is one line here.
 STUDIES: dict[str, str] = {
     "events": "presage.studies.events:STUDY",
+    "pdf": "presage.studies.pdf:STUDY",
 }
 
 

@@ -1,0 +1,42 @@
+"""The study `pdf`: parton-distribution parameters from whole sets of events.
+
+An experiment yields a set of events. A network that has seen simulated sets answers with a
+posterior of the parameters, without being trained again; beside it always stand the exact
+posterior, which is known here because every problem has its density, and the prior.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from presage.labels import nearest
+from presage.studies import Study
+
+if TYPE_CHECKING:
+    from presage.studies.pdf.gaussian import Gaussian as Gaussian
+    from presage.studies.pdf.problem import Problem as Problem
+    from presage.studies.pdf.problems import problem as problem
+
+_HOMES = {
+    "Gaussian": "gaussian",
+    "Problem": "problem",
+    "problem": "problems",
+}
+
+__all__ = [*_HOMES, "STUDY"]
+
+STUDY = Study(
+    name="pdf",
+    title="parton-distribution parameters from whole sets of events",
+    notebooks=(),
+    producers={
+        "gaussian": "presage.studies.pdf.gaussian:Gaussian",
+    },
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"the study pdf has no {name!r}{nearest(name, __all__)}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

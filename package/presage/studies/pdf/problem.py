@@ -1,0 +1,463 @@
+"""What a problem of this study is: theta from a prior, sets of events from theta, their density.
+
+A leaf states its prior, its features, and two functions of tensors that belong together,
+:meth:`Problem.events` and :meth:`Problem.log_prob`. Everything else (the recipe, blocks,
+labels, checks, the likelihood of a set) is here. Leading dimensions of tensors are free
+and broadcast; the last one counts parameters or features.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from presage.labels import Arrays, Coordinate, LabelError, Parameter, Variable
+from presage.simulator import Simulator
+from presage.studies.pdf.draws import Draws, resolve_device
+
+#: Events that a block holds, about: large enough that a block is not mostly overhead.
+_BLOCK_EVENTS, _LARGEST_BLOCK = 1 << 17, 1024
+#: Numbers that the likelihood of many parameters works on at once.
+_AT_ONCE = 1 << 22
+
+
+@dataclass(frozen=True)
+class Range:
+    """A parameter of a problem: uniform between `low` and `high` unless the problem says more."""
+
+    name: str
+    low: float
+    high: float
+    long_name: str = ""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A number that an event has.
+
+    Parameters
+    ----------
+    name, unit, long_name
+        As of a :class:`~presage.labels.Variable`.
+    lower, upper
+        Support.
+    scale
+        In which coordinates networks see it: ``"linear"``, ``"log"`` or ``"logit"`` (of the
+        place between `lower` and `upper`). Stored is the number itself.
+    """
+
+    name: str
+    unit: str = "1"
+    long_name: str = ""
+    lower: float = -math.inf
+    upper: float = math.inf
+    scale: str = "linear"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A function of theta on a grid: a parton density, a structure function.
+
+    Parameters
+    ----------
+    name, unit, long_name
+        Of its values.
+    grid
+        Where it is evaluated.
+    grid_name, grid_unit
+        What the grid is, for axes.
+    logarithmic
+        Whether the grid is shown on a logarithmic axis.
+    """
+
+    name: str
+    grid: tuple[float, ...]
+    unit: str = "1"
+    long_name: str = ""
+    grid_name: str = "x"
+    grid_unit: str = "1"
+    logarithmic: bool = False
+
+
+@dataclass(frozen=True)
+class Problem(Simulator):
+    """Sets of events for parameters drawn from a prior, and the density of every event.
+
+    Parameters
+    ----------
+    n_events
+        Events in a set.
+    n_repeat
+        Sets simulated for each theta.
+    device
+        ``"cpu"``, ``"cuda"`` or ``"auto"``. Numbers on CUDA are others: only then the device
+        is part of the recipe.
+
+    Raises
+    ------
+    LabelError
+        A number below 1, or no such device.
+    """
+
+    n_events: int = 1000
+    n_repeat: int = 1
+    device: str = "cpu"
+
+    sample_dim: ClassVar[str] = "sample"
+    thread_safe: ClassVar[bool] = True
+    #: Stored type of events: float64 where float32 would round to the edge of the support.
+    events_dtype: ClassVar[str] = "float32"
+    #: Further classes whose modules belong to the source text.
+    parts: ClassVar[tuple[type, ...]] = (Draws,)
+
+    def __post_init__(self) -> None:
+        for name in ("n_events", "n_repeat"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or int(value) != value or value < 1:
+                raise LabelError(f"{self.name}: {name} should be at least 1, got {value!r}")
+            object.__setattr__(self, name, int(value))
+        object.__setattr__(self, "device", resolve_device(self.device))
+
+    # -- what a leaf states ----------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def prior(self) -> tuple[Range, ...]:
+        """The parameters, and the box that their prior lives in."""
+
+    @property
+    @abstractmethod
+    def features(self) -> tuple[Feature, ...]:
+        """What an event consists of."""
+
+    @abstractmethod
+    def events(self, theta: Tensor, draws: Draws, sets: int, count: int) -> Tensor:
+        """Draw events.
+
+        Parameters
+        ----------
+        theta
+            ``(n, P)`` in float64.
+        draws
+            Random numbers; all that is random comes from there.
+        sets, count
+            Sets for each theta, and events in each.
+
+        Returns
+        -------
+        Tensor
+            ``(n, sets, count, F)``, in the stored type or float64.
+        """
+
+    @abstractmethod
+    def log_prob(self, theta: Tensor, events: Tensor) -> Tensor:
+        """Return the natural logarithm of the density of each event.
+
+        Parameters
+        ----------
+        theta
+            ``(*, P)``, float64.
+        events
+            ``(*, E, F)``; leading dimensions broadcast against those of `theta`.
+
+        Returns
+        -------
+        Tensor
+            ``(*, E)``; differentiable in `theta`; -inf beyond the support.
+        """
+
+    @property
+    def curves(self) -> tuple[Curve, ...]:
+        """The functions of theta that are of interest, the first one the most."""
+        return ()
+
+    def curve(self, curve: Curve, theta: Tensor) -> Tensor:
+        """Return a curve ``(*, len(curve.grid))`` for `theta` ``(*, P)``."""
+        raise LabelError(f"{self.name} has no curve {curve.name!r}")
+
+    def physical(self, theta: Tensor) -> Tensor:
+        """Say where in the box the prior is not zero, ``(*,)`` booleans; everywhere by default."""
+        return torch.ones(theta.shape[:-1], dtype=torch.bool, device=theta.device)
+
+    @property
+    def acceptance(self) -> float:
+        """Share of the box that is physical: the prior's density is 1 / (acceptance · volume)."""
+        return 1.0
+
+    # -- prior -------------------------------------------------------------------------------
+
+    @cached_property
+    def low(self) -> Tensor:
+        """Lower edges of the box, ``(P,)``."""
+        edges = [r.low for r in self.prior]
+        return torch.tensor(edges, dtype=torch.float64, device=self.device)
+
+    @cached_property
+    def high(self) -> Tensor:
+        """Upper edges of the box, ``(P,)``."""
+        edges = [r.high for r in self.prior]
+        return torch.tensor(edges, dtype=torch.float64, device=self.device)
+
+    def draw_theta(self, draws: Draws, n: int) -> Tensor:
+        """Draw `n` parameters from the prior, ``(n, P)``: uniform in the physical part of the box.
+
+        Raises
+        ------
+        LabelError
+            Hardly any of the box is physical.
+        """
+        found, had = [], 0
+        for _ in range(1000):
+            unit = draws.uniform(n, len(self.prior))
+            theta = self.low + (self.high - self.low) * unit
+            kept = theta[self.physical(theta)]
+            found.append(kept)
+            had += len(kept)
+            if had >= n:
+                return torch.cat(found)[:n]
+        raise LabelError(f"{self.name}: of {1000 * n} points of the box {had} are physical")
+
+    def log_prior(self, theta: Tensor) -> Tensor:
+        """Return the natural logarithm of the prior's density, ``(*,)``; -inf where it is zero."""
+        inside = ((theta >= self.low) & (theta <= self.high)).all(-1)
+        inside = inside & self.physical(torch.where(inside[..., None], theta, self.low))
+        value = -float((self.high - self.low).log().sum()) - math.log(self.acceptance)
+        return torch.where(inside, value, -math.inf).to(torch.float64)
+
+    # -- likelihood of sets --------------------------------------------------------------------
+
+    def log_likelihood(self, theta: Tensor, events: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the log-likelihood of whole sets, ``(*,)``.
+
+        Parameters
+        ----------
+        theta
+            ``(*, P)``.
+        events
+            ``(*, E, F)``.
+        mask
+            ``(*, E)``, True where there is an event.
+        """
+        values = self.log_prob(theta, events)
+        if mask is not None:
+            values = torch.where(mask, values, 0.0)
+        return values.sum(-1)
+
+    def likelihood(self, events: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return the log-likelihood of one set as a function of many parameters.
+
+        Parameters
+        ----------
+        events
+            ``(E, F)``. What depends on the events alone is worked out once.
+
+        Returns
+        -------
+        callable
+            ``(T, P)`` → ``(T,)``.
+        """
+        rows = max(1, _AT_ONCE // max(1, events.shape[-2]))
+
+        def value(theta: Tensor) -> Tensor:
+            pieces = [self.log_likelihood(part, events) for part in torch.split(theta, rows)]
+            return torch.cat(pieces) if pieces else theta.new_zeros(0)
+
+        return value
+
+    # -- a simulator as the store knows it -----------------------------------------------------
+
+    @property
+    def block_size(self) -> int:  # type: ignore[override]  # of the class elsewhere, here of the size
+        """Samples of a block: few large sets, or many small ones."""
+        fitting = _BLOCK_EVENTS / (self.n_events * self.n_repeat)
+        return int(min(max(2 ** round(math.log2(fitting)), 1), _LARGEST_BLOCK))
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """``theta`` ``[parameter]``; ranges stand in coordinates along ``parameter``."""
+        name = "parameters of the distribution"
+        return (Parameter("theta", ("parameter",), "float64", "1", name),)
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """``events`` ``[repeat, event, feature]``; units stand in ``feature_unit``."""
+        dims = ("repeat", "event", "feature")
+        return (Variable("events", dims, self.events_dtype, "1", "sets of events"),)
+
+    @property
+    def coordinates(self) -> tuple[Coordinate, ...]:
+        """Names, ranges and titles of parameters; names, units, scales, bounds of features."""
+        prior, features = self.prior, self.features
+
+        def along(dim: str, name: str, values: Any, what: str) -> Coordinate:
+            return Coordinate(f"{dim}_{name}", tuple(values), "1", what, dim)
+
+        return (
+            Coordinate("parameter", tuple(r.name for r in prior), long_name="parameter"),
+            along("parameter", "low", (r.low for r in prior), "lower edge of the prior"),
+            along("parameter", "high", (r.high for r in prior), "upper edge of the prior"),
+            along("parameter", "title", (r.long_name or r.name for r in prior), "title"),
+            Coordinate("feature", tuple(f.name for f in features), long_name="feature"),
+            along("feature", "unit", (f.unit for f in features), "unit"),
+            along("feature", "title", (f.long_name or f.name for f in features), "title"),
+            along("feature", "scale", (f.scale for f in features), "scale for networks"),
+            along("feature", "lower", (f.lower for f in features), "lower end of the support"),
+            along("feature", "upper", (f.upper for f in features), "upper end of the support"),
+        )
+
+    @property
+    def lengths(self) -> Mapping[str, int]:
+        """Sets and events of a sample."""
+        return {"repeat": self.n_repeat, "event": self.n_events}
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return the fields of the recipe: the device only where it changes the numbers."""
+        fields = dict(super().identity())
+        if self.device == "cpu":
+            del fields["device"]
+        return fields
+
+    def draw(self, rng: np.random.Generator, n: int) -> Arrays:
+        """Draw theta ``[n, parameter]`` from the prior."""
+        return {"theta": self.draw_theta(Draws(rng, self.device), n).cpu().numpy()}
+
+    def simulate(self, theta: Arrays, rng: np.random.Generator) -> Arrays:
+        """Simulate the sets of each theta."""
+        parameters = torch.as_tensor(theta["theta"], dtype=torch.float64, device=self.device)
+        with torch.no_grad():
+            drawn = self.events(parameters, Draws(rng, self.device), self.n_repeat, self.n_events)
+        return {"events": drawn.cpu().numpy()}
+
+    # -- for users: labelled -------------------------------------------------------------------
+
+    def score(self, dataset: xr.Dataset) -> xr.DataArray:
+        """Return the log density of every event of a labelled dataset.
+
+        Parameters
+        ----------
+        dataset
+            With ``theta`` ``[sample, parameter]`` and ``events``
+            ``[sample, repeat, event, feature]``, dims in any order.
+
+        Returns
+        -------
+        xarray.DataArray
+            ``log_prob`` ``[sample, repeat, event]``.
+
+        Raises
+        ------
+        LabelError
+            Parameters or features are not those of this problem, theta is outside the prior,
+            or events are not in the support.
+        """
+        theta = self.check_theta(dataset["theta"])
+        events = self.check_events(dataset["events"])
+        names = [str(d) for d in dataset["events"].dims if d not in ("event", "feature")]
+        others = [d for d in names if d not in dataset["theta"].dims]
+        shape = [dataset.sizes[d] for d in dataset["theta"].dims if d != "parameter"]
+        parameters = theta.reshape(*shape, *[1] * len(others), -1)
+        order = [*(str(d) for d in dataset["theta"].dims if d != "parameter"), *others]
+        array = dataset["events"].transpose(*order, "event", "feature")
+        moved = events.reshape(array.shape)
+        coords = {n: c for n, c in array.coords.items() if "feature" not in c.dims}
+        return xr.DataArray(
+            self.log_prob(parameters, moved).cpu().numpy(),
+            dims=(*order, "event"),
+            coords=coords,
+            name="log_prob",
+            attrs={"long_name": "natural logarithm of the density of an event", "units": "1"},
+        )
+
+    def check_theta(self, theta: xr.DataArray | Tensor | np.ndarray) -> Tensor:
+        """Return parameters ``(*, P)`` as a tensor; labelled ones have ``parameter`` moved last.
+
+        Raises
+        ------
+        LabelError
+            Other parameters than this problem's, numbers that are not finite, or outside the
+            prior; the message names the first.
+        """
+        names = [r.name for r in self.prior]
+        values = self._labelled(theta, "parameter", names, ())
+        if not bool(torch.isfinite(values).all()):
+            raise LabelError(f"{self.name}: theta holds numbers that are not finite")
+        flat = values.reshape(-1, len(names))
+        outside = (flat < self.low) | (flat > self.high)
+        if bool(outside.any()):
+            row, column = (int(i) for i in outside.nonzero()[0])
+            r = self.prior[column]
+            raise LabelError(
+                f"{self.name}: {r.name} = {float(flat[row, column]):g} is outside the prior "
+                f"[{r.low:g}, {r.high:g}]"
+            )
+        unphysical = ~self.physical(flat)
+        if bool(unphysical.any()):
+            first = flat[int(unphysical.nonzero()[0])].tolist()
+            shown = ", ".join(f"{n} = {v:g}" for n, v in zip(names, first, strict=True))
+            raise LabelError(f"{self.name}: {shown} is unphysical, where the prior is zero")
+        return values
+
+    def check_events(self, events: xr.DataArray | Tensor | np.ndarray) -> Tensor:
+        """Return events ``(*, E, F)`` as a tensor; labelled ones have ``event, feature`` last.
+
+        Raises
+        ------
+        LabelError
+            Other features than this problem's, an empty set, NaN, or events outside the
+            support; the message names the first.
+        """
+        values = self._labelled(events, "feature", [f.name for f in self.features], ("event",))
+        if values.dim() < 2 or values.shape[-2] == 0:
+            raise LabelError(f"{self.name}: a set of events is empty; give at least one event")
+        for column, feature in enumerate(self.features):
+            one = values[..., column]
+            if not bool(torch.isfinite(one).all()):
+                count = int((~torch.isfinite(one)).sum())
+                raise LabelError(f"{self.name}: {count} values of {feature.name} are not finite")
+            low, high = float(one.min()), float(one.max())
+            if low < feature.lower or high > feature.upper:
+                raise LabelError(
+                    f"{self.name}: {feature.name} should lie in [{feature.lower:g}, "
+                    f"{feature.upper:g}] {feature.unit}, got {low:g} to {high:g}"
+                )
+        return values
+
+    def _labelled(
+        self,
+        array: xr.DataArray | Tensor | np.ndarray,
+        last: str,
+        names: list[str],
+        before: tuple[str, ...],
+    ) -> Tensor:
+        """Return an array with the named dimension last, checked for its names."""
+        if isinstance(array, xr.DataArray):
+            for dim in (*before, last):
+                if dim not in array.dims:
+                    raise LabelError(
+                        f"{self.name}: expected a dimension {dim!r}, got dims {array.dims}"
+                    )
+            if last in array.coords:
+                found = [str(name) for name in array[last].values]
+                if sorted(found) != sorted(names):
+                    raise LabelError(
+                        f"{self.name} has the {last}s {', '.join(names)}; these are "
+                        f"{', '.join(found)}: of another problem?"
+                    )
+                array = array.sel({last: names})
+            array = array.transpose(..., *before, last).values
+        values = torch.as_tensor(array, dtype=torch.float64, device=self.device)
+        if values.shape[-1:] != (len(names),):
+            raise LabelError(
+                f"{self.name}: expected {len(names)} {last}s ({', '.join(names)}) along the last "
+                f"dimension, got shape {tuple(values.shape)}"
+            )
+        return values

@@ -1,0 +1,122 @@
+"""What the four notebooks of the study share: which problem, its sets of events, what is held out.
+
+Each notebook builds the same :class:`Campaign` from its parameters, and thereby the same
+recipes. The first one makes the sets of events, the others ask for them and say how to make
+them when they are not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import xarray as xr
+
+from presage.generate import simulate
+from presage.labels import LabelError
+from presage.store import Store, StoreError
+from presage.studies.pdf.problem import Problem
+from presage.studies.pdf.problems import problem as build
+
+#: What is held out has seeds of its own, this far from that of the training sets.
+_OBSERVATIONS, _CALIBRATION = 1, 2
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """Sets of events of one problem: to train on, to be observed, to calibrate with.
+
+    Parameters
+    ----------
+    store
+        Where datasets live.
+    problem
+        A name in :data:`~presage.studies.pdf.problems.PROBLEMS`.
+    n_samples
+        Parameters (theta) that training sets are simulated for.
+    n_events
+        Events in a set.
+    n_repeat
+        Training sets for each theta.
+    n_observations
+        Sets that play the part of a measurement, never trained on.
+    n_calibration
+        Further sets that calibration is checked with.
+    seed
+        Seed of the training sets; observations and calibration use the next two.
+    device
+        Where they are simulated.
+    settings
+        Further settings of the problem.
+    """
+
+    store: Store
+    problem: str = "gaussian"
+    n_samples: int = 10_000
+    n_events: int = 1000
+    n_repeat: int = 10
+    n_observations: int = 10
+    n_calibration: int = 1000
+    seed: int = 0
+    device: str = "cpu"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("n_samples", "n_observations", "n_calibration"):
+            if getattr(self, name) < 1:
+                raise LabelError(f"{name} should be at least 1, got {getattr(self, name)}")
+
+    @cached_property
+    def simulator(self) -> Problem:
+        """The problem, with the training sets' repetitions."""
+        return self._problem(self.n_repeat)
+
+    @cached_property
+    def single(self) -> Problem:
+        """The problem with one set for each theta, as a measurement has it."""
+        return self._problem(1)
+
+    def _problem(self, n_repeat: int) -> Problem:
+        settings: dict[str, Any] = {"n_events": self.n_events, "device": self.device}
+        return build(self.problem, **settings, n_repeat=n_repeat, **self.settings)
+
+    def make(self) -> xr.Dataset:
+        """Make what is missing of all three and return the training sets."""
+        for source, n, seed in self._parts().values():
+            simulate(source, n, seed=seed, store=self.store)
+        return self.train
+
+    def _parts(self) -> dict[str, tuple[Problem, int, int]]:
+        """Return name → problem, number of samples, seed."""
+        return {
+            "train": (self.simulator, self.n_samples, self.seed),
+            "observations": (self.single, self.n_observations, self.seed + _OBSERVATIONS),
+            "calibration": (self.single, self.n_calibration, self.seed + _CALIBRATION),
+        }
+
+    @cached_property
+    def train(self) -> xr.Dataset:
+        """Training sets."""
+        return self._open("train")
+
+    @cached_property
+    def observations(self) -> xr.Dataset:
+        """Sets that are observed, with the truth, which only figures look at."""
+        return self._open("observations")
+
+    @cached_property
+    def calibration(self) -> xr.Dataset:
+        """Sets for the checks of calibration."""
+        return self._open("calibration")
+
+    def _open(self, part: str) -> xr.Dataset:
+        source, n, seed = self._parts()[part]
+        try:
+            return self.store.open(source.recipe(seed), 0, n)
+        except StoreError as error:
+            raise StoreError(
+                f"{error}. Notebook 1_generate makes these sets: run it first with the same "
+                "parameters, or all notebooks with: presage run pdf"
+            ) from error

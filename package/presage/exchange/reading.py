@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from presage.exchange.about import ABOUT, restore
+from presage.exchange.numpy_archive import open_archive
 from presage.labels import LabelError, nearest
 
 
@@ -32,7 +33,8 @@ def read_file(path: Path, sample: str = "sample") -> xr.Dataset:
     Raises
     ------
     LabelError
-        An unknown suffix, no arrays, or arrays of unequal length.
+        An unknown suffix, no arrays, arrays of unequal length, or a file that is damaged,
+        holds Python objects, or not the sizes that it declares.
     FileNotFoundError
         There is no such file.
     """
@@ -74,8 +76,8 @@ def _dims(name: str, rank: int, sample: str) -> tuple[str, ...]:
 
 
 def _read_npz(path: Path) -> dict[str, Any]:
-    with np.load(path, allow_pickle=False) as content:
-        return dict(content)
+    with open_archive(path, path.name) as members:
+        return {name: member.whole() for name, member in members.items()}
 
 
 def _read_hdf5(path: Path) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from presage.exchange.numpy_archive import NumpyFileError
 from presage.labels import Variable, nearest
 from presage.studies.events.numpy_files.content import DATA, LABELS, ONLY, Content
-from presage.studies.events.numpy_files.errors import NumpyFileError
 
 Named = Sequence[tuple[Variable, str]]
 

@@ -10,10 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from presage.exchange.numpy_archive import MAGIC, NumpyFileError, mapped, open_archive, read_header
 from presage.labels import Array
-from presage.studies.events.numpy_files.archive import open_archive
-from presage.studies.events.numpy_files.errors import NumpyFileError
-from presage.studies.events.numpy_files.header import MAGIC, mapped, read_header
 from presage.studies.events.numpy_files.pickled import read_dict
 
 #: Names of the two arrays of FEDHEX's files: measured values, and the labels.

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from presage.studies.events.numpy_files.errors import NumpyFileError
+from presage.exchange.numpy_archive import NumpyFileError
 
 #: Instructions of one pickle, and bytes of its text: a file with two arrays and their
 #: constants has about 500, and 1 kB.

@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from presage.studies.events.numpy_files.errors import NumpyFileError
-from presage.studies.events.numpy_files.header import mapped
+from presage.exchange.numpy_archive import NumpyFileError, mapped
 from presage.studies.events.numpy_files.instructions import Instructions, Place
 
 _MAX_DIMS = 4

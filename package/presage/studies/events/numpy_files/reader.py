@@ -11,12 +11,12 @@ from typing import Any, ClassVar, TypeVar, cast
 
 import numpy as np
 
+from presage.exchange.numpy_archive import NumpyFileError, NumpyFileWarning
 from presage.inputs import FileInput, InputError
 from presage.labels import Array, Parameter, Variable, nearest
 from presage.simulator import Reader
 from presage.studies.events.numpy_files.columns import Place, find, uses
 from presage.studies.events.numpy_files.content import as_table, opened
-from presage.studies.events.numpy_files.errors import NumpyFileError, NumpyFileWarning
 from presage.studies.events.numpy_files.whitening import KINDS, Undo
 from presage.studies.events.root.layout import FEDHEX
 

@@ -16,9 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from presage.exchange.numpy_archive import NumpyFileError
 from presage.labels import Array, nearest
 from presage.studies.events.numpy_files.content import DATA, LABELS, Content, as_table
-from presage.studies.events.numpy_files.errors import NumpyFileError
 
 KINDS = ("auto", "linear", "logit", "none")
 _KEYS = ("min", "max", "mean", "std")

@@ -14,15 +14,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from presage.exchange.numpy_archive.errors import NumpyFileError
 from presage.labels import Array
-from presage.studies.events.numpy_files.errors import NumpyFileError
 
 MAGIC = b"\x93NUMPY"
 #: Bytes of the length that follows the version (1, 0), (2, 0) or (3, 0).
 _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
 #: Longest header that is parsed: NumPy's own limit.
 _MAX_HEADER = 10_000
-_MAX_DIMS = 4
+_MAX_DIMS = 8
 _SIMPLE = re.compile(r"[<>|=]?([biuf]\d{1,2}|[SU]\d{1,7})")
 _KEYS = {"descr", "fortran_order", "shape"}
 
@@ -128,6 +128,6 @@ def _dtype(described: Any, where: str) -> np.dtype[Any]:
     except (TypeError, ValueError):  # not pairs of text, or a name twice
         pass
     raise NumpyFileError(
-        f"{where}: values of type {str(described)[:60]}; events are integers and floats, in one "
+        f"{where}: values of type {str(described)[:60]}; expected integers and floats, in one "
         "array or in named columns"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zipfile
 import zlib
@@ -14,9 +15,9 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
+from presage.exchange.numpy_archive.errors import NumpyFileError
+from presage.exchange.numpy_archive.header import Header, read_header
 from presage.labels import Array
-from presage.studies.events.numpy_files.errors import NumpyFileError
-from presage.studies.events.numpy_files.header import Header, read_header
 
 #: Largest piece that is read of a file at once, the archive's directory among them.
 _PIECE = 4 << 20
@@ -78,8 +79,13 @@ class Member:
         Raises
         ------
         NumpyFileError
-            The data end early or do not have their checksum.
+            The data end early or do not have their checksum, or rows do not lie together.
         """
+        if self.header.fortran and len(self.shape) > 2:
+            raise NumpyFileError(
+                f"{self.where}: stored with the first index running fastest (Fortran order), so "
+                "it cannot be read in pieces; save numpy.ascontiguousarray of it"
+            )
         columns = self.shape[1] if self.header.fortran and len(self.shape) == 2 else 0
         with _told(self.where):
             if not self._streams:
@@ -88,10 +94,23 @@ class Member:
             parts = [self._read(stream, shape) for stream in self._streams]
         return np.stack(parts, axis=1) if columns else parts[0]
 
+    def whole(self) -> Array:
+        """Return the array, all of it, of any number of dimensions.
+
+        Raises
+        ------
+        NumpyFileError
+            The data end early or do not have their checksum.
+        """
+        with _told(self.where):
+            flat = self._read(self._stream(0), (math.prod(self.shape),))
+        return flat.reshape(self.shape, order="F" if self.header.fortran else "C")
+
     def _stream(self, column: int) -> BinaryIO:
         """Return the member's bytes from where a column begins."""
         stream = cast(BinaryIO, self.archive.open(self.info))
-        skip = self.header.offset + column * self.shape[0] * self.dtype.itemsize
+        rows = self.shape[0] if column else 0
+        skip = self.header.offset + column * rows * self.dtype.itemsize
         while skip:
             skip -= len(stream.read(min(skip, _PIECE))) or skip
         return stream
@@ -142,7 +161,7 @@ def _check_sizes(infos: list[zipfile.ZipInfo], size: int, where: str) -> None:
     if declared > max(_FREE, _RATIO * size):
         raise NumpyFileError(
             f"{where}: {size} bytes declare {declared} bytes of arrays, more than {_RATIO} times "
-            "as many; events do not compress like that"
+            "as many; measured numbers do not compress like that"
         )
     for info in infos:
         if info.compress_type not in _METHODS or info.flag_bits & 1:

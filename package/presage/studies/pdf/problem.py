@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -86,6 +86,26 @@ class Curve:
     grid_name: str = "x"
     grid_unit: str = "1"
     logarithmic: bool = False
+
+
+def set_coordinates(prior: Sequence[Range], features: Sequence[Feature]) -> tuple[Coordinate, ...]:
+    """Return the coordinates of a dataset of sets, along ``parameter`` and ``feature``."""
+
+    def along(dim: str, name: str, values: Any, what: str) -> Coordinate:
+        return Coordinate(f"{dim}_{name}", tuple(values), "1", what, dim)
+
+    return (
+        Coordinate("parameter", tuple(r.name for r in prior), long_name="parameter"),
+        along("parameter", "low", (r.low for r in prior), "lower edge of the prior"),
+        along("parameter", "high", (r.high for r in prior), "upper edge of the prior"),
+        along("parameter", "title", (r.long_name or r.name for r in prior), "title"),
+        Coordinate("feature", tuple(f.name for f in features), long_name="feature"),
+        along("feature", "unit", (f.unit for f in features), "unit"),
+        along("feature", "title", (f.long_name or f.name for f in features), "title"),
+        along("feature", "scale", (f.scale for f in features), "scale for networks"),
+        along("feature", "lower", (f.lower for f in features), "lower end of the support"),
+        along("feature", "upper", (f.upper for f in features), "upper end of the support"),
+    )
 
 
 @dataclass(frozen=True)
@@ -296,23 +316,7 @@ class Problem(Simulator):
     @property
     def coordinates(self) -> tuple[Coordinate, ...]:
         """Names, ranges and titles of parameters; names, units, scales, bounds of features."""
-        prior, features = self.prior, self.features
-
-        def along(dim: str, name: str, values: Any, what: str) -> Coordinate:
-            return Coordinate(f"{dim}_{name}", tuple(values), "1", what, dim)
-
-        return (
-            Coordinate("parameter", tuple(r.name for r in prior), long_name="parameter"),
-            along("parameter", "low", (r.low for r in prior), "lower edge of the prior"),
-            along("parameter", "high", (r.high for r in prior), "upper edge of the prior"),
-            along("parameter", "title", (r.long_name or r.name for r in prior), "title"),
-            Coordinate("feature", tuple(f.name for f in features), long_name="feature"),
-            along("feature", "unit", (f.unit for f in features), "unit"),
-            along("feature", "title", (f.long_name or f.name for f in features), "title"),
-            along("feature", "scale", (f.scale for f in features), "scale for networks"),
-            along("feature", "lower", (f.lower for f in features), "lower end of the support"),
-            along("feature", "upper", (f.upper for f in features), "upper end of the support"),
-        )
+        return set_coordinates(self.prior, self.features)
 
     @property
     def lengths(self) -> Mapping[str, int]:

@@ -65,3 +65,16 @@ class Draws:
             return torch.randn(shape, generator=self._cuda, device=self.device, dtype=dtype)
         kind = np.float32 if dtype == torch.float32 else np.float64
         return torch.from_numpy(self.rng.standard_normal(shape, dtype=kind))
+
+    def beta(self, alpha: Tensor, beta: Tensor) -> Tensor:
+        """Return Beta(alpha, beta) numbers in float64, one for each element of the two tensors."""
+        if self._cuda is None:
+            return torch.from_numpy(np.asarray(self.rng.beta(alpha.numpy(), beta.numpy())))
+        up = torch._standard_gamma(alpha.to(torch.float64), generator=self._cuda)
+        return up / (up + torch._standard_gamma(beta.to(torch.float64), generator=self._cuda))
+
+    def poisson(self, mean: Tensor) -> Tensor:
+        """Return Poisson numbers as integers, one for each mean."""
+        if self._cuda is None:
+            return torch.from_numpy(np.asarray(self.rng.poisson(mean.numpy())))
+        return torch.poisson(mean, generator=self._cuda).to(torch.int64)

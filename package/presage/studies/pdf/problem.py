@@ -22,6 +22,7 @@ from torch import Tensor
 
 from presage.labels import Arrays, Coordinate, LabelError, Parameter, Variable
 from presage.simulator import Simulator
+from presage.studies.pdf.checks import Values, checked_events, checked_theta, scored
 from presage.studies.pdf.draws import Draws, resolve_device
 
 #: Events that a block holds, about: large enough that a block is not mostly overhead.
@@ -213,6 +214,10 @@ class Problem(Simulator):
         """Share of the box that is physical: the prior's density is 1 / (acceptance · volume)."""
         return 1.0
 
+    def supported(self, events: Tensor) -> Tensor:
+        """Say which events ``(*, F)`` can occur, where the bounds of features do not say it all."""
+        return torch.ones(events.shape[:-1], dtype=torch.bool, device=events.device)
+
     # -- prior -------------------------------------------------------------------------------
 
     @cached_property
@@ -251,7 +256,8 @@ class Problem(Simulator):
         inside = ((theta >= self.low) & (theta <= self.high)).all(-1)
         inside = inside & self.physical(torch.where(inside[..., None], theta, self.low))
         value = -float((self.high - self.low).log().sum()) - math.log(self.acceptance)
-        return torch.where(inside, value, -math.inf).to(torch.float64)
+        density = torch.full_like(inside, value, dtype=torch.float64)
+        return density.masked_fill(~inside, -math.inf)
 
     # -- likelihood of sets --------------------------------------------------------------------
 
@@ -267,10 +273,18 @@ class Problem(Simulator):
         mask
             ``(*, E)``, True where there is an event.
         """
-        values = self.log_prob(theta, events)
-        if mask is not None:
-            values = torch.where(mask, values, 0.0)
-        return values.sum(-1)
+        if mask is None:
+            return self.log_prob(theta, events).sum(-1)
+        # Gaps hold an event that there is: zeros could be of no density, and of no gradient.
+        known = events[mask.expand(events.shape[:-1])][:1]
+        if not len(known):
+            return self.log_prob(theta, events[..., :0, :]).sum(-1)
+        filled = torch.where(mask[..., None], events, known)
+        return torch.where(mask, self.log_prob(theta, filled), 0.0).sum(-1)
+
+    def mean_count(self, theta: Tensor) -> Tensor:
+        """Return how many events a set has on average, ``(*,)``: `n_events`, unless theta says."""
+        return torch.full_like(theta[..., 0], self.n_events)
 
     def likelihood(self, events: Tensor) -> Callable[[Tensor], Tensor]:
         """Return the log-likelihood of one set as a function of many parameters.
@@ -285,13 +299,22 @@ class Problem(Simulator):
         callable
             ``(T, P)`` → ``(T,)``.
         """
-        rows = max(1, _AT_ONCE // max(1, events.shape[-2]))
+        known = events.to(torch.float64)
+        return self.in_pieces(lambda theta: self.log_likelihood(theta, known), events.shape[-2])
 
-        def value(theta: Tensor) -> Tensor:
-            pieces = [self.log_likelihood(part, events) for part in torch.split(theta, rows)]
-            return torch.cat(pieces) if pieces else theta.new_zeros(0)
+    @staticmethod
+    def in_pieces(value: Callable[[Tensor], Tensor], count: int) -> Callable[[Tensor], Tensor]:
+        """Return a function of theta ``(T, P)`` that is worked out for some T at a time.
 
-        return value
+        Parameters
+        ----------
+        value
+            ``(T, P)`` → ``(T,)``, which needs `count` numbers for each theta.
+        count
+            Events, as a rule.
+        """
+        rows = max(1, _AT_ONCE // max(1, count))
+        return lambda theta: torch.cat([value(part) for part in torch.split(theta, rows)])
 
     # -- a simulator as the store knows it -----------------------------------------------------
 
@@ -350,12 +373,13 @@ class Problem(Simulator):
         ----------
         dataset
             With ``theta`` ``[sample, parameter]`` and ``events``
-            ``[sample, repeat, event, feature]``, dims in any order.
+            ``[sample, repeat, event, feature]``, dims in any order; for sets of unequal size
+            ``events`` ``[event, feature]`` and ``event_count`` ``[sample]``.
 
         Returns
         -------
         xarray.DataArray
-            ``log_prob`` ``[sample, repeat, event]``.
+            ``log_prob`` ``[sample, repeat, event]``, or ``[event]``.
 
         Raises
         ------
@@ -363,25 +387,9 @@ class Problem(Simulator):
             Parameters or features are not those of this problem, theta is outside the prior,
             or events are not in the support.
         """
-        theta = self.check_theta(dataset["theta"])
-        events = self.check_events(dataset["events"])
-        names = [str(d) for d in dataset["events"].dims if d not in ("event", "feature")]
-        others = [d for d in names if d not in dataset["theta"].dims]
-        shape = [dataset.sizes[d] for d in dataset["theta"].dims if d != "parameter"]
-        parameters = theta.reshape(*shape, *[1] * len(others), -1)
-        order = [*(str(d) for d in dataset["theta"].dims if d != "parameter"), *others]
-        array = dataset["events"].transpose(*order, "event", "feature")
-        moved = events.reshape(array.shape)
-        coords = {n: c for n, c in array.coords.items() if "feature" not in c.dims}
-        return xr.DataArray(
-            self.log_prob(parameters, moved).cpu().numpy(),
-            dims=(*order, "event"),
-            coords=coords,
-            name="log_prob",
-            attrs={"long_name": "natural logarithm of the density of an event", "units": "1"},
-        )
+        return scored(self, dataset)
 
-    def check_theta(self, theta: xr.DataArray | Tensor | np.ndarray) -> Tensor:
+    def check_theta(self, theta: Values) -> Tensor:
         """Return parameters ``(*, P)`` as a tensor; labelled ones have ``parameter`` moved last.
 
         Raises
@@ -390,27 +398,9 @@ class Problem(Simulator):
             Other parameters than this problem's, numbers that are not finite, or outside the
             prior; the message names the first.
         """
-        names = [r.name for r in self.prior]
-        values = self._labelled(theta, "parameter", names, ())
-        if not bool(torch.isfinite(values).all()):
-            raise LabelError(f"{self.name}: theta holds numbers that are not finite")
-        flat = values.reshape(-1, len(names))
-        outside = (flat < self.low) | (flat > self.high)
-        if bool(outside.any()):
-            row, column = (int(i) for i in outside.nonzero()[0])
-            r = self.prior[column]
-            raise LabelError(
-                f"{self.name}: {r.name} = {float(flat[row, column]):g} is outside the prior "
-                f"[{r.low:g}, {r.high:g}]"
-            )
-        unphysical = ~self.physical(flat)
-        if bool(unphysical.any()):
-            first = flat[int(unphysical.nonzero()[0])].tolist()
-            shown = ", ".join(f"{n} = {v:g}" for n, v in zip(names, first, strict=True))
-            raise LabelError(f"{self.name}: {shown} is unphysical, where the prior is zero")
-        return values
+        return checked_theta(self, theta)
 
-    def check_events(self, events: xr.DataArray | Tensor | np.ndarray) -> Tensor:
+    def check_events(self, events: Values) -> Tensor:
         """Return events ``(*, E, F)`` as a tensor; labelled ones have ``event, feature`` last.
 
         Raises
@@ -419,49 +409,4 @@ class Problem(Simulator):
             Other features than this problem's, an empty set, NaN, or events outside the
             support; the message names the first.
         """
-        values = self._labelled(events, "feature", [f.name for f in self.features], ("event",))
-        if values.dim() < 2 or values.shape[-2] == 0:
-            raise LabelError(f"{self.name}: a set of events is empty; give at least one event")
-        for column, feature in enumerate(self.features):
-            one = values[..., column]
-            if not bool(torch.isfinite(one).all()):
-                count = int((~torch.isfinite(one)).sum())
-                raise LabelError(f"{self.name}: {count} values of {feature.name} are not finite")
-            low, high = float(one.min()), float(one.max())
-            if low < feature.lower or high > feature.upper:
-                raise LabelError(
-                    f"{self.name}: {feature.name} should lie in [{feature.lower:g}, "
-                    f"{feature.upper:g}] {feature.unit}, got {low:g} to {high:g}"
-                )
-        return values
-
-    def _labelled(
-        self,
-        array: xr.DataArray | Tensor | np.ndarray,
-        last: str,
-        names: list[str],
-        before: tuple[str, ...],
-    ) -> Tensor:
-        """Return an array with the named dimension last, checked for its names."""
-        if isinstance(array, xr.DataArray):
-            for dim in (*before, last):
-                if dim not in array.dims:
-                    raise LabelError(
-                        f"{self.name}: expected a dimension {dim!r}, got dims {array.dims}"
-                    )
-            if last in array.coords:
-                found = [str(name) for name in array[last].values]
-                if sorted(found) != sorted(names):
-                    raise LabelError(
-                        f"{self.name} has the {last}s {', '.join(names)}; these are "
-                        f"{', '.join(found)}: of another problem?"
-                    )
-                array = array.sel({last: names})
-            array = array.transpose(..., *before, last).values
-        values = torch.as_tensor(array, dtype=torch.float64, device=self.device)
-        if values.shape[-1:] != (len(names),):
-            raise LabelError(
-                f"{self.name}: expected {len(names)} {last}s ({', '.join(names)}) along the last "
-                f"dimension, got shape {tuple(values.shape)}"
-            )
-        return values
+        return checked_events(self, events)

@@ -15,11 +15,13 @@ from presage.studies import Study
 
 if TYPE_CHECKING:
     from presage.studies.pdf.gaussian import Gaussian as Gaussian
+    from presage.studies.pdf.original_files import OriginalFile as OriginalFile
     from presage.studies.pdf.problem import Problem as Problem
     from presage.studies.pdf.problems import problem as problem
 
 _HOMES = {
     "Gaussian": "gaussian",
+    "OriginalFile": "original_files",
     "Problem": "problem",
     "problem": "problems",
 }
@@ -32,6 +34,7 @@ STUDY = Study(
     notebooks=(),
     producers={
         "gaussian": "presage.studies.pdf.gaussian:Gaussian",
+        "original-event-sets": "presage.studies.pdf.original_files:OriginalFile",
     },
 )
 

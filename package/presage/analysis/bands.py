@@ -1,0 +1,79 @@
+"""Bands of curves: pointwise quantiles of many curves, and how one band differs from another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from presage.labels import LabelError
+
+Floats = NDArray[np.float64]
+
+#: Quantiles of a band: the median, the central 68 % and the central 95 %.
+LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
+
+
+def quantile_band(values: Floats, levels: Sequence[float] = LEVELS) -> Floats:
+    """Return pointwise quantiles of curves.
+
+    Parameters
+    ----------
+    values
+        ``(*, D, G)``: one curve for each draw.
+    levels
+        L quantiles between 0 and 1, ascending.
+
+    Returns
+    -------
+    array
+        ``(*, L, G)``, linearly interpolated between order statistics.
+
+    Raises
+    ------
+    LabelError
+        There are no draws, or the levels are no ascending quantiles.
+    """
+    steps = np.asarray(levels, dtype=float)
+    if not steps.size or (np.diff(steps) <= 0).any() or steps[0] < 0 or steps[-1] > 1:
+        raise LabelError(f"levels should ascend between 0 and 1, got {tuple(levels)}")
+    if values.ndim < 2 or values.shape[-2] == 0:
+        raise LabelError(f"a band needs curves (*, draw, grid), got the shape {values.shape}")
+    return np.moveaxis(np.quantile(values, steps, axis=-2), 0, -2)
+
+
+def in_widths(band: Floats, base: Floats, low: Floats, high: Floats) -> Floats:
+    """Return ``(band - base)`` in half widths of another band, ``(high - low) / 2``.
+
+    Half the central 68 % of a normal distribution is one standard deviation, so the unit is
+    "reference sigmas". Where the other band has no width the result is NaN.
+
+    Parameters
+    ----------
+    band
+        ``(*, L, G)``.
+    base, low, high
+        ``(*, G)``: centre and edges of the other band.
+    """
+    half = (high - low) / 2
+    safe = np.where(half > 0, half, np.nan)
+    return (band - base[..., None, :]) / safe[..., None, :]
+
+
+def relative(band: Floats, base: Floats, least: float = 1e-3) -> Floats:
+    """Return ``band / base - 1``; NaN where `base` is below `least` of its largest value.
+
+    Parameters
+    ----------
+    band
+        ``(*, L, G)``.
+    base
+        ``(*, G)``.
+    least
+        Share of the largest ``|base|`` below which a ratio says nothing.
+    """
+    size = np.abs(base)
+    enough = size > least * size.max(axis=-1, keepdims=True)
+    safe = np.where(enough, base, np.nan)[..., None, :]
+    return band / safe - 1

@@ -1,0 +1,227 @@
+"""What figures, notebooks and the dashboard show of this study, as two labelled products.
+
+A notebook makes each one once and keeps it in the store::
+
+    recipe = exhibits.recipe(exhibits.POSTERIORS, problem, [observed, encoder, posterior])
+    shown = store.compute(recipe, lambda: exhibits.posteriors_product(
+        problem,
+        observed,                                      # theta, events of K observations
+        {"estimate": {100: draws_100, 1000: draws_1000},   # kind -> size -> draws
+         "corrected": {...}, "reference": {...}},
+        numbers=numbers,                               # efficiency, pareto_k, c2st, c2st_floor
+    ))
+    posterior_figures.corner_figure(shown, observation=0, size=1000)
+
+    recipe = exhibits.recipe(exhibits.CALIBRATION, problem, [held_out, encoder, posterior])
+    checked = store.compute(recipe, lambda: exhibits.calibration_product(problem, checks))
+
+`draws` are datasets with ``theta`` ``[observation, draw, parameter]`` and, if they are
+weighted, ``log_weight`` ``[observation, draw]``. The smaller sets are the first events of the
+largest. A kind that could not be made at some size is left out there; what would be shown of
+it is NaN. What the browser needs (contours that hold 68 and 95 % of the draws, smoothed
+marginals, bands of curves) is worked out here, so that nobody waits for it later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from presage.analysis import bands, corner
+from presage.labels import LabelError, nearest
+from presage.lineage import parent_of
+from presage.recipe import Parent, Recipe
+from presage.studies.pdf.calibration_product import calibration_product
+from presage.studies.pdf.posterior_parts import (
+    KINDS,
+    Posteriors,
+    about,
+    against_reference,
+    band_parts,
+    corner_parts,
+    equal_draws,
+    grid_of,
+    kinds_and_sizes,
+)
+from presage.studies.pdf.problem import Problem
+
+__all__ = [
+    "CALIBRATION", "KINDS", "POSTERIORS", "VERSION",
+    "calibration_product", "posteriors_product", "recipe",
+]  # fmt: skip
+
+POSTERIORS, CALIBRATION = "pdf_posteriors", "pdf_calibration"
+#: Raised whenever the numbers change.
+VERSION = 1
+_NUMBERS = {
+    "efficiency": (("observation", "size"), "effective share of importance-weighted draws"),
+    "pareto_k": (("observation", "size"), "shape of the tail of importance weights"),
+    "c2st": (("observation", "size", "kind"), "accuracy of a classifier against the reference"),
+    "c2st_floor": (("observation", "size"), "accuracy of a classifier between two references"),
+}
+
+
+def recipe(
+    product: str, problem: Problem, inputs: Iterable[Any] = (), seed: int = 0, **settings: Any
+) -> Recipe:
+    """Return the recipe of a product, under which the store keeps it.
+
+    Parameters
+    ----------
+    product
+        :data:`POSTERIORS` or :data:`CALIBRATION`.
+    problem
+        What it is about.
+    inputs
+        Datasets of a store and fits (anything with a ``key``) that it was made from.
+    seed, settings
+        What else decides about its numbers (draws, sizes).
+
+    Raises
+    ------
+    LabelError
+        No such product, or an input that no store knows.
+    """
+    if product not in (POSTERIORS, CALIBRATION):
+        raise LabelError(f"no product {product!r}{nearest(product, (POSTERIORS, CALIBRATION))}")
+    parents = tuple(_parent(value) for value in inputs)
+    fields = {"problem": problem.name, "n_events": problem.n_events, **settings}
+    return Recipe(product, VERSION, fields, seed=seed, parents=parents)
+
+
+def posteriors_product(
+    problem: Problem,
+    observed: xr.Dataset,
+    posteriors: Posteriors,
+    numbers: xr.Dataset | None = None,
+    draws: int = 2000,
+    seed: int = 0,
+    attributes: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """Return everything that is shown of the posteriors of some observations.
+
+    Parameters
+    ----------
+    problem
+        With its prior, features and curves.
+    observed
+        ``theta`` ``[observation, parameter]`` (the truth) and ``events``
+        ``[observation, event, feature]``, the largest set; a dataset of the simulator
+        (``sample``, one ``repeat``) will do.
+    posteriors
+        Kind ("estimate", "corrected", "reference") → number of events → draws.
+    numbers
+        Any of ``efficiency``, ``pareto_k``, ``c2st_floor`` ``[observation, size]`` and
+        ``c2st`` ``[observation, size, kind]``.
+    draws
+        At most so many are kept of each posterior; weighted ones are resampled.
+    seed
+        Of that resampling.
+    attributes
+        Kept with the product: ``n_theta``, keys of encoder and posterior.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``draws`` ``[observation, size, kind, draw, parameter]``, ``contour``
+        ``[observation, size, kind, pair, mass, vertex, axis]``, ``marginal``
+        ``[observation, size, kind, parameter, point]`` over the range ``shown``, for each
+        curve NAME the ``NAME_band`` ``[observation, size, kind, level, NAME_grid]`` and
+        ``NAME_true``, ``sd_ratio`` and ``mean_shift`` to the reference, and the numbers.
+
+    Raises
+    ------
+    LabelError
+        Unknown kinds, other parameters than the problem's, sizes beyond the events there are.
+    """
+    observed = as_observed(problem, observed)
+    kinds, sizes = kinds_and_sizes(posteriors, observed.sizes["event"])
+    kept = equal_draws(problem, posteriors, kinds, sizes, observed.sizes["observation"],
+                        draws, seed)  # fmt: skip
+    low, high = (edge.cpu().numpy() for edge in (problem.low, problem.high))
+    first = _coordinates(observed, kinds, sizes)
+    lead = ("observation", "size", "kind")
+    data: dict[str, Any] = {
+        "draws": ((*lead, "draw", "parameter"), kept.astype(np.float32),
+                  about("equally weighted draws of the posterior")),
+        "theta": observed["theta"].variable,
+        "events": observed["events"].variable,
+        **corner_parts(kept, low, high, observed["theta"].values, lead),
+        **against_reference(kept, kinds, lead),
+    }  # fmt: skip
+    for curve in problem.curves:
+        first[f"{curve.name}_grid"] = grid_of(curve)
+        data |= band_parts(problem, curve, kept, observed["theta"].values, lead)
+    product = xr.Dataset(data, coords=first)
+    product = product.assign(_numbers(numbers, product))
+    return product.assign_attrs(
+        {"problem": problem.name, "curves": ",".join(c.name for c in problem.curves),
+         "draw_count": kept.shape[3], **dict(attributes or {})}
+    )  # fmt: skip
+
+
+def as_observed(problem: Problem, observed: xr.Dataset) -> xr.Dataset:
+    """Return ``theta`` and ``events`` with the dims observation, event, parameter, feature."""
+    for name in ("theta", "events"):
+        if name not in observed:
+            raise LabelError(f"observed holds no {name!r}, only {sorted(map(str, observed))}")
+    found = observed[["theta", "events"]]
+    if "sample" in found.dims and "observation" not in found.dims:
+        found = found.drop_indexes("sample", errors="ignore").rename(sample="observation")
+    if "repeat" in found.dims:
+        if found.sizes["repeat"] != 1:
+            raise LabelError(
+                f"observed holds {found.sizes['repeat']} repeats of each theta: choose one, "
+                "observed.isel(repeat=0)"
+            )
+        found = found.isel(repeat=0, drop=True)
+    problem.check_theta(found["theta"])
+    problem.check_events(found["events"])
+    found = found.transpose("observation", "event", "parameter", "feature")
+    return found.assign_coords(observation=np.arange(found.sizes["observation"])).load()
+
+
+def _coordinates(observed: xr.Dataset, kinds: list[str], sizes: list[int]) -> dict[str, Any]:
+    names = [str(name) for name in observed["parameter"].values]
+    pairs = [f"{names[x]},{names[y]}" for x, y in corner.pairs_of(len(names))]
+    kept = (("parameter",), ("feature",))
+    along = {str(name): c for name, c in observed.coords.items() if c.dims in kept}
+    return {
+        **along,
+        "observation": ("observation", observed["observation"].values, about("observation")),
+        "size": ("size", sizes, about("events of an observation that were used")),
+        "kind": ("kind", np.array(kinds, dtype=object), about("which posterior")),
+        "pair": ("pair", np.array(pairs, dtype=object), about("parameters along x and y")),
+        "mass": ("mass", list(corner.LEVELS), about("share of the draws inside a contour")),
+        "level": ("level", list(bands.LEVELS), about("quantile of a band")),
+    }
+
+
+def _numbers(numbers: xr.Dataset | None, product: xr.Dataset) -> dict[str, Any]:
+    """Return every number of merit in the product's order; NaN where none was given."""
+    given = xr.Dataset() if numbers is None else numbers
+    for name in map(str, given.data_vars):
+        if name not in _NUMBERS:
+            raise LabelError(f"no number {name!r}{nearest(name, _NUMBERS)}")
+    found = {}
+    for name, (dims, words) in _NUMBERS.items():
+        shape = {d: product[d] for d in dims}
+        blank = xr.DataArray(np.nan, coords=shape, dims=dims)
+        if name in given:
+            blank = given[name].reindex(shape).transpose(*dims)
+        found[name] = (dims, blank.values.astype(float), about(words))
+    return found
+
+
+def _parent(value: Any) -> Parent:
+    if isinstance(value, xr.Dataset):
+        return parent_of(value)
+    key = getattr(value, "key", None)
+    if not isinstance(key, str):
+        raise LabelError(
+            f"an input is a dataset of a store or a fit with a key, got {type(value).__name__}"
+        )
+    return Parent(key)

@@ -227,9 +227,9 @@ def label_history(history: xr.Dataset, recipe: Recipe) -> xr.Dataset:
 
 def _specification(recipe: Recipe, models: Mapping[str, type[Any]] | None) -> Any:
     if models is None:
-        from presage.models import MODELS
+        from presage.models import MODELS, SET_MODELS
 
-        models = MODELS
+        models = {**MODELS, **SET_MODELS}
     name = recipe.producer.removeprefix(_PREFIX)
     if not recipe.producer.startswith(_PREFIX):
         raise FitError(f"{recipe.producer} {recipe.key[:16]} is no trained model")

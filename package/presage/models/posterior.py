@@ -1,0 +1,296 @@
+"""Posterior of parameters in a box, from pooled features of sets: location, scale, and a flow.
+
+Posteriors are far narrower than the prior, so a flow alone spends its training on finding
+them. Here z, theta on the real line (a link such as the probit takes the box there, so no
+mass lies outside), is first standardised,
+
+    d_i = (z_i - m_i) / w_i(N),    r_i = exp(-s_i) (d_i - sum_{j<i} t_ij d_j),
+
+and a conditional spline flow then has only the shape of r to learn:
+
+    p(theta) = p_flow(r) prod_i exp(-s_i) / w_i · |dz/dtheta|.
+
+m = linear start + network, s and t (the modified Cholesky factors of the precision,
+Pourahmadi 1999, Biometrika 86, 677) are network outputs. The linear start and w(N), a power
+of N, are least squares over the training views. Features are whitened.
+
+Sources: neural posterior estimation, Papamakarios & Murray 2016, arXiv:1605.06376;
+neural splines, Durkan et al. 2019, arXiv:1906.04032.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, NamedTuple, cast
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from presage.labels import LabelError, Variable, nearest
+from presage.lineage import sample_dim
+from presage.models.box import LINKS, Box
+from presage.models.density import ACTIVATIONS, check_perceptron, perceptron
+from presage.models.flow import SplineFlow
+from presage.models.prepared import Prepared
+
+#: Rows that sums over views are taken from.
+_ROWS = 200_000
+#: Variances below this share of the largest are not blown up any further by whitening.
+_FLOOR = 1e-9
+
+
+class Standardised(NamedTuple):
+    """What turns z into r, for each row.
+
+    Attributes
+    ----------
+    location, width
+        m and w, ``(*, P)``.
+    log_scales
+        s, ``(*, P)``.
+    slopes
+        t row by row, below the diagonal, ``(*, P (P - 1) / 2)``.
+    """
+
+    location: Tensor
+    width: Tensor
+    log_scales: Tensor
+    slopes: Tensor
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return r ``(*, P)`` and ln|dr/dz| ``(*)``."""
+        d = (z - self.location) / self.width
+        rows = [d[..., i] - self._shift(d, i) for i in range(d.shape[-1])]
+        r = torch.stack(rows, -1) * (-self.log_scales).exp()
+        return r, -(self.log_scales + self.width.log()).sum(-1)
+
+    def inverse(self, r: Tensor) -> Tensor:
+        """Return z ``(*, P)`` of r ``(*, P)``."""
+        scaled = r * self.log_scales.exp()
+        d = torch.zeros_like(scaled)
+        for i in range(r.shape[-1]):
+            d[..., i] = scaled[..., i] + self._shift(d, i)
+        return self.location + self.width * d
+
+    def _shift(self, d: Tensor, i: int) -> Tensor:
+        row = self.slopes[..., i * (i - 1) // 2 : i * (i + 1) // 2]
+        return (row * d[..., :i]).sum(-1)
+
+
+class PosteriorNetwork(nn.Module):
+    """The network of a :class:`PosteriorFlow`; see the module.
+
+    Parameters
+    ----------
+    spec
+        Widths and the rest.
+    declaration
+        What :meth:`PosteriorFlow.prepare` declared.
+    """
+
+    def __init__(self, spec: PosteriorFlow, declaration: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.spec, self.parameters_count = spec, len(declaration["low"])
+        for name in ("mean", "whiten", "start", "offset", "width", "power"):
+            self.register_buffer(name, torch.tensor(declaration[name]))
+        inputs, count = len(declaration["whiten"][0]), self.parameters_count
+        self.body = nn.Sequential(
+            perceptron(inputs, spec.hidden[-1], spec.hidden[:-1], spec.activation),
+            ACTIVATIONS[spec.activation](),
+        )
+        outputs = 2 * count + count * (count - 1) // 2
+        self.shape = nn.Linear(spec.hidden[-1], outputs)
+        nn.init.zeros_(self.shape.weight)
+        nn.init.zeros_(self.shape.bias)
+        self.context = nn.Linear(spec.hidden[-1], spec.context)
+        flow = SplineFlow(spec.flow_hidden, spec.layers, spec.activation, spec.bins)
+        self.flow = flow.build({"variables": [{}] * count, "parameters": [{}] * spec.context})
+
+    def forward(self, features: Tensor) -> tuple[Standardised, Tensor]:
+        """Return what standardises z, and the flow's condition, for features ``(*, K)``."""
+        own = self.get_buffer
+        white = (features - own("mean")) @ own("whiten")
+        hidden = self.body(white)
+        count = self.parameters_count
+        shift, scales, slopes = self.shape(hidden).tensor_split((count, 2 * count), -1)
+        width = own("width") * (features[..., -1:] * own("power")).exp()
+        location = white @ own("start") + own("offset") + width * shift
+        # Softly bounded: no set makes a width vanish.
+        scales = scales / (1 + scales.abs() / 8)
+        return Standardised(location, width, scales, slopes), self.context(hidden)
+
+    def log_prob(self, features: Tensor, z: Tensor) -> Tensor:
+        """Return the log density of z ``(*, P)``, on the real line, given features ``(*, K)``."""
+        standardised, context = self.forward(features)
+        r, log_det = standardised.forward(z)
+        return self.flow.log_prob(context, r) + log_det
+
+    def draw(self, features: Tensor, normal: Tensor) -> Tensor:
+        """Return z ``(*, P)`` of standard normal numbers ``(*, P)``."""
+        standardised, context = self.forward(features)
+        return standardised.inverse(self.flow.draw(context, normal))
+
+    def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return -log p of each theta, averaged over its views, ``(B,)``.
+
+        While training a random part of the views, the same of every theta in the batch.
+        """
+        features, z = batch["features"], batch["z"]
+        views = features.shape[1]
+        if self.training and 0 < self.spec.views < views:
+            chosen = torch.randperm(views, device=z.device)[: self.spec.views]
+            features = features.index_select(1, chosen)
+            z = z.index_select(1, chosen) if z.shape[1] > 1 else z
+        rows = features.shape[:2]
+        target = z.expand(*rows, z.shape[-1])
+        standardised, context = self.forward(features.flatten(0, 1))
+        r, log_det = standardised.forward(target.flatten(0, 1))
+        losses: Tensor = self.flow.loss({"condition": context, "target": r}) - log_det
+        return losses.view(rows).mean(1)
+
+
+@dataclass(frozen=True)
+class PosteriorFlow:
+    """A posterior from features of sets: learned location and scale, and a spline flow.
+
+    Parameters
+    ----------
+    hidden
+        Widths of the network that reads the whitened features.
+    link
+        How the box becomes the real line: ``"probit"`` or ``"logit"``.
+    context
+        Numbers that condition the flow.
+    flow_hidden, layers, bins
+        Of the :class:`~presage.models.SplineFlow`.
+    views
+        Views of each theta in one step of training; 0 for all.
+    activation
+        Name in :data:`presage.models.density.ACTIVATIONS`.
+    """
+
+    hidden: tuple[int, ...] = (256, 256)
+    link: str = "probit"
+    context: int = 32
+    flow_hidden: tuple[int, ...] = (64,)
+    layers: int = 1
+    bins: int = 8
+    views: int = 8
+    activation: str = "SiLU"
+
+    name: ClassVar[str] = "posterior_flow"
+    version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "flow_hidden"):
+            object.__setattr__(self, name, tuple(int(width) for width in getattr(self, name)))
+            check_perceptron(self.name, getattr(self, name), self.activation)
+        if self.link not in LINKS:
+            raise LabelError(f"no link {self.link!r}{nearest(self.link, LINKS)}")
+        if self.context < 1 or self.views < 0:
+            raise LabelError(
+                f"context is at least 1 and views at least 0, got {self.context}, {self.views}"
+            )
+
+    def prepare(self, dataset: xr.Dataset) -> Prepared:
+        """Fit whitening and linear start, and put theta on the real line.
+
+        Parameters
+        ----------
+        dataset
+            With ``features`` ``[sample, view, number]``, the last number log10 N, and
+            ``theta`` ``[sample, parameter]`` or ``[sample, view, parameter]``; the
+            coordinates ``parameter_low`` and ``parameter_high``.
+
+        Raises
+        ------
+        LabelError
+            A variable or a coordinate is missing.
+        """
+        for name in ("features", "theta", "parameter", "parameter_low", "parameter_high"):
+            if name not in dataset.variables:
+                raise LabelError(f"posterior_flow needs {name!r}; see PooledFeatures")
+        low, high = (dataset[f"parameter_{n}"].values.astype(float) for n in ("low", "high"))
+        box = Box(torch.as_tensor(low), torch.as_tensor(high), self.link)
+        features = dataset["features"].values
+        theta = dataset["theta"].values
+        theta = theta[:, None] if theta.ndim == 2 else theta
+        z = box.line(torch.as_tensor(theta)).float().numpy()
+        sample = sample_dim(dataset)
+        fitted = fit_start(features, z)
+        known = (Variable.of(dataset[name], sample) for name in ("features", "theta"))
+        columns, labels = (asdict(variable) for variable in known)
+        declaration = {
+            "variables": [columns],
+            "parameters": [labels],
+            "sample": sample,
+            "parameter": [str(name) for name in dataset["parameter"].values],
+            "low": low.tolist(),
+            "high": high.tolist(),
+            "trained_events": _trained_events(dataset),
+            **{name: array.tolist() for name, array in fitted.items()},
+        }
+        return Prepared({"features": features, "z": z}, fitted, declaration)
+
+    def build(self, declaration: Mapping[str, Any]) -> PosteriorNetwork:
+        """Return an untrained network for what `declaration` says."""
+        return PosteriorNetwork(self, declaration)
+
+
+def fit_start(
+    features: NDArray[np.float32], z: NDArray[np.float32]
+) -> dict[str, NDArray[np.float64]]:
+    """Return whitening, the linear start of the location, and the law of its residuals.
+
+    Parameters
+    ----------
+    features
+        ``[sample, view, number]``, log10 N last.
+    z
+        ``[sample, view or 1, parameter]``.
+
+    Returns
+    -------
+    dict
+        ``mean`` (K,), ``whiten`` (K, K), ``start`` (K, P), ``offset`` (P,), ``width`` (P,) and
+        ``power`` (P,): residuals scatter as width · exp(power · log10 N).
+    """
+    step = max(1, features.shape[0] * features.shape[1] // _ROWS)
+    some = features[::step].astype(np.float64)
+    target = np.broadcast_to(z[::step], (*some.shape[:2], z.shape[-1])).reshape(-1, z.shape[-1])
+    rows = some.reshape(-1, some.shape[-1])
+    mean = rows.mean(0)
+    values, vectors = np.linalg.eigh(np.cov(rows, rowvar=False))
+    whiten = vectors / np.sqrt(np.maximum(values, _FLOOR * values[-1]))
+    white = (rows - mean) @ whiten
+    target = target.astype(np.float64)
+    offset = target.mean(0)
+    gram = white.T @ white + 1e-3 * np.eye(white.shape[1])
+    start = np.linalg.solve(gram, white.T @ (target - offset))
+    far = np.abs(target - offset - white @ start)
+    width, power = _scatter(far, rows[:, -1])
+    return {
+        "mean": mean, "whiten": whiten, "start": start,
+        "offset": offset, "width": width, "power": power,
+    }  # fmt: skip
+
+
+def _scatter(far: NDArray[np.float64], log10_count: NDArray[np.float64]) -> Any:
+    """Return width and power of the scatter of residuals; a power of 0 for one size of sets."""
+    sizes = np.unique(log10_count.round(3))
+    if len(sizes) == 1 or len(sizes) > 64:
+        spread = np.sqrt(np.square(far).mean(0))
+        return np.maximum(spread, 1e-6), np.zeros_like(spread)
+    logs = [np.log(far[log10_count.round(3) == n].mean(0) + 1e-6) for n in sizes]
+    slope, level = np.polyfit(sizes, np.stack(logs), 1)
+    return np.exp(level) * math.sqrt(math.pi / 2), slope
+
+
+def _trained_events(dataset: xr.Dataset) -> list[int]:
+    log10_count = cast("NDArray[np.float32]", dataset["features"].values)[..., -1]
+    return [round(10 ** float(log10_count.min())), round(10 ** float(log10_count.max()))]

@@ -34,6 +34,8 @@ LINKS: dict[str, tuple[Map, Map, Map]] = {
     "logit": (_logit, torch.sigmoid, _log_sigmoid_slope),
     "probit": (torch.special.ndtri, torch.special.ndtr, _log_normal),
 }
+#: Places on the line beyond which float64 cannot tell the box from its edge.
+FARTHEST = {"logit": 27.0, "probit": 7.0}
 
 
 class Box:
@@ -49,6 +51,7 @@ class Box:
 
     def __init__(self, low: Tensor, high: Tensor, link: str) -> None:
         self.low, self.span = low.double(), (high - low).double()
+        self.farthest = FARTHEST[link]
         self._to_line, self._to_unit, self._log_slope = LINKS[link]
 
     def line(self, theta: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from presage.labels import LabelError, Variable, nearest
-from presage.lineage import sample_dim
+from presage.lineage import RECIPE, recipe_of, sample_dim
 from presage.models.box import LINKS, Box
 from presage.models.density import ACTIVATIONS, check_perceptron, perceptron
 from presage.models.flow import SplineFlow
@@ -233,6 +233,7 @@ class PosteriorFlow:
             "low": low.tolist(),
             "high": high.tolist(),
             "trained_events": _trained_events(dataset),
+            "made_from": _parents(dataset),
             **{name: array.tolist() for name, array in fitted.items()},
         }
         return Prepared({"features": features, "z": z}, fitted, declaration)
@@ -289,6 +290,13 @@ def _scatter(far: NDArray[np.float64], log10_count: NDArray[np.float64]) -> Any:
     logs = [np.log(far[log10_count.round(3) == n].mean(0) + 1e-6) for n in sizes]
     slope, level = np.polyfit(sizes, np.stack(logs), 1)
     return np.exp(level) * math.sqrt(math.pi / 2), slope
+
+
+def _parents(dataset: xr.Dataset) -> list[str]:
+    """Return the keys of what features were made from: sets and their encoder."""
+    if RECIPE not in dataset.attrs:
+        return []
+    return [parent.key for parent in recipe_of(dataset).parents]
 
 
 def _trained_events(dataset: xr.Dataset) -> list[int]:

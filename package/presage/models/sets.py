@@ -200,7 +200,7 @@ class SetNetwork(nn.Module):
         unit = ((batch["theta"] - low) / span).to(pooled.dtype)
         far = unit - self.point_head(hidden)
         if self.shape_head is None:
-            return far.square().mean(-1)
+            return cast(Tensor, far.square().mean(-1))
         return _normal_loss(far, self.shape_head(hidden), pooled[..., -1])
 
     def _choose(self, events: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:

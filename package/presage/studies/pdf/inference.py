@@ -1,0 +1,409 @@
+"""From a set of events to draws of its posterior: encoder and flow as one labelled object."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from presage.fit import FitError, Fitted
+from presage.labels import LabelError
+from presage.models.box import Box
+from presage.models.posterior import PosteriorNetwork
+from presage.models.sets import SetNetwork
+from presage.rng import generator
+from presage.studies.pdf.problem import Problem
+
+#: Draws that the flow makes at once.
+_ROWS = 1 << 14
+#: Times that draws in the unphysical part of the box are made again.
+_ROUNDS = 20
+#: Draws from which the physical share of an estimate is found.
+_PROBES = 4096
+
+
+class UntrainedSizeWarning(UserWarning):
+    """A set has fewer or more events than the model was trained with."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inference:
+    """The posterior that was learned, for any set of events of a problem.
+
+    What it returns is an estimate: :mod:`presage.studies.pdf.correction` makes it exact where
+    the density of events is known.
+
+    Parameters
+    ----------
+    problem
+        The problem that events are from.
+    encoder
+        A trained :class:`~presage.models.sets.SetEncoder`.
+    posterior
+        A trained :class:`~presage.models.posterior.PosteriorFlow`, on features of `encoder`.
+
+    Raises
+    ------
+    FitError
+        One of them is another kind of model, was trained for another problem, or the posterior
+        was trained on features of another encoder.
+
+    Examples
+    --------
+    ``Inference(problem, encoder, posterior).sample(events, 1000)`` is a dataset with ``theta``
+    ``[draw, parameter]`` and ``log_prob`` ``[draw]``.
+    """
+
+    problem: Problem
+    encoder: Fitted
+    posterior: Fitted
+
+    def __post_init__(self) -> None:
+        for name, kind in (("encoder", SetNetwork), ("posterior", PosteriorNetwork)):
+            fitted = getattr(self, name)
+            if not isinstance(fitted.network, kind):
+                raise FitError(
+                    f"{name} is a {type(fitted.network).__name__}, not a {kind.__name__}"
+                )
+            self._check(name, fitted.declaration)
+        given = self.encoder.network.features
+        wanted = len(self.posterior.declaration["mean"])
+        if given != wanted:
+            raise FitError(
+                f"the posterior was trained on {wanted} features, this encoder has {given}: "
+                "give the encoder whose features it was trained on"
+            )
+        made_from = self.posterior.declaration["made_from"]
+        if made_from and self.encoder.key not in made_from:
+            raise FitError(
+                f"the posterior's features were not made by the encoder {self.encoder.key[:16]}, "
+                f"but from {', '.join(key[:16] for key in made_from)}: give that encoder, or "
+                "train a posterior for this one"
+            )
+
+    def _check(self, name: str, declaration: Mapping[str, Any]) -> None:
+        """Refuse a model of other parameters, ranges or features than the problem's."""
+        prior, features = self.problem.prior, [f.name for f in self.problem.features]
+        known = [(r.name, r.low, r.high) for r in prior]
+        edges = zip(declaration["parameter"], declaration["low"], declaration["high"], strict=True)
+        found = [(str(n), float(low), float(high)) for n, low, high in edges]
+        if found != known:
+            raise FitError(
+                f"the {name} was trained for {_shown(found)}; {self.problem.name} has "
+                f"{_shown(known)}: train it on this problem"
+            )
+        inputs = declaration.get("inputs", {}).get("names", features)
+        if inputs != features:
+            raise FitError(
+                f"the {name} reads the features {', '.join(inputs)}; {self.problem.name} has "
+                f"{', '.join(features)}: train it on this problem"
+            )
+
+    @cached_property
+    def _box(self) -> Box:
+        return Box(self.problem.low.cpu(), self.problem.high.cpu(), self.posterior.model.link)
+
+    # -- labelled ------------------------------------------------------------------------------
+
+    def sample(self, events: xr.DataArray, n: int, *, seed: int = 0) -> xr.Dataset:
+        """Draw from the posterior of each set.
+
+        Parameters
+        ----------
+        events
+            ``[..., event, feature]`` in any order; NaN in all features of an event where a
+            shorter set ends. At most one further dimension.
+        n
+            Draws for each set.
+        seed
+            The same seed gives the same draws.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``theta`` ``[..., draw, parameter]``, ``log_prob`` ``[..., draw]`` (natural logarithm
+            of the estimate's density in theta's units), ``acceptance`` ``[...]``: the share of
+            the flow's draws that was physical, 1 where all of the box is.
+
+        Raises
+        ------
+        LabelError
+            Other features, an empty set, NaN, events outside the support, or `n` below 1.
+        FitError
+            Hardly any draw is physical.
+
+        Warns
+        -----
+        UntrainedSizeWarning
+            A set's size is outside of what the posterior was trained with.
+        """
+        if n < 1:
+            raise LabelError(f"n is the number of draws, at least 1; got {n}")
+        sets, dims, coords = self._sets(events)
+        found = []
+        for number, summary in enumerate(self._summaries(sets)):
+            rng = generator("presage.studies.pdf.inference", seed, number)
+            found.append(self._draws(summary, n, rng))
+        theta, log_prob, accepted = (torch.stack(part).numpy() for part in zip(*found, strict=True))
+        shape = tuple(events.sizes[d] for d in dims)
+        return xr.Dataset(
+            {
+                "theta": ((*dims, "draw", "parameter"), theta.reshape(*shape, n, -1)),
+                "log_prob": ((*dims, "draw"), log_prob.reshape(*shape, n)),
+                "acceptance": (dims, accepted.reshape(shape)),
+            },
+            coords={**coords, **self._parameter_coords()},
+            attrs={"kind": "estimate", **self._keys()},
+        ).pipe(_titled)
+
+    def log_prob(self, theta: xr.DataArray, events: xr.DataArray) -> xr.DataArray:
+        """Return the natural logarithm of the estimate's density, in theta's own units.
+
+        Parameters
+        ----------
+        theta
+            ``[..., parameter]``; dimensions shared with `events` go along with them.
+        events
+            As in :meth:`sample`.
+
+        Returns
+        -------
+        xarray.DataArray
+            ``[dimensions of events' sets, other dimensions of theta]``; -inf where the prior is
+            zero.
+
+        Raises
+        ------
+        LabelError
+            As :meth:`sample`; or other parameters.
+        """
+        sets, dims, coords = self._sets(events)
+        values, names = self._parameters(theta, dims)
+        found = [
+            self._density(summary, values[i if len(values) > 1 else 0])
+            for i, summary in enumerate(self._summaries(sets))
+        ]
+        shape = (*(events.sizes[d] for d in dims), *(theta.sizes[d] for d in names))
+        others = {k: c for k, c in theta.coords.items() if set(c.dims) <= set(names)}
+        return xr.DataArray(
+            torch.stack(found).numpy().reshape(shape),
+            dims=(*dims, *names),
+            coords={**coords, **others},
+            name="log_prob",
+            attrs={"long_name": "natural logarithm of the estimate's density", "units": "1"},
+        )
+
+    def point(self, events: xr.DataArray) -> xr.DataArray:
+        """Return the encoder's point estimate ``[..., parameter]``, put into the prior's box.
+
+        It was trained by squared distance and so estimates the posterior's mean; physical it
+        need not be.
+
+        Raises
+        ------
+        LabelError
+            As :meth:`sample`.
+        """
+        sets, dims, coords = self._sets(events)
+        count = len(self.problem.prior)
+        unit = torch.stack([s[:count] for s in self._summaries(sets)]).double().clamp(0, 1)
+        theta = self.problem.low.cpu() + (self.problem.high - self.problem.low).cpu() * unit
+        return xr.DataArray(
+            theta.numpy().reshape(*(events.sizes[d] for d in dims), count),
+            dims=(*dims, "parameter"),
+            coords={**coords, **self._parameter_coords()},
+            name="theta",
+            attrs={"long_name": "point estimate", "units": "1"},
+        )
+
+    def features(self, events: xr.DataArray) -> xr.DataArray:
+        """Return what the posterior is conditioned on, ``[..., number]``."""
+        sets, dims, coords = self._sets(events)
+        values = torch.stack(list(self._summaries(sets))).numpy()
+        return xr.DataArray(
+            values.reshape(*(events.sizes[d] for d in dims), -1),
+            dims=(*dims, "number"),
+            coords=coords,
+            name="features",
+            attrs={"long_name": "pooled features, log10 of the number of events last"},
+        )
+
+    # -- sets ----------------------------------------------------------------------------------
+
+    def _sets(self, events: xr.DataArray) -> tuple[list[Tensor], tuple[str, ...], dict[str, Any]]:
+        """Return the sets one by one ``(E, F)``, their dimensions and coordinates."""
+        if not isinstance(events, xr.DataArray):
+            raise LabelError(
+                f"events should be a labelled xarray.DataArray, got {type(events).__name__}; "
+                'xr.DataArray(values, dims=("event", "feature"))'
+            )
+        dims = tuple(str(d) for d in events.dims if d not in ("event", "feature"))
+        names = [f.name for f in self.problem.features]
+        if "feature" in events.coords and sorted(map(str, events["feature"].values)) == sorted(
+            names
+        ):
+            events = events.sel(feature=names)
+        if not {"event", "feature"} <= set(events.dims):
+            self.problem.check_events(events)
+        array = np.asarray(events.transpose(*dims, "event", "feature").values)
+        rows = array.reshape(-1, *array.shape[-2:])
+        if rows.shape[0] == 0:
+            raise LabelError(f"{self.problem.name}: there is no set of events along {dims}")
+        sets = [self._checked(row, events) for row in rows]
+        self._check_sizes([len(one) for one in sets])
+        coords = {str(k): c for k, c in events.coords.items() if set(c.dims) <= set(dims)}
+        return sets, dims, coords
+
+    def _checked(self, row: np.ndarray, events: xr.DataArray) -> Tensor:
+        """Return one set without what fills its end, checked by the problem."""
+        filled = np.isnan(row).all(-1)
+        ended = filled & (np.cumsum(~filled) == (~filled).sum())  # only after the last event
+        kept = row[~ended] if events.ndim > 2 else row
+        coords = {"feature": events["feature"]} if "feature" in events.coords else {}
+        labelled = xr.DataArray(kept, dims=("event", "feature"), coords=coords)
+        return self.problem.check_events(labelled).cpu()
+
+    def _check_sizes(self, sizes: list[int]) -> None:
+        """Say when a size was not among those trained with."""
+        low, high = self.posterior.declaration["trained_events"]
+        strange = [n for n in sizes if not 0.99 * low <= n <= 1.01 * high]
+        if strange:
+            warnings.warn(
+                f"{len(strange)} of {len(sizes)} sets have sizes that the posterior was not "
+                f"trained with ({strange[0]} events; trained: {low} to {high}): look at the "
+                "importance efficiency, or train with such sets",
+                UntrainedSizeWarning,
+                stacklevel=4,
+            )
+
+    def _summaries(self, sets: list[Tensor]) -> Iterator[Tensor]:
+        """Yield what the posterior is conditioned on, ``(K,)``, for each set."""
+        network: Any = self.encoder.network
+        dtype = network.point_head.weight.dtype
+        for events in sets:
+            with torch.inference_mode():
+                pooled = network.encode(events.to(dtype)[None])
+                yield network.summary(pooled)[0]
+
+    # -- densities -----------------------------------------------------------------------------
+
+    def _draws(
+        self, summary: Tensor, n: int, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return physical theta ``(n, P)``, their log density ``(n,)`` and the acceptance."""
+        found: list[Tensor] = []
+        had = tried = 0
+        for _ in range(_ROUNDS):
+            z = self._flow_draws(summary, n, rng)
+            kept = z[self.problem.physical(self._box.theta(z))]
+            found.append(kept)
+            had, tried = had + len(kept), tried + n
+            if had >= n:
+                break
+        if had < n:
+            raise FitError(
+                f"{self.problem.name}: of {tried} draws for this set {had} are physical; the "
+                "estimate has hardly anything to do with such a set"
+            )
+        z = torch.cat(found)[:n]
+        share = had / tried
+        return self._box.theta(z), self._line_density(summary, z) - math.log(share), _one(share)
+
+    def _density(self, summary: Tensor, theta: Tensor) -> Tensor:
+        """Return the log density of theta ``(n, P)``, ``(n,)``."""
+        usable = self._box.inside(theta)
+        inner = torch.where(usable[:, None], theta, self.problem.low.cpu())
+        usable = usable & self.problem.physical(inner)
+        density = self._line_density(summary, self._box.line(inner))
+        share = 1.0
+        if self.problem.acceptance < 1:
+            rng = generator("presage.studies.pdf.inference.acceptance", 0, 0)
+            z = self._flow_draws(summary, _PROBES, rng)
+            share = max(float(self.problem.physical(self._box.theta(z)).double().mean()), 1e-12)
+        return torch.where(usable, density - math.log(share), -math.inf)
+
+    def _flow_draws(self, summary: Tensor, n: int, rng: np.random.Generator) -> Tensor:
+        network: Any = self.posterior.network
+        normal = rng.standard_normal((n, len(self.problem.prior)), dtype=np.float32)
+        with torch.inference_mode():
+            parts = [
+                network.draw(summary.expand(len(part), -1), part)
+                for part in torch.split(torch.from_numpy(normal).to(summary.dtype), _ROWS)
+            ]
+        farthest = self._box.farthest
+        # Finite on the line, so that nobody stands on the edge of the box.
+        return torch.cat(parts).double().clamp(-farthest, farthest).clone()
+
+    def _line_density(self, summary: Tensor, z: Tensor) -> Tensor:
+        network: Any = self.posterior.network
+        with torch.inference_mode():
+            parts = [
+                network.log_prob(summary.expand(len(part), -1), part.to(summary.dtype)).double()
+                - self._box.log_slope(part)
+                for part in torch.split(z, _ROWS)
+            ]
+        return torch.cat(parts).clone()
+
+    # -- labels --------------------------------------------------------------------------------
+
+    def _parameters(
+        self, theta: xr.DataArray, dims: tuple[str, ...]
+    ) -> tuple[Tensor, tuple[str, ...]]:
+        """Return theta ``(sets or 1, rows, P)`` and its dimensions that events do not have."""
+        names = [r.name for r in self.problem.prior]
+        if not isinstance(theta, xr.DataArray) or "parameter" not in theta.dims:
+            raise LabelError("theta should be a labelled array with a dimension 'parameter'")
+        if "parameter" in theta.coords:
+            found = [str(name) for name in theta["parameter"].values]
+            if sorted(found) != sorted(names):
+                raise LabelError(
+                    f"{self.problem.name} has the parameters {', '.join(names)}; these are "
+                    f"{', '.join(found)}: of another problem?"
+                )
+            theta = theta.sel(parameter=names)
+        own = tuple(str(d) for d in theta.dims if d not in (*dims, "parameter"))
+        shared = tuple(d for d in dims if d in theta.dims)
+        if shared and shared != dims:
+            raise LabelError(f"theta has {shared} of the dimensions {dims} of events: all or none")
+        values = theta.transpose(*shared, *own, "parameter").values.astype(np.float64)
+        sets = math.prod(theta.sizes[d] for d in shared)
+        return torch.from_numpy(values.reshape(sets, -1, len(names)).copy()), own
+
+    def _parameter_coords(self) -> dict[str, Any]:
+        wanted = ("parameter", "parameter_low", "parameter_high", "parameter_title")
+        known = {c.name: c for c in self.problem.coordinates}
+        return {name: known[name].variable() for name in wanted}
+
+    def _keys(self) -> dict[str, str]:
+        return {
+            "problem": self.problem.name,
+            "encoder": self.encoder.key,
+            "posterior": self.posterior.key,
+        }
+
+
+def _one(value: float) -> Tensor:
+    return torch.tensor(value, dtype=torch.float64)
+
+
+def _titled(draws: xr.Dataset) -> xr.Dataset:
+    titles = {
+        "theta": "draw of the posterior estimate",
+        "log_prob": "natural logarithm of the estimate's density",
+        "acceptance": "physical share of the flow's draws",
+    }
+    for name, title in titles.items():
+        draws[name].attrs.update(long_name=title, units="1")
+    return draws
+
+
+def _shown(ranges: list[tuple[str, float, float]]) -> str:
+    return ", ".join(f"{name} in [{low:g}, {high:g}]" for name, low, high in ranges)

@@ -1,0 +1,192 @@
+"""What is trained in this study, with which settings: encoder, features, posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import xarray as xr
+
+from presage.fit import Fitted, fit
+from presage.generate import simulate
+from presage.labels import LabelError, nearest
+from presage.models.posterior import PosteriorFlow
+from presage.models.sets import SetEncoder
+from presage.store import Store
+from presage.studies.pdf.features import PooledFeatures
+
+
+class Trained(NamedTuple):
+    """What a training leaves.
+
+    Attributes
+    ----------
+    encoder
+        The set encoder.
+    features
+        Pooled features of every view, as a stored dataset.
+    posterior
+        The posterior of these features.
+    """
+
+    encoder: Fitted
+    features: xr.Dataset
+    posterior: Fitted
+
+
+@dataclass(frozen=True)
+class Training:
+    """All settings, from stored sets to a posterior.
+
+    Parameters
+    ----------
+    hidden, seeds, objective
+        Of the :class:`~presage.models.SetEncoder`.
+    encoder_epochs, encoder_batch, encoder_rate
+        Its training; each epoch sees one set of every theta.
+    smallest
+        Fewest events that the encoder is trained with.
+    sizes
+        Numbers of events that the posterior is trained for; those above the stored sets' size
+        are left out, and that size itself is always among them.
+    per_size
+        Disjoint parts of one size taken from each stored set.
+    head, flow_hidden, layers, bins, link, views
+        Of the :class:`~presage.models.PosteriorFlow`.
+    epochs, batch_size, learning_rate, weight_decay, ema, patience
+        Its training; samples of a batch are thetas, with `views` views each. A `patience` of 0
+        trains to the end; the weights kept are those with the best loss of held-out theta.
+    validation
+        Share of the theta that is held out.
+    seed
+        Of both trainings.
+    """
+
+    hidden: tuple[int, ...] = (64, 64)
+    seeds: int = 4
+    objective: str = "mse"
+    encoder_epochs: int = 12
+    encoder_batch: int = 64
+    encoder_rate: float = 2e-3
+    smallest: int = 50
+    sizes: tuple[int, ...] = (100, 300, 1000)
+    per_size: int = 2
+    head: tuple[int, ...] = (256, 256)
+    flow_hidden: tuple[int, ...] = (64,)
+    layers: int = 1
+    bins: int = 8
+    link: str = "probit"
+    views: int = 8
+    epochs: int = 80
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    ema: float = 0.995
+    patience: int = 0
+    validation: float = 0.05
+    seed: int = 0
+
+    @classmethod
+    def preset(cls, name: str) -> Training:
+        """Return named settings: ``"quick"``, or those measured for a problem.
+
+        Raises
+        ------
+        LabelError
+            No such preset; the nearest name is suggested.
+        """
+        if name not in PRESETS:
+            raise LabelError(f"no preset {name!r}{nearest(name, PRESETS)}")
+        return cls(**PRESETS[name])
+
+    @property
+    def encoder_model(self) -> SetEncoder:
+        """The encoder's specification."""
+        return SetEncoder(
+            hidden=tuple(self.hidden),
+            seeds=self.seeds,
+            objective=self.objective,
+            smallest=self.smallest,
+        )
+
+    @property
+    def posterior_model(self) -> PosteriorFlow:
+        """The posterior's specification."""
+        return PosteriorFlow(
+            hidden=tuple(self.head),
+            flow_hidden=tuple(self.flow_hidden),
+            layers=self.layers,
+            bins=self.bins,
+            link=self.link,
+            views=self.views,
+        )
+
+    def fit(self, events: xr.Dataset, store: Store, *, progress: bool = True) -> Trained:
+        """Train the encoder, cache the features of all views, train the posterior.
+
+        What is in the store already is not done again.
+
+        Parameters
+        ----------
+        events
+            Stored sets of a problem.
+        store
+            Where all three go.
+        progress
+            Whether to show bars.
+        """
+        encoder = self.fit_encoder(events, store, progress=progress)
+        features = self.pool(events, encoder, store, progress=progress)
+        return Trained(encoder, features, self.fit_posterior(features, store, progress=progress))
+
+    def fit_encoder(self, events: xr.Dataset, store: Store, *, progress: bool = True) -> Fitted:
+        """Train the encoder, or return it."""
+        return fit(
+            self.encoder_model,
+            events,
+            epochs=self.encoder_epochs,
+            batch_size=self.encoder_batch,
+            learning_rate=self.encoder_rate,
+            ema=0.99,
+            clip=1.0,
+            validation=self.validation,
+            seed=self.seed,
+            store=store,
+            progress=progress,
+        )
+
+    def pool(
+        self, events: xr.Dataset, encoder: Fitted, store: Store, *, progress: bool = True
+    ) -> xr.Dataset:
+        """Make the features of all views, or return them."""
+        stored = events.sizes["event"]
+        sizes = tuple(sorted({min(n, stored) for n in (*self.sizes, stored)}, reverse=True))
+        source = PooledFeatures(events, encoder, sizes, self.per_size)
+        return simulate(source, source.length, store=store, progress=progress)
+
+    def fit_posterior(self, features: xr.Dataset, store: Store, *, progress: bool = True) -> Fitted:
+        """Train the posterior, or return it."""
+        options: Mapping[str, Any] = {"name": "adamw", "weight_decay": self.weight_decay}
+        return fit(
+            self.posterior_model,
+            features,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            optimizer=options,
+            ema=self.ema,
+            clip=5.0,
+            validation=self.validation,
+            keep="best",
+            patience=self.patience or None,
+            seed=self.seed,
+            store=store,
+            progress=progress,
+        )
+
+
+#: Name → settings that differ from the defaults.
+PRESETS: dict[str, dict[str, Any]] = {
+    "quick": {"encoder_epochs": 4, "epochs": 20},
+}

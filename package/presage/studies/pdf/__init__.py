@@ -15,14 +15,20 @@ from presage.studies import Study
 
 if TYPE_CHECKING:
     from presage.studies.pdf.gaussian import Gaussian as Gaussian
+    from presage.studies.pdf.features import PooledFeatures as PooledFeatures
+    from presage.studies.pdf.inference import Inference as Inference
     from presage.studies.pdf.original_files import OriginalFile as OriginalFile
     from presage.studies.pdf.problem import Problem as Problem
     from presage.studies.pdf.problems import problem as problem
+    from presage.studies.pdf.training import Training as Training
 
 _HOMES = {
     "Gaussian": "gaussian",
+    "Inference": "inference",
     "OriginalFile": "original_files",
+    "PooledFeatures": "features",
     "Problem": "problem",
+    "Training": "training",
     "problem": "problems",
 }
 
@@ -34,6 +40,7 @@ STUDY = Study(
     notebooks=(),
     producers={
         "gaussian": "presage.studies.pdf.gaussian:Gaussian",
+        "pooled_features": "presage.studies.pdf.features:PooledFeatures",
         "original-event-sets": "presage.studies.pdf.original_files:OriginalFile",
     },
 )

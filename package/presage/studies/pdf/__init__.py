@@ -14,8 +14,8 @@ from presage.labels import nearest
 from presage.studies import Study
 
 if TYPE_CHECKING:
-    from presage.studies.pdf.gaussian import Gaussian as Gaussian
     from presage.studies.pdf.features import PooledFeatures as PooledFeatures
+    from presage.studies.pdf.gaussian import Gaussian as Gaussian
     from presage.studies.pdf.inference import Inference as Inference
     from presage.studies.pdf.original_files import OriginalFile as OriginalFile
     from presage.studies.pdf.problem import Problem as Problem

@@ -1,0 +1,235 @@
+"""The set encoder: what its pooling must not depend on, and what it must know."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from presage.fit import fit, load
+from presage.generate import simulate
+from presage.labels import LabelError
+from presage.models import SetEncoder, model
+from presage.models.inputs import FeatureMap, fit_features, to_scale
+from presage.store import Store
+from presage.studies.pdf.gaussian import Gaussian
+
+SMALL = {"hidden": (8, 8), "seeds": 2, "values": 3, "head": (8,), "smallest": 2, "first": 8}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("store"))
+    return store, simulate(Gaussian(n_events=12, n_repeat=2), 96, store=store, progress=False)
+
+
+@pytest.fixture(scope="module")
+def network(shop):
+    spec = SetEncoder(**SMALL)
+    torch.manual_seed(0)
+    return spec.build(spec.prepare(shop[1]).declaration).double().eval()
+
+
+def sets(rows, events, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=(rows, events, 2)))
+
+
+# -- pooling ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 7, 50])
+def test_features_depend_on_chunks_and_order_by_rounding_only(network, chunk):
+    events = sets(3, 50)
+    order = torch.from_numpy(np.random.default_rng(1).permutation(50))
+    with torch.no_grad():
+        whole = network.encode(events, chunk=50)
+        assert torch.allclose(network.encode(events[:, order], chunk=chunk), whole, atol=1e-12)
+
+
+def test_a_streaming_softmax_survives_scores_far_apart(network):
+    events = sets(2, 40)
+    events[:, 20:] *= 1e4
+    with torch.no_grad():
+        whole, parts = network.encode(events, chunk=40), network.encode(events, chunk=7)
+    assert torch.isfinite(parts).all()
+    assert torch.allclose(whole, parts, rtol=1e-10)
+
+
+@pytest.mark.parametrize("filling", [0.0, 1e6, float("nan")])
+def test_what_fills_a_ragged_set_does_not_count(network, filling):
+    events, counts = sets(3, 20), [20, 5, 1]
+    padded = events.clone()
+    mask = torch.arange(20) < torch.tensor(counts)[:, None]
+    padded[~mask] = filling
+    with torch.no_grad():
+        got = network.encode(padded, mask, chunk=4)
+        for row, count in enumerate(counts):
+            alone = network.encode(events[row : row + 1, :count])
+            assert torch.allclose(got[row : row + 1], alone, atol=1e-12)
+
+
+def test_the_means_of_inputs_and_products_are_features(network):
+    events = sets(1, 30)
+    with torch.no_grad():
+        features = network.encode(events)[0].numpy()
+    shift, width = (network.inputs.get_buffer(n).numpy() for n in ("shift", "width"))
+    x, y = ((events[0].numpy() - shift) / width).T
+    wanted = [m.mean() for m in (x, y, x * x, x * y, y * y)]
+    np.testing.assert_allclose(features[:5], wanted, rtol=1e-10)
+    assert features[-1] == pytest.approx(np.log10(30))
+
+
+def test_a_loss_under_a_mask_has_gradients_without_nan(network):
+    padded = torch.full((4, 9, 2), float("nan"), dtype=torch.float64)
+    padded[:, :3] = sets(4, 3)
+    mask = torch.zeros(4, 9, dtype=torch.bool)
+    mask[:, :3] = True
+    theta = torch.full((4, 5), 0.6, dtype=torch.float64)
+    losses = network.loss({"events": padded, "event_mask": mask, "theta": theta})
+    losses.sum().backward()
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    assert losses.shape == (4,)
+    assert all(torch.isfinite(g).all() for g in gradients)
+    network.zero_grad()
+
+
+# -- random sizes -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("resample", "repeats"), [("subset", False), ("bootstrap", True)])
+def test_parts_are_drawn_without_replacement_unless_asked_for(shop, resample, repeats):
+    spec = SetEncoder(**SMALL, resample=resample)
+    made = spec.build(spec.prepare(shop[1]).declaration)
+    events = torch.arange(200.0).view(1, 1, 100, 2).expand(3, 2, 100, 2)
+    torch.manual_seed(3)
+    sizes, doubles = set(), False
+    for _ in range(40):
+        chosen, mask = made._choose(events, None)
+        assert mask is None
+        sizes.add(chosen.shape[1])
+        doubles |= len(chosen[0, :, 0].unique()) < chosen.shape[1]
+    assert doubles == repeats
+    assert min(sizes) >= 2
+    assert max(sizes) <= 100
+    assert len(sizes) > 15
+    assert np.median(sorted(sizes)) < 50  # log-uniform: small sets are as frequent as large ones
+
+
+def test_sets_stay_whole_where_that_is_asked_for(shop):
+    spec = SetEncoder(**SMALL, resample="none")
+    made = spec.build(spec.prepare(shop[1]).declaration)
+    chosen, _ = made._choose(torch.zeros(3, 2, 100, 2), None)
+    assert chosen.shape == (3, 100, 2)
+
+
+# -- inputs -------------------------------------------------------------------------------
+
+
+def described(values, scale, lower, upper):
+    coords = {
+        "feature": ["x"],
+        "feature_scale": ("feature", [scale]),
+        "feature_lower": ("feature", [lower]),
+        "feature_upper": ("feature", [upper]),
+    }
+    return xr.DataArray(np.asarray(values)[:, None], dims=("event", "feature"), coords=coords)
+
+
+INPUTS = {
+    "linear": ("linear", -np.inf, np.inf, lambda x: x),
+    "log": ("log", 0.0, np.inf, np.log),
+    "log from 2": ("log", -2.0, np.inf, lambda x: np.log(x + 2)),
+    "logit": ("logit", 0.0, 2.0, lambda x: np.log(x / (2 - x))),
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_inputs_are_standardised_on_the_scale_of_the_feature(name):
+    scale, lower, upper, function = INPUTS[name]
+    values = np.random.default_rng(0).uniform(0.1, 1.9, 500)
+    fitted = fit_features(described(values, scale, lower, upper))
+    seen = FeatureMap(fitted, products=False)(torch.from_numpy(values[:, None]))
+    wanted = function(values)
+    wanted = (wanted - wanted.mean()) / wanted.std(ddof=1)
+    np.testing.assert_allclose(seen[:, 0].numpy(), wanted, atol=2e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-300, 1.0 - 1e-17, 1.0])
+def test_the_ends_of_the_support_stay_finite(value):
+    fitted = fit_features(described([0.2, 0.7], "logit", 0.0, 1.0))
+    seen = to_scale(torch.tensor([[value]], dtype=torch.float64), fitted)
+    assert torch.isfinite(seen).all()
+
+
+def test_a_constant_feature_is_harmless():
+    fitted = fit_features(described([3.0, 3.0, 3.0], "linear", -np.inf, np.inf))
+    assert FeatureMap(fitted, products=True)(torch.tensor([[3.0]])).tolist() == [[0.0, 0.0]]
+
+
+WRONG_INPUTS = {
+    "cubic": ("cubic", 0.0, 1.0, "no scale 'cubic'"),
+    "log without an end": ("log", -np.inf, np.inf, "needs a finite lower end"),
+    "logit without an end": ("logit", 0.0, np.inf, "needs a finite upper end"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_INPUTS)
+def test_scales_that_cannot_be_are_refused(name):
+    scale, lower, upper, message = WRONG_INPUTS[name]
+    with pytest.raises(LabelError, match=message):
+        fit_features(described([0.5], scale, lower, upper))
+
+
+# -- training -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("objective", ["mse", "gaussian"])
+def test_an_encoder_is_trained_from_the_store_and_loaded_by_its_key(shop, objective):
+    store, data = shop
+    spec = SetEncoder(**SMALL, objective=objective)
+    fitted = fit(spec, data, epochs=8, batch_size=16, learning_rate=1e-2, store=store,
+                 progress=False, device="cpu")  # fmt: skip
+    assert fitted.history.loss.values[-1] < fitted.history.loss.values[0]
+    again = load(fitted.key, store)
+    assert again.model == spec
+    events = sets(2, 7).float()
+    with torch.no_grad():
+        one, other = (f.network.summary(f.network.encode(events)) for f in (fitted, again))
+    assert torch.equal(one, other)
+    assert fitted.declaration["trained_events"] == [2, 12]
+
+
+def test_preparing_reads_the_first_sets_only(shop):
+    _, data = shop
+    few = SetEncoder(**SMALL).prepare(data.isel(sample=slice(0, 8)))
+    assert SetEncoder(**SMALL).prepare(data).declaration == few.declaration
+    assert few.arrays is None
+
+
+WRONG = {
+    "objective": ({"objective": "mae"}, "objective is one of mse, gaussian"),
+    "resample": ({"resample": "jackknife"}, "resample is one of subset"),
+    "seeds": ({"seeds": -1}, "seeds is at least 0"),
+    "widths": ({"hidden": ()}, "at least one layer"),
+    "activation": ({"activation": "SiLo"}, "did you mean 'SiLU'"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_settings_without_meaning_are_refused(name):
+    settings, message = WRONG[name]
+    with pytest.raises(LabelError, match=message):
+        model("set_encoder", **settings)
+
+
+@pytest.mark.parametrize("name", ["events", "theta", "parameter_low", "feature_scale"])
+def test_what_a_dataset_of_sets_lacks_is_named(shop, name):
+    with pytest.raises(LabelError, match=f"sets of events have '{name}'"):
+        SetEncoder(**SMALL).prepare(shop[1].drop_vars(name))
+
+
+def test_an_encoder_without_attention_pools_means(shop):
+    spec = SetEncoder(**{**SMALL, "seeds": 0})
+    made = spec.build(spec.prepare(shop[1]).declaration)
+    assert made.encode(sets(2, 6).float()).shape == (2, 5 + 8 + 1)

@@ -1,7 +1,7 @@
 """Densities of draws in one and two dimensions, and the lines that enclose a given mass.
 
 Draws are counted on a fine grid and smoothed with a normal kernel of their own covariance
-(Scott's rule, somewhat narrower). Kernels that reach beyond the prior lose mass there; the
+(Scott's rule). Kernels that reach beyond the prior lose mass there; the
 smoothed counts are divided by the share of the kernel that is inside, so densities do not
 sink towards an edge. Smoothing also widens a density, by some percent. The height of a
 contour is therefore taken from the draws themselves: the one that has 68 % of *them* inside.
@@ -28,8 +28,6 @@ Floats = NDArray[np.float64]
 LEVELS = (0.68, 0.95)
 #: Cells of the grid along each axis, and around it for the kernel to reach into.
 _CELLS, _PAD = 80, 24
-#: Kernel width in units of Scott's rule: narrower, since heights come from the draws.
-_NARROW = 0.75
 #: Points of the lines of one contour.
 VERTICES = 90
 #: Draws beyond these quantiles do not widen the grid.
@@ -98,7 +96,7 @@ def marginal(draws: Floats, grid: Floats, low: float = -np.inf, high: float = np
     centres = grid[0] + (np.arange(size) - _PAD) * step
     edges = np.append(centres, centres[-1] + step) - step / 2
     counts = np.histogram(draws, edges)[0]
-    width = _NARROW * _spread(draws) * len(draws) ** (-1 / 5) / step
+    width = 0.8 * _spread(draws) * len(draws) ** (-1 / 5) / step
     inside = _share(edges, low, high)
     kernel = np.exp(-0.5 * ((2 * np.pi * np.arange(size // 2 + 1) / size) ** 2 * width**2))
     smooth, share = (irfft(rfft(a.astype(float)) * kernel, size) for a in (counts, inside))
@@ -248,7 +246,7 @@ def _share(edges: Floats, low: float, high: float) -> Floats:
 
 def _covariance(place: Floats) -> Floats:
     """Return the kernel's covariance in cells; at least half a cell wide."""
-    scott = _NARROW**2 * len(place) ** (-1 / 3)
+    scott = len(place) ** (-1 / 3)
     found: Floats = scott * np.atleast_2d(np.cov(place.T)) + 0.25 * np.eye(2)
     return found
 

@@ -1,0 +1,153 @@
+"""The figure of a calibration: ranks, TARP, coverage, importance weights, predictive p-values.
+
+Drawn from the product of :func:`presage.studies.pdf.exhibits.calibration_product` alone;
+panels whose numbers were not made are left out. Grey is what chance does to a calibrated
+posterior in 95 of 100 cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from presage.analysis.canvas import FAINT, INK, Page, tidy
+
+#: Colours of quantities, in order; more of them begin again.
+_PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b4fa3", "#4d4d4d")
+_BINS = 25
+
+
+def calibration_figure(product: xr.Dataset) -> Page:
+    """Draw all panels of a calibration.
+
+    Parameters
+    ----------
+    product
+        Of :func:`presage.studies.pdf.exhibits.calibration_product`.
+    """
+    made = [draw for name, draw in _PANELS.items() if name in product]
+    columns = min(3, len(made))
+    rows = -(-len(made) // columns)
+    page = Page(4.1 * columns + 0.3, 3.3 * rows + 0.4)
+    axes = page.subplots(rows, columns, squeeze=False).ravel()
+    for axis, draw in zip(axes, made, strict=False):
+        draw(axis, product)
+    for axis in axes[len(made) :]:
+        axis.set_visible(False)
+    about = product.attrs
+    page.suptitle(
+        f"{about['kind']} of {about['problem']}: {about['observations']} observations of "
+        f"{about['n_events']} events, {about['draw_count']} draws each",
+        fontsize=10.5, color=INK,
+    )  # fmt: skip
+    return page
+
+
+def colours_of(product: xr.Dataset) -> dict[str, str]:
+    """Return a colour for each quantity."""
+    names = [str(name) for name in product["quantity"].values]
+    return {name: _PALETTE[k % len(_PALETTE)] for k, name in enumerate(names)}
+
+
+def outside(product: xr.Dataset) -> list[str]:
+    """Return the quantities whose ranks leave the simultaneous band anywhere."""
+    difference = product["ecdf_difference"]
+    beyond = (difference < product["ecdf_low"]) | (difference > product["ecdf_high"])
+    return [str(q) for q in product["quantity"].values[beyond.any("fraction").values]]
+
+
+def _ranks(axis: Axes, product: xr.Dataset) -> None:
+    fraction, palette = product["fraction"].values, colours_of(product)
+    axis.fill_between(fraction, product["ecdf_low"], product["ecdf_high"], color=FAINT, lw=0)
+    for name, colour in palette.items():
+        values = product["ecdf_difference"].sel(quantity=name).values
+        axis.plot(fraction, values, color=colour, lw=1.1, label=name)
+    axis.axhline(0, color=INK, lw=0.6)
+    lost = outside(product)
+    said = "all inside the band" if not lost else f"{len(lost)} of {len(palette)} leave the band"
+    tidy(axis, "rank / draws", "ECDF − uniform", f"SBC ranks: {said}")
+    axis.set_xlim(0, 1)
+    low, high = axis.get_ylim()
+    axis.set_ylim(low - 0.35 * (high - low), high)  # the legend stands there
+    axis.legend(fontsize=7, frameon=False, ncols=3, loc="lower center", handlelength=1.2)
+
+
+def _tarp(axis: Axes, product: xr.Dataset) -> None:
+    expected = product["expected_coverage"]
+    credibility, bound = expected["credibility"].values, float(product.attrs["tarp_bound"])
+    axis.fill_between(credibility, credibility - bound, credibility + bound, color=FAINT, lw=0)
+    axis.plot([0, 1], [0, 1], color=INK, lw=0.6)
+    axis.plot(credibility, expected.values, color=_PALETTE[0], lw=1.5)
+    worst = float(np.abs(expected.values - credibility).max())
+    tidy(axis, "credibility α", "expected coverage", f"TARP: max |ECP − α| {worst:.3f}, "
+         f"bound {bound:.3f}")  # fmt: skip
+    axis.set_xlim(0, 1)
+    axis.set_ylim(0, 1)
+
+
+def _coverage(axis: Axes, product: xr.Dataset) -> None:
+    """Coverage minus the interval's mass, in percentage points, by quantity."""
+    levels = [float(v) for v in product["level"].values]
+    names = [str(name) for name in product["quantity"].values]
+    wide = 0.7 / len(levels)
+    for k, level in enumerate(levels):
+        here = product.sel(level=level)
+        error = 200 * float(here["coverage_error"])
+        place = np.arange(len(names)) + (k - (len(levels) - 1) / 2) * wide
+        axis.bar(place, 2 * error, wide * 0.9, bottom=-error, color=FAINT, lw=0)
+        axis.plot(place, 100 * (here["coverage"].values - level), "o", ms=3.5,
+                  color=_PALETTE[k % len(_PALETTE)], label=f"{100 * level:.0f} %")  # fmt: skip
+    axis.axhline(0, color=INK, lw=0.6)
+    axis.set_xticks(range(len(names)), names, rotation=35, ha="right")
+    tidy(axis, "", "coverage − mass [points]", "Coverage; grey: ±2 standard errors")
+    axis.legend(fontsize=7, frameon=False, ncols=len(levels), loc="upper center")
+    reach = 1.45 * np.abs(axis.get_ylim()).max()
+    axis.set_ylim(-reach, reach)
+
+
+def _efficiency(axis: Axes, product: xr.Dataset) -> None:
+    values = 100 * product["efficiency"].values
+    axis.hist(values, bins=np.linspace(0, 100, _BINS + 1).tolist(), color=_PALETTE[0])
+    median = float(np.nanmedian(values))
+    axis.axvline(median, color=INK, lw=0.9)
+    tail = ""
+    if "pareto_k" in product:
+        share = float((product["pareto_k"] < 0.7).mean())
+        tail = f", $\\hat{{k}}$ < 0.7 for {100 * share:.0f} %"
+    tidy(axis, "importance efficiency [%]", "observations", f"Median {median:.0f} %{tail}")
+    axis.set_xlim(0, 100)
+
+
+def _predictive(axis: Axes, product: xr.Dataset) -> None:
+    """Distribution functions of p-values minus the uniform one."""
+    number, steps = product.sizes["observation"], np.linspace(0, 1, 201)
+    bound = 1.358 / np.sqrt(number)
+    axis.axhspan(-bound, bound, color=FAINT, lw=0)
+    for k, name in enumerate(map(str, product["statistic"].values)):
+        values = np.sort(product["p_value"].sel(statistic=name).values)
+        below = np.searchsorted(values, steps, side="right") / number
+        axis.plot(steps, below - steps, color=_PALETTE[k % len(_PALETTE)], lw=1.2, label=name)
+    axis.axhline(0, color=INK, lw=0.6)
+    tidy(axis, "p-value", "ECDF − uniform", "Posterior predictive")
+    axis.set_xlim(0, 1)
+    axis.legend(fontsize=7, frameon=False, loc="lower center")
+
+
+def _c2st(axis: Axes, product: xr.Dataset) -> None:
+    values = product["c2st"].values
+    axis.hist(values, bins=np.linspace(0.4, 1, _BINS + 1).tolist(), color=_PALETTE[0])
+    tidy(axis, "C2ST against the reference", "observations", f"Median {np.nanmedian(values):.3f}")
+    axis.axvline(0.5, color=INK, lw=0.9)
+
+
+_PANELS: dict[str, Callable[[Axes, xr.Dataset], None]] = {
+    "ecdf_difference": _ranks,
+    "expected_coverage": _tarp,
+    "coverage": _coverage,
+    "efficiency": _efficiency,
+    "p_value": _predictive,
+    "c2st": _c2st,
+}

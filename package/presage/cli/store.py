@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from presage.cli.common import StoreOption
+from presage.cli.common import PairsOption, StoreOption, pairs
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from presage.recipe import Recipe
     from presage.store import EntryInfo, Store
 
@@ -169,9 +171,21 @@ def import_(
             "one of bare arrays."
         ),
     ] = None,
+    reader: Annotated[
+        str | None,
+        typer.Option(help="Reader that knows such files, for example original-event-sets."),
+    ] = None,
+    parameter: PairsOption = None,
     store: StoreOption = None,
 ) -> None:
-    """Take a file into the store; its content is its identity."""
+    """Take a file into the store; its content is its identity.
+
+    With --reader, a study's reader says what is in it; -p sets the reader's settings.
+    """
+    if reader is not None:
+        dataset = _read(reader, path, pairs(parameter), store)
+        typer.echo(f"{dataset.attrs['presage_key']}  {dict(dataset.sizes)}")
+        return
     from presage.exchange import read_file
     from presage.labels import LabelError, nearest
 
@@ -186,6 +200,21 @@ def import_(
     typer.echo(f"{adopted.attrs['presage_key']}  {dict(adopted.sizes)}")
 
 
+def _read(
+    reader: str, path: Path, settings: list[tuple[str, str]], store: Path | None
+) -> xr.Dataset:
+    """Read a file into the store with the reader of this name."""
+    from presage.cli.generate import build
+    from presage.generate import simulate
+    from presage.simulator import Reader
+    from presage.studies import StudyError, producer
+
+    kind = producer(reader)
+    if not (isinstance(kind, type) and issubclass(kind, Reader)):
+        raise StudyError(f"{reader} reads no files; presage generate {reader} makes its samples")
+    return simulate(build(kind, [("file", str(path)), *settings]), store=_open(store))
+
+
 @app.command()
 def export(
     key: KeyArgument,
@@ -193,11 +222,25 @@ def export(
     start: Annotated[int, typer.Option(help="First sample.")] = 0,
     stop: Annotated[int | None, typer.Option(help="One beyond the last sample.")] = None,
     compression: Annotated[int, typer.Option(help="Zlib's level, 1 to 9; 0 for none.")] = 0,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OLD=NEW", help="Other name for a variable; may be repeated."),
+    ] = None,
     store: StoreOption = None,
 ) -> None:
     """Write a dataset as .nc, .root, .npz, .npy, .h5 or .pt."""
     from presage.exchange import write_file
 
     held = _open(store)
-    dataset = held.open(held.find(key), start, stop)
+    dataset = _renamed(held.open(held.find(key), start, stop), pairs(rename))
     typer.echo(str(write_file(dataset, path, compression=compression)))
+
+
+def _renamed(dataset: xr.Dataset, names: list[tuple[str, str]]) -> xr.Dataset:
+    from presage.labels import LabelError, nearest
+
+    for old, new in names:
+        if old not in dataset or not new or new in dataset:
+            hint = nearest(old, map(str, dataset.variables)) if old not in dataset else ""
+            raise LabelError(f"--rename takes OLD=NEW, a variable and a new name{hint}")
+    return dataset.rename(dict(names))

@@ -10,7 +10,8 @@ suffix    what is in it                                   what is kept of names 
           the text ``presage_about``; written only
 ``.npy``  a structured array, a field a variable; written names
           only
-``.pt``   a tensor a variable                             names
+``.pt``   a tensor a variable, text as lists of text, and  everything, as JSON text
+          ``presage_about``
 ========= =============================================== ================================
 """
 

@@ -98,8 +98,17 @@ def _read_pt(path: Path) -> dict[str, Any]:
     content = torch.load(path, weights_only=True, map_location="cpu")
     if not isinstance(content, dict):
         raise LabelError(f"{path.name} holds a {type(content).__name__}, not tensors by name")
-    tensors = {str(n): t for n, t in content.items() if isinstance(t, torch.Tensor)}
-    return {name: tensor.numpy() for name, tensor in tensors.items()}
+    found: dict[str, Any] = {
+        str(n): t.numpy() for n, t in content.items() if isinstance(t, torch.Tensor)
+    }
+    if isinstance(content.get(ABOUT), str):  # written by presage: text stands there as lists
+        found |= {str(n): np.asarray(t) for n, t in content.items() if _is_text(t)}
+    return found
+
+
+def _is_text(held: Any) -> bool:
+    texts = held if isinstance(held, list) else [held]
+    return all(isinstance(text, str) for text in texts)
 
 
 _READERS = {".npz": _read_npz, ".h5": _read_hdf5, ".hdf5": _read_hdf5, ".pt": _read_pt}

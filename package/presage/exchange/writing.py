@@ -169,9 +169,19 @@ def _write_array(file: Any, variable: xr.Variable) -> None:
         np.lib.format.write_array(file, variable.values, allow_pickle=False)
         return
     _write_header(file, variable.dtype, variable.shape)
+    for _, values in _pieces(variable):
+        file.write(values.tobytes())
+
+
+def _pieces(variable: xr.Variable) -> Iterator[tuple[Any, Array]]:
+    """Yield places along the first dimension, and the values there, a piece at a time."""
+    if not variable.ndim:
+        yield (), variable.values
+        return
     step = max(1, _CHUNK_BYTES * variable.shape[0] // max(variable.nbytes, 1))
     for start in range(0, variable.shape[0], step):
-        file.write(variable[start : start + step].values.tobytes())
+        place = slice(start, min(start + step, variable.shape[0]))
+        yield place, variable[place].values
 
 
 def _write_header(file: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
@@ -186,21 +196,27 @@ def _write_hdf5(dataset: xr.Dataset, path: Path, compression: int) -> None:
     dataset = _without_range(dataset)
     with h5py.File(path, "w") as content:
         for name, variable in dataset.variables.items():
-            values = variable.values
-            text = values.dtype.kind in "UOT"
-            settings = {"compression": compression} if compression and values.ndim else {}
-            content.create_dataset(
-                str(name), data=values.astype(h5py.string_dtype()) if text else values, **settings
-            )
+            text = variable.dtype.kind in "UOT"
+            kind = h5py.string_dtype() if text else variable.dtype
+            settings = {"compression": compression} if compression and variable.ndim else {}
+            held = content.create_dataset(str(name), variable.shape, kind, **settings)
+            if variable.size:
+                for place, values in _pieces(variable):
+                    held[place] = values.astype(kind) if text else values
         content[ABOUT] = describe(dataset)
 
 
 def _write_pt(dataset: xr.Dataset, path: Path, _: int) -> None:
     import torch
 
-    arrays = {str(n): v.values for n, v in _without_range(dataset).variables.items()}
-    numbers = {n: a for n, a in arrays.items() if a.dtype.kind in "biuf"}
-    torch.save({n: torch.from_numpy(np.array(a)) for n, a in numbers.items()}, path)
+    dataset = _without_range(dataset)
+    held: dict[str, Any] = {ABOUT: describe(dataset)}
+    for name, variable in dataset.variables.items():
+        if variable.dtype.kind in "biuf":
+            held[str(name)] = torch.from_numpy(np.array(variable.values))
+        elif variable.dtype.kind in "UOT" and variable.ndim == 1:
+            held[str(name)] = [str(text) for text in variable.values]
+    torch.save(held, path)
 
 
 _WRITERS: dict[str, Callable[[xr.Dataset, Path, int], None]] = {

@@ -510,7 +510,7 @@ MISTAKES = [
     (lambda: Batches({"a": xr.DataArray(np.ones(3), dims="t")}, 1), "pass sample='t'"),
     (lambda: Batches(xr.Dataset({"a": ("t", np.ones(3))}), 1, sample="tt"), "did you mean 't'"),
     (lambda: Batches(DATA, 4, seed=-1), "seed must be a non-negative integer"),
-    (lambda: Batches(DATA, 4, shuffle="ful"), "one of full, block, none"),
+    (lambda: Batches(DATA, 4, shuffle="ful"), "one of full, block, aligned, stream, none"),
     (lambda: Batches(DATA, 4).epoch(0, 7), "step 7 is not among the 6"),
     (lambda: Batches(DATA, 4).seek(0, 7), "no step 7 in epoch 0; an epoch has 6"),
     (lambda: Batches(DATA, 4).indices(0, 6), "not among the 6"),

@@ -27,7 +27,7 @@ from presage.fit import (
 from presage.fit.device import reproducible
 from presage.fit.meter import Meter
 from presage.fit.settings import validation_rule
-from presage.fit.source import split
+from presage.fit.splitting import split
 from presage.fit.state import Average
 from presage.labels import LabelError, Parameter, Schema, Variable
 from presage.recipe import Recipe

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from presage.batches import Batches as Batches
     from presage.fit import fit as fit
     from presage.fit import load as load
+    from presage.generate import on_the_fly as on_the_fly
     from presage.generate import simulate as simulate
     from presage.generate import simulate_shard as simulate_shard
     from presage.generate import verify as verify
@@ -49,6 +50,7 @@ _HOMES = {
     "fit": "presage.fit",
     "hold_out": "presage.studies.events.split",
     "load": "presage.fit",
+    "on_the_fly": "presage.generate",
     "parent_of": "presage.store",
     "residuals": "presage.studies.events.measure",
     "sample": "presage.studies.events.sampling",

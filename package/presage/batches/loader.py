@@ -7,16 +7,16 @@ them to a device, or ask for copies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import xarray as xr
 
 from presage.batches.ahead import Ahead
+from presage.batches.cutting import cuts, filler, padded, shares
 from presage.batches.memory import total_memory
-from presage.batches.plan import BatchError, Epoch, Plan, Positions, Share
-from presage.batches.sources import Rows, open_rows
+from presage.batches.plan import BatchError, Plan, Positions, Share
+from presage.batches.sources import open_rows
 from presage.batches.tables import Pool
 from presage.labels import Array
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 6 << 20  # a few batches are gathered at once, and stay in the cache until used
 _CHUNK_STEPS = 64
-_PLAN_STEPS = 64  # steps that are looked up in the plan at once
 _BUFFERS = 3  # one in use, one filled by the thread, one by a reader that would have to wait
 _IN_MEMORY = 0.6  # share of memory up to which data counts as fitting
 
@@ -74,8 +73,10 @@ class Batches:
         Seed of the order.
     shuffle
         ``"full"``; ``"block"`` for data larger than memory (see
-        :mod:`presage.batches.plan`); ``None`` for the order of the dataset; ``"auto"``
-        takes the block shuffle when the data are on disk and exceed 0.6 of the memory.
+        :mod:`presage.batches.plan`); ``"aligned"``, the same by the blocks of the simulator
+        that made them, in which samples come on the fly and which reads stored ones in the
+        same order; ``None`` for the order of the dataset; ``"auto"`` takes ``"aligned"`` on
+        the fly, and the block shuffle when the data are on disk and exceed 0.6 of the memory.
     rank, world_size
         Which part of each batch is read here.
     drop_last
@@ -206,32 +207,58 @@ class Batches:
         return Resident(self, device)
 
     def _choose(self) -> str:
+        if self.rows.made:
+            return "aligned"
         large = self.rows.mapped_bytes > _IN_MEMORY * total_memory()
         return "block" if large else "full"
 
     def _plan(self, shuffle: str, batch_size: int, seed: int, drop_last: bool) -> Plan:
+        rows = self.rows
+        if shuffle == "aligned":
+            return self._aligned(batch_size, seed, drop_last)
+        if rows.made and shuffle != "none":
+            raise BatchError(
+                f"samples made on the fly come block by block: shuffle {shuffle!r} would make each "
+                "many times over; give shuffle='aligned' or None"
+            )
         if shuffle == "block":
-            return Plan.blocks(self.rows.samples, batch_size, self.rows.row_bytes, seed, drop_last)
-        return Plan(self.rows.samples, batch_size, seed, shuffle, drop_last=drop_last)
+            return Plan.blocks(rows.samples, batch_size, rows.row_bytes, seed, drop_last)
+        return Plan(rows.samples, batch_size, seed, shuffle, drop_last=drop_last)
+
+    def _aligned(self, batch_size: int, seed: int, drop_last: bool) -> Plan:
+        rows = self.rows
+        if not rows.block:
+            raise BatchError(
+                "shuffle='aligned' goes by a simulator's blocks: it needs samples of one "
+                "simulator, without holes and from the beginning of a block on"
+            )
+        kind = "stream" if rows.fresh else "aligned"
+        bytes_ = rows.row_bytes
+        return Plan.aligned(rows.samples, batch_size, bytes_, rows.block, seed, drop_last, kind)
 
     def _run(self, number: int, start: int) -> Iterator[Batch]:
         rank_bytes = self.rows.row_bytes * max(1, self.plan.batch_size // self.world_size)
         count = min(max(1, _CHUNK_BYTES // max(1, rank_bytes)), _CHUNK_STEPS)
         tasks = self._tasks(number, start, count)
         pools = [Pool(reuse=not self.copy) for _ in range(_BUFFERS)]
-        fill = _filler(self.rows)
-        if not self.prefetch:
-            here = (fill(share, pools[0]) for share in tasks)
-            yield from self.follow(self._cut(number, here))
-            return
-        with Ahead(fill, tasks, -(-(len(self) - start) // count), pools) as ahead:
-            yield from self.follow(self._cut(number, iter(ahead)))
+        ranks = (self.rank, self.world_size)
+        with self.rows.supplied(self.plan.epoch(number), start, count, ranks) as rows:
+            fill = filler(rows)
+            if not self.prefetch:
+                here = (fill(share, pools[0]) for share in tasks)
+                yield from self.follow(self._cut(number, here))
+                return
+            with Ahead(fill, tasks, -(-(len(self) - start) // count), pools) as ahead:
+                try:
+                    yield from self.follow(self._cut(number, iter(ahead)))
+                finally:
+                    rows.stop()  # a thread that still simulates for us need not go on
 
     def _tasks(self, number: int, start: int, count: int) -> Iterator[Share]:
         cold, self._cold = self._cold, False
         ahead = cold or self.rows.mapped_bytes > _IN_MEMORY * total_memory()
         ranks = (self.rank, self.world_size)
-        return _shares(
+        return shares(
             self.rows, self.plan.epoch(number), range(start, len(self), count), ranks, ahead
         )
 
@@ -241,10 +268,10 @@ class Batches:
         """Yield the batches of what was gathered together."""
         flat = self.rows.flat
         for share, arrays in filled:
-            cuts = _cuts(share, arrays, flat)
+            edges = cuts(share, arrays, flat)
             for i, weight in enumerate(share.weights):
                 low, high = share.ends[i], share.ends[i + 1]
-                part = {name: a[cuts[name][i] : cuts[name][i + 1]] for name, a in arrays.items()}
+                part = {name: a[edges[name][i] : edges[name][i + 1]] for name, a in arrays.items()}
                 positions = self.rows.in_dataset(share.positions[low:high])
                 at = (number, share.first + i)
                 yield Batch(padded(part, flat) if self.pad else part, positions, weight, at)
@@ -257,54 +284,3 @@ class Batches:
             self._reached = (batch.epoch + 1, 0) if last else (batch.epoch, batch.step + 1)
             yield batch
         self.start = self._reached
-
-
-def _filler(rows: Rows) -> Callable[[Share, Pool], tuple[Share, dict[str, Array]]]:
-    """Return what the reading thread does; it must not refer back to its reader."""
-    return lambda share, pool: (share, rows.gather(share.positions, pool))
-
-
-def _shares(
-    rows: Rows, epoch: Epoch, steps: range, ranks: tuple[int, int], ahead: bool
-) -> Iterator[Share]:
-    """Yield what is gathered at once, and let the kernel read what comes later."""
-    many = steps.step * max(1, _PLAN_STEPS // steps.step) if steps.step > 1 else 1
-    for first in range(steps.start, steps.stop, many):
-        count = min(many, steps.stop - first)
-        for run in epoch.runs(first, count) if ahead else ():
-            rows.read_ahead(*run)
-        yield from epoch.share(first, count, *ranks).split(steps.step)
-
-
-def _cuts(
-    share: Share, arrays: Mapping[str, Array], flat: Mapping[str, str]
-) -> dict[str, list[int]]:
-    """Return where each batch begins in each array, and where the last one ends."""
-    along: dict[str, list[int]] = {}
-    for dim in set(flat.values()):
-        upto = np.concatenate([[0], np.cumsum(arrays[f"{dim}_count"], dtype=np.int64)])
-        along[dim] = upto[share.ends].tolist()
-    return {name: along[flat[name]] if name in flat else share.ends for name in arrays}
-
-
-def padded(arrays: Mapping[str, Array], flat: Mapping[str, str]) -> dict[str, Array]:
-    """Give flat ragged variables a rectangle, with a mask of what is there.
-
-    Parameters
-    ----------
-    arrays
-        Name → array, with ``<dim>_count`` for every ragged dimension.
-    flat
-        Ragged variable → its dimension.
-    """
-    out = dict(arrays)
-    for dim in dict.fromkeys(flat.values()):
-        counts = arrays[f"{dim}_count"]
-        longest = int(counts.max()) if len(counts) else 0
-        mask = np.arange(longest) < counts[:, np.newaxis]
-        out[f"{dim}_mask"] = mask
-        for name in (n for n, d in flat.items() if d == dim):
-            values = arrays[name]
-            out[name] = np.zeros((*mask.shape, *values.shape[1:]), values.dtype)
-            out[name][mask] = values
-    return out

@@ -9,65 +9,33 @@ Two shuffles. *Full*: one permutation of all samples. *Block*, for data that mem
 hold: blocks of consecutive samples are permuted and taken a window of blocks at a time;
 within a window the samples are permuted freely. A window is then read in long runs, and
 its batches mix all its blocks.
+
+Two more for samples that are simulated as they are read. *Aligned* is a block shuffle whose
+blocks are the simulator's, so that a window costs no more than its samples; a rank takes
+its part of a batch by position, so that ranks need different blocks. *Stream* takes the
+blocks in order, for samples that are new in every epoch, and shuffles within windows.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
+from presage.batches.epoch import BY_BLOCKS, Epoch
+from presage.batches.shares import BatchError as BatchError
+from presage.batches.shares import Positions as Positions
+from presage.batches.shares import Share as Share
+from presage.batches.shares import part as part
+from presage.rng import SCHEME
 
-from presage.rng import SCHEME, generator
-
-Positions = NDArray[np.int64]
-
-SHUFFLES = ("full", "block", "none")
-_NAME = "presage.batches"
+SHUFFLES = ("full", "block", "aligned", "stream", "none")
 _BLOCK_BYTES = 512 << 10  # long enough to read at a disk's full speed
 _WINDOW_BYTES = 16 << 20  # about what a processor keeps addresses of: larger ones are slower
 _MIN_WINDOW = 16  # batches: fewer, and neighbouring batches would share their samples' blocks
-
-
-class BatchError(ValueError):
-    """A plan, a source or a position that cannot be; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """One rank's part of one or more consecutive global batches.
-
-    Parameters
-    ----------
-    first
-        Step of the first batch.
-    positions
-        Positions of the samples, ascending within each batch.
-    ends
-        Where each batch begins in `positions`, and where the last one ends ``[batches + 1]``.
-    weights
-        For each batch W n_r / n, with n_r of the batch's n samples on this one of W ranks.
-        The mean over ranks of (weight · mean loss) is the mean over the batch; plain
-        averaging is not when ranks hold unequal parts.
-    """
-
-    first: int
-    positions: Positions
-    ends: list[int]
-    weights: list[float]
-
-    def split(self, count: int) -> Iterator[Share]:
-        """Yield the same batches, `count` at a time."""
-        for i in range(0, len(self.weights), count):
-            ends = self.ends[i : i + count + 1]
-            low, high = ends[0], ends[-1]
-            within = [end - low for end in ends] if low else ends
-            positions = self.positions[low:high]
-            yield Share(self.first + i, positions, within, self.weights[i : i + count])
+_MIN_BLOCKS = 8  # of a window that is simulated
+_MADE_BYTES = 128 << 20  # such a window is in memory, and so is the next one
 
 
 @dataclass(frozen=True)
@@ -83,11 +51,11 @@ class Plan:
     seed
         Any non-negative integer.
     shuffle
-        ``"full"``, ``"block"`` or ``"none"``.
+        ``"full"``, ``"block"``, ``"aligned"``, ``"stream"`` or ``"none"``.
     block
-        Samples in a block (``"block"`` only).
+        Samples in a block, for shuffles by blocks.
     window
-        Blocks in a window (``"block"`` only).
+        Blocks in a window, for shuffles by blocks.
     drop_last
         Leave out the last batch of an epoch where it is short.
 
@@ -119,9 +87,9 @@ class Plan:
             raise BatchError(f"seed must be a non-negative integer, got {self.seed}")
         if self.shuffle not in SHUFFLES:
             raise BatchError(f"shuffle must be one of {', '.join(SHUFFLES)}, got {self.shuffle!r}")
-        if self.shuffle == "block" and (self.block < 1 or self.window < 1):
+        if self.shuffle in BY_BLOCKS and (self.block < 1 or self.window < 1):
             raise BatchError(
-                f"a block shuffle needs block and window of at least 1, got {self.block} and "
+                f"a shuffle by blocks needs block and window of at least 1, got {self.block} and "
                 f"{self.window}"
             )
 
@@ -140,6 +108,23 @@ class Plan:
         window = max(2, -(-rows // block))
         return cls(samples, batch_size, seed, "block", block, window, drop_last)
 
+    @classmethod
+    def aligned(
+        cls,
+        samples: int,
+        batch_size: int,
+        row_bytes: int,
+        block: int,
+        seed: int = 0,
+        drop_last: bool = False,
+        shuffle: str = "aligned",
+    ) -> Plan:
+        """Return a shuffle by a simulator's blocks; nothing else about the data decides it."""
+        wanted = max(_MIN_BLOCKS, -(-_MIN_WINDOW * batch_size // block))
+        fitting = max(1, -(-batch_size // block), _MADE_BYTES // max(1, block * row_bytes))
+        window = min(wanted, fitting)
+        return cls(samples, batch_size, seed, shuffle, block, window, drop_last)
+
     @property
     def steps(self) -> int:
         """Steps of an epoch, the same for every rank."""
@@ -155,131 +140,3 @@ class Plan:
     def epoch(self, number: int) -> Epoch:
         """Return the order of one epoch."""
         return Epoch(self, number)
-
-
-class Epoch:
-    """The order of one epoch, computed piece by piece as it is asked for.
-
-    Parameters
-    ----------
-    plan
-        The plan.
-    number
-        The epoch, from 0.
-    """
-
-    def __init__(self, plan: Plan, number: int) -> None:
-        if number < 0:
-            raise BatchError(f"epochs count from 0, got {number}")
-        self.plan = plan
-        self.number = number
-        self._window: tuple[int, Positions] = (-1, np.empty(0, np.int64))
-
-    def share(self, first: int, count: int = 1, rank: int = 0, world_size: int = 1) -> Share:
-        """Return one rank's part of `count` consecutive global batches, wherever they stand."""
-        plan, size = self.plan, self.plan.batch_size
-        if count < 1 or not 0 <= first < first + count <= plan.steps:
-            raise BatchError(
-                f"steps {first} to {first + count - 1} are not among the {plan.steps} of an epoch"
-            )
-        if not 0 <= rank < world_size:
-            raise BatchError(f"rank {rank} is not one of 0 to {world_size - 1}")
-        order = self.order(first * size, min((first + count) * size, plan.samples))
-        whole, rest = divmod(len(order), size)
-        low, high = part(size, rank, world_size)
-        rows = order[: whole * size].reshape(whole, size)[:, low:high].copy()
-        rows.sort(axis=1)  # ascending, so that a shard is read in one run
-        positions = rows.reshape(-1)
-        ends = [i * (high - low) for i in range(whole + 1)]
-        weights = [world_size * (high - low) / size] * whole
-        if rest:
-            low, high = part(rest, rank, world_size)
-            positions = np.concatenate([positions, np.sort(order[whole * size :][low:high])])
-            ends.append(len(positions))
-            weights.append(world_size * (high - low) / rest)
-        return Share(first, positions, ends, weights)
-
-    def order(self, start: int, stop: int) -> Positions:
-        """Return entries ``[start, stop)`` of the epoch's order of positions."""
-        if self.plan.shuffle == "none":
-            return np.arange(start, stop, dtype=np.int64)
-        if self.plan.shuffle == "full":
-            return self._permutation[start:stop].astype(np.int64)
-        pieces = []
-        while start < stop:
-            window, begin, end = self._window_at(start)
-            upto = min(stop, end)
-            pieces.append(self._inside(window)[start - begin : upto - begin])
-            start = upto
-        return np.concatenate(pieces) if pieces else np.empty(0, np.int64)
-
-    def runs(self, first: int, count: int) -> list[tuple[int, int]]:
-        """Return the runs of positions that a block shuffle will need after these steps.
-
-        The blocks of the window that follows each one begun here: what to read ahead.
-        """
-        plan = self.plan
-        if plan.shuffle != "block":
-            return []
-        start = first * plan.batch_size
-        stop = min((first + count) * plan.batch_size, plan.samples)
-        runs: list[tuple[int, int]] = []
-        while start < stop:
-            window, begin, end = self._window_at(start)
-            if begin >= first * plan.batch_size:
-                begins = self._blocks_of(window + 1).tolist()
-                runs.extend((b, min(b + plan.block, plan.samples)) for b in begins)
-            start = end
-        return runs
-
-    @cached_property
-    def _permutation(self) -> NDArray[np.int32] | NDArray[np.int64]:
-        order = (
-            np.arange(self.plan.samples, dtype=np.int32)
-            if self.plan.samples < 2**31
-            else np.arange(self.plan.samples, dtype=np.int64)
-        )
-        generator(_NAME, self.plan.seed, self.number, 0).shuffle(order)
-        return order
-
-    @cached_property
-    def _blocks(self) -> Positions:
-        count = -(-self.plan.samples // self.plan.block)
-        return generator(_NAME, self.plan.seed, self.number, 0).permutation(count)
-
-    @cached_property
-    def _short(self) -> tuple[int, int]:
-        """Place of the last, short block in the order of blocks, and what it is short of."""
-        missing = -self.plan.samples % self.plan.block
-        return int(np.argmax(self._blocks)), missing
-
-    def _begin(self, window: int) -> int:
-        blocks = min(window * self.plan.window, len(self._blocks))
-        place, missing = self._short
-        return blocks * self.plan.block - (missing if blocks > place else 0)
-
-    def _window_at(self, position: int) -> tuple[int, int, int]:
-        """Return window, its begin and its end in the order, for a place in the order."""
-        window = position // (self.plan.block * self.plan.window)
-        if self._begin(window + 1) <= position:  # the short block lies before it
-            window += 1
-        return window, self._begin(window), self._begin(window + 1)
-
-    def _blocks_of(self, window: int) -> Positions:
-        """Return the first samples of a window's blocks, ascending."""
-        width = self.plan.window
-        return np.sort(self._blocks[window * width : (window + 1) * width]) * self.plan.block
-
-    def _inside(self, window: int) -> Positions:
-        if self._window[0] != window:
-            begins = self._blocks_of(window)
-            rows = (begins[:, np.newaxis] + np.arange(self.plan.block)).reshape(-1)
-            count = self._begin(window + 1) - self._begin(window)  # the short block comes last
-            rng = generator(_NAME, self.plan.seed, self.number, 1 + window)
-            self._window = (window, rows[rng.permutation(count)])
-        return self._window[1]
-
-
-def part(size: int, rank: int, world_size: int) -> tuple[int, int]:
-    """Return the bounds of one rank's contiguous part; parts differ by one at most."""
-    return rank * size // world_size, (rank + 1) * size // world_size

@@ -15,66 +15,16 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from presage.batches.mapping import read_ahead
-from presage.batches.plan import BatchError, Positions
-from presage.batches.tables import Pool, Table
+from presage.batches.made import MadeTable
+from presage.batches.rows import Rows
+from presage.batches.shares import BatchError, Positions
+from presage.batches.tables import Table
 from presage.labels import Array, LabelError, nearest
-from presage.lineage import flat_rows, ragged_rows, sample_dim
-from presage.store.identity import stored_rows
+from presage.lineage import RECIPE, flat_rows, ragged_rows, recipe_of, sample_dim, sample_numbers
+from presage.rng import SCHEME
+from presage.store.identity import made_rows, stored_rows
 from presage.store.lazy import StoredArray
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Everything that one batch is gathered from.
-
-    Parameters
-    ----------
-    samples
-        How many there are.
-    tables
-        Where the arrays are.
-    names
-        Variables in the order that batches hold them.
-    flat
-        Ragged variable → its ragged dimension.
-    order
-        Position in the dataset of each position of the plan; None where they are the same.
-        A dataset whose samples are not in stored order is read in stored order.
-    """
-
-    samples: int
-    tables: tuple[Table, ...]
-    names: tuple[str, ...]
-    flat: Mapping[str, str]
-    order: Positions | None = None
-
-    @property
-    def row_bytes(self) -> int:
-        """Mean bytes of one sample."""
-        return sum(table.row_bytes for table in self.tables)
-
-    @property
-    def mapped_bytes(self) -> int:
-        """Bytes of all samples that lie in mapped files."""
-        return sum(table.row_bytes for table in self.tables if table.mapped) * self.samples
-
-    def read_ahead(self, start: int, stop: int) -> None:
-        """Let the kernel read the mapped files of these positions, without waiting for it."""
-        for table in self.tables:
-            for array in table.runs(start, stop):
-                read_ahead(array)
-
-    def in_dataset(self, positions: Positions) -> Positions:
-        """Return the positions in the dataset of positions of the plan."""
-        return positions if self.order is None else self.order[positions]
-
-    def gather(self, positions: Positions, pool: Pool) -> dict[str, Array]:
-        """Return all variables' rows at these positions."""
-        found: dict[str, Array] = {}
-        for table in self.tables:
-            found.update(table.gather(positions, pool))
-        return {name: found[name] for name in self.names}
+from presage.store.made import MadeArray
 
 
 def open_rows(
@@ -173,11 +123,60 @@ def _open_dataset(dataset: xr.Dataset, variables: Iterable[str] | None, sample: 
     needed = [f"{dim}_count" for dim in dict.fromkeys(flat.values())]
     names = (*(name for name in needed if name not in chosen), *chosen)
     plain = [name for name in chosen if name not in flat and name not in needed]
+    made = {n: m for n in plain if (m := made_rows(dataset[n].variable)) is not None}
+    if made:
+        return _open_made(dataset, made, names, sample)
     columns = [_column(dataset, name, sample) for name in plain]
     columns += [_ragged_column(dataset, name, counts[dim], sample) for name, dim in flat.items()]
     order = _stored_order(columns)
     tables = tuple(_table(group, order) for group in _grouped(columns))
-    return Rows(dataset.sizes[sample], tables, names, flat, order)
+    block = 0 if order is not None else _block_size(dataset)
+    return Rows(dataset.sizes[sample], tables, names, flat, order, block)
+
+
+def _open_made(
+    dataset: xr.Dataset,
+    made: Mapping[str, tuple[MadeArray, Positions | None]],
+    names: tuple[str, ...],
+    sample: str,
+) -> Rows:
+    """Find variables that are simulated when they are read: all of one simulator."""
+    for name in names:
+        if name not in made:
+            raise BatchError(
+                f"{name!r} is in memory, and {next(iter(made))!r} is made on the fly; store the "
+                "samples to use them with columns of your own, or name the variables to read"
+            )
+    rows = [positions for _, positions in made.values()]
+    same = len({id(array.maker) for array, _ in made.values()}) == 1 and all(
+        one is rows[0] or (one is not None and rows[0] is not None and np.array_equal(one, rows[0]))
+        for one in rows
+    )
+    if not same:
+        raise BatchError(
+            "variables made on the fly must be of one dataset and the same samples: "
+            "select samples of the whole dataset"
+        )
+    order = None
+    if rows[0] is not None and bool((np.diff(rows[0]) < 0).any()):
+        order = np.argsort(rows[0], kind="stable")
+    numbers = rows[0] if order is None or rows[0] is None else rows[0][order]
+    table = MadeTable({name: array for name, (array, _) in made.items()}, numbers)
+    block = 0 if order is not None else _block_size(dataset)
+    return Rows(dataset.sizes[sample], (table,), names, {}, order, block)
+
+
+def _block_size(dataset: xr.Dataset) -> int:
+    """Return the block size of the simulator behind a dataset without holes, else 0."""
+    if RECIPE not in dataset.attrs:
+        return 0
+    prefix, _, size = recipe_of(dataset).scheme.rpartition("/")
+    if prefix != SCHEME or not size.isdigit():
+        return 0
+    numbers = sample_numbers(dataset)
+    first, last = int(numbers[0]), int(numbers[-1])
+    whole = first % int(size) == 0 and last - first + 1 == len(numbers)
+    return int(size) if whole and numbers.is_monotonic_increasing else 0
 
 
 @dataclass(frozen=True)

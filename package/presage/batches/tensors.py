@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from presage.batches.loader import Batch, Batches, padded
+from presage.batches.cutting import padded
+from presage.batches.loader import Batch, Batches
 from presage.batches.plan import BatchError
 from presage.batches.tables import Pool
 from presage.labels import Array
@@ -84,7 +85,7 @@ class Resident:
     Raises
     ------
     BatchError
-        Ragged variables without ``pad=True``.
+        Ragged variables without ``pad=True``, or samples that are new in every epoch.
     """
 
     def __init__(self, batches: Batches, device: torch.device | str = "cpu") -> None:
@@ -93,6 +94,8 @@ class Resident:
             raise BatchError(
                 f"{next(iter(rows.flat))!r} is ragged: a device holds it only padded; pass pad=True"
             )
+        if rows.fresh:
+            raise BatchError("samples that are new in every epoch cannot stay on a device")
         self.batches = batches
         self.device = torch.device(device)
         arrays = rows.gather(np.arange(rows.samples), Pool(reuse=False))

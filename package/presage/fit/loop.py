@@ -351,11 +351,12 @@ class Loop:
 
     def _refuse(self, what: str, step: int, bad: np.ndarray) -> None:
         epoch = self.state.epoch
-        numbers = self.habits.numbers[self.source.positions(epoch, step)]
+        shift = self.source.shift(epoch)
+        numbers = self.habits.numbers[self.source.positions(epoch, step)] + shift
         offending = numbers[bad]
         named = f"samples {_some(offending)}" if len(bad) else f"its samples: {_some(numbers)}"
         if len(bad) == len(numbers) and step > 0:
-            before = self.habits.numbers[self.source.positions(epoch, step - 1)]
+            before = self.habits.numbers[self.source.positions(epoch, step - 1)] + shift
             named += f"; all of them, so look also at the step before: {_some(before)}"
         kept = "; the last good checkpoint is kept" if self.habits.checkpoints else ""
         raise NonFiniteLossError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -30,7 +31,8 @@ from presage.fit.result import (
     read,
 )
 from presage.fit.settings import Settings
-from presage.fit.source import BatchSource, TensorBatch, Where, make_source, split
+from presage.fit.source import BatchSource, TensorBatch, Where, make_source
+from presage.fit.splitting import is_fresh, made_samples, order_of, split
 from presage.fit.state import history_dataset
 from presage.lineage import RECIPE, sample_dim, sample_numbers
 from presage.recipe import Parent, Recipe
@@ -60,7 +62,7 @@ def fit(
     accumulate: int = 1,
     patience: int | None = None,
     keep: Literal["last", "best"] = "last",
-    shuffle: Literal["auto", "full", "block"] = "auto",
+    shuffle: Literal["auto", "full", "block", "aligned"] = "auto",
     precision: str = "32-true",
     checkpoint_every: int | None = None,
     device: str = "auto",
@@ -76,7 +78,9 @@ def fit(
     model
         A specification, such as ``presage.models.SplineFlow(bins=16)``.
     train
-        Labelled samples.
+        Labelled samples, stored ones or those of :func:`presage.generate.on_the_fly`: on the
+        fly the result has the same key and the same bits as from stored samples with
+        ``shuffle="aligned"``. Samples that are new in every epoch give another key.
     epochs
         Passes over the training part.
     batch_size
@@ -93,7 +97,8 @@ def fit(
         Of initial weights, order of samples, dropout.
     validation
         Held-out part: a fraction of the samples, a range ``(start, stop)`` of positions, or
-        ``{"fraction": ..., "seed": ...}``; 0 for none. It does not depend on `seed`.
+        ``{"fraction": ..., "seed": ...}``; 0 for none. It does not depend on `seed`. With
+        ``shuffle="aligned"`` a fraction is that of the last samples.
     ema
         Decay of the exponential moving average of the weights, which is then the result.
     clip
@@ -107,7 +112,9 @@ def fit(
         validation loss.
     shuffle
         How samples that stream from the store are mixed: ``"full"``, or ``"block"`` for data
-        larger than memory; ``"auto"`` is ``"block"`` from 16 GiB.
+        larger than memory; ``"auto"`` is ``"block"`` from 16 GiB. ``"aligned"`` goes by the
+        blocks of the simulator; samples made on the fly come in that order only, and there
+        ``"auto"`` means it.
     precision
         ``"32-true"``, ``"64-true"`` or ``"bf16-mixed"``.
     checkpoint_every
@@ -157,7 +164,7 @@ def fit(
         accumulate=accumulate,
         patience=patience,
         keep=keep,
-        shuffle=shuffle,
+        shuffle=order_of(train, shuffle),
         precision=precision,
     )
     if checkpoint_every is not None and (store is None or checkpoint_every < 1):
@@ -193,6 +200,7 @@ def fit_recipe(
 ) -> Recipe:
     """Return the recipe of a training; data outside a store count by their content."""
     names: Any = [str(name) for name in train.data_vars]
+    fields: dict[str, Any] = {"model": model_fields(model), "training": settings.identity()}
     if store is None and RECIPE not in train.attrs:
         parents = [Parent(content_key(train))]
     else:
@@ -200,15 +208,14 @@ def fit_recipe(
         parents = list(dict.fromkeys(origins.values()))
         if len(parents) > 1:  # merged from several stored datasets: which gave what matters
             names = {name: parent.key for name, parent in origins.items()}
+    if is_fresh(train):  # epoch e takes samples e n + i
+        fields["fresh"] = True
+        parents = [replace(p, stop=made_samples(train) * settings.epochs) for p in parents]
     return Recipe(
         producer=producer(model),
         version=model.version,
-        fields={
-            "model": model_fields(model),
-            "training": settings.identity(),
-            # A parent names samples, not columns; a model of other columns is another one.
-            "variables": names,
-        },
+        # A parent names samples, not columns; a model of other columns is another one.
+        fields={**fields, "variables": names},
         seed=seed,
         scheme=_SCHEME,
         # What else the model was made from: a basis, an encoder, a teacher.
@@ -251,7 +258,13 @@ def _source(
     seed: int,
     fabric: Fabric,
 ) -> BatchSource:
-    parts = split(train.sizes[sample_dim(train)], settings.validation)
+    if prepared.arrays is not None and is_fresh(train):
+        raise FitError(
+            "fresh samples stream, and this model keeps all of its training data in memory; give "
+            "on_the_fly(..., fresh=False)"
+        )
+    last = settings.shuffle == "aligned"
+    parts = split(train.sizes[sample_dim(train)], settings.validation, last=last)
     variables = [variable.name for variable in declared_variables(declaration)]
     where = Where(fabric.device, settings.dtype, fabric.global_rank, fabric.world_size)
     plan = settings.batch_size, seed, settings.shuffle

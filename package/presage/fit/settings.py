@@ -17,8 +17,9 @@ from presage.labels import nearest
 #: Precisions that keep the weights in float32 or better.
 PRECISIONS = ("32-true", "64-true", "bf16-mixed")
 KEEPS = ("last", "best")
-#: "block" reads long runs and shuffles within them, for data larger than memory.
-SHUFFLES = ("auto", "full", "block")
+#: "block" reads long runs and shuffles within them, for data larger than memory; "aligned"
+#: does so by the simulator's blocks, as samples come on the fly.
+SHUFFLES = ("auto", "full", "block", "aligned")
 
 
 def _adam(

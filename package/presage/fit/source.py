@@ -13,9 +13,10 @@ from torch import Tensor
 
 from presage.batches import Batches
 from presage.batches.plan import Positions, part
+from presage.batches.tables import Pool
 from presage.fit.errors import FitError
+from presage.fit.splitting import is_fresh, made_samples
 from presage.lineage import sample_dim
-from presage.rng import generator
 
 TensorBatch = dict[str, Tensor]
 
@@ -71,6 +72,8 @@ class BatchSource:
         The place of the run.
     resident
         Whether all training samples are kept on the device.
+    apart
+        By how much the numbers of samples grow from epoch to epoch, where they are fresh.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class BatchSource:
         positions: Positions,
         where: Where,
         resident: bool,
+        apart: int = 0,
     ) -> None:
         self.steps = len(train)
         self._train, self._held = train, held
@@ -87,6 +91,7 @@ class BatchSource:
         self._where, self._resident = where, resident
         self._reader: Any = train.resident(where.device) if resident else train
         self._held_reader: Any = held.resident(where.device) if held and resident else held
+        self._apart = apart
 
     def epoch(self, number: int, start: int) -> Iterator[Piece]:
         """Yield this rank's pieces from step `start` on."""
@@ -110,8 +115,16 @@ class BatchSource:
         """Return the positions in the dataset of this rank's samples at a step."""
         return self._positions[self._train.indices(number, step)]
 
+    def shift(self, number: int) -> int:
+        """Return what is added to sample numbers in an epoch."""
+        return number * self._apart
+
     def few(self) -> TensorBatch:
         """Return a handful of samples, to try a network on."""
+        rows = self._train.rows
+        if rows.made and not self._resident:  # without a whole window of blocks
+            first = np.arange(min(2, rows.samples))
+            return self._tensors(rows.gather(first, Pool(reuse=False)))
         return {name: t[:2].clone() for name, t in next(self.epoch(0, 0)).batch.items()}
 
     @staticmethod
@@ -141,7 +154,7 @@ def make_source(
     dataset, variables
         What to stream.
     parts
-        Positions to train on and to validate on, see :func:`split`.
+        Positions to train on and to validate on, see :func:`presage.fit.splitting.split`.
     plan
         Batch size, seed and shuffle.
     where
@@ -168,6 +181,8 @@ def make_source(
         return Batches(chosen, size, variables, pad=True, **options)
 
     size, seed, shuffle = plan
+    if shuffle == "aligned" and arrays is not None:
+        shuffle = "full"  # nothing streams
     train, held = parts
     held_batches = None
     if len(held):
@@ -180,47 +195,8 @@ def make_source(
         train,
         where,
         resident=arrays is not None,
+        apart=made_samples(dataset) if is_fresh(dataset) else 0,
     )
-
-
-def split(samples: int, rule: Mapping[str, Any]) -> tuple[Positions, Positions]:
-    """Return the positions to train on and those to validate on; they share none.
-
-    Parameters
-    ----------
-    samples
-        How many there are.
-    rule
-        ``{"fraction": f, "seed": s}``, a random choice that does not depend on the seed of
-        the training, so that seeds can be compared; or ``{"start": a, "stop": b}``; or
-        empty.
-
-    Raises
-    ------
-    FitError
-        A part would be empty, or the range is beyond the samples.
-    """
-    everything = np.arange(samples, dtype=np.int64)
-    if not rule:
-        return everything, everything[:0]
-    if "start" in rule:
-        start, stop = rule["start"], rule["stop"]
-        if stop > samples or stop - start == samples:
-            raise FitError(
-                f"validation [{start}, {stop}) must lie inside the {samples} samples and leave "
-                "some to train on"
-            )
-        chosen = everything[start:stop]
-    else:
-        count = round(rule["fraction"] * samples)
-        if not 0 < count < samples:
-            raise FitError(
-                f"a fraction {rule['fraction']} of {samples} samples leaves {count} to validate "
-                f"on and {samples - count} to train on; give validation=0 or another fraction"
-            )
-        order = generator("presage.fit.validation", rule["seed"], 0).permutation(samples)
-        chosen = np.sort(order[:count])
-    return np.setdiff1d(everything, chosen, assume_unique=True), chosen
 
 
 def divide(batch: TensorBatch, own: int, parts: int) -> list[TensorBatch]:

@@ -8,7 +8,7 @@ was never loaded knows which stored array it reads, and one in memory can be com
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -20,9 +20,11 @@ from presage.lineage import KEY, SAMPLE, flat_start, parent_of, recipe_of, sampl
 from presage.recipe import Parent, Recipe
 from presage.store.files import StoreError
 from presage.store.lazy import StoredArray
+from presage.store.made import MadeArray
 from presage.store.store import Store
 
 Positions = NDArray[np.int64]
+A = TypeVar("A", StoredArray, MadeArray)
 
 
 def parents_of(dataset: xr.Dataset, store: Store | None = None) -> dict[str, Parent]:
@@ -55,6 +57,10 @@ def parents_of(dataset: xr.Dataset, store: Store | None = None) -> dict[str, Par
     found: dict[str, Parent] = {}
     loaded = []
     for name, array in dataset.data_vars.items():
+        made = made_rows(array.variable)
+        if made is not None:
+            found[str(name)] = _origin_of_made(dataset, str(name), made, main)
+            continue
         stored = stored_rows(array.variable)
         if stored is None:
             loaded.append(str(name))
@@ -75,13 +81,22 @@ def stored_rows(variable: xr.Variable) -> tuple[StoredArray, Positions | None] |
         Rows are None for all of them in order. The whole is None when the values are in
         memory, or other axes than the first were selected from.
     """
+    return _lazy_rows(variable, StoredArray)
+
+
+def made_rows(variable: xr.Variable) -> tuple[MadeArray, Positions | None] | None:
+    """Return the same for a variable that is made when it is read."""
+    return _lazy_rows(variable, MadeArray)
+
+
+def _lazy_rows(variable: xr.Variable, kind: type[A]) -> tuple[A, Positions | None] | None:
     data: Any = variable._data  # xarray has no public way to ask what a lazy array reads
     while isinstance(data, (indexing.MemoryCachedArray, indexing.CopyOnWriteArray)):
         data = data.array
     if not isinstance(data, indexing.LazilyIndexedArray):
         return None
     array, key = data.array, data.key.tuple
-    if not isinstance(array, StoredArray) or len(key) != len(array.shape):
+    if not isinstance(array, kind) or len(key) != len(array.shape):
         return None
     for part, length in zip(key[1:], array.shape[1:], strict=True):
         if not isinstance(part, slice) or part.indices(length) != (0, length, 1):
@@ -109,16 +124,33 @@ def _origin(
             "or store the renamed dataset with store.adopt(dataset, name)"
         )
     _check_unit(dataset, name, Recipe.from_json(text), Store(array.reopen[1][0]))
-    dim = str(dataset.attrs[SAMPLE])
-    if dataset[name].dims[:1] == (dim,):
-        numbers = np.asarray(sample_numbers(dataset))
-        here = start + (np.arange(array.shape[0]) if rows is None else rows)
-        if not np.array_equal(here, numbers):
-            raise StoreError(
-                f"{name!r} holds other samples than the dataset's index {dim!r} says; select "
-                "samples of the whole dataset, before or after merging"
-            )
+    if dataset[name].dims[:1] == (str(dataset.attrs[SAMPLE]),):
+        _check_numbers(dataset, name, start + (np.arange(array.shape[0]) if rows is None else rows))
     return Parent(key, main.start, main.stop, main.selection)
+
+
+def _origin_of_made(
+    dataset: xr.Dataset, name: str, made: tuple[MadeArray, Positions | None], main: Parent
+) -> Parent:
+    """Return the parent of one variable that is made when it is read."""
+    array, rows = made
+    unit = dataset[name].attrs.get("units", "1")
+    if (array.name, array.unit) != (name, unit):
+        raise StoreError(
+            f"{name!r} in {unit!r} is made as {array.name!r} in {array.unit!r}; keep name and "
+            "unit, or store the samples and then what you made of them (store.adopt)"
+        )
+    _check_numbers(dataset, name, np.arange(array.shape[0]) if rows is None else rows)
+    key = hashlib.sha256(array.maker.recipe.encode()).hexdigest()
+    return Parent(key, main.start, main.stop, main.selection)
+
+
+def _check_numbers(dataset: xr.Dataset, name: str, here: Positions) -> None:
+    if not np.array_equal(here, np.asarray(sample_numbers(dataset))):
+        raise StoreError(
+            f"{name!r} holds other samples than the dataset's index {dataset.attrs[SAMPLE]!r} "
+            "says; select samples of the whole dataset, before or after merging"
+        )
 
 
 def _check_unit(dataset: xr.Dataset, name: str, recipe: Recipe, store: Store) -> None:

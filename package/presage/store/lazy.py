@@ -92,7 +92,7 @@ class StoredArray(BackendArray):
 
     def __getitem__(self, key: Any) -> Any:
         return indexing.explicit_indexing_adapter(
-            _with_plain_empty(key, self.shape),
+            with_plain_empty(key, self.shape),
             self.shape,
             indexing.IndexingSupport.OUTER,
             self._read,
@@ -115,23 +115,23 @@ class StoredArray(BackendArray):
         for shard, piece in enumerate(self.pieces):
             low, high = (int(max(edge - self.edges[shard], 0)) for edge in (start, stop))
             if low < min(high, len(piece)):
-                parts.append(_outer_rows(piece[low:high], rest))
+                parts.append(outer_rows(piece[low:high], rest))
         if not parts:
-            return _outer_rows(self.pieces[0][:0], rest)
+            return outer_rows(self.pieces[0][:0], rest)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _read_rows(self, rows: NDArray[Any], rest: tuple[Any, ...]) -> Array:
         shards = np.searchsorted(self.edges, rows, side="right") - 1
-        sample = _outer_rows(self.pieces[0][:0], rest)
+        sample = outer_rows(self.pieces[0][:0], rest)
         out = np.empty((len(rows), *sample.shape[1:]), self.dtype)
         for shard in np.unique(shards):
             chosen = shards == shard
             local = self.pieces[shard][rows[chosen] - self.edges[shard]]
-            out[chosen] = _outer_rows(local, rest)
+            out[chosen] = outer_rows(local, rest)
         return out
 
 
-def _with_plain_empty(key: Any, shape: tuple[int, ...]) -> Any:
+def with_plain_empty(key: Any, shape: tuple[int, ...]) -> Any:
     """Write empty slices as ``0:0``; xarray fails on those of a negative step."""
     if isinstance(key, indexing.VectorizedIndexer):
         return key
@@ -150,11 +150,11 @@ def _reopen(
 
 
 def _outer(array: Array, key: tuple[Any, ...]) -> Array:
-    row: Array = _outer_rows(array[np.newaxis], key)[0]
+    row: Array = outer_rows(array[np.newaxis], key)[0]
     return row
 
 
-def _outer_rows(array: Array, key: tuple[Any, ...]) -> Array:
+def outer_rows(array: Array, key: tuple[Any, ...]) -> Array:
     """Index the trailing axes one after the other: rows first, then each by its own key."""
     dropped = 0
     for axis, part in enumerate(key, start=1):

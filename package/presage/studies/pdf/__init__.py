@@ -17,9 +17,16 @@ if TYPE_CHECKING:
     from presage.studies.pdf.features import PooledFeatures as PooledFeatures
     from presage.studies.pdf.gaussian import Gaussian as Gaussian
     from presage.studies.pdf.inference import Inference as Inference
+    from presage.studies.pdf.information import fisher_information as fisher_information
     from presage.studies.pdf.original_files import OriginalFile as OriginalFile
     from presage.studies.pdf.problem import Problem as Problem
     from presage.studies.pdf.problems import problem as problem
+    from presage.studies.pdf.realistic_dis import RealisticDIS as RealisticDIS
+    from presage.studies.pdf.realistic_dis_events import RealisticDISEvents as RealisticDISEvents
+    from presage.studies.pdf.simplified_dis import SimplifiedDIS as SimplifiedDIS
+    from presage.studies.pdf.simplified_dis_pushforward import (
+        SimplifiedDISPushforward as SimplifiedDISPushforward,
+    )
     from presage.studies.pdf.training import Training as Training
 
 _HOMES = {
@@ -28,7 +35,12 @@ _HOMES = {
     "OriginalFile": "original_files",
     "PooledFeatures": "features",
     "Problem": "problem",
+    "RealisticDIS": "realistic_dis",
+    "RealisticDISEvents": "realistic_dis_events",
+    "SimplifiedDIS": "simplified_dis",
+    "SimplifiedDISPushforward": "simplified_dis_pushforward",
     "Training": "training",
+    "fisher_information": "information",
     "problem": "problems",
 }
 
@@ -40,6 +52,12 @@ STUDY = Study(
     notebooks=(),
     producers={
         "gaussian": "presage.studies.pdf.gaussian:Gaussian",
+        "realistic_dis": "presage.studies.pdf.realistic_dis:RealisticDIS",
+        "realistic_dis_events": "presage.studies.pdf.realistic_dis_events:RealisticDISEvents",
+        "simplified_dis": "presage.studies.pdf.simplified_dis:SimplifiedDIS",
+        "simplified_dis_pushforward": (
+            "presage.studies.pdf.simplified_dis_pushforward:SimplifiedDISPushforward"
+        ),
         "pooled_features": "presage.studies.pdf.features:PooledFeatures",
         "original-event-sets": "presage.studies.pdf.original_files:OriginalFile",
     },

@@ -46,8 +46,10 @@ def checked_events(problem: Problem, events: Values) -> Tensor:
     """Return events ``(*, E, F)``; see :meth:`Problem.check_events`."""
     names = [f.name for f in problem.features]
     values = _tensor(problem, events, "feature", names, ("event",))
-    if values.dim() < 2 or values.numel() == 0:
+    if values.dim() < 2 or (values.numel() == 0 and not problem.empty_sets):
         raise LabelError(f"{problem.name}: a set of events is empty; give at least one event")
+    if values.numel() == 0:
+        return values
     for column, feature in enumerate(problem.features):
         one = values[..., column]
         if not bool(torch.isfinite(one).all()):

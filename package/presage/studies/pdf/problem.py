@@ -137,6 +137,8 @@ class Problem(Simulator):
     thread_safe: ClassVar[bool] = True
     #: Stored type of events: float64 where float32 would round to the edge of the support.
     events_dtype: ClassVar[str] = "float32"
+    #: Whether a set without events is an observation.
+    empty_sets: ClassVar[bool] = False
     #: Further classes whose modules belong to the source text.
     parts: ClassVar[tuple[type, ...]] = (Draws,)
 

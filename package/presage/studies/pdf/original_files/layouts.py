@@ -43,6 +43,8 @@ _BASES: dict[str, tuple[tuple[Feature, ...], ...]] = {
     "realistic_dis": ((_X, _Q2, _F2),),
     "mceg": ((_X, _Q2),),
 }
+#: Problems whose events are always raw.
+_AS_DRAWN = ("gaussian",)
 #: Problem → names of its parameters, and the boxes that they were drawn from, first to last.
 _PRIORS: dict[str, tuple[tuple[str, ...], tuple[tuple[tuple[float, float], ...], ...]]] = {
     "gaussian": (
@@ -156,7 +158,7 @@ def features_of(
     for base in _BASES[problem]:
         if count == len(base):
             return _plain(problem, base, extent, where)
-        if count == len(_engineered(base)) and problem != "gaussian":
+        if problem not in _AS_DRAWN and count == len(_engineered(base)):
             if not extent.doubled:
                 raise NumpyFileError(
                     f"{where}: {count} features should begin with log(1 + v) twice, and do not; "
@@ -170,7 +172,9 @@ def features_of(
 
 
 def _counts(problem: str) -> str:
-    known = {len(f) for base in _BASES[problem] for f in (base, _engineered(base))}
+    known = {len(base) for base in _BASES[problem]}
+    if problem not in _AS_DRAWN:
+        known |= {len(_engineered(base)) for base in _BASES[problem]}
     return " or ".join(map(str, sorted(known)))
 
 
@@ -179,7 +183,7 @@ def _plain(
 ) -> tuple[Feature, ...]:
     """Return the quantities themselves or their logarithms, whichever the values can be."""
     first, low, high = base[0], float(extent.low[0]), float(extent.high[0])
-    if problem == "gaussian":
+    if problem in _AS_DRAWN:
         return base
     if low > 0 and high < first.upper:
         scales = ["log" if lowest > 0 else "linear" for lowest in extent.low]

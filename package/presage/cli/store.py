@@ -204,7 +204,7 @@ def _read(
     reader: str, path: Path, settings: list[tuple[str, str]], store: Path | None
 ) -> xr.Dataset:
     """Read a file into the store with the reader of this name."""
-    from presage.cli.generate import build
+    from presage.cli.sources import build
     from presage.generate import simulate
     from presage.simulator import Reader
     from presage.studies import StudyError, producer

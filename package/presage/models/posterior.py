@@ -218,7 +218,9 @@ class PosteriorFlow:
         low, high = (dataset[f"parameter_{n}"].values.astype(float) for n in ("low", "high"))
         box = Box(torch.as_tensor(low), torch.as_tensor(high), self.link)
         features = dataset["features"].values
-        theta = dataset["theta"].values
+        theta = np.array(
+            dataset["theta"].values, dtype=np.float64
+        )  # a copy: stored ones are read-only
         theta = theta[:, None] if theta.ndim == 2 else theta
         z = box.line(torch.as_tensor(theta)).float().numpy()
         sample = sample_dim(dataset)

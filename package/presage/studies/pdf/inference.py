@@ -247,15 +247,14 @@ class Inference:
             )
         dims = tuple(str(d) for d in events.dims if d not in ("event", "feature"))
         names = [f.name for f in self.problem.features]
-        if "feature" in events.coords and sorted(map(str, events["feature"].values)) == sorted(
-            names
-        ):
+        own = sorted(map(str, events["feature"].values)) if "feature" in events.coords else []
+        if own == sorted(names):
             events = events.sel(feature=names)
         if not {"event", "feature"} <= set(events.dims):
             self.problem.check_events(events)
         array = np.asarray(events.transpose(*dims, "event", "feature").values)
-        rows = array.reshape(-1, *array.shape[-2:])
-        if rows.shape[0] == 0:
+        rows = array.reshape(math.prod(array.shape[:-2]), *array.shape[-2:])
+        if len(rows) == 0:
             raise LabelError(f"{self.problem.name}: there is no set of events along {dims}")
         sets = [self._checked(row, events) for row in rows]
         self._check_sizes([len(one) for one in sets])

@@ -1,0 +1,253 @@
+"""From stored sets to a posterior: pooled features, training, and inference with labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from presage.fit import FitError, fit
+from presage.generate import simulate
+from presage.labels import LabelError
+from presage.lineage import recipe_of
+from presage.models import SetEncoder
+from presage.store import Store
+from presage.studies.pdf.features import PooledFeatures
+from presage.studies.pdf.gaussian import Gaussian
+from presage.studies.pdf.inference import Inference, UntrainedSizeWarning
+from presage.studies.pdf.training import PRESETS, Training
+
+TINY = Training(
+    hidden=(8,), seeds=1, encoder_epochs=2, smallest=4, sizes=(4, 10), head=(16,),
+    flow_hidden=(8,), bins=4, views=0, epochs=3, batch_size=32,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def sets(store):
+    return simulate(Gaussian(n_events=20, n_repeat=2), 80, store=store, progress=False)
+
+
+@pytest.fixture(scope="module")
+def trained(store, sets):
+    return TINY.fit(sets, store, progress=False)
+
+
+@pytest.fixture(scope="module")
+def inference(trained):
+    return Inference(Gaussian(n_events=20), trained.encoder, trained.posterior)
+
+
+@pytest.fixture(scope="module")
+def observed(store):
+    data = simulate(Gaussian(n_events=20), 3, seed=5, store=store, progress=False)
+    return data["events"].isel(repeat=0).load()
+
+
+# -- features -----------------------------------------------------------------------------
+
+
+def test_views_are_disjoint_parts_of_the_stored_sets(trained, sets):
+    features, network = trained.features, trained.encoder.network
+    assert features["view_events"].values.tolist() == [20, 10, 10, 4, 4] * 2
+    one = sets["events"].values[7]
+    with torch.no_grad():
+        whole = network.summary(network.encode(torch.from_numpy(one.copy())))
+    got = features["features"].values[7].reshape(2, 5, -1)
+    np.testing.assert_allclose(got[:, 0], whole.numpy(), rtol=1e-4, atol=1e-5)
+    # Means over both halves are, on average, those over the whole set.
+    means = slice(5, 5 + network.inputs.outputs)
+    np.testing.assert_allclose(
+        got[:, 1:3, means].mean(1), got[:, 0, means], rtol=1e-4, atol=1e-5
+    )  # fmt: skip
+    assert not np.allclose(got[:, 1, means], got[:, 2, means], atol=1e-3)
+    np.testing.assert_allclose(10 ** got[0, :, -1], [20, 10, 10, 4, 4], rtol=1e-5)
+
+
+def test_features_carry_theta_and_say_what_they_were_made_from(trained, sets):
+    assert trained.features["theta"].equals(sets["theta"].drop_vars(()))
+    assert trained.features["parameter_high"].equals(sets["parameter_high"])
+    made_from = {parent.key for parent in recipe_of(trained.features).parents}
+    assert made_from == {sets.attrs["presage_key"], trained.encoder.key}
+
+
+def test_features_of_more_sets_are_appended(trained, store):
+    more = simulate(Gaussian(n_events=20, n_repeat=2), 90, store=store, progress=False)
+    again = TINY.pool(more, trained.encoder, store, progress=False)
+    assert again.sizes["sample"] == 90
+    assert again.attrs["presage_key"] == trained.features.attrs["presage_key"]
+    assert again["features"][:80].equals(trained.features["features"])
+
+
+@pytest.mark.parametrize("size", [0, 21])
+def test_parts_larger_than_the_sets_are_refused(trained, sets, size):
+    with pytest.raises(LabelError, match="between 1 and the 20 stored events"):
+        PooledFeatures(sets, trained.encoder, (size,))
+
+
+# -- training -----------------------------------------------------------------------------
+
+
+def test_training_again_returns_what_is_stored(trained, sets, store):
+    again = TINY.fit(sets, store, progress=False)
+    assert (again.encoder.key, again.posterior.key) == (trained.encoder.key, trained.posterior.key)
+
+
+def test_held_out_theta_are_the_same_for_encoder_and_posterior(trained):
+    rules = [f.recipe.fields["training"]["validation"] for f in (trained[0], trained[2])]
+    assert rules[0] == rules[1] != {}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_make_models(name):
+    preset = Training.preset(name)
+    assert preset.encoder_model.hidden
+    assert preset.posterior_model.bins >= 2
+
+
+def test_an_unknown_preset_is_refused():
+    with pytest.raises(LabelError, match="did you mean 'quick'"):
+        Training.preset("quik")
+
+
+# -- inference ----------------------------------------------------------------------------
+
+
+def test_draws_are_labelled_and_inside_the_prior(inference, observed):
+    drawn = inference.sample(observed, 50, seed=3)
+    assert drawn["theta"].dims == ("sample", "draw", "parameter")
+    assert drawn["theta"].shape == (3, 50, 5)
+    assert drawn["parameter"].values.tolist() == ["mu_x", "mu_y", "sigma_x", "sigma_y", "rho"]
+    inference.problem.check_theta(drawn["theta"])
+    assert (drawn["acceptance"] == 1).all()
+    assert drawn.attrs["encoder"] == inference.encoder.key
+
+
+def test_draws_carry_the_density_that_log_prob_gives(inference, observed):
+    drawn = inference.sample(observed, 40)
+    scored = inference.log_prob(drawn["theta"], observed)
+    assert scored.dims == ("sample", "draw")
+    np.testing.assert_allclose(scored, drawn["log_prob"], atol=2e-3)
+    shuffled = inference.log_prob(drawn["theta"].isel(parameter=[4, 2, 0, 1, 3]), observed)
+    assert shuffled.equals(scored)
+
+
+def test_the_estimate_is_a_density_of_the_prior_box(inference, observed):
+    rng = np.random.default_rng(0)
+    low, high = inference.problem.low.numpy(), inference.problem.high.numpy()
+    points = xr.DataArray(
+        rng.uniform(low, high, (40_000, 5)),
+        dims=("point", "parameter"),
+        coords={"parameter": [r.name for r in inference.problem.prior]},
+    )
+    density = np.exp(inference.log_prob(points, observed.isel(sample=0)).values)
+    total = density.mean() * (high - low).prod()
+    error = density.std() * (high - low).prod() / 200
+    assert total == pytest.approx(1, abs=5 * error)
+    assert error < 0.1
+
+
+def test_the_seed_decides_and_sets_have_numbers_of_their_own(inference, observed):
+    one, again, other = (inference.sample(observed, 5, seed=s) for s in (0, 0, 1))
+    assert one.identical(again)
+    assert not np.allclose(one["theta"], other["theta"])
+    same = xr.concat([observed[0], observed[0]], "sample")
+    twins = inference.sample(same, 5)["theta"].values
+    assert not np.allclose(twins[0], twins[1])
+
+
+def test_a_set_alone_gives_no_further_dimension(inference, observed):
+    alone = inference.sample(observed.isel(sample=1), 7)
+    assert alone["theta"].dims == ("draw", "parameter")
+    assert inference.point(observed.isel(sample=1)).dims == ("parameter",)
+
+
+def test_order_of_events_dims_and_features_does_not_matter(inference, observed):
+    shuffled = observed.isel(event=np.random.default_rng(0).permutation(20), feature=[1, 0])
+    one, other = inference.features(observed), inference.features(shuffled.transpose())
+    np.testing.assert_allclose(one, other.transpose(*one.dims), rtol=1e-4, atol=1e-5)
+
+
+def test_shorter_sets_end_with_nan(inference, observed):
+    padded = observed.copy()
+    padded[1, 8:] = np.nan
+    got = inference.features(padded)
+    alone = inference.features(observed.isel(sample=1, event=slice(0, 8)))
+    np.testing.assert_allclose(got[1], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_sizes_that_were_not_trained_are_said(inference, observed):
+    with pytest.warns(UntrainedSizeWarning, match="3 events; trained: 4 to 20"):
+        inference.point(observed.isel(event=slice(0, 3)))
+
+
+def _with(array, **changes):
+    return array.assign_coords(**changes)
+
+
+def _hole(array):
+    holed = array.copy()
+    holed[0, 3, 1] = np.nan
+    return holed
+
+
+def _gap(array):
+    holed = array.copy()
+    holed[0, 3] = np.nan
+    return holed
+
+
+REFUSED = {
+    "unlabelled": (lambda e: e.values, "labelled xarray.DataArray"),
+    "no events": (lambda e: e.isel(event=slice(0, 0)), "empty"),
+    "no sets": (lambda e: e.isel(sample=slice(0, 0)), "no set of events"),
+    "NaN": (_hole, "1 values of y are not finite"),
+    "NaN between events": (_gap, "not finite"),
+    "features": (lambda e: _with(e, feature=["x", "q2"]), "these are x, q2"),
+    "one feature": (lambda e: e.isel(feature=[0]), "these are x"),
+    "dims": (lambda e: e.rename(event="point"), "expected a dimension 'event'"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_events_that_are_none_of_this_problem_are_refused(inference, observed, name):
+    change, message = REFUSED[name]
+    with pytest.raises(LabelError, match=message):
+        inference.sample(change(observed), 3)
+
+
+def test_theta_of_another_problem_is_refused(inference, observed):
+    wrong = xr.DataArray(np.zeros(2), dims="parameter", coords={"parameter": ["a", "b"]})
+    with pytest.raises(LabelError, match="of another problem"):
+        inference.log_prob(wrong, observed)
+    with pytest.raises(LabelError, match="at least 1"):
+        inference.sample(observed, 0)
+
+
+def test_theta_outside_the_prior_has_no_density(inference, observed):
+    theta = inference.point(observed).copy()
+    theta[0, 0] = 3.0
+    assert inference.log_prob(theta, observed).values[0] == -np.inf
+
+
+def test_models_that_do_not_belong_together_are_refused(inference, trained, sets, store):
+    problem = inference.problem
+    with pytest.raises(FitError, match="encoder is a PosteriorNetwork"):
+        Inference(problem, trained.posterior, trained.posterior)
+    spec = SetEncoder(hidden=(8,), seeds=1, smallest=4)
+    other = fit(spec, sets, epochs=1, batch_size=40, store=store, progress=False)
+    with pytest.raises(FitError, match="not made by the encoder"):
+        Inference(problem, other, trained.posterior)
+    wider = fit(SetEncoder(hidden=(9,), seeds=1), sets, epochs=1, batch_size=40, progress=False)
+    with pytest.raises(FitError, match="trained on .* features"):
+        Inference(problem, wider, trained.posterior)
+    from presage.studies.pdf.problems import problem as build
+
+    with pytest.raises(FitError, match="was trained for mu_x"):
+        Inference(build("simplified_dis"), trained.encoder, trained.posterior)

@@ -1,0 +1,186 @@
+"""The posterior flow: a density on the box, its draws, and a posterior that is known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from scipy.stats import norm
+
+from presage.fit import fit
+from presage.labels import LabelError
+from presage.models import PosteriorFlow, model
+from presage.models.box import LINKS, Box
+from presage.models.posterior import Standardised, fit_start
+
+SMALL = {"hidden": (16,), "context": 4, "flow_hidden": (8,), "bins": 4, "views": 2}
+LOW, HIGH = (-2.0, 0.5), (2.0, 1.5)
+
+
+def views(samples=300, parts=4, seed=0, low=LOW, high=HIGH, spread=0.1):
+    """Noisy unit-box coordinates as features; the noise falls with log10 N, the last number."""
+    rng = np.random.default_rng(seed)
+    unit = rng.uniform(size=(samples, len(low)))
+    log10_count = np.tile([1.0, 2.0], parts // 2)
+    noise = spread * 10 ** (-0.5 * (log10_count - 1))
+    seen = unit[:, None] + noise[:, None] * rng.normal(size=(samples, parts, len(low)))
+    last = np.broadcast_to(log10_count[:, None], (samples, parts, 1))
+    names = [f"theta_{i}" for i in range(len(low))]
+    edges = {"parameter_low": ("parameter", list(low)), "parameter_high": ("parameter", list(high))}
+    return xr.Dataset(
+        {
+            "features": (
+                ("sample", "view", "number"),
+                np.concatenate((seen, last), -1).astype("f4"),
+            ),
+            "theta": (("sample", "parameter"), np.array(low) + unit * np.subtract(high, low)),
+        },
+        coords={"parameter": names, **edges},
+        attrs={"presage_sample": "sample"},
+    )
+
+
+def untrained(**changes):
+    torch.manual_seed(1)
+    spec = PosteriorFlow(**{**SMALL, **changes})
+    made = spec.build(spec.prepare(views()).declaration).double().eval()
+    for parameter in made.parameters():  # nothing is left as it begins
+        torch.nn.init.normal_(parameter, std=0.2)
+    return spec, made
+
+
+# -- the box ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_link_and_its_slope_belong_together(link):
+    box = Box(torch.tensor(LOW), torch.tensor(HIGH), link)
+    z = torch.linspace(-3, 3, 7).double()[:, None].expand(7, 2).clone().requires_grad_()
+    theta = box.theta(z)
+    slopes = torch.autograd.grad(theta.sum(), z)[0].detach()
+    assert torch.allclose(box.log_slope(z), slopes.log().sum(-1))
+    assert torch.allclose(box.line(theta), z, atol=1e-9)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_nothing_leaves_the_box_and_edges_are_finite(link):
+    box = Box(torch.tensor(LOW), torch.tensor(HIGH), link)
+    far = torch.tensor([[-1e9, 1e9], [box.farthest, -box.farthest]], dtype=torch.float64)
+    assert box.inside(box.theta(far)).all()
+    assert torch.isfinite(box.line(torch.tensor([LOW, HIGH]))).all()
+
+
+# -- a density ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_the_density_integrates_to_one_over_the_box(link):
+    spec, made = untrained(link=link)
+    box = Box(torch.tensor(LOW), torch.tensor(HIGH), spec.link)
+    nodes, weights = np.polynomial.legendre.leggauss(160)
+    unit, share = torch.from_numpy((nodes + 1) / 2), torch.from_numpy(weights / 2)
+    grid = torch.cartesian_prod(unit, unit)
+    theta = box.low + box.span * grid
+    z = box.line(theta)
+    features = torch.tensor([[0.4, 0.7, 1.0]], dtype=torch.float64).expand(len(z), -1)
+    with torch.no_grad():
+        density = (made.log_prob(features, z) - box.log_slope(z)).exp()
+    area = float(box.span.prod())
+    total = float((density * torch.cartesian_prod(share, share).prod(-1)).sum()) * area
+    assert total == pytest.approx(1, abs=2e-3)
+
+
+def test_draws_are_the_inverse_of_what_is_scored():
+    _, made = untrained()
+    normal = torch.from_numpy(np.random.default_rng(0).normal(size=(200, 2)))
+    features = torch.tensor([[0.4, 0.7, 1.0]], dtype=torch.float64).expand(200, -1)
+    with torch.no_grad():
+        z = made.draw(features, normal)
+        standardised, context = made.forward(features)
+        r, log_det = standardised.forward(z)
+        back = made.flow.flow.transform(context)(r)
+        assert torch.allclose(back, normal, atol=1e-6)
+        wanted = made.flow.log_prob(context, r) + log_det
+        assert torch.allclose(made.log_prob(features, z), wanted)
+
+
+def test_standardising_is_a_triangular_map_with_its_jacobian():
+    generator = torch.Generator().manual_seed(0)
+
+    def some(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    one = Standardised(some(4), some(4).exp(), some(4), some(6))
+    z = some(4)
+    r, log_det = one.forward(z)
+    jacobian = torch.autograd.functional.jacobian(lambda v: one.forward(v)[0], z)
+    assert torch.allclose(one.inverse(r), z)
+    assert float(log_det) == pytest.approx(math.log(abs(float(torch.linalg.det(jacobian)))))
+    assert float(jacobian.triu(1).abs().max()) == 0
+
+
+# -- where training starts ----------------------------------------------------------------
+
+
+def test_the_start_whitens_and_knows_how_precision_grows_with_the_number_of_events():
+    data = views(4000, spread=0.01)
+    features = data["features"].values
+    z = np.random.default_rng(1).normal(size=(4000, 1, 2)).astype("f4")
+    noise = 10 ** (-0.5 * features[..., -1:])
+    mixed = np.concatenate((z * 3 + noise * features[..., :2], features[..., -1:]), -1)
+    start = fit_start(mixed.astype("f4"), z)
+    white = (mixed.reshape(-1, 3) - start["mean"]) @ start["whiten"]
+    np.testing.assert_allclose(np.cov(white, rowvar=False), np.eye(3), atol=1e-3)
+    np.testing.assert_allclose(start["power"], -0.5 * math.log(10), rtol=0.1)
+
+
+# -- a posterior that is known ------------------------------------------------------------
+
+
+def test_it_learns_the_posterior_of_a_normal_measurement_in_a_box():
+    spread = 0.1
+    data = views(2000, 4, spread=spread, low=(0.0,), high=(1.0,))
+    spec = PosteriorFlow(**{**SMALL, "views": 0})
+    fitted = fit(spec, data, epochs=16, batch_size=100, learning_rate=1e-2, ema=0.99,
+                 progress=False, device="cpu")  # fmt: skip
+    box = Box(torch.tensor([0.0]), torch.tensor([1.0]), spec.link)
+    grid = torch.linspace(0.001, 0.999, 999).double()[:, None]
+    for seen, log10_count in ((0.5, 1.0), (0.03, 1.0), (0.5, 2.0)):
+        width = spread * 10 ** (-0.5 * (log10_count - 1))
+        features = torch.tensor([[seen, log10_count]]).expand(len(grid), -1)
+        z = box.line(grid)
+        with torch.no_grad():
+            density = fitted.network.log_prob(features, z.float()).double() - box.log_slope(z)
+        exact = norm.logpdf(grid[:, 0].numpy(), seen, width)
+        exact -= np.log(np.exp(exact).mean())
+        share = np.exp(exact) / len(exact)
+        divergence = float((share * (exact - density.numpy())).sum())
+        assert divergence < 0.04
+
+
+# -- what is refused ----------------------------------------------------------------------
+
+
+WRONG = {
+    "link": ({"link": "probits"}, "did you mean 'probit'"),
+    "context": ({"context": 0}, "context is at least 1"),
+    "views": ({"views": -1}, "views at least 0"),
+    "hidden": ({"hidden": ()}, "at least one layer"),
+    "setting": ({"width": 3}, "no setting 'width'"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_settings_without_meaning_are_refused(name):
+    settings, message = WRONG[name]
+    with pytest.raises(LabelError, match=message):
+        model("posterior_flow", **settings)
+
+
+@pytest.mark.parametrize("name", ["features", "theta", "parameter_low"])
+def test_what_a_dataset_of_features_lacks_is_named(name):
+    with pytest.raises(LabelError, match=f"needs '{name}'"):
+        PosteriorFlow(**SMALL).prepare(views().drop_vars(name))

@@ -11,8 +11,8 @@ import xarray as xr
 
 from presage.cli import dashboards
 from presage.cli.common import join_pairs, pairs
-from presage.cli.generate import build
 from presage.cli.main import main
+from presage.cli.sources import build
 from presage.exchange import read_file, write_file
 from presage.labels import LabelError
 from presage.pipeline import ParameterError
@@ -200,7 +200,7 @@ def test_arrays_that_cannot_be_labelled_are_refused(tmp_path: Path) -> None:
 def test_a_pickle_in_an_npz_is_not_loaded(tmp_path: Path) -> None:
     path = tmp_path / "odd.npz"
     np.savez(path, a=np.array([{"x": 1}], dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle"):
+    with pytest.raises(ValueError, match="a pickle"):
         read_file(path)
 
 

@@ -16,7 +16,7 @@ from presage.batches.ahead import Ahead
 from presage.batches.cutting import cuts, filler, padded, shares
 from presage.batches.memory import total_memory
 from presage.batches.plan import BatchError, Plan, Positions, Share
-from presage.batches.sources import open_rows
+from presage.batches.sources import labels_of, open_rows
 from presage.batches.tables import Pool
 from presage.labels import Array
 
@@ -98,6 +98,24 @@ class Batches:
     -----
     Views are valid until the next batch is asked for. Keeping batches in a list needs
     ``copy=True``.
+
+    Examples
+    --------
+    A training loop of one's own; on several GPUs every process gives its `rank` and
+    `world_size`. Stored samples, ``presage.simulate(...)``, take the place of these.
+
+    >>> import presage as ps
+    >>> from presage.studies.pdf import Gaussian
+    >>> sets = ps.on_the_fly(Gaussian(n_events=10), 4096)
+    >>> batches = Batches(sets, 1024, seed=1, rank=0, world_size=2)
+    >>> [str(name) for name in batches.metadata["parameter"].values]
+    ['mu_x', 'mu_y', 'sigma_x', 'sigma_y', 'rho']
+    >>> batches.metadata["events"].dims
+    ('sample', 'repeat', 'event', 'feature')
+    >>> for batch in batches.torch("cpu"):
+    ...     loss = batch["events"].mean() * batch.weight  # then mean gradients over ranks
+    >>> batch["events"].shape, len(batches)
+    (torch.Size([512, 1, 10, 2]), 4)
     """
 
     def __init__(
@@ -124,6 +142,8 @@ class Batches:
                 f"least {world_size}"
             )
         self.rows = open_rows(source, variables, sample)
+        #: A dataset without samples: names, dims, units, coordinates of what batches hold.
+        self.metadata = labels_of(source, self.rows)
         self.rank, self.world_size = rank, world_size
         self.prefetch, self.copy, self.pad = prefetch, copy, pad
         self._automatic = shuffle == "auto"

@@ -97,6 +97,15 @@ def _choose(
     return tuple(dict.fromkeys(wanted))
 
 
+def labels_of(source: xr.Dataset | Mapping[str, Any], rows: Rows) -> xr.Dataset:
+    """Return the labels of what is read, without samples; plain arrays have none."""
+    if not isinstance(source, xr.Dataset):
+        return xr.Dataset()
+    dims = {str(source[name].dims[0]) for name in rows.flat}
+    none = {str(dim): slice(0, 0) for dim in (*dims, sample_dim(source)) if dim in source.dims}
+    return source[list(rows.names)].isel(none)
+
+
 # -- datasets ---------------------------------------------------------------------------
 
 
@@ -130,7 +139,7 @@ def _open_dataset(dataset: xr.Dataset, variables: Iterable[str] | None, sample: 
     columns += [_ragged_column(dataset, name, counts[dim], sample) for name, dim in flat.items()]
     order = _stored_order(columns)
     tables = tuple(_table(group, order) for group in _grouped(columns))
-    block = 0 if order is not None else _block_size(dataset)
+    block = 0 if order is not None else block_size(dataset)
     return Rows(dataset.sizes[sample], tables, names, flat, order, block)
 
 
@@ -162,12 +171,16 @@ def _open_made(
         order = np.argsort(rows[0], kind="stable")
     numbers = rows[0] if order is None or rows[0] is None else rows[0][order]
     table = MadeTable({name: array for name, (array, _) in made.items()}, numbers)
-    block = 0 if order is not None else _block_size(dataset)
+    block = 0 if order is not None else block_size(dataset)
     return Rows(dataset.sizes[sample], (table,), names, {}, order, block)
 
 
-def _block_size(dataset: xr.Dataset) -> int:
-    """Return the block size of the simulator behind a dataset without holes, else 0."""
+def block_size(dataset: xr.Dataset) -> int:
+    """Return how many samples a block of the simulator behind a dataset has.
+
+    0 where no simulator made it, where samples are left out or in another order, and where
+    the first one does not begin a block; ``shuffle="aligned"`` is possible elsewhere.
+    """
     if RECIPE not in dataset.attrs:
         return 0
     prefix, _, size = recipe_of(dataset).scheme.rpartition("/")

@@ -34,6 +34,7 @@ class TorchBatches(IterableDataset[Batch]):
 
     def __init__(self, batches: Batches, device: torch.device | str | None = None) -> None:
         self.batches = batches
+        self.metadata = batches.metadata
         self.device = None if device is None else torch.device(device)
 
     def __len__(self) -> int:

@@ -16,6 +16,20 @@ StoreOption = Annotated[
     Path | None,
     typer.Option("--store", help="Folder of datasets; $PRESAGE_STORE, else ./store."),
 ]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", "--output-dir", help="Folder of datasets; $PRESAGE_STORE, else ./store."
+    ),
+]
+SizeOption = Annotated[int | None, typer.Option("-n", "--num-samples", help="Number of samples.")]
+EventsOption = Annotated[
+    int | None, typer.Option("--num-events", help="Events in a set, where samples are sets.")
+]
+RepeatOption = Annotated[int | None, typer.Option("--n-repeat", help="Sets of each sample.")]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", help="auto, cpu or cuda, where a simulator asks for it.")
+]
 PairsOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -36,6 +50,22 @@ def interruptible() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("interrupted; what is complete stays, the same command goes on", err=True)
         raise typer.Exit(130) from None
+
+
+def dashed(arguments: Sequence[str]) -> list[str]:
+    """Write the names of long options with hyphens, underscores meaning the same.
+
+    Examples
+    --------
+    >>> dashed(["--num_events", "10", "--output_dir=my_store", "-p", "n_events", "5"])
+    ['--num-events', '10', '--output-dir=my_store', '-p', 'n_events', '5']
+    """
+    written: list[str] = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        is_option = name.startswith("--") and len(name) > 2
+        written.append(name.replace("_", "-") + equals + value if is_option else argument)
+    return written
 
 
 def join_pairs(arguments: Sequence[str]) -> list[str]:

@@ -1,30 +1,50 @@
-"""``presage generate``: samples of one simulator."""
+"""``presage generate``: samples of one or more simulators."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from presage.cli.common import PairsOption, StoreOption, interruptible, pairs, setting
-from presage.labels import nearest
+from presage.cli.common import (
+    DeviceOption,
+    EventsOption,
+    OutputOption,
+    PairsOption,
+    RepeatOption,
+    SizeOption,
+    interruptible,
+    pairs,
+)
+from presage.cli.sources import simulator
 from presage.pipeline.parameters import ParameterError
 
 if TYPE_CHECKING:
     from presage.simulator import Source
+    from presage.store import Store
 
 
 def generate(
-    simulator: Annotated[str, typer.Argument(help="Name of a simulator, for example resonance.")],
-    n: Annotated[int | None, typer.Option("-n", help="Number of samples.")] = None,
+    simulators: Annotated[
+        list[str], typer.Argument(help="Names of simulators, for example resonance or gaussian.")
+    ],
+    n: SizeOption = None,
+    num_events: EventsOption = None,
+    n_repeat: RepeatOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
+    device: DeviceOption = None,
     parameter: PairsOption = None,
-    store: StoreOption = None,
+    store: OutputOption = None,
+    verify: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE", help="Share of what was found to simulate again and compare; 0: none."
+        ),
+    ] = 0.01,
     workers: Annotated[int, typer.Option(help="Processes.")] = 1,
     dask: Annotated[
         str | None, typer.Option(help="Address of a dask scheduler, or 'local'.")
@@ -33,60 +53,69 @@ def generate(
         str | None, typer.Option(help="I/N: one of N jobs' part, from 0/N on, for array jobs.")
     ] = None,
 ) -> None:
-    """Make samples, only those that the store lacks, and print the dataset's key."""
-    from presage.generate import simulate, simulate_shard
-    from presage.store import Store
-    from presage.studies import producer, producers
+    """Make samples, only those that the store lacks, and print each dataset's key.
 
-    try:
-        kind = producer(simulator)
-    except ValueError:
-        kind = _by_name(simulator, producers())
-    source = build(kind, pairs(parameter))
-    part = _shard(shard)
-    with interruptible(), _executor(dask) as executor:
-        where: dict[str, Any] = {
-            "seed": seed, "store": Store(store), "workers": workers, "executor": executor
-        }  # fmt: skip
-        if part is not None:
-            made = simulate_shard(source, n, part, **where)
-            typer.echo(f"{source.recipe(seed).key}  made {made} samples, job {shard}")
-            return
-        dataset = simulate(source, n, **where)
-    typer.echo(f"{dataset.attrs['presage_key']}  {dict(dataset.sizes)}")
-
-
-def _by_name(name: str, known: dict[str, str]) -> Any:
-    """Find a producer whose class is called so."""
-    from presage.studies import StudyError, resolve
-
-    for address in known.values():
-        if address.rpartition(":")[2].lower() == name.lower():
-            return resolve(address)
-    raise StudyError(f"no study has a simulator {name!r}{nearest(name, known)}")
-
-
-def build(kind: Any, given: Sequence[tuple[str, str]]) -> Source:
-    """Build a simulator from text, checked against the types of its fields.
-
-    Raises
-    ------
-    ParameterError
-        No such field, or a value of another type.
+    What was there before is checked: its hashes, and a share of it is simulated again.
     """
-    if not isinstance(kind, type) or not hasattr(kind, "schema"):
-        raise ParameterError(f"{getattr(kind, 'name', kind)} is not a simulator")
-    types = {f.name: f.type for f in fields(kind) if f.init}
-    settings: dict[str, Any] = {}
-    for name, text in given:
-        if name not in types:
-            raise ParameterError(f"{kind.__name__} has no setting {name!r}{nearest(name, types)}")
-        settings[name] = setting(name, text, str(types[name]))
-    try:
-        built: Source = kind(**settings)
-    except TypeError as error:
-        raise ParameterError(f"{kind.__name__}: {error}") from None
-    return built
+    from presage.store import Store
+
+    if not 0 <= verify <= 1:
+        raise ParameterError(f"--verify takes a share between 0 and 1, got {verify:g}")
+    options = {"n_events": num_events, "n_repeat": n_repeat, "device": device}
+    sources = [simulator(name, pairs(parameter), options) for name in simulators]
+    part = _shard(shard)
+    held = Store(store)
+    with interruptible(), _executor(dask) as executor:
+        how: dict[str, Any] = {"seed": seed, "workers": workers, "executor": executor}
+        for source in sources:
+            if part is None:
+                typer.echo(fill(source, n, held, verify, how))
+            else:
+                typer.echo(_fill_part(source, n, part, held, how))
+
+
+def fill(source: Source, n: int | None, store: Store, verify: float, how: dict[str, Any]) -> str:
+    """Make what is missing, look at what was there, and say in one line what came of it.
+
+    Parameters
+    ----------
+    source, n
+        What, and how many samples; all that a reader has when None.
+    store
+        Where.
+    verify
+        Share of the samples found that is simulated again.
+    how
+        Seed, workers and executor of :func:`presage.generate.simulate`.
+    """
+    from presage.generate import simulate
+    from presage.generate import verify as simulate_again
+    from presage.simulator import Simulator
+
+    recipe, simulated = source.recipe(how["seed"]), isinstance(source, Simulator)
+    there = store.samples(recipe)
+    missing = store.missing(recipe, n or source.length or 0) if simulated else []
+    dataset = simulate(source, n, store=store, **how)
+    total = dataset.sizes[source.schema.sample]
+    made = sum(stop - start for start, stop in missing) if simulated else max(0, total - there)
+    said = [f"{total - made} samples found", f"{made} made"]
+    there = min(there, total)
+    if there and verify and simulated:
+        compared = simulate_again(source, there, seed=recipe.seed, store=store, fraction=verify)
+        said.insert(1, f"{compared} of them simulated again and equal")
+    return (
+        f"{dataset.attrs['presage_key']}  {source.name}  {dict(dataset.sizes)}  {', '.join(said)}"
+    )
+
+
+def _fill_part(
+    source: Source, n: int | None, part: tuple[int, int], store: Store, how: dict[str, Any]
+) -> str:
+    from presage.generate import simulate_shard
+
+    made = simulate_shard(source, n, part, store=store, **how)
+    key = source.recipe(how["seed"]).key
+    return f"{key}  made {made} samples, job {part[0]}/{part[1]}"
 
 
 def _shard(text: str | None) -> tuple[int, int] | None:
@@ -108,7 +137,11 @@ def _executor(dask: str | None) -> Iterator[Executor | None]:
         from distributed import Client
     except ImportError:
         raise ParameterError("--dask needs: pip install distributed") from None
-    local = {"n_workers": os.cpu_count(), "threads_per_worker": 1}
+    local = {"n_workers": os.cpu_count(), "threads_per_worker": 1, "dashboard_address": None}
     client_of: Any = Client  # its arguments have no types
-    with client_of(**local) if dask == "local" else client_of(dask) as client:
+    try:
+        client = client_of(**local) if dask == "local" else client_of(dask, timeout="20s")
+    except (OSError, ValueError) as error:
+        raise ParameterError(f"no dask scheduler answers at {dask!r}: {error}") from None
+    with client:
         yield client.get_executor()

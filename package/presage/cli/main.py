@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from presage._version import __version__
-from presage.cli.common import StoreOption, join_pairs
+from presage.cli.common import StoreOption, dashed, join_pairs
 from presage.cli.generate import generate
 from presage.cli.run import run
 from presage.cli.store import app as store_app
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; errors of presage are one message and status 2."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        app(join_pairs(given), prog_name="presage")
+        app(join_pairs(dashed(given)), prog_name="presage")
     except Exception as error:
         if os.environ.get("PRESAGE_DEBUG") or not _is_expected(error):
             raise

@@ -1,51 +1,194 @@
-"""``presage train``: one model on one dataset, also under torchrun."""
+"""``presage train``: a model on a dataset, or a study's training from a simulator's name."""
 
 from __future__ import annotations
 
 import inspect
+import os
+import time
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from presage.cli.common import PairsOption, StoreOption, interruptible, pairs, setting
+from presage.cli.common import (
+    DeviceOption,
+    EventsOption,
+    OutputOption,
+    PairsOption,
+    RepeatOption,
+    SizeOption,
+    interruptible,
+    pairs,
+    setting,
+)
+from presage.cli.generate import fill
+from presage.cli.sources import simulator
 from presage.labels import nearest
 from presage.pipeline.parameters import ParameterError
 
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from presage.simulator import Source
+    from presage.store import Store
+
 #: Arguments of ``fit`` that are not settings given by name and value.
 _OWN = {"model", "train", "store", "progress"}
+_WAIT = 0.5  # seconds between two looks for what other processes make
 
 
 def train(
-    model: Annotated[str, typer.Argument(help="Name of a model, for example spline_flow.")],
-    key: Annotated[str, typer.Argument(help="Key of the dataset, or its first digits.")],
-    start: Annotated[int, typer.Option(help="First sample.")] = 0,
-    stop: Annotated[int | None, typer.Option(help="One beyond the last sample.")] = None,
+    what: Annotated[
+        str, typer.Argument(help="A model, for example spline_flow, or a problem: gaussian.")
+    ],
+    key: Annotated[
+        str | None, typer.Argument(help="Of a model: key of the dataset, or its first digits.")
+    ] = None,
+    start: Annotated[int, typer.Option(help="Of a model: first sample.")] = 0,
+    stop: Annotated[
+        int | None, typer.Option(help="Of a model: one beyond the last sample.")
+    ] = None,
+    n: SizeOption = None,
+    num_events: EventsOption = None,
+    n_repeat: RepeatOption = None,
+    batch_size: Annotated[int | None, typer.Option(help="Samples of a step.")] = None,
+    num_epochs: Annotated[int | None, typer.Option(help="Passes over the samples.")] = None,
+    seed: Annotated[int, typer.Option(help="Of a problem: of samples and training.")] = 0,
+    on_the_fly: Annotated[
+        bool, typer.Option("--on-the-fly", help="Simulate while training; store no samples.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="On the fly, with new samples in every epoch.")
+    ] = False,
+    device: DeviceOption = None,
     parameter: PairsOption = None,
-    store: StoreOption = None,
+    store: OutputOption = None,
 ) -> None:
-    """Train a model on samples of the store and print the fit's key.
+    """Train a model on stored samples, or what a study trains from a simulator's samples.
 
-    -p takes the model's settings (bins, hidden) and those of the training (epochs, seed).
+    presage train MODEL KEY: -p takes the model's settings (bins, hidden) and those of the
+    training (epochs, seed). presage train PROBLEM --num-samples 10000: missing samples are
+    made first, and -p takes settings of the simulator and of the study's training.
     On several GPUs or nodes: torchrun --nproc-per-node 4 -m presage.cli train ...
     """
-    from presage.fit import fit
-    from presage.models import MODELS
-    from presage.models import model as build
     from presage.store import Store
+
+    sizes = {"--num-samples": n, "--num-events": num_events, "--n-repeat": n_repeat,
+             "--device": device, "--batch-size": batch_size, "--num-epochs": num_epochs,
+             "--on-the-fly": on_the_fly or None, "--fresh": fresh or None}  # fmt: skip
+    given, held = dict(pairs(parameter)), Store(store)
+    if key is not None:
+        given = _model_settings(what, sizes, given, seed)
+        with interruptible():
+            _say(_train_model(what, key, (start, stop), given, held))
+        return
+    options = {"n_events": num_events, "n_repeat": n_repeat, "device": device}
+    names = {"batch_size": batch_size, "num_epochs": num_epochs}
+    with interruptible():
+        source, training = _study_training(what, given, options, names, seed)
+        if n is None:
+            raise ParameterError(f"how many samples of {what}? give --num-samples, e.g. 10000")
+        samples = _samples(source, n, seed, held, (on_the_fly, fresh))
+        done = training.fit(samples, held)
+        for name, made in done._asdict().items():
+            made_key = made.attrs["presage_key"] if hasattr(made, "attrs") else made.key
+            _say(f"{made_key}  {name}")
+
+
+# -- a model on a dataset -------------------------------------------------------------------
+
+
+def _model_settings(
+    model: str, sizes: Mapping[str, Any], given: dict[str, str], seed: int
+) -> dict[str, str]:
+    """Return all settings of a model's training as text; some options are of problems only."""
+    from presage.models import MODELS
 
     if model not in MODELS:
         raise ParameterError(f"no model {model!r}{nearest(model, MODELS)}")
+    for option, name in (("--batch-size", "batch_size"), ("--num-epochs", "epochs")):
+        if sizes[option] is not None:
+            given.setdefault(name, str(sizes[option]))
+    if seed:
+        given.setdefault("seed", str(seed))
+    for option in ("--num-samples", "--num-events", "--n-repeat", "--on-the-fly", "--fresh"):
+        if sizes[option] is not None:
+            raise ParameterError(
+                f"{option} is for problems (presage train gaussian ...); a model on stored "
+                "samples takes --start, --stop and -p NAME VALUE"
+            )
+    if sizes["--device"] is not None:
+        given.setdefault("device", str(sizes["--device"]))
+    return given
+
+
+def _train_model(
+    model: str, key: str, span: tuple[int, int | None], given: Mapping[str, str], store: Store
+) -> str:
+    from presage.fit import fit
+    from presage.models import MODELS
+    from presage.models import model as build
+
     of_model = {f.name: f.type for f in fields(MODELS[model]) if f.init}
     signature = inspect.signature(fit).parameters
     of_fit = {name: p.annotation for name, p in signature.items() if name not in _OWN}
-    given = divide(dict(pairs(parameter)), of_model, of_fit, model)
-    held = Store(store)
-    with interruptible():
-        samples = held.open(held.find(key), start, stop)
-        fitted = fit(build(model, **given[0]), samples, store=held, **given[1])
-    typer.echo(fitted.key)
+    settings = divide(given, of_model, of_fit, model)
+    samples = store.open(store.find(key), *span)
+    return fit(build(model, **settings[0]), samples, store=store, **settings[1]).key
+
+
+# -- a study's training from a simulator ----------------------------------------------------
+
+
+def _study_training(
+    what: str,
+    given: Mapping[str, str],
+    options: Mapping[str, Any],
+    names: Mapping[str, int | None],
+    seed: int,
+) -> tuple[Source, Any]:
+    """Return the simulator and the training, both with their settings."""
+    from presage.models import MODELS
+    from presage.studies import producer, trainer
+
+    if what in MODELS:
+        raise ParameterError(f"presage train {what} needs the key of a dataset; presage store ls")
+    kind, of = trainer(what), producer(what)
+    of_source = {f.name: f.type for f in fields(of) if f.init}
+    of_training = {f.name: f.type for f in fields(kind) if f.init}
+    own = [(name, text) for name, text in given.items() if name in of_source]
+    rest = {name: text for name, text in given.items() if name not in of_source}
+    settings = divide(rest, of_source, of_training, what)[1]
+    settings.setdefault("seed", seed)
+    for option, value in names.items():
+        if value is not None:
+            settings.setdefault(kind.options[option], value)
+    return simulator(what, own, options), kind(**settings)
+
+
+def _samples(source: Source, n: int, seed: int, store: Store, fly: tuple[bool, bool]) -> xr.Dataset:
+    """Return the samples: on the fly, or stored, the missing ones made by all processes."""
+    if any(fly):
+        from presage.generate import on_the_fly
+
+        return on_the_fly(source, n, seed=seed, fresh=fly[1])
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if world > 1:
+        from presage.generate import simulate_shard
+
+        recipe = source.recipe(seed)
+        simulate_shard(source, n, (rank, world), seed=seed, store=store, progress=rank == 0)
+        while store.missing(recipe, n):
+            time.sleep(_WAIT)
+        return store.open(recipe, 0, n)
+    typer.echo(fill(source, n, store, 0.0, {"seed": seed}), err=True)
+    return store.open(source.recipe(seed), 0, n)
+
+
+def _say(text: str) -> None:
+    if int(os.environ.get("RANK", 0)) == 0:
+        typer.echo(text)
 
 
 def divide(

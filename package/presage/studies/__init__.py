@@ -50,6 +50,10 @@ class Study:
     refinement
         Further steps, of ``presage run NAME --refine N``: they find out where the study is
         weakest and simulate N labels there. At least one declares a parameter ``refine``.
+    trainer
+        ``"module:Class"`` of what ``presage train SIMULATOR`` runs: a dataclass of settings
+        with ``fit(dataset, store)``, which returns a named tuple of models and datasets. Its
+        ``options`` map ``batch_size`` and ``num_epochs`` of the command to its fields.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Study:
     producers: Mapping[str, str] = field(default_factory=dict)
     summary: str = ""
     refinement: tuple[str, ...] = ()
+    trainer: str = ""
 
     def refined(self) -> Study:
         """Return the study with its refinement among the steps.
@@ -127,6 +132,26 @@ def producer(name: str) -> Any:
     if name not in known:
         raise StudyError(f"no study has a producer {name!r}{nearest(name, known)}")
     return resolve(known[name])
+
+
+def trainer(name: str) -> Any:
+    """Return the class that trains what a study trains from one of its simulators.
+
+    Raises
+    ------
+    StudyError
+        No study that trains so has a simulator of this name.
+    """
+    known = {p: s for s in map(study, STUDIES) if s.trainer for p in s.producers}
+    if name not in known:
+        other = next((s for s in STUDIES if name in study(s).producers), None)
+        why = (
+            f"{name} is of the study {other}, whose models are trained by presage train MODEL KEY"
+            if other
+            else f"there is no problem {name!r}{nearest(name, known)}"
+        )
+        raise StudyError(why)
+    return resolve(known[name].trainer)
 
 
 def rebuild(recipe: Recipe) -> Source:

@@ -50,6 +50,7 @@ STUDY = Study(
     name="pdf",
     title="parton-distribution parameters from whole sets of events",
     notebooks=(),
+    trainer="presage.studies.pdf.training:Training",
     producers={
         "gaussian": "presage.studies.pdf.gaussian:Gaussian",
         "realistic_dis": "presage.studies.pdf.realistic_dis:RealisticDIS",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import xarray as xr
 
+from presage.batches import block_size
 from presage.fit import Fitted, fit
 from presage.generate import simulate
 from presage.labels import LabelError, nearest
@@ -58,7 +59,7 @@ class Training:
         Its training; samples of a batch are thetas, with `views` views each. A `patience` of 0
         trains to the end; the weights kept are those with the best loss of held-out theta.
     validation
-        Share of the theta that is held out.
+        Share of the theta that is held out: the last ones.
     seed
         Of both trainings.
     """
@@ -86,6 +87,12 @@ class Training:
     patience: int = 0
     validation: float = 0.05
     seed: int = 0
+
+    #: What ``presage train`` calls settings of the encoder's training.
+    options: ClassVar[Mapping[str, str]] = {
+        "batch_size": "encoder_batch",
+        "num_epochs": "encoder_epochs",
+    }
 
     @classmethod
     def preset(cls, name: str) -> Training:
@@ -130,7 +137,7 @@ class Training:
         Parameters
         ----------
         events
-            Stored sets of a problem.
+            Sets of a problem, stored or on the fly: both give the same.
         store
             Where all three go.
         progress
@@ -150,11 +157,19 @@ class Training:
             learning_rate=self.encoder_rate,
             ema=0.99,
             clip=1.0,
-            validation=self.validation,
+            validation=self._held_out(events),
+            # The order that samples on the fly have; merged or imported ones know no blocks.
+            shuffle="aligned" if block_size(events) else "auto",
             seed=self.seed,
             store=store,
             progress=progress,
         )
+
+    def _held_out(self, samples: xr.Dataset) -> tuple[int, int] | float:
+        """Return the same theta for both trainings."""
+        total = samples.sizes["sample"]
+        count = round(self.validation * total)
+        return (total - max(1, count), total) if self.validation else 0.0
 
     def pool(
         self, events: xr.Dataset, encoder: Fitted, store: Store, *, progress: bool = True
@@ -177,7 +192,7 @@ class Training:
             optimizer=options,
             ema=self.ema,
             clip=5.0,
-            validation=self.validation,
+            validation=self._held_out(features),
             keep="best",
             patience=self.patience or None,
             seed=self.seed,

@@ -1,0 +1,89 @@
+"""Simulators from a name and from text: their fields, checked by name and type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from presage.cli.common import setting
+from presage.labels import nearest
+from presage.pipeline.parameters import ParameterError
+
+if TYPE_CHECKING:
+    from presage.simulator import Source
+
+#: Field of a simulator → the option that sets it.
+OPTIONS = {"n_events": "--num-events", "n_repeat": "--n-repeat", "device": "--device"}
+
+
+def simulator(
+    name: str, given: Sequence[tuple[str, str]], options: Mapping[str, Any] | None = None
+) -> Source:
+    """Return the simulator of a name with these settings.
+
+    Parameters
+    ----------
+    name
+        Of its producer or its class.
+    given
+        Field → text.
+    options
+        Field → value of the command's own options, None where none was given.
+
+    Raises
+    ------
+    StudyError
+        No such simulator; the nearest name is suggested.
+    ParameterError
+        No such field, or a value of another type.
+    """
+    from presage.studies import producer, producers
+
+    known = producers()
+    kind = producer(name) if name in known else _by_class(name, known)
+    return build(kind, given, options)
+
+
+def _by_class(name: str, known: Mapping[str, str]) -> Any:
+    """Find a producer whose class is called so."""
+    from presage.studies import StudyError, resolve
+
+    for address in known.values():
+        if address.rpartition(":")[2].lower() == name.lower():
+            return resolve(address)
+    raise StudyError(f"no study has a simulator {name!r}{nearest(name, known)}")
+
+
+def build(
+    kind: Any, given: Sequence[tuple[str, str]], options: Mapping[str, Any] | None = None
+) -> Source:
+    """Build a simulator from text, checked against the types of its fields.
+
+    Raises
+    ------
+    ParameterError
+        No such field, or a value of another type.
+    """
+    if not isinstance(kind, type) or not hasattr(kind, "schema"):
+        raise ParameterError(f"{getattr(kind, 'name', kind)} is not a simulator")
+    types = {f.name: f.type for f in fields(kind) if f.init}
+    settings: dict[str, Any] = {}
+    for name, value in (options or {}).items():
+        if value is None:
+            continue
+        if name not in types:
+            raise ParameterError(
+                f"{getattr(kind, 'name', kind.__name__)} has no setting {name!r}, which "
+                f"{OPTIONS.get(name, name)} sets; it has {', '.join(types) or 'none'}"
+            )
+        settings[name] = value
+    for name, text in given:
+        if name not in types:
+            raise ParameterError(f"{kind.__name__} has no setting {name!r}{nearest(name, types)}")
+        settings[name] = setting(name, text, str(types[name]))
+    try:
+        built: Source = kind(**settings)
+    except TypeError as error:
+        raise ParameterError(f"{kind.__name__}: {error}") from None
+    return built

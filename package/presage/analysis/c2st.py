@@ -165,8 +165,9 @@ def _weights(
     if broad.shape != (*sizes.values(), count) or np.isnan(broad.values).any():
         raise LabelError(f"log_weight should be [{', '.join([*rest, dim])}] without NaN")
     logs = broad.values.reshape(-1, count)
-    weights: Floats = np.exp(logs - logs.max(axis=1, keepdims=True))
-    return weights / weights.mean(axis=1, keepdims=True)
+    weights = np.exp(logs - logs.max(axis=1, keepdims=True))
+    scaled: Floats = weights / weights.mean(axis=1, keepdims=True)
+    return scaled
 
 
 def _whitened(first: Floats, second: Floats) -> tuple[Floats, Floats]:

@@ -1,0 +1,279 @@
+r"""Proposals for importance sampling: mixtures of Student-t laws at the modes, and adapted ones.
+
+At each mode the curvature gives a Gaussian (Laplace's approximation); a Student-t with the
+same shape has the tails that keep weights bounded. Where that fits badly (a bend, an edge of
+the physical prior, two modes) the mixture is fitted again to its own weighted draws, those of
+all rounds together (adaptive multiple importance sampling, Cornuet et al. 2012,
+arXiv:0907.1254), with tempered weights while the fit is poor.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln, logsumexp
+
+from presage.analysis.importance import efficiency, pareto_k
+from presage.labels import LabelError
+from presage.studies.pdf.draws import Draws
+from presage.studies.pdf.target import Target
+
+Floats = NDArray[np.float64]
+
+#: Degrees of freedom of the Student-t laws.
+_DEGREES = 5.0
+#: Prior draws that are looked at for places to start from, and how many starts there are.
+_SCAN, _STARTS = 1024, 4
+#: Draws of a round of adaptation, rounds at most, components of the mixture that is fitted.
+_ROUND, _ROUNDS, _COMPONENTS = 2000, 12, 6
+#: Efficiency, and shape of the largest weights, that are good enough.
+ENOUGH, _TAIL = 0.4, 0.5
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A mixture of Student-t laws.
+
+    Parameters
+    ----------
+    share
+        ``(K,)``, summing to 1.
+    mean
+        ``(K, P)``.
+    factor
+        ``(K, P, P)``, lower Cholesky factors of the scale matrices.
+    """
+
+    share: Floats
+    mean: Floats
+    factor: Floats
+
+    @classmethod
+    def of(cls, share: Floats, mean: Floats, covariance: Floats) -> Mixture:
+        """Return a mixture with these scale matrices."""
+        return cls(share / share.sum(), mean, _cholesky(covariance))
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        """Draw ``(n, P)``."""
+        which = rng.choice(len(self.share), size=n, p=self.share)
+        points = rng.standard_normal((n, self.mean.shape[1]))
+        points /= np.sqrt(rng.chisquare(_DEGREES, size=(n, 1)) / _DEGREES)
+        drawn = np.empty_like(points)
+        for k in range(len(self.share)):
+            mine = which == k
+            drawn[mine] = self.mean[k] + points[mine] @ self.factor[k].T
+        return drawn
+
+    def log_prob(self, z: Floats) -> Floats:
+        """Return the logarithm of the density, ``(n,)``."""
+        dims = z.shape[1]
+        norm = gammaln((_DEGREES + dims) / 2) - gammaln(_DEGREES / 2)
+        norm -= dims / 2 * math.log(_DEGREES * math.pi)
+        total: Floats = logsumexp(
+            [
+                math.log(share) + norm - np.log(np.diag(factor)).sum()
+                - (_DEGREES + dims) / 2 * np.log1p(_squares(z - mean, factor) / _DEGREES)
+                for share, mean, factor in zip(self.share, self.mean, self.factor, strict=True)
+            ],
+            axis=0,
+        )  # fmt: skip
+        return total
+
+
+def proposal(target: Target, rng: np.random.Generator) -> Mixture:
+    """Return a mixture that draws of the posterior can be weighted from.
+
+    Parameters
+    ----------
+    target
+        The posterior of one observation.
+    rng
+        Random numbers.
+
+    Raises
+    ------
+    LabelError
+        The posterior is zero wherever one looked.
+    """
+    first = laplace(target, rng)
+    return adapted(target, first, rng)
+
+
+def laplace(target: Target, rng: np.random.Generator) -> Mixture:
+    """Return a Student-t at each mode that was found, with the curvature there."""
+    found = [_climb(target, start) for start in _starts(target, rng)]
+    found.sort(key=lambda mode: -mode[0])
+    modes: list[tuple[float, Floats, Floats]] = []
+    for height, place, covariance in found:
+        factor = _cholesky(covariance)
+        near = [float(_squares((place - other[1])[None], factor)[0]) < 4 for other in modes]
+        if not any(near) and (not modes or height > modes[0][0] - 15):
+            modes.append((height, place, covariance))
+    heights = np.array([h + 0.5 * np.linalg.slogdet(c)[1] for h, _, c in modes])
+    share = np.exp(heights - heights.max())
+    share = 0.02 + share / share.sum()
+    mean = np.stack([m for _, m, _ in modes])
+    covariance = np.stack([c for _, _, c in modes])
+    # A tenth of the draws from a wider law: what is skewed or bent is still reached.
+    return Mixture.of(
+        np.concatenate([0.9 * share, 0.1 * share]),
+        np.concatenate([mean, mean]),
+        np.concatenate([1.1 * covariance, 9 * covariance]),
+    )
+
+
+def adapted(target: Target, first: Mixture, rng: np.random.Generator) -> Mixture:
+    """Fit the mixture again to its weighted draws until the efficiency is enough."""
+    mixtures, points, values, best = [first], [], [], (-1.0, first)
+    for _ in range(_ROUNDS):
+        z = mixtures[-1].sample(rng, _ROUND)
+        value = target.log_prob(z)
+        alone = value - mixtures[-1].log_prob(z)
+        now = float(efficiency(alone)) if np.isfinite(alone).any() else 0.0
+        best = max(best, (now, mixtures[-1]), key=lambda pair: pair[0])
+        if now >= ENOUGH and float(pareto_k(alone)) < _TAIL:
+            break
+        points.append(z)
+        values.append(value)
+        pool = np.concatenate(points)
+        mixed = logsumexp([m.log_prob(pool) for m in mixtures], axis=0) - math.log(len(mixtures))
+        weight = _tempered(np.concatenate(values) - mixed, _ROUND / 10)
+        mixtures.append(fitted(pool, weight, rng))
+    return best[1]
+
+
+def fitted(points: Floats, weight: Floats, rng: np.random.Generator) -> Mixture:
+    """Fit a mixture to weighted points by expectation maximisation.
+
+    Parameters
+    ----------
+    points, weight
+        ``(n, P)`` and ``(n,)``, the weights summing to 1.
+    rng
+        Chooses where the components start.
+    """
+    dims = points.shape[1]
+    mean = weight @ points
+    whole = np.einsum("n,ni,nj->ij", weight, points - mean, points - mean)
+    whole += 1e-10 * np.eye(dims)
+    floor = 1e-3 * whole
+    centres = points[rng.choice(len(points), size=_COMPONENTS, p=weight)]
+    mixture = Mixture.of(
+        np.ones(_COMPONENTS), centres, np.repeat(whole[None] / 2, _COMPONENTS, axis=0)
+    )
+    for _ in range(20):
+        belongs, closeness = _responsibilities(mixture, points)
+        share = weight[:, None] * belongs
+        pull = share * closeness  # a Student-t counts its outliers less
+        mean = (pull.T @ points) / (pull.sum(0)[:, None] + 1e-300)
+        apart = points[:, None] - mean
+        spread = np.einsum("nk,nki,nkj->kij", pull, apart, apart, optimize=True)
+        covariance = spread / (share.sum(0)[:, None, None] + 1e-300) + floor
+        mixture = Mixture.of(share.sum(0) + 1e-3, mean, covariance)
+    wide = Mixture.of(np.ones(1), (weight @ points)[None], 2 * whole[None])
+    return Mixture(
+        np.concatenate([0.95 * mixture.share, [0.05]]),
+        np.concatenate([mixture.mean, wide.mean]),
+        np.concatenate([mixture.factor, wide.factor]),
+    )
+
+
+def _responsibilities(mixture: Mixture, points: Floats) -> tuple[Floats, Floats]:
+    """Return whose each point is, and how much it counts there, ``(n, K)`` each."""
+    dims = points.shape[1]
+    logs, closeness = [], []
+    for share, mean, factor in zip(mixture.share, mixture.mean, mixture.factor, strict=True):
+        squares = _squares(points - mean, factor)
+        logs.append(
+            math.log(share) - np.log(np.diag(factor)).sum()
+            - (_DEGREES + dims) / 2 * np.log1p(squares / _DEGREES)
+        )  # fmt: skip
+        closeness.append((_DEGREES + dims) / (_DEGREES + squares))
+    stacked = np.stack(logs, axis=1)
+    belongs: Floats = np.exp(stacked - logsumexp(stacked, axis=1, keepdims=True))
+    return belongs, np.stack(closeness, axis=1)
+
+
+def _tempered(log_ratio: Floats, enough: float) -> Floats:
+    """Return weights w^β with the largest β <= 1 that leaves `enough` effective draws."""
+    low, high = 0.0, 1.0
+    for step in range(30):
+        beta = 1.0 if step == 0 else (low + high) / 2
+        logs = np.where(np.isfinite(log_ratio), beta * log_ratio, -np.inf)
+        effective = float(efficiency(logs)) * len(logs)
+        low, high = (beta, high) if effective >= enough else (low, beta)
+        if low == 1.0:
+            break
+    logs = np.where(np.isfinite(log_ratio), low * log_ratio, -np.inf)
+    weight = np.exp(logs - logsumexp(logs))
+    exact: Floats = weight / weight.sum()  # to the last bit, as a choice by weight demands
+    return exact
+
+
+def _starts(target: Target, rng: np.random.Generator) -> Floats:
+    """Return the best of some prior draws, apart from each other, ``(S, P)``."""
+    theta = target.problem.draw_theta(Draws(rng, target.problem.device), _SCAN)
+    z = target.coordinates(theta)
+    values = target.log_prob(z)
+    if not np.isfinite(values).any():
+        raise LabelError(
+            f"{target.problem.name}: the posterior is zero at all {_SCAN} draws of the prior that "
+            "were tried; are these events of this problem?"
+        )
+    top = np.argsort(-values)[: _SCAN // 32]
+    top = top[np.isfinite(values[top])]
+    chosen = [int(top[0])]
+    while len(chosen) < min(_STARTS, len(top)):
+        apart = np.linalg.norm(z[top][:, None] - z[chosen][None], axis=2).min(axis=1)
+        chosen.append(int(top[int(apart.argmax())]))
+    return z[chosen]
+
+
+def _climb(target: Target, start: Floats) -> tuple[float, Floats, Floats]:
+    """Return height, place and covariance of the mode reached from a start."""
+    from scipy.optimize import minimize
+
+    def downhill(z: Floats) -> tuple[float, Floats]:
+        value, slope = target.gradient(z[None])
+        if not np.isfinite(value[0]):
+            return 1e25, np.zeros_like(z)  # the line search comes back from there
+        return -float(value[0]), -slope[0]
+
+    found = minimize(downhill, start, jac=True, method="BFGS", options={"maxiter": 100})
+    scale = np.sqrt(np.clip(np.diag(found.hess_inv), 1e-8, 1.0))
+    height = -float(found.fun)
+    return height, found.x, _curvature(target, found.x, scale)
+
+
+def _curvature(target: Target, z: Floats, scale: Floats) -> Floats:
+    """Return the inverse of minus the Hessian, from differences of gradients.
+
+    Directions in which the density does not fall get a variance of 1, about that of a
+    uniform prior in these coordinates.
+    """
+    steps = np.diag(0.3 * scale)
+    _, slopes = target.gradient(np.concatenate([z + steps, z - steps]))
+    dims = len(z)
+    rise = (slopes[:dims] - slopes[dims:]) / (2 * 0.3 * scale)[:, None]
+    unit = -(rise + rise.T) / 2 * np.outer(scale, scale)
+    values, vectors = np.linalg.eigh(unit)
+    width = np.where(values > 0.05, 1 / np.clip(values, 1e-3, None), 20.0)
+    covariance = (vectors * width) @ vectors.T * np.outer(scale, scale)
+    bound = np.minimum(1.0, 3.0 / np.sqrt(np.diag(covariance)))
+    bounded: Floats = covariance * np.outer(bound, bound) + 1e-12 * np.eye(dims)
+    return bounded
+
+
+def _cholesky(covariance: Floats) -> Floats:
+    factor: Floats = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
+    return factor
+
+
+def _squares(apart: Floats, factor: Floats) -> Floats:
+    """Return squared Mahalanobis lengths, ``(n,)``."""
+    inverse = np.linalg.inv(factor)
+    squares: Floats = np.square(apart @ inverse.T).sum(axis=-1)
+    return squares

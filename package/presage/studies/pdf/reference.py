@@ -1,0 +1,244 @@
+"""The exact posterior of an observation, beside which every estimate stands.
+
+All problems have their density, so the posterior is known up to its norm. Draws of a proposal
+made at its modes are weighted and chosen by weight, none twice (:mod:`.proposal`); ensemble
+Monte Carlo is the second, independent way (:mod:`.ensemble`). `check=True` does both and says
+whether they agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+from tqdm import tqdm
+
+from presage.analysis.c2st import c2st
+from presage.analysis.importance import PARETO_BAR, efficiency, importance, resample
+from presage.labels import LabelError, nearest
+from presage.recipe import Recipe
+from presage.rng import generator
+from presage.store import Store
+from presage.studies.pdf.ensemble import Chains, ensemble
+from presage.studies.pdf.problem import Problem
+from presage.studies.pdf.proposal import Mixture, proposal
+from presage.studies.pdf.target import Target, count_sets, sets_of
+
+Floats = NDArray[np.float64]
+
+#: Raised whenever the draws become others.
+VERSION = 1
+#: Ways to draw.
+METHODS = ("importance", "mcmc")
+#: Effective draws of the proposal for each draw that is kept; draws for each, at most.
+_SPARE, _MOST = 3.0, 40.0
+
+
+def reference(
+    problem: Problem,
+    events: xr.DataArray,
+    n: int = 2000,
+    *,
+    method: str = "importance",
+    check: bool = False,
+    seed: int = 0,
+    store: Store | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Draw from the exact posterior of each observation.
+
+    Parameters
+    ----------
+    problem
+        With prior and density.
+    events
+        ``[*, event, feature]``: one observation, or many of any dimensions. Sets of unequal
+        size are filled up with NaN at the end.
+    n
+        Draws of each posterior.
+    method
+        ``"importance"``, or ``"mcmc"`` for draws of the ensemble.
+    check
+        Do it both ways and compare: adds ``r_hat``, ``ess`` ``[*, parameter]`` and
+        ``agreement`` ``[*]``, the accuracy C2ST between the two, with ``agreement_floor``
+        and the largest difference ``mean_pull`` of means in standard errors.
+    seed
+        Of all random numbers.
+    store
+        Keeps the draws, addressed by the problem and the content of the events.
+    progress
+        Whether a bar is shown, after two seconds.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``theta`` ``[*, draw, parameter]``; ``log_likelihood``, ``log_prior`` and ``log_prob``,
+        the normalised posterior's, ``[*, draw]``; ``efficiency``, ``pareto_k``,
+        ``log_evidence``, ``clipped`` ``[*]``; ``reliable`` ``[*]``: 1 where k̂ is below 0.7, at
+        most 1 % of the weight was cut off, and the chains, if any, converged.
+
+    Raises
+    ------
+    LabelError
+        Events that are not of this problem, no such method, or a posterior that is zero
+        everywhere.
+    """
+    if method not in METHODS:
+        raise LabelError(f"no method {method!r}{nearest(method, METHODS)}")
+
+    def make() -> xr.Dataset:
+        bar = tqdm(
+            sets_of(problem, events), total=count_sets(events), desc="reference posteriors",
+            unit="set", delay=2.0, disable=not progress,
+        )  # fmt: skip
+        found = [
+            _one(Target.of(problem, one), n, method, check, generator("pdf-reference", seed, i))
+            for i, one in enumerate(bar)
+        ]
+        return _labelled(found, problem, events, method)
+
+    if store is None:
+        return make()
+    settings = {"n": n, "method": method, "check": check}
+    return store.compute(
+        recipe_for("pdf_reference", VERSION, problem, events, settings, seed), make
+    )
+
+
+def recipe_for(
+    name: str,
+    version: int,
+    problem: Problem,
+    events: xr.DataArray,
+    settings: Mapping[str, Any],
+    seed: int = 0,
+) -> Recipe:
+    """Return the recipe of something computed from the content of events and a problem.
+
+    How many events and sets the problem itself would simulate does not matter.
+    """
+    fields = {k: v for k, v in problem.identity().items() if k not in ("n_events", "n_repeat")}
+    rest = [d for d in events.dims if d not in ("event", "feature")]
+    values = events.transpose(*rest, "event", "feature").values.astype(np.float64)
+    content = {
+        "problem": {"name": problem.name, "version": problem.version, "fields": fields},
+        "events": np.nan_to_num(values, nan=1e300),
+        "features": [str(f) for f in events["feature"].values]
+        if "feature" in events.coords
+        else [],
+        "dims": [str(d) for d in rest],
+        **settings,
+    }
+    return Recipe(name, version, content, seed=seed)
+
+
+def _one(
+    target: Target, n: int, method: str, check: bool, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Return the draws of one posterior and what is known about them."""
+    mixture = proposal(target, rng)
+    found = _weighted(target, mixture, n, rng)
+    if method == "mcmc" or check:
+        places = found["z"][rng.permutation(len(found["z"]))]
+        chains = ensemble(target, places, rng)
+        found |= {"r_hat": chains.r_hat, "ess": chains.ess, "converged": chains.converged}
+        if check:
+            found |= _agreement(found["z"], chains, rng)
+        if method == "mcmc":
+            found["z"] = chains.thinned(n)
+    found["theta"] = target.theta(found.pop("z"))
+    likelihood, prior = target.parts(found["theta"])
+    found |= {"log_likelihood": likelihood, "log_prior": prior}
+    found["log_prob"] = likelihood + prior - found["log_evidence"]
+    found["reliable"] = (
+        found["pareto_k"] < PARETO_BAR and found["clipped"] <= 0.01 and found.get("converged", True)
+    )
+    if method == "mcmc":
+        found["reliable"] = found["converged"]
+    return {k: v.cpu().numpy() if hasattr(v, "cpu") else v for k, v in found.items()}
+
+
+def _weighted(target: Target, mixture: Mixture, n: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Draw from the proposal as often as its efficiency asks for, and choose by weight."""
+    pieces, logs, total = [], [], 0
+    wanted = max(int(_SPARE * n), 2000)
+    while total < wanted:
+        z = mixture.sample(rng, max(wanted - total, 500))
+        pieces.append(z)
+        logs.append(np.stack([target.log_prob(z), mixture.log_prob(z)]))
+        total += len(z)
+        ratio = np.concatenate([a[0] - a[1] for a in logs])
+        share = float(efficiency(ratio)) if np.isfinite(ratio).any() else 0.0
+        peak = float(np.exp(ratio.max() - logsumexp(ratio))) if share > 0 else 1.0
+        # Enough that the choice adds little noise, and that no draw is due more than once.
+        wanted = int(min(max(_SPARE * n / max(share, 1e-3), 1.5 * n * peak * total), _MOST * n))
+    z, (goal, drawn_from) = np.concatenate(pieces), np.concatenate(logs, axis=1)
+    weights = importance(xr.DataArray(goal, dims="draw"), xr.DataArray(drawn_from, dims="draw"))
+    points = xr.Dataset({"z": (("draw", "coordinate"), z)})
+    few = min(n, int(np.isfinite(weights["log_weight"].values).sum()))
+    if few < n:
+        raise LabelError(
+            f"{target.problem.name}: of {total} draws of the proposal {few} lie in the posterior, "
+            f"{n} are wanted; use method='mcmc' or fewer draws"
+        )
+    kept = resample(points, weights["log_weight"], n, seed=int(rng.integers(2**31)))
+    said = {k: float(weights[k]) for k in ("efficiency", "pareto_k", "log_evidence")}
+    return {"z": kept["z"].values, "clipped": float(kept["clipped"]), **said}
+
+
+def _agreement(z: Floats, chains: Chains, rng: np.random.Generator) -> dict[str, float]:
+    """Return how well the two ways agree."""
+    other = chains.thinned(len(z))
+    arrays = [xr.DataArray(a, dims=("draw", "parameter")) for a in (z, other)]
+    told = c2st(*arrays, seed=int(rng.integers(2**31)))
+    error = z.std(axis=0) * np.sqrt(1 / len(z) + 1 / np.minimum(chains.ess, len(z)))
+    pull = np.abs(z.mean(axis=0) - chains.z.mean(axis=(0, 1))) / error
+    return {
+        "agreement": float(told["accuracy"]),
+        "agreement_floor": float(told["floor"]),
+        "mean_pull": float(pull.max()),
+    }
+
+
+_ALONG = {
+    "theta": (("draw", "parameter"), "parameters drawn from the exact posterior"),
+    "log_likelihood": (("draw",), "logarithm of the likelihood"),
+    "log_prior": (("draw",), "logarithm of the prior's density"),
+    "log_prob": (("draw",), "logarithm of the posterior's density"),
+    "efficiency": ((), "effective share of the proposal's draws"),
+    "pareto_k": ((), "shape of the largest weights"),
+    "log_evidence": ((), "logarithm of the evidence"),
+    "clipped": ((), "share of the weight that was cut off"),
+    "reliable": ((), "1 where the draws can be trusted"),
+    "r_hat": (("parameter",), "split R-hat of the ensemble"),
+    "ess": (("parameter",), "bulk effective sample size of the ensemble"),
+    "agreement": ((), "accuracy of a classifier between the two ways"),
+    "agreement_floor": ((), "accuracy that equal laws stay below"),
+    "mean_pull": ((), "largest difference of means in standard errors"),
+}
+
+
+def _labelled(
+    found: list[dict[str, Any]], problem: Problem, events: xr.DataArray, method: str
+) -> xr.Dataset:
+    """Join observations into one dataset with the dimensions of the events."""
+    rest = [str(d) for d in events.dims if d not in ("event", "feature")]
+    shape = [events.sizes[d] for d in rest]
+    coords = {str(k): c for k, c in events.coords.items() if set(c.dims) <= set(rest)}
+    dataset = xr.Dataset(coords=coords | parameter_coordinates(problem))
+    for name, (dims, what) in _ALONG.items():
+        if name in found[0]:
+            values = np.stack([np.asarray(one[name]) for one in found])
+            values = values.astype(np.int8 if name == "reliable" else float)
+            values = values.reshape(*shape, *values.shape[1:])
+            dataset[name] = ((*rest, *dims), values, {"long_name": what, "units": "1"})
+    return dataset.assign_attrs(problem=problem.name, kind="reference", method=method)
+
+
+def parameter_coordinates(problem: Problem) -> dict[str, xr.Variable]:
+    """Return names, ranges and titles of the parameters, as a problem's datasets have them."""
+    return {c.name: c.variable() for c in problem.coordinates if c.along == "parameter"}

@@ -338,7 +338,7 @@ class Problem(Simulator):
         dims = ("repeat", "event", "feature")
         return (Variable("events", dims, self.events_dtype, "1", "sets of events"),)
 
-    @property
+    @cached_property  # asked for with every block
     def coordinates(self) -> tuple[Coordinate, ...]:
         """Names, ranges and titles of parameters; names, units, scales, bounds of features."""
         return set_coordinates(self.prior, self.features)

@@ -1,0 +1,16 @@
+"""`mceg`: a leading-order generator of neutral-current DIS events with Mellin-space evolution.
+
+couplings, evolution, inversion and special are the perturbative part; inputs holds the
+partons at the starting scale; theory joins them into structure functions that are affine in
+the moments of the u valence; kinematics, grid and sampling turn F2 into a density of events
+that is drawn from and scored alike; prior says which parameters are physical.
+"""
+
+from __future__ import annotations
+
+from presage.studies.pdf.mceg.couplings import Coupling
+from presage.studies.pdf.mceg.generator import MCEG
+from presage.studies.pdf.mceg.inputs import Flavours
+from presage.studies.pdf.mceg.kinematics import Kinematics
+
+__all__ = ["MCEG", "Coupling", "Flavours", "Kinematics"]

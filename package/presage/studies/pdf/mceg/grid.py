@@ -1,0 +1,176 @@
+"""The density of events on a grid, as a few numbers per theta times a fixed table.
+
+F2 at a node is a row of theory times the state of theta, and the states vary in few
+directions (see reduction): the table holds, per node, the coefficients of those.
+
+Between nodes the density in (u, v) is bilinear: it integrates exactly, is drawn from
+exactly, and its norm is affine in the combinations as well. A constant share of `floor`
+of the reference is added: where a steep theta has next to no events at all (x near 1), F2
+is lost in rounding, and a density may not be negative.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from presage.studies.pdf.mceg.kinematics import Kinematics, bend, phase_space, unbend
+from presage.studies.pdf.mceg.prior import spread
+from presage.studies.pdf.mceg.reduction import Reduction, reduce
+from presage.studies.pdf.mceg.theory import F2, Theory
+
+#: Parameters that the reduction sees, every how many nodes it looks at, and what F2 is held
+#: against there: a u valence that is as large at x near 1 as the prior allows.
+_TRAINED, _EVERY = 1024, (4, 8)
+_REFERENCE = (-0.7, 0.0, 0.0, 0.0)
+#: Share of the reference in the density.
+FLOOR = 1e-8
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Bilinear density of (u, v) on nodes (j, i), v first.
+
+    Parameters
+    ----------
+    theory, kinematics
+        What is drawn, and where.
+    nodes
+        In u and in v.
+    """
+
+    theory: Theory
+    kinematics: Kinematics
+    nodes: tuple[int, int]
+
+    # -- nodes -------------------------------------------------------------------------------
+
+    @cached_property
+    def q2(self) -> Tensor:
+        """Q2 of the rows, ``(nv,)``: even in log Q2, one row on the bottom threshold."""
+        low, high = math.log(self.kinematics.q2_min), math.log(self.kinematics.q2_max)
+        middle = math.log(self.theory.coupling.threshold)
+        count = self.nodes[1]
+        even = torch.linspace(low, high, count, dtype=torch.float64)
+        if low < middle < high:
+            below = min(max(round((count - 1) * (middle - low) / (high - low)), 1), count - 2)
+            parts = (
+                torch.linspace(low, middle, below + 1, dtype=torch.float64),
+                torch.linspace(middle, high, count - below, dtype=torch.float64)[1:],
+            )
+            even = torch.cat(parts)
+        q2 = even.exp()
+        q2[0], q2[-1] = self.kinematics.q2_min, self.kinematics.q2_max
+        return q2.to(self.theory.device)
+
+    @cached_property
+    def v(self) -> Tensor:
+        """The rows' v, ``(nv,)``."""
+        return 1 / self.kinematics.q2_min - 1 / self.q2
+
+    @cached_property
+    def u(self) -> Tensor:
+        """The columns' u, ``(nu,)``, even."""
+        return torch.linspace(0, 1, self.nodes[0], dtype=torch.float64, device=self.theory.device)
+
+    @cached_property
+    def steps(self) -> tuple[Tensor, Tensor]:
+        """Distances in v to the rows before and after, ``(nv,)`` each; 0 beyond the edges."""
+        steps = torch.nn.functional.pad(self.v.diff(), (1, 1))
+        return steps[:-1], steps[1:]
+
+    @cached_property
+    def areas(self) -> Tensor:
+        """Integrals of the nodes' hat functions, ``(nv · nu,)``."""
+        across = torch.full_like(self.u, 1 / (self.nodes[0] - 1))
+        across[[0, -1]] *= 0.5
+        before, after = self.steps
+        along = 0.5 * (before + after)
+        return (along[:, None] * across).flatten()
+
+    def _row(self, j: int) -> tuple[Tensor, Tensor]:
+        """Return x ``(nu,)`` of row `j`, and the factor from F2 to the density in (u, v)."""
+        q2 = self.q2[j]
+        low, high = self._edges[0][j], self._edges[1][j]
+        x = unbend(low + (high - low) * self.u)
+        x = x.clamp(max=1 - 1e-12)
+        return x, phase_space(x, self.kinematics.inelasticity(x, q2), high - low)
+
+    @cached_property
+    def _edges(self) -> tuple[Tensor, Tensor]:
+        low, high = self.kinematics.bounds(self.q2)
+        return bend(low), bend(high)
+
+    # -- tables ------------------------------------------------------------------------------
+
+    @cached_property
+    def reduction(self) -> Reduction:
+        """The combinations, from F2 at some of the nodes and at the very end of the range."""
+        across, along = _EVERY
+        count = self.nodes[1]
+        rows = []
+        for j in sorted({*range(0, count, along), *range(count - 4, count)}):
+            x, _ = self._row(j)
+            rows.append(self.theory.rows(F2, x[::across], float(self.q2[j])))
+        table = torch.cat(rows)
+        table = table / (table @ self._reference)[:, None]
+        theta = spread(_TRAINED, self.theory.flavours, self.theory.device)
+        return reduce(self.theory, table, theta)
+
+    @cached_property
+    def _reference(self) -> Tensor:
+        theta = torch.tensor(_REFERENCE, dtype=torch.float64, device=self.theory.device)
+        return self.theory.state(theta)
+
+    @cached_property
+    def table(self) -> Tensor:
+        """Density at the nodes times their areas, per combination; ``(nv · nu, R + 1)``."""
+        vectors = torch.cat([self.reduction.modes, FLOOR * self._reference[:, None]], 1)
+        rows = []
+        for j, q2 in enumerate(self.q2.tolist()):
+            x, factor = self._row(j)
+            rows.append(self.theory.rows(F2, x, q2) @ vectors * factor[:, None])
+        table = torch.cat(rows)
+        table[:, -1].clamp_(min=1e-300)
+        return table * self.areas[:, None]
+
+    @cached_property
+    def norm(self) -> Tensor:
+        """Integral of the density per combination, ``(R + 1,)``."""
+        return self.table.sum(0)
+
+    # -- use ---------------------------------------------------------------------------------
+
+    def coefficients(self, theta: Tensor) -> Tensor:
+        """Return the combinations of `theta` ``(*, 4)``, ``(*, R + 1)``; the last one is 1."""
+        found = self.reduction.combinations(theta)
+        return torch.cat([found, torch.ones_like(found[..., :1])], -1)
+
+    def masses(self, coefficients: Tensor) -> Tensor:
+        """Return density times area of every node, ``(T, nv · nu)`` for ``(T, R + 1)``."""
+        return coefficients @ self.table.T
+
+    def corners(self, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the nodes around points ``(E,)`` and their weights, ``(4, E)`` each."""
+        columns, rows = self.nodes
+        place = u.clamp(0, 1) * (columns - 1)
+        i = place.floor().clamp(max=columns - 2)
+        s = place - i
+        j = torch.searchsorted(self.v, v.contiguous(), right=True).sub_(1).clamp(0, rows - 2)
+        t = ((v - self.v[j]) / (self.v[j + 1] - self.v[j])).clamp(0, 1)
+        first = j * columns + i.long()
+        nodes = torch.stack([first, first + 1, first + columns, first + columns + 1])
+        weights = torch.stack([(1 - s) * (1 - t), s * (1 - t), (1 - s) * t, s * t])
+        return nodes, weights / self.areas[nodes]
+
+    def rows(self, u: Tensor, v: Tensor) -> Tensor:
+        """Return rows ``(E, R + 1)``: times the combinations, the density in (u, v) there."""
+        nodes, weights = self.corners(u, v)
+        total = weights[0, :, None] * self.table[nodes[0]]
+        for node, weight in zip(nodes[1:], weights[1:], strict=True):
+            total.addcmul_(weight[:, None], self.table[node])
+        return total

@@ -289,8 +289,17 @@ class Inference:
         dtype = network.point_head.weight.dtype
         for events in sets:
             with torch.inference_mode():
-                pooled = network.encode(events.to(dtype)[None])
-                yield network.summary(pooled)[0]
+                summary = network.summary(network.encode(events.to(dtype)[None]))[0]
+            self._check_finite(summary)
+            yield summary
+
+    def _check_finite(self, values: Tensor) -> None:
+        """Refuse to go on with numbers that a network cannot have meant."""
+        if not bool(torch.isfinite(values).all()):
+            raise FitError(
+                f"{self.problem.name}: the model has no finite answer for this set; its events "
+                "lie far from all that it was trained with"
+            )
 
     # -- densities -----------------------------------------------------------------------------
 
@@ -314,7 +323,9 @@ class Inference:
             )
         z = torch.cat(found)[:n]
         share = had / tried
-        return self._box.theta(z), self._line_density(summary, z) - math.log(share), _one(share)
+        log_prob = self._line_density(summary, z) - math.log(share)
+        self._check_finite(log_prob)
+        return self._box.theta(z), log_prob, _one(share)
 
     def _density(self, summary: Tensor, theta: Tensor) -> Tensor:
         """Return the log density of theta ``(n, P)``, ``(n,)``."""

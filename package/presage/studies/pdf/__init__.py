@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from presage.studies.pdf.gaussian import Gaussian as Gaussian
     from presage.studies.pdf.inference import Inference as Inference
     from presage.studies.pdf.information import fisher_information as fisher_information
+    from presage.studies.pdf.mceg import MCEG as MCEG
     from presage.studies.pdf.original_files import OriginalFile as OriginalFile
     from presage.studies.pdf.problem import Problem as Problem
     from presage.studies.pdf.problems import problem as problem
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Gaussian": "gaussian",
     "Inference": "inference",
+    "MCEG": "mceg",
     "OriginalFile": "original_files",
     "PooledFeatures": "features",
     "Problem": "problem",
@@ -53,6 +55,7 @@ STUDY = Study(
     trainer="presage.studies.pdf.training:Training",
     producers={
         "gaussian": "presage.studies.pdf.gaussian:Gaussian",
+        "mceg": "presage.studies.pdf.mceg:MCEG",
         "realistic_dis": "presage.studies.pdf.realistic_dis:RealisticDIS",
         "realistic_dis_events": "presage.studies.pdf.realistic_dis_events:RealisticDISEvents",
         "simplified_dis": "presage.studies.pdf.simplified_dis:SimplifiedDIS",

@@ -42,10 +42,14 @@ def scores(problem: Problem, theta: Tensor, events: Tensor) -> Tensor:
     Tensor
         ``(E, P)``.
     """
-    # Forward mode: few parameters and many events.
-    jacobian = torch.func.jacfwd(lambda one: problem.log_prob(one, events))
-    found: Tensor = jacobian(theta)
-    return found
+    point = theta.detach().clone().requires_grad_()
+    values = problem.log_prob(point, events)
+    # The gradient of a weighted sum of values is linear in the weights; its derivatives with
+    # respect to those are the scores: as many passes as parameters, not as events.
+    weights = torch.zeros_like(values).requires_grad_()
+    (total,) = torch.autograd.grad(values, point, weights, create_graph=True)
+    columns = [torch.autograd.grad(one, weights, retain_graph=True)[0] for one in total.unbind()]
+    return torch.stack(columns, -1)
 
 
 def fisher_information(
@@ -123,8 +127,7 @@ def _at(
     score = scores(problem, theta, events)
     if not bool(torch.isfinite(score).all()):
         raise LabelError(f"{problem.name}: scores are not finite at theta = {theta.tolist()}")
-    count = problem.mean_count(theta)
-    growth = torch.func.jacfwd(lambda one: problem.mean_count(one).log())(theta)
+    count, growth = _count(problem, theta)
     count = count if n_events is None else torch.full_like(count, n_events)
     products = score[:, :, None] * score[:, None, :]
     matrix = count * (products.mean(0) + growth[:, None] * growth[None, :])
@@ -135,6 +138,16 @@ def _at(
         "mean_score": score.mean(0),
         "mean_score_error": score.std(0) / n_draws**0.5,
     }
+
+
+def _count(problem: Problem, theta: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the expected number of events, and the gradient ``(P,)`` of its logarithm."""
+    point = theta.detach().clone().requires_grad_()
+    count = problem.mean_count(point)
+    if not count.requires_grad:
+        return count, torch.zeros_like(theta)
+    (growth,) = torch.autograd.grad(count.log(), point)
+    return count.detach(), growth
 
 
 def _limit(problem: Problem, matrix: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from presage.store import Store
 from presage.studies.pdf.features import PooledFeatures
 from presage.studies.pdf.gaussian import Gaussian
 from presage.studies.pdf.inference import Inference, UntrainedSizeWarning
+from presage.studies.pdf.refreshed import RefreshedViews
 from presage.studies.pdf.training import PRESETS, Training
 
 TINY = Training(
@@ -251,3 +252,36 @@ def test_models_that_do_not_belong_together_are_refused(inference, trained, sets
 
     with pytest.raises(FitError, match="was trained for mu_x"):
         Inference(build("simplified_dis"), trained.encoder, trained.posterior)
+
+
+# -- refreshed theta ----------------------------------------------------------------------
+
+
+def test_metropolis_steps_leave_the_posterior_as_it_is(trained, sets, store):
+    """Whatever is proposed, refreshed theta has the joint law with its set that theta has."""
+    problem = Gaussian(n_events=20, n_repeat=2)
+    source = RefreshedViews(
+        trained.features, sets, trained.encoder, trained.posterior, problem, draws=2, steps=3
+    )
+    made = simulate(source, 80, store=store, progress=False)
+    assert made["theta"].dims == ("sample", "view", "draw", "parameter")
+    assert made["features"].equals(trained.features["features"])
+    assert 0.02 < float(made["accepted"].mean()) < 1
+    problem.check_theta(made["theta"].transpose(..., "parameter"))
+    moved = (made["theta"].isel(draw=1) != trained.features["theta"]).all("parameter")
+    assert 0.05 < float(moved.mean()) < 1
+    # The first view is the whole first set: its likelihood is that of the stored theta, on average.
+    events = torch.tensor(sets["events"].values[:, 0]).double()
+    stored, new = (
+        problem.log_likelihood(torch.tensor(theta.values), events)
+        for theta in (sets["theta"], made["theta"].isel(view=0, draw=1))
+    )
+    difference = (stored - new).numpy()
+    assert abs(difference.mean()) < 4 * difference.std() / np.sqrt(80)
+    assert difference.std() < 6
+
+
+def test_refreshing_needs_the_sets_of_the_features(trained, sets):
+    few = sets.isel(sample=slice(0, 10))
+    with pytest.raises(LabelError, match="sets of 10"):
+        RefreshedViews(trained.features, few, trained.encoder, trained.posterior, Gaussian())

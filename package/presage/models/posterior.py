@@ -141,7 +141,12 @@ class PosteriorNetwork(nn.Module):
         While training a random part of the views, the same of every theta in the batch.
         """
         features, z = batch["features"], batch["z"]
-        views = features.shape[1]
+        views, draws = features.shape[1], z.shape[2]
+        if self.training:
+            z = z[:, :, int(torch.randint(draws, ()))]
+        else:  # every draw of every view
+            features = features.repeat(1, draws, 1) if z.shape[1] > 1 else features
+            z = z.transpose(1, 2).flatten(1, 2)
         if self.training and 0 < self.spec.views < views:
             chosen = torch.randperm(views, device=z.device)[: self.spec.views]
             features = features.index_select(1, chosen)
@@ -204,7 +209,7 @@ class PosteriorFlow:
         ----------
         dataset
             With ``features`` ``[sample, view, number]``, the last number log10 N, and
-            ``theta`` ``[sample, parameter]`` or ``[sample, view, parameter]``; the
+            ``theta`` ``[sample, parameter]`` or ``[sample, view, draw, parameter]``; the
             coordinates ``parameter_low`` and ``parameter_high``.
 
         Raises
@@ -221,10 +226,10 @@ class PosteriorFlow:
         theta = np.array(
             dataset["theta"].values, dtype=np.float64
         )  # a copy: stored ones are read-only
-        theta = theta[:, None] if theta.ndim == 2 else theta
+        theta = theta[:, None, None] if theta.ndim == 2 else theta
         z = box.line(torch.as_tensor(theta)).float().numpy()
         sample = sample_dim(dataset)
-        fitted = fit_start(features, z)
+        fitted = fit_start(features, z[:, :, 0])
         known = (Variable.of(dataset[name], sample) for name in ("features", "theta"))
         columns, labels = (asdict(variable) for variable in known)
         declaration = {

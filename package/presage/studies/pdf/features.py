@@ -15,11 +15,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 import xarray as xr
+from numpy.typing import NDArray
 from torch import Tensor
 
 from presage.fit import Fitted
 from presage.labels import Arrays, Coordinate, LabelError, Parameter, Variable
 from presage.models.sets import SetNetwork, check_sets
+from presage.rng import generator
 from presage.simulator import Derived
 
 #: Events that the encoder's layers hold at once.
@@ -107,17 +109,17 @@ class PooledFeatures(Derived):
         own = [n for size, parts in self._views for n in [size] * parts]
         counts = own * self.data.sizes["repeat"]
         return (
-            *(_coordinate(self.data[name]) for name in carried if name in self.data.coords),
+            *(coordinate(self.data[name]) for name in carried if name in self.data.coords),
             Coordinate("view_events", tuple(counts), "1", "events of the view", "view"),
         )
 
     def convert(self, samples: xr.Dataset, rng: np.random.Generator) -> Arrays:
-        """Return theta and the features of every view."""
+        """Return theta and the features of every view; nothing here is random."""
         network = self._network
         dtype = network.point_head.weight.dtype
         array = samples["events"].transpose(..., "repeat", "event", "feature").values
         theta = samples["theta"].transpose(..., "parameter").values
-        order = rng.permutation(array.shape[-2])
+        order = view_order(array.shape[-2])
         rows = max(1, _EVENTS_AT_ONCE // array.shape[-2])
         flat = array.reshape(-1, *array.shape[-2:])
         with torch.inference_mode():
@@ -140,7 +142,18 @@ class PooledFeatures(Derived):
         return torch.cat(found, 1)
 
 
-def _coordinate(array: xr.DataArray) -> Coordinate:
+def view_order(events: int) -> NDArray[np.int64]:
+    """Return in which order the events of a set are dealt to its views.
+
+    One shuffling for all sets, in case a simulator leaves its events in some order.
+    """
+    order: NDArray[np.int64] = generator("presage.studies.pdf.features", 0, events).permutation(
+        events
+    )
+    return order
+
+
+def coordinate(array: xr.DataArray) -> Coordinate:
     """Return a coordinate of a dataset as a declaration."""
     values: Any = tuple(v.item() if hasattr(v, "item") else str(v) for v in array.values)
     dim = str(array.dims[0])

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -181,7 +181,7 @@ class _Chain:
             likelihood = [
                 self._likelihood(theta[:, view], events) for view, events in enumerate(self.views)
             ]
-        return torch.stack(likelihood, 1) + problem.log_prior(theta) - proposal
+        return cast(Tensor, torch.stack(likelihood, 1) + problem.log_prior(theta) - proposal)
 
     def _likelihood(self, theta: Tensor, events: Tensor) -> Tensor:
         rows = max(1, _EVENTS_AT_ONCE // events.shape[1])

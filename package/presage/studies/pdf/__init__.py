@@ -14,6 +14,7 @@ from presage.labels import nearest
 from presage.studies import Study
 
 if TYPE_CHECKING:
+    from presage.studies.pdf.campaign import Campaign as Campaign
     from presage.studies.pdf.features import PooledFeatures as PooledFeatures
     from presage.studies.pdf.gaussian import Gaussian as Gaussian
     from presage.studies.pdf.inference import Inference as Inference
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from presage.studies.pdf.training import Training as Training
 
 _HOMES = {
+    "Campaign": "campaign",
     "Gaussian": "gaussian",
     "Inference": "inference",
     "MCEG": "mceg",

@@ -8,7 +8,7 @@ them when they are not there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,7 @@ from presage.labels import LabelError
 from presage.store import Store, StoreError
 from presage.studies.pdf.problem import Problem
 from presage.studies.pdf.problems import problem as build
+from presage.studies.pdf.training import PRESETS, Training
 
 #: What is held out has seeds of its own, this far from that of the training sets.
 _OBSERVATIONS, _CALIBRATION = 1, 2
@@ -81,6 +82,29 @@ class Campaign:
     def _problem(self, n_repeat: int) -> Problem:
         settings: dict[str, Any] = {"n_events": self.n_events, "device": self.device}
         return build(self.problem, **settings, n_repeat=n_repeat, **self.settings)
+
+    def training(self, name: str = "auto", epochs: int = 0, seed: int = 0) -> Training:
+        """Return settings of the training.
+
+        Parameters
+        ----------
+        name
+            A preset; ``"auto"`` is the problem's own where there is one.
+        epochs
+            Of the posterior; 0 leaves what the preset has.
+        seed
+            Of the training.
+
+        Raises
+        ------
+        LabelError
+            No such preset; the nearest name is suggested.
+        """
+        if name == "auto":
+            found = Training.preset(self.problem) if self.problem in PRESETS else Training()
+        else:
+            found = Training.preset(name)
+        return replace(found, seed=seed, epochs=epochs or found.epochs)
 
     def make(self) -> xr.Dataset:
         """Make what is missing of all three and return the training sets."""

@@ -1,4 +1,4 @@
-"""Pictures of sets of events: what the network is shown."""
+"""Pictures of sets of events, of what they can tell, and of point estimates."""
 
 from __future__ import annotations
 
@@ -79,3 +79,50 @@ def _words(dataset: xr.Dataset, number: int) -> str:
     theta: Any = dataset["theta"].isel(sample=number)
     pairs = zip(dataset["parameter"].values, theta.values, strict=True)
     return ", ".join(f"{name} {value:.2g}" for name, value in pairs)
+
+
+def information_figure(limit: xr.Dataset, theta: xr.DataArray) -> Page:
+    """Return how narrow an estimate can be, as a share of the prior's standard deviation.
+
+    Parameters
+    ----------
+    limit
+        ``deviation`` ``[sample, parameter]`` of
+        :func:`~presage.studies.pdf.information.fisher_information`.
+    theta
+        The parameters it was worked out at, with the prior's edges as coordinates.
+    """
+    names = [str(name) for name in limit["parameter"].values]
+    spread = (theta["parameter_high"] - theta["parameter_low"]) / np.sqrt(12)
+    share = (limit["deviation"] / spread).transpose("parameter", ...).values.reshape(len(names), -1)
+    page = Page(5.5, 0.5 + 0.35 * len(names))
+    axes = page.subplots()
+    rows = np.arange(len(names))[::-1]
+    for column, colour in zip(share.T, _COLOURS, strict=False):
+        axes.plot(column, rows, "o", color=colour, markersize=5, alpha=0.85)
+    axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
+    axes.set_xscale("log")
+    axes.set_yticks(rows, names)
+    tidy(axes, "smallest standard deviation / the prior's")
+    return page
+
+
+def point_figure(point: xr.DataArray, truth: xr.DataArray) -> Page:
+    """Return point estimates against the truth, one panel a parameter.
+
+    Parameters
+    ----------
+    point, truth
+        ``[*, parameter]`` each.
+    """
+    names = [str(name) for name in truth["parameter"].values]
+    page = Page(min(2.3 * len(names), 12), 2.5)
+    for name, axes in zip(names, page.subplots(1, len(names), squeeze=False)[0], strict=True):
+        x, y = truth.sel(parameter=name).values.ravel(), point.sel(parameter=name).values.ravel()
+        edges = [min(x.min(), y.min()), max(x.max(), y.max())]
+        axes.plot(edges, edges, color=INK, linewidth=0.8, linestyle=":")
+        axes.plot(x, y, ".", color=_COLOURS[0], markersize=3, alpha=0.7)
+        tidy(axes, f"true {name}", "estimate" if name == names[0] else "")
+        rmse = float(np.sqrt(np.mean((x - y) ** 2)))
+        axes.set_title(f"rms error {rmse:.2g}", fontsize=8, color=INK, loc="left")
+    return page

@@ -147,8 +147,10 @@ class Training:
         features = self.pool(events, encoder, store, progress=progress)
         return Trained(encoder, features, self.fit_posterior(features, store, progress=progress))
 
-    def fit_encoder(self, events: xr.Dataset, store: Store, *, progress: bool = True) -> Fitted:
-        """Train the encoder, or return it."""
+    def fit_encoder(
+        self, events: xr.Dataset, store: Store | None, *, progress: bool = True
+    ) -> Fitted:
+        """Train the encoder, or return it; without a store it stays in memory."""
         return fit(
             self.encoder_model,
             events,

@@ -23,14 +23,17 @@ from tornado.ioloop import IOLoop
 
 from presage.store import Store
 
-from .pages import events
-from .pages.parts.frame import BOARD
+from .pages import events, pdf
+from .pages.parts.frame import BOARD, PAGES
 from .pages.parts.theme import guide_text, html, notices
 from .pages.parts.view import Query, query_of
 from .web import routes
 
 ADDRESS = "127.0.0.1"
-_MAKERS: dict[str, Callable[[Store, Query], list[Any]]] = {"events": events.page}
+_MAKERS: dict[str, Callable[[Store, Query], list[Any]]] = {"events": events.page, "pdf": pdf.page}
+#: What each page shows, for those that can be shown where one cannot.
+_PRODUCERS = {"events": events.PRODUCER, "pdf": pdf.PRODUCER}
+_OTHERS = {"events": "Residuals", "pdf": "Posteriors"}
 
 
 def create_app(store: str | Path | Store | None = None) -> Callable[[], None]:
@@ -45,11 +48,11 @@ def create_app(store: str | Path | Store | None = None) -> Callable[[], None]:
 
     def app() -> None:
         query = Query(query_of(pn.state.session_args))
-        page = query.choose("page", ["events", "store"], "events")
+        page = query.choose("page", list(PAGES), "events")
         try:
             main = _MAKERS.get(page, events.page)(shown, query)
         except (OSError, RuntimeError, ValueError, LookupError) as error:
-            main = [html(_failed(shown, f"{type(error).__name__}: {error}"))]
+            main = [html(_failed(shown, page, f"{type(error).__name__}: {error}"))]
         above = [html(notices(query.messages))] if query.messages else []
         document = pn.state.curdoc
         document.config.reconnect_session = document.config.notify_connection_status = False
@@ -80,18 +83,20 @@ def serve(store: str | Path | Store | None = None, port: int = 5006, show: bool 
     pn.serve(apps, extra_patterns=patterns, **listen, show=show, warm=True)
 
 
-def _failed(store: Store, error: str) -> str:
+def _failed(store: Store, page: str, error: str) -> str:
     """Return what is said where a page cannot be made, and what can be looked at instead."""
+    producer = _PRODUCERS.get(page, events.PRODUCER)
     try:
-        entries = [e for e in store.list() if e.producer == events.PRODUCER and e.recipe]
+        entries = [e for e in store.list() if e.producer == producer and e.recipe]
     except OSError:
         entries = []
     links = "".join(
-        f'<li><a href="?page=events&amp;key={entry.key[:16]}">{escape(entry.key[:16])}</a> '
+        f'<li><a href="?page={escape(page)}&amp;key={entry.key[:16]}">{escape(entry.key[:16])}</a> '
         f"{escape(entry.created[:16].replace('T', ' '))}</li>"
         for entry in sorted(entries, key=lambda e: e.created, reverse=True)[:20]
     )
-    others = f'<div class="guide"><p>Residuals in this store:</p><ul>{links}</ul></div>'
+    there = f"{_OTHERS.get(page, _OTHERS['events'])} in this store:"
+    others = f'<div class="guide"><p>{there}</p><ul>{links}</ul></div>'
     return guide_text("This page cannot be shown", [error], []) + (others if links else "")
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from bokeh.models import Button, CustomJS, Div, InlineStyleSheet, Row
+from bokeh.models import Div
 
 from presage.store import EntryInfo, Store
 
 from .parts.board import board
 from .parts.exhibit import Exhibit
-from .parts.provenance import provenance_line
-from .parts.theme import guide, html, text_of
+from .parts.foot import foot
+from .parts.theme import guide
 from .parts.view import Query
 
 PRODUCER = "residuals"
@@ -44,9 +44,7 @@ def page(store: Store, query: Query) -> list[Any]:
     if not exhibit.payload.drawn or not exhibit.payload.columns:
         return [guide("These residuals hold no generated events", [f"Key {key[:16]}."], [RUN])]
     state = exhibit.initial_state(query)
-    line = html(provenance_line(exhibit.entry, entries), styles={"min-width": "0"})
-    foot = Row(children=[line, _picture(), _export(exhibit.entry)], sizing_mode="stretch_width")
-    return [board(exhibit, state), foot]
+    return [board(exhibit, state), foot(exhibit.entry, entries)]
 
 
 def _nothing(entries: list[EntryInfo], store: Store) -> Div:
@@ -79,17 +77,3 @@ def _inventory(entries: list[EntryInfo]) -> str:
         done = sum(e.state == "complete" for e in fits)
         parts.append(f"{len(fits)} fit{'s' * (len(fits) > 1)}, {done} complete")
     return "; ".join(parts) or f"{len(entries)} other entries"
-
-
-def _picture() -> Button:
-    """Return the button that saves what is seen as a picture, made by the browser."""
-    sheet = InlineStyleSheet(css=text_of("control.css"))
-    button = Button(label="PNG", width=62, height=26, margin=(0, 0, 0, 8), stylesheets=[sheet])
-    button.js_on_click(CustomJS(code="window.presage.picture()"))
-    return button
-
-
-def _export(entry: EntryInfo) -> Div:
-    """Return the link that saves the product as the netCDF file that it is."""
-    link = f'<a class="save" href="/product/{entry.key[:16]}.nc" download>netCDF</a>'
-    return html(link, sizing_mode=None, width=72, margin=(0, 0, 0, 8))

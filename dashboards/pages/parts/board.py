@@ -73,8 +73,8 @@ def board(exhibit: Exhibit, state: dict[str, Any]) -> Column:
 
 def _code() -> str:
     """Return the kernel: one function body, of several files."""
-    return "\n".join(text_of(name) for name in ("swift.js", "kernel.js", "words.js", "live.js",
-                                                "picture.js", "start.js"))  # fmt: skip
+    return "\n".join(text_of(name) for name in ("swift.js", "tools.js", "kernel.js", "words.js",
+                                                "live.js", "picture.js", "start.js"))  # fmt: skip
 
 
 def _connect(

@@ -37,18 +37,18 @@ def controls(exhibit: Exhibit, state: dict[str, Any], colours: dict[str, str]) -
     """Return the controls in their initial state."""
     payload = exhibit.payload
     drawn = payload.drawn
-    named = [(str(payload.sources.index(name)), called(name)) for name in drawn]
-    source = _select(named, str(state["source"]), _setter("source"), 104)
-    others = [("0", "reference"), *named]
-    against = _select(others, str(state["against"]), _setter("against"), 104)
+    menu = [(str(payload.sources.index(name)), called(name)) for name in drawn]
+    source = select(menu, str(state["source"]), _setter("source"), 104)
+    others = [("0", "reference"), *menu]
+    against = select(others, str(state["against"]), _setter("against"), 104)
     titles = [(str(k), column.title) for k, column in enumerate(payload.columns)]
-    metric = _select(titles, str(state["column"]), _setter("column"), 142)
-    first = _products(exhibit) + _named("grid", metric) + _named("source", source)
-    first += _named("against", against)
-    first += _named("overlay", _overlay(drawn, state["overlay"], colours))
+    metric = select(titles, str(state["column"]), _setter("column"), 142)
+    first = _products(exhibit) + named("grid", metric) + named("source", source)
+    first += named("against", against)
+    first += named("overlay", toggles("overlay", drawn, state["overlay"], colours))
     if len(payload.pairs) > 1:
         pairs = [(str(k), plain(name)) for k, name in enumerate(payload.pairs)]
-        first += _named("pair", _select(pairs, str(state["pair"]), _setter("pair"), 170))
+        first += named("pair", select(pairs, str(state["pair"]), _setter("pair"), 170))
     first += _other_parameters(payload, state)
     row = Row(children=first, sizing_mode="stretch_width", margin=0, styles={
         "flex-wrap": "wrap", "align-items": "center", "gap": "4px 5px", "padding": "0 0 5px",
@@ -58,11 +58,11 @@ def controls(exhibit: Exhibit, state: dict[str, Any], colours: dict[str, str]) -
 
 def _looks(payload: Payload, state: dict[str, Any]) -> list[Any]:
     """Return the controls that change how things are shown, not what."""
-    strip = _buttons(STRIPS, STRIPS.index(state["strip"]), "strip", STRIPS)
-    scale = _buttons(SCALES, SCALES.index(state["colour"]), "colour", SCALES)
-    panel = _buttons(PANELS, PANELS.index(state["panel"]), "panel", PANELS)
-    density = _named("density", scale) if payload.pairs else []
-    return _named("strip", strip) + density + _named("panel", panel)
+    strip = buttons(STRIPS, STRIPS.index(state["strip"]), "strip", STRIPS)
+    scale = buttons(SCALES, SCALES.index(state["colour"]), "colour", SCALES)
+    panel = buttons(PANELS, PANELS.index(state["panel"]), "panel", PANELS)
+    density = named("density", scale) if payload.pairs else []
+    return named("strip", strip) + density + named("panel", panel)
 
 
 def _products(exhibit: Exhibit) -> list[Any]:
@@ -71,12 +71,12 @@ def _products(exhibit: Exhibit) -> list[Any]:
     if len(exhibit.products) > 1:
         shown = [(e.key, e.key[:8]) for e in exhibit.products]
         go = "location.search = '?page=events&key=' + cb_obj.value.slice(0, 16)"
-        parts += _named("product", _select(shown, exhibit.entry.key, go, 88))
+        parts += named("product", select(shown, exhibit.entry.key, go, 88))
     if exhibit.partners:
         shown = [("", "–"), *((e.key, e.key[:8]) for e in exhibit.partners)]
         chosen = exhibit.partner.key if exhibit.partner else ""
         go = "window.presage.beside(cb_obj.value.slice(0, 16))"
-        parts += _named("with", _select(shown, chosen, go, 88))
+        parts += named("with", select(shown, chosen, go, 88))
     return parts
 
 
@@ -89,11 +89,12 @@ def _other_parameters(payload: Payload, state: dict[str, Any]) -> list[Any]:
             f"const rest = [...window.presage.state.rest]; rest[{k}] = Number(cb_obj.value); "
             "window.presage.set({rest})"
         )
-        parts += _named(parameter.title, _select(values, str(state["rest"][k]), code, 90))
+        parts += named(parameter.title, select(values, str(state["rest"][k]), code, 90))
     return parts
 
 
-def _named(name: str, control: Any) -> list[Any]:
+def named(name: str, control: Any) -> list[Any]:
+    """Return a control behind its name."""
     title = Div(text=name, margin=(0, 0, 0, 4), styles={"white-space": "nowrap"},
                 stylesheets=[InlineStyleSheet(css=text_of("control.css"))])  # fmt: skip
     return [title, control]
@@ -108,14 +109,15 @@ def _setter(name: str) -> str:
     return f"window.presage.set({{{name}: Number(cb_obj.value)}})"
 
 
-def _select(options: list[tuple[str, str]], value: str, code: str, width: int) -> Select:
-    select = Select(options=options, value=value, width=width, margin=0, height=27,
+def select(options: list[tuple[str, str]], value: str, code: str, width: int) -> Select:
+    """Return a menu of (value, title) that runs `code` when another one is chosen."""
+    menu = Select(options=options, value=value, width=width, margin=0, height=27,
                     stylesheets=[InlineStyleSheet(css=text_of("control.css"))])  # fmt: skip
-    select.js_on_change("value", CustomJS(code=code + "; window.presage.leaveControl()"))
-    return select
+    menu.js_on_change("value", CustomJS(code=code + "; window.presage.leaveControl()"))
+    return menu
 
 
-def _buttons(
+def buttons(
     labels: Sequence[str],
     active: int,
     name: str,
@@ -129,15 +131,15 @@ def _buttons(
     return group
 
 
-def _overlay(
-    drawn: Sequence[str], shown: Sequence[str], colours: Mapping[str, str]
+def toggles(
+    name: str, values: Sequence[str], shown: Sequence[str], colours: Mapping[str, str]
 ) -> CheckboxButtonGroup:
-    """Return buttons that each put a source beside the chosen one."""
-    active = [k for k, name in enumerate(drawn) if name in shown]
-    labels = [called(name) for name in drawn]
-    group = CheckboxButtonGroup(labels=labels, active=active, margin=0,
-                                stylesheets=_sheets(drawn, colours))  # fmt: skip
-    code = f"window.presage.set({{overlay: cb_obj.active.map((k) => {json.dumps(drawn)}[k])}})"
+    """Return buttons of which any may be down; each has a line in its colour."""
+    active = [k for k, value in enumerate(values) if value in shown]
+    group = CheckboxButtonGroup(labels=[called(value) for value in values], active=active,
+                                margin=0, stylesheets=_sheets(values, colours))  # fmt: skip
+    chosen = f"cb_obj.active.map((k) => {json.dumps(list(values))}[k])"
+    code = f"window.presage.set({{{name}: {chosen}}})"
     group.js_on_change("active", CustomJS(code=code + "; window.presage.leaveControl()"))
     return group
 

@@ -16,7 +16,7 @@ import bokeh
 
 from .theme import text_of
 
-PAGES = {"events": "Events", "store": "Store"}
+PAGES = {"events": "Events", "pdf": "PDF", "store": "Store"}
 #: Parts of BokehJS that pages are drawn with; the others (WebGL, tables, formulae) take longer
 #: to load than all of these.
 BUNDLES = ("bokeh", "bokeh-widgets")

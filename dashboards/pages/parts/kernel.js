@@ -3,12 +3,6 @@
 // and the Bokeh models to fill. What is shown is `state`; `set` changes it, redraws and writes it
 // to the address.
 
-const plain = (v) => v instanceof Map ? Object.fromEntries([...v].map(([k, x]) => [k, plain(x)]))
-  : Array.isArray(v) ? v.map(plain) : v;
-const flat = (a) => {  // a plain typed view: Bokeh's own arrays cannot be cut
-  const type = [Float64Array, Float32Array, Uint16Array, Int32Array].find((t) => a instanceof t);
-  return new type(a.buffer, a.byteOffset, a.length);
-};
 const [counts, edges, numbers, events] = arrays.map(flat);
 const [joint, grid, titles, marginals, scales] =
   [joint_models, grid_models, title_models, marginal_models, scale_models].map(plain);
@@ -20,18 +14,6 @@ const state = meta.state;
 const LIVE = -1;  // the number of the label that is drawn live, where a label's is asked for
 let live = null;  // what the server drew there; live.js
 const loaded = {slot: new Int32Array(nLabels).fill(-1), cells: null, pairs: 0, labels: 0, pair: -1};
-// Changes stay in the browser: the server holds the empty figures only.
-const put = (model, change) => model.setv(change, {sync: false});
-// Text goes straight into its element: a new text of a Div lays out the whole page again.
-const write = (div, html) => {
-  const view = Bokeh.index.find_one_by_id?.(div.id);
-  const element = view?.shadow_el?.querySelector(".text");
-  if (element) element.innerHTML = html;
-  else put(div, {text: `<div class="text">${html}</div>`});
-};
-const columnOf = (model, name) =>
-  model.data instanceof Map ? model.data.get(name) : model.data[name];
-
 // -- numbers ---------------------------------------------------------------------------
 
 const number = (column, source, label) =>
@@ -84,18 +66,6 @@ const pull = (x, y, m, n) => {
 };
 // Whether the smaller sample can be expected to have events there.
 const enough = (x, y, m, n) => ((x + y) / (m + n)) * Math.min(m, n) * 2 >= meta.low_cell;
-
-const show = (value) => {
-  if (!Number.isFinite(value)) return "–";
-  const size = Math.abs(value);
-  if (size >= 1e4) return `${(value / 1e3).toPrecision(3)}k`;
-  if (size >= 100) return value.toFixed(0);
-  if (size >= 10) return value.toFixed(1);
-  const digits = size >= 1 ? 2 : size >= 0.1 ? 3 : 4;
-  return size < 5e-5 ? "0" : value.toFixed(digits).replace("-", "−");
-};
-const whole = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
-const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
 // -- drawing ---------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ def ancestors(entry: EntryInfo, entries: Iterable[EntryInfo]) -> list[EntryInfo]
 
 def provenance_line(entry: EntryInfo, entries: Sequence[EntryInfo]) -> str:
     """Return producer, key, seeds and ancestors as one line of HTML."""
-    parts = [f"residuals {link(entry.key, entry.key[:8])}"]
+    parts = [f"{escape(entry.producer)} {link(entry.key, entry.key[:8])}"]
     for other in ancestors(entry, entries):
         about = f"{escape(other.producer)} {link(other.key, other.key[:8])}"
         if other.samples:

@@ -24,14 +24,6 @@ function rememberSoon() {  // browsers limit how often the address may change
   waiting = setTimeout(() => { remember(); followLabel(); }, 150);
 }
 
-function leaveControl() {  // arrow keys are the grid's as soon as a choice was made
-  let element = document.activeElement;
-  while (element && element.shadowRoot && element.shadowRoot.activeElement) {
-    element = element.shadowRoot.activeElement;
-  }
-  if (element && element !== document.body) element.blur();
-}
-
 function setPanel() {
   const loss = state.panel === "loss";
   put(table_div, {visible: !loss});

@@ -76,8 +76,7 @@ def calibration_product(
     rank, count = given["rank"], _draw_count(checks)
     if not 0 <= int(rank.min()) <= int(rank.max()) <= count:
         raise LabelError(f"ranks go from 0 to {count}, got {int(rank.min())} to {int(rank.max())}")
-    place = (rank.astype(float) + 0.5) / (count + 1)
-    product = xr.Dataset({**_ecdf(place, given), **_coverage(place, given), **given})
+    product = xr.Dataset({**_ecdf(rank, count, given), **_coverage(rank, count, given), **given})
     number = rank.sizes["observation"]
     attrs = {"problem": problem.name, "draw_count": count, "observations": number,
              "n_events": problem.n_events, "kind": "estimate",
@@ -92,17 +91,19 @@ def _draw_count(checks: xr.Dataset) -> int:
     return int(count)
 
 
-def _ecdf(place: xr.DataArray, given: Mapping[Any, xr.DataArray]) -> dict[str, Any]:
-    steps = np.linspace(0, 1, _STEPS + 1)
+def _ecdf(rank: xr.DataArray, count: int, given: Mapping[Any, xr.DataArray]) -> dict[str, Any]:
+    """Return the share of ranks below each of some ranks, minus what uniform ones have."""
+    edges = np.unique(np.linspace(0, count + 1, _STEPS + 1).round().astype(int))
     if "ecdf_low" in given:
-        steps = given["ecdf_low"]["fraction"].values
-    ordered = np.sort(place.values, axis=0)
-    below = np.stack([np.searchsorted(column, steps, side="right") for column in ordered.T])
+        edges = (given["ecdf_low"]["fraction"].values * (count + 1)).round().astype(int)
+    steps = edges / (count + 1)  # exactly: ranks have count + 1 values
+    ordered = np.sort(rank.values, axis=0)
+    below = np.stack([np.searchsorted(column, edges, side="left") for column in ordered.T])
     fraction = xr.DataArray(steps, dims="fraction", attrs=about("rank over number of draws"))
     found = {
         "ecdf_difference": xr.DataArray(
             below / len(ordered) - steps,
-            coords={"quantity": place["quantity"], "fraction": fraction},
+            coords={"quantity": rank["quantity"], "fraction": fraction},
             attrs=about("distribution function of the ranks - uniform"),
         )
     }
@@ -145,17 +146,20 @@ def simultaneous_band(
     return low, high
 
 
-def _coverage(place: xr.DataArray, given: Mapping[Any, xr.DataArray]) -> dict[str, Any]:
+def _coverage(rank: xr.DataArray, count: int, given: Mapping[Any, xr.DataArray]) -> dict[str, Any]:
     """Return the share of truths inside central intervals, with its binomial error."""
     if "coverage" in given:
         coverage = given["coverage"]
     else:
         level = xr.DataArray(list(LEVELS), dims="level", attrs=about("mass of the interval"))
         level = level.assign_coords(level=level)
-        coverage = (2 * abs(place - 0.5) <= level).mean("observation")
-        coverage = coverage.transpose("quantity", "level")
+        # A rank stands for the interval between two draws; it counts by its share inside.
+        start, end = (1 - level) / 2 * (count + 1), (1 + level) / 2 * (count + 1)
+        upper = xr.where(rank + 1 < end, rank + 1, end)
+        lower = xr.where(rank > start, rank, start)
+        coverage = (upper - lower).clip(0, 1).mean("observation").transpose("quantity", "level")
     expected = coverage["level"]
-    error = (expected * (1 - expected) / place.sizes["observation"]) ** 0.5
+    error = (expected * (1 - expected) / rank.sizes["observation"]) ** 0.5
     return {
         "coverage": coverage.assign_attrs(about("share of truths inside the central interval")),
         "coverage_error": error.assign_attrs(about("standard error of a calibrated coverage")),

@@ -1,0 +1,215 @@
+"""The board of the pdf page: figures and controls, laid out, with the kernel behind them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import panel as pn
+from bokeh.models import Column, CustomJS, Div, InlineStyleSheet, Range1d, Row
+
+from presage.analysis.posterior_figures import COLOURS
+
+from . import pdf_figures as figures
+from .lean import lean
+from .pdf_calibration import calibration_panels
+from .pdf_controls import controls
+from .pdf_exhibit import MOST_EVENTS, Exhibit, numbers_of
+from .theme import text_of
+
+#: Height that follows the window's, so that everything is seen at once.
+CORNER = "clamp(440px, calc(100vh - 172px), 860px)"
+_CODE = ("swift.js", "tools.js", "pdf_kernel.js", "pdf_scales.js", "pdf_words.js", "picture.js",
+         "pdf_start.js")  # fmt: skip
+
+
+def board(exhibit: Exhibit, state: dict[str, Any]) -> Column:
+    """Return the whole board, filled by the kernel as soon as the document is there.
+
+    Parameters
+    ----------
+    exhibit
+        The product and what stands beside it.
+    state
+        What is shown first.
+    """
+    product, kinds = exhibit.product, exhibit.kinds
+    shared = Range1d(0, 1)
+    sheets = {
+        "corner": figures.corner(product.sizes["parameter"], kinds),
+        "data": figures.data(min(3, len(exhibit.features) + 1)),
+    }
+    if exhibit.curves:
+        sheets["curve"] = figures.curve(kinds, shared)
+        sheets["strip"] = figures.curve(kinds, shared, strip=True)
+    pieces = {name: _piece() for name in ("head", "table_div", "caption")}
+    pieces["table_div"].styles = {"position": "absolute", "right": "0", "top": "0", "z-index": "1",
+                                  "width": "clamp(270px, 52%, 400px)"}  # fmt: skip
+    slider = _piece("live.css")
+    slider.styles = {"flex": "0 0 236px", "min-width": "0"}
+    aside = Column(children=[], sizing_mode="stretch_width", margin=0, visible=False)
+    panel = controls(exhibit, state, slider)
+    left = Column(children=[sheets["corner"].figure, pieces["table_div"]], margin=0,
+                  sizing_mode="stretch_both", styles={"position": "relative", "flex": "1.06 1 0",
+                                                      "min-width": "0"})  # fmt: skip
+    right = _right(sheets, pieces["caption"])
+    posterior = Row(children=[left, right], sizing_mode="stretch_width", margin=0,
+                    styles={"height": CORNER, "gap": "26px"})  # fmt: skip
+    arguments = {
+        **_data(exhibit, state),
+        **pieces,
+        "sheet_models": figures.handed(sheets),
+        "ranges": _ranges(sheets),
+        "figure_models": [sheet.figure for sheet in sheets.values()],
+        "slider_div": slider,
+        "posterior_parts": [*panel.of_posterior, pieces["head"], posterior],
+        "aside": aside,
+        "controls": panel.moved,
+    }
+    pn.state.curdoc.js_on_event("document_ready", CustomJS(args=arguments, code=_code()))
+    lean(arguments["figure_models"])
+    whole = Column(children=[panel.first, panel.second, pieces["head"], posterior, aside], margin=0,
+                   sizing_mode="stretch_width")  # fmt: skip
+    _fill_when_asked(aside, exhibit)
+    return whole
+
+
+def _right(sheets: dict[str, figures.Sheet], caption: Div) -> Column:
+    """Return curve, residuals and events, under one another."""
+    parts: list[Any] = [sheets[name].figure for name in ("curve", "strip") if name in sheets]
+    events = Row(children=[sheets["data"].figure], sizing_mode="stretch_width", margin=0,
+                 styles={"flex": "0 0 30%", "min-height": "150px"})  # fmt: skip
+    return Column(children=[*parts, caption, events], sizing_mode="stretch_both", margin=0,
+                  styles={"flex": "1 1 0", "min-width": "0"})  # fmt: skip
+
+
+def _ranges(sheets: dict[str, figures.Sheet]) -> dict[str, Any]:
+    """Return ranges and axes of the curve and its residuals."""
+    if "curve" not in sheets:
+        return {}
+    main, strip = sheets["curve"].figure, sheets["strip"].figure
+    return {
+        "x": main.x_range, "y": main.y_range, "strip": strip.y_range,
+        "x_axis": strip.xaxis[0], "y_axis": main.yaxis[0], "strip_axis": strip.yaxis[0],
+        "top_axis": main.xaxis[0],
+    }  # fmt: skip
+
+
+def _data(exhibit: Exhibit, state: dict[str, Any]) -> dict[str, Any]:
+    """Return the arrays and names that the kernel draws from; kinds in the page's order."""
+    product, kinds = exhibit.product, exhibit.kinds
+    chosen = product.sel(kind=kinds)
+    arrays = {
+        "contour": chosen["contour"],
+        "marginal": chosen["marginal"],
+        "shown": product["shown"],
+        "theta": product["theta"],
+        "events": product["events"].isel(event=slice(0, MOST_EVENTS)),
+    }
+    flat = {name: _flat(array.values) for name, array in arrays.items()} | numbers_of(
+        product, kinds
+    )
+    bands = []
+    for name in exhibit.curves:
+        order = ("observation", "size", "kind", "level", f"{name}_grid")
+        bands.append({
+            "band": _flat(chosen[f"{name}_band"].transpose(*order).values),
+            "truth": _flat(product[f"{name}_true"].transpose("observation", ...).values),
+            "grid": np.asarray(product[f"{name}_grid"].values, dtype=float),
+        })  # fmt: skip
+    return {"arrays": flat, "bands": bands, "meta_text": json.dumps(_meta(exhibit, state))}
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
+
+
+def _meta(exhibit: Exhibit, state: dict[str, Any]) -> dict[str, Any]:
+    product = exhibit.product
+    return {
+        "key": exhibit.entry.key,
+        "checks": exhibit.checked.key if exhibit.checked else "",
+        "chose_checks": len(exhibit.checks) > 1,
+        "problem": str(product.attrs.get("problem", "")),
+        "n_theta": str(product.attrs.get("n_theta", "")),
+        "draws": product.sizes["draw"],
+        "kinds": exhibit.kinds,
+        "colours": COLOURS,
+        "parameters": _texts(product["parameter"]),
+        "titles": _texts(product.get("parameter_title", product["parameter"])),
+        "low": product["parameter_low"].values.astype(float).tolist(),
+        "high": product["parameter_high"].values.astype(float).tolist(),
+        "observations": product.sizes["observation"],
+        "sizes": [int(size) for size in product["size"].values],
+        "vertices": product.sizes["vertex"],
+        "points": product.sizes["point"],
+        "masses": [float(mass) for mass in product["mass"].values],
+        "levels": [float(level) for level in product["level"].values],
+        "events": min(product.sizes["event"], MOST_EVENTS),
+        "features": _features(exhibit),
+        "feature_pairs": exhibit.pairs,
+        "curves": [_curve(exhibit, name) for name in exhibit.curves],
+        "state": state,
+    }
+
+
+def _features(exhibit: Exhibit) -> list[dict[str, Any]]:
+    """Return name, axis title and scale of each feature; logarithmic where it spans decades."""
+    product, found = exhibit.product, []
+    for k, name in enumerate(exhibit.features):
+        values = product["events"].isel(feature=k).values
+        scale = _text_at(product, "feature_scale", k, "linear")
+        positive = bool((values > 0).all())
+        wide = positive and float(np.quantile(values, 0.98) / np.quantile(values, 0.02)) > 30
+        unit = _text_at(product, "feature_unit", k, "1")
+        title = _text_at(product, "feature_title", k, name)
+        title = name if len(title) > 24 else title
+        title += "" if unit in ("", "1") else f" [{unit}]"
+        found.append({"name": name, "title": title,
+                      "log": positive and (scale == "log" or (scale == "logit" and wide))})  # fmt: skip
+    return found
+
+
+def _curve(exhibit: Exhibit, name: str) -> dict[str, Any]:
+    grid, about = exhibit.product[f"{name}_grid"], exhibit.product[f"{name}_band"].attrs
+    return {
+        "name": name,
+        "title": _titled(about.get("long_name", name), about.get("units", "1")),
+        "x": _titled(grid.attrs.get("long_name", "x"), grid.attrs.get("units", "1")),
+        "log": bool(grid.attrs.get("logarithmic", 0)) and bool((grid.values > 0).all()),
+    }
+
+
+def _titled(name: Any, unit: Any) -> str:
+    return str(name) if str(unit) in ("", "1") else f"{name} [{unit}]"
+
+
+def _texts(array: Any) -> list[str]:
+    return [str(value) for value in array.values]
+
+
+def _text_at(product: Any, name: str, place: int, default: str) -> str:
+    return str(product[name].values[place]) if name in product.coords else default
+
+
+def _fill_when_asked(aside: Column, exhibit: Exhibit) -> None:
+    """Make the calibration's figures when they are first looked at."""
+
+    def fill(_attribute: str, _old: bool, visible: bool) -> None:
+        if visible and not aside.children:
+            aside.children = calibration_panels(exhibit)
+
+    aside.on_change("visible", fill)
+
+
+def _code() -> str:
+    """Return the kernel: one function body, of several files."""
+    return "\n".join(text_of(name) for name in _CODE)
+
+
+def _piece(sheet: str = "piece.css") -> Div:
+    """Return an empty piece of HTML for the kernel to fill."""
+    sheets = [InlineStyleSheet(css=text_of(sheet)), InlineStyleSheet(css=text_of("pdf.css"))]
+    return Div(text='<div class="text"></div>', stylesheets=sheets, sizing_mode="stretch_width",
+               margin=0)  # fmt: skip

@@ -1,0 +1,180 @@
+"""Everything that one visit to the pdf page is about: a product of posteriors, a calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from presage.store import EntryInfo, Store
+
+from .opened import opened
+from .view import Query
+
+POSTERIORS, CALIBRATION = "pdf_posteriors", "pdf_calibration"
+KINDS = ("reference", "estimate", "corrected")
+PANELS, RANGES = ("posterior", "calibration"), ("posterior", "prior")
+STRIPS, AGAINST = ("sigma", "ratio"), ("reference", "truth")
+#: What a product of posteriors has to hold, with its dims.
+_NEEDED = {
+    "draws": ("observation", "size", "kind", "draw", "parameter"),
+    "theta": ("observation", "parameter"),
+    "events": ("observation", "event", "feature"),
+    "contour": ("observation", "size", "kind", "pair", "mass", "vertex", "axis"),
+    "marginal": ("observation", "size", "kind", "parameter", "point"),
+    "shown": ("observation", "size", "parameter", "edge"),
+    "sd_ratio": ("observation", "size", "kind", "parameter"),
+    "mean_shift": ("observation", "size", "kind", "parameter"),
+    "efficiency": ("observation", "size"),
+    "pareto_k": ("observation", "size"),
+    "c2st": ("observation", "size", "kind"),
+    "c2st_floor": ("observation", "size"),
+}
+_COORDS = ("parameter_low", "parameter_high")
+#: Events of an observation that go to the browser at most.
+MOST_EVENTS = 10_000
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A product with the calibration beside it.
+
+    Parameters
+    ----------
+    product
+        Posteriors, as the store holds them.
+    entry, products
+        Its line in the store, and those of all products.
+    checks, checked
+        Calibrations of the same problem, the best match first, and the one that is shown.
+    store
+        Where the calibration is read from when it is asked for.
+    """
+
+    product: xr.Dataset
+    entry: EntryInfo
+    products: list[EntryInfo]
+    checks: list[EntryInfo]
+    checked: EntryInfo | None
+    store: Store
+
+    @classmethod
+    def of(
+        cls,
+        store: Store,
+        key: str,
+        products: list[EntryInfo],
+        calibrations: list[EntryInfo],
+        query: Query,
+    ) -> Exhibit:
+        """Open a product and find the calibrations that belong to it.
+
+        Raises
+        ------
+        ValueError
+            The product is of another kind than this page shows; the message says what it lacks.
+        """
+        entry = next(e for e in products if e.key == key)
+        product = _sound(opened(store, key))
+        checks = _beside(entry, calibrations)
+        checked = checks[0] if checks else None
+        asked = query.given.get("checks")
+        if asked:
+            named = Query({"key": asked}).key([check.key for check in checks])
+            if named is None:
+                query.messages.append(
+                    f"Address: checks={asked!r} is the key of no calibration of this problem."
+                )
+            checked = next((c for c in checks if c.key == named), checked)
+        return cls(product, entry, products, checks, checked, store)
+
+    @cached_property
+    def kinds(self) -> list[str]:
+        """The posteriors that were made, the reference first."""
+        there = [str(kind) for kind in self.product["kind"].values]
+        return [kind for kind in KINDS if kind in there]
+
+    @cached_property
+    def curves(self) -> list[str]:
+        """Names of the curves."""
+        return [c for c in str(self.product.attrs.get("curves", "")).split(",") if c]
+
+    @cached_property
+    def features(self) -> list[str]:
+        """Names of the features."""
+        return [str(name) for name in self.product["feature"].values]
+
+    @cached_property
+    def pairs(self) -> list[str]:
+        """Pairs of features that can be drawn against each other, ``"x,Q2"``."""
+        names = self.features
+        return [f"{x},{y}" for k, x in enumerate(names) for y in names[k + 1 :]] or names[:1]
+
+    def calibration(self) -> xr.Dataset | None:
+        """Return the calibration that is shown."""
+        return None if self.checked is None else opened(self.store, self.checked.key)
+
+    def initial_state(self, query: Query) -> dict[str, Any]:
+        """Return what is shown first, from the address where it makes sense."""
+        sizes = [str(int(size)) for size in self.product["size"].values]
+        observations = [str(k) for k in range(self.product.sizes["observation"])]
+        curves = self.curves or [""]
+        return {
+            "observation": int(query.choose("observation", observations, "0")),
+            "size": sizes.index(query.choose("size", sizes, sizes[-1])),
+            "kinds": query.several("kinds", self.kinds, self.kinds),
+            "range": query.choose("range", RANGES, RANGES[0]),
+            "curve": curves.index(query.choose("curve", curves, curves[0])),
+            "strip": query.choose("strip", STRIPS, STRIPS[0]),
+            "against": query.choose("against", AGAINST, AGAINST[0]),
+            "features": self.pairs.index(query.choose("features", self.pairs, self.pairs[0])),
+            "panel": query.choose("panel", PANELS, PANELS[0]),
+        }
+
+
+def _sound(product: xr.Dataset) -> xr.Dataset:
+    """Return a product with its dims in order, or say what is not as it should be."""
+    lacking = [n for n in (*_NEEDED, *_COORDS) if n not in product.variables]
+    for curve in filter(None, str(product.attrs.get("curves", "")).split(",")):
+        names = (f"{curve}_band", f"{curve}_true", f"{curve}_grid")
+        lacking += [n for n in names if n not in product.variables]
+    if lacking:
+        raise ValueError(f"this product is not one of posteriors: it lacks {', '.join(lacking)}")
+    for name, dims in _NEEDED.items():
+        if set(product[name].dims) != set(dims):
+            raise ValueError(f"{name} should have the dims {dims}, got {product[name].dims}")
+        if not product[name].size and name != "contour":  # one parameter has no pairs
+            raise ValueError(f"{name} is empty")
+    return product.assign({name: product[name].transpose(*dims) for name, dims in _NEEDED.items()})
+
+
+def _beside(entry: EntryInfo, calibrations: Sequence[EntryInfo]) -> list[EntryInfo]:
+    """Return the calibrations of the same problem: those of the same fits first, then the newest."""
+    problem = _field(entry, "problem")
+    ours = {parent.key for parent in entry.parents}
+    found = [c for c in calibrations if _field(c, "problem") == problem]
+
+    def shared(check: EntryInfo) -> tuple[int, str]:
+        return len(ours & {parent.key for parent in check.parents}), check.created
+
+    return sorted(found, key=shared, reverse=True)
+
+
+def _field(entry: EntryInfo, name: str) -> str:
+    return str(entry.recipe.fields.get(name, "")) if entry.recipe is not None else ""
+
+
+def title_of(entry: EntryInfo) -> str:
+    """Return what menus call a product, ``"gaussian 1a2b3c4d"``."""
+    return f"{_field(entry, 'problem') or 'posteriors'} {entry.key[:8]}"
+
+
+def numbers_of(product: xr.Dataset, kinds: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return the numbers of merit, flat, kinds in the page's order."""
+    chosen = product.sel(kind=list(kinds))
+    names = ("efficiency", "pareto_k", "c2st", "c2st_floor", "sd_ratio", "mean_shift")
+    return {name: chosen[name].values.astype(np.float32).reshape(-1) for name in names}

@@ -1,0 +1,101 @@
+// -- state ---------------------------------------------------------------------------------
+
+function remember() {
+  const query = new URLSearchParams();
+  query.set("page", "pdf");
+  query.set("key", meta.key.slice(0, 16));
+  if (meta.checks && meta.chose_checks) query.set("checks", meta.checks.slice(0, 16));
+  query.set("observation", String(state.observation));
+  query.set("size", String(sizes[state.size]));
+  query.set("kinds", kinds.filter((kind) => state.kinds.includes(kind)).join(","));
+  if (curves.length) {
+    query.set("curve", meta.curves[state.curve].name);
+    query.set("strip", state.strip);
+    query.set("against", state.against);
+  }
+  query.set("range", state.range);
+  if (meta.feature_pairs.length > 1) query.set("features", meta.feature_pairs[state.features]);
+  if (state.panel !== "posterior") query.set("panel", state.panel);
+  const text = query.toString().replaceAll("%2C", ",");
+  history.replaceState(history.state, "", `${location.pathname}?${text}`);
+}
+let waiting = 0;
+function rememberSoon() {  // browsers limit how often the address may change
+  clearTimeout(waiting);
+  waiting = setTimeout(remember, 150);
+}
+
+function setPanel() {
+  const checks = state.panel === "calibration";
+  for (const part of posterior_parts) put(part, {visible: !checks});
+  if (aside.visible !== checks) aside.visible = checks;  // the server fills it the first time
+}
+
+const drawAll = () => { drawCorner(); drawCurve(); drawEvents(); drawTextSoon(); };
+function set(change) {
+  const before = {...state};
+  Object.assign(state, change);
+  const is = (...names) => names.some((name) => name in change && change[name] !== before[name]);
+  if (is("panel")) setPanel();
+  if (is("observation", "size", "kinds", "range")) drawCorner();
+  if (is("observation", "size", "kinds", "curve", "strip", "against")) drawCurve();
+  if (is("observation", "size", "features")) drawEvents();
+  drawTextSoon();
+  rememberSoon();
+}
+
+function check(key) {
+  const query = new URLSearchParams(location.search);
+  query.set("checks", key);
+  location.search = query.toString();
+}
+
+// Keys move the controls as well; a control that is moved by its key sets nothing again.
+function move(name, value) {
+  const box = boxes[name];
+  if (name === "observation") box.active = value;
+  if (name === "curve") box.value = String(value);
+  set({[name]: value});
+}
+const within = (value, count) => Math.max(0, Math.min(count - 1, value));
+document.addEventListener("keydown", (event) => {
+  const from = event.composedPath()[0];
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  if (["INPUT", "SELECT", "TEXTAREA"].includes(from.tagName)) return;
+  const steps = {ArrowLeft: ["size", -1], ArrowRight: ["size", 1],
+    ArrowUp: ["observation", -1], ArrowDown: ["observation", 1]}[event.key];
+  const digit = Number(/^[1-9]$/.exec(event.key)?.[0] ?? 0);
+  if (steps) {
+    const [name, step] = steps, next = within(state[name] + step, name === "size" ? nSizes : meta.observations);
+    event.preventDefault();
+    if (next !== state[name]) move(name, next);
+  } else if (digit && digit <= nKinds) {
+    const kind = kinds[digit - 1];
+    const next = state.kinds.includes(kind) ? state.kinds.filter((k) => k !== kind) : [...state.kinds, kind];
+    boxes.kinds.active = kinds.map((k, i) => next.includes(k) ? i : -1).filter((i) => i >= 0);
+    set({kinds: next});
+  } else if (event.key.toLowerCase() === "c" && curves.length > 1) {
+    move("curve", (state.curve + 1) % curves.length);
+  }
+});
+
+// What picture.js asks of a page.
+function paintLegend() {}  // the head has it
+function pictureTitle() {
+  return state.panel === "calibration" ? `${meta.problem}: calibration` : headText();
+}
+function pictureFoot() {
+  const checks = state.panel === "calibration" ? ` · pdf_calibration ${meta.checks.slice(0, 16)}` : "";
+  return `presage · pdf_posteriors ${meta.key.slice(0, 16)}${checks}` +
+    (meta.n_theta ? ` · trained on ${whole(meta.n_theta)} theta` : "");
+}
+function pictureName() {
+  const what = state.panel === "calibration" ? "calibration" : `observation-${state.observation}-${sizes[state.size]}`;
+  return `pdf-${meta.problem}-${what}-${meta.key.slice(0, 8)}.png`;
+}
+
+window.presage = {state, set, check, leaveControl, meta, picture, composed};
+drawAll();
+if (state.panel !== "posterior") setPanel();
+remember();
+setTimeout(() => keepStyles(figure_models), 300);  // once all is laid out

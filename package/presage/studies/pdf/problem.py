@@ -27,8 +27,8 @@ from presage.studies.pdf.draws import Draws, resolve_device
 
 #: Events that a block holds, about: large enough that a block is not mostly overhead.
 _BLOCK_EVENTS, _LARGEST_BLOCK = 1 << 17, 1024
-#: Numbers that the likelihood of many parameters works on at once.
-_AT_ONCE = 1 << 22
+#: Numbers that the likelihood of many parameters works on at once: what a cache holds.
+_AT_ONCE = 1 << 17
 
 
 @dataclass(frozen=True)

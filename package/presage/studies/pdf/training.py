@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import xarray as xr
@@ -12,10 +12,14 @@ from presage.batches import block_size
 from presage.fit import Fitted, fit
 from presage.generate import simulate
 from presage.labels import LabelError, nearest
+from presage.lineage import recipe_of
 from presage.models.posterior import PosteriorFlow
 from presage.models.sets import SetEncoder
 from presage.store import Store
 from presage.studies.pdf.features import PooledFeatures
+from presage.studies.pdf.problem import Problem
+from presage.studies.pdf.problems import PROBLEMS, problem
+from presage.studies.pdf.refreshed import RefreshedViews
 
 
 class Trained(NamedTuple):
@@ -58,6 +62,12 @@ class Training:
     epochs, batch_size, learning_rate, weight_decay, ema, patience
         Its training; samples of a batch are thetas, with `views` views each. A `patience` of 0
         trains to the end; the weights kept are those with the best loss of held-out theta.
+    refresh
+        Draws of its own posterior that each view is paired with, see
+        :class:`~presage.studies.pdf.refreshed.RefreshedViews`; 0 pairs all views of a theta
+        with that theta, and then no density of events is used in training.
+    refresh_steps, refresh_epochs
+        Metropolis steps before each draw, and epochs of the first posterior, which proposes.
     validation
         Share of the theta that is held out: the last ones.
     seed
@@ -85,6 +95,9 @@ class Training:
     weight_decay: float = 1e-2
     ema: float = 0.995
     patience: int = 0
+    refresh: int = 0
+    refresh_steps: int = 2
+    refresh_epochs: int = 25
     validation: float = 0.05
     seed: int = 0
 
@@ -145,6 +158,8 @@ class Training:
         """
         encoder = self.fit_encoder(events, store, progress=progress)
         features = self.pool(events, encoder, store, progress=progress)
+        if self.refresh:
+            features = self.refreshed(events, encoder, features, store, progress=progress)
         return Trained(encoder, features, self.fit_posterior(features, store, progress=progress))
 
     def fit_encoder(
@@ -182,6 +197,23 @@ class Training:
         source = PooledFeatures(events, encoder, sizes, self.per_size)
         return simulate(source, source.length, store=store, progress=progress)
 
+    def refreshed(
+        self,
+        events: xr.Dataset,
+        encoder: Fitted,
+        features: xr.Dataset,
+        store: Store,
+        *,
+        progress: bool = True,
+    ) -> xr.Dataset:
+        """Train a first posterior, and pair each view with draws of its own posterior."""
+        first = replace(self, epochs=self.refresh_epochs, patience=0)
+        proposal = first.fit_posterior(features, store, progress=progress)
+        problem = problem_of(events)
+        steps = self.refresh, self.refresh_steps
+        source = RefreshedViews(features, events, encoder, proposal, problem, *steps)
+        return simulate(source, source.length, store=store, progress=progress)
+
     def fit_posterior(self, features: xr.Dataset, store: Store, *, progress: bool = True) -> Fitted:
         """Train the posterior, or return it."""
         options: Mapping[str, Any] = {"name": "adamw", "weight_decay": self.weight_decay}
@@ -201,6 +233,23 @@ class Training:
             store=store,
             progress=progress,
         )
+
+
+def problem_of(events: xr.Dataset) -> Problem:
+    """Return the problem that stored sets were simulated from, as their recipe says.
+
+    Raises
+    ------
+    LabelError
+        They are of no problem of this study, as users' own files are.
+    """
+    recipe = recipe_of(events)
+    if recipe.producer not in PROBLEMS:
+        raise LabelError(
+            f"these sets were made by {recipe.producer!r}, whose density is not known; train "
+            "with refresh=0"
+        )
+    return problem(recipe.producer, **recipe.fields)
 
 
 #: Name → settings that differ from the defaults.

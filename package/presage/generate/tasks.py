@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -115,9 +116,13 @@ _made: Any = None
 
 
 def _begin(made: Any) -> None:
-    """Remember in a new worker where to tell how far it is."""
+    """Remember in a new worker where to tell how far it is; workers do not share cores."""
     global _made
     _made = made
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for libraries that are not loaded yet
+    torch: Any = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
 
 
 def _task(job: Job, number: int, start: int, stop: int) -> int:

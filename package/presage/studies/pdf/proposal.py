@@ -4,7 +4,8 @@ At each mode the curvature gives a Gaussian (Laplace's approximation); a Student
 same shape has the tails that keep weights bounded. Where that fits badly (a bend, an edge of
 the physical prior, two modes) the mixture is fitted again to its own weighted draws, those of
 all rounds together (adaptive multiple importance sampling, Cornuet et al. 2012,
-arXiv:0907.1254), with tempered weights while the fit is poor.
+arXiv:0907.1254), with tempered weights while the fit is poor; and where even that fits badly,
+to places that an ensemble of walkers has visited.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from scipy.special import gammaln, logsumexp
 from presage.analysis.importance import efficiency, pareto_k
 from presage.labels import LabelError
 from presage.studies.pdf.draws import Draws
+from presage.studies.pdf.ensemble import ensemble
 from presage.studies.pdf.target import Target
 
 Floats = NDArray[np.float64]
@@ -28,7 +30,9 @@ _DEGREES = 5.0
 #: Prior draws that are looked at for places to start from, and how many starts there are.
 _SCAN, _STARTS = 1024, 4
 #: Draws of a round of adaptation, rounds at most, components of the mixture that is fitted.
-_ROUND, _ROUNDS, _COMPONENTS = 2000, 12, 6
+_ROUND, _ROUNDS, _COMPONENTS = 2000, 10, 6
+#: Efficiency below which walkers look for the shape, how many, and for how many steps.
+_LOW, _WALKERS, _WALK = 0.2, 64, 2000
 #: Efficiency, and shape of the largest weights, that are good enough.
 ENOUGH, _TAIL = 0.4, 0.5
 
@@ -98,8 +102,11 @@ def proposal(target: Target, rng: np.random.Generator) -> Mixture:
     LabelError
         The posterior is zero wherever one looked.
     """
-    first = laplace(target, rng)
-    return adapted(target, first, rng)
+    mixture, reached, pool = adapted(target, laplace(target, rng), rng)
+    if reached < _LOW:
+        again, better = _from_walkers(target, pool, rng)
+        return again if better > reached else mixture
+    return mixture
 
 
 def laplace(target: Target, rng: np.random.Generator) -> Mixture:
@@ -125,27 +132,53 @@ def laplace(target: Target, rng: np.random.Generator) -> Mixture:
     )
 
 
-def adapted(target: Target, first: Mixture, rng: np.random.Generator) -> Mixture:
-    """Fit the mixture again to its weighted draws until the efficiency is enough."""
+def adapted(
+    target: Target, first: Mixture, rng: np.random.Generator
+) -> tuple[Mixture, float, Floats]:
+    """Fit the mixture again to its weighted draws until the efficiency is enough.
+
+    Returns
+    -------
+    tuple
+        The best mixture, its efficiency, and places chosen by weight from the last fit.
+    """
     mixtures, points, values, best = [first], [], [], (-1.0, first)
     for _ in range(_ROUNDS):
         z = mixtures[-1].sample(rng, _ROUND)
         value = target.log_prob(z)
-        alone = value - mixtures[-1].log_prob(z)
-        now = float(efficiency(alone)) if np.isfinite(alone).any() else 0.0
-        best = max(best, (now, mixtures[-1]), key=lambda pair: pair[0])
-        if now >= ENOUGH and float(pareto_k(alone)) < _TAIL:
-            break
+        now = _quality(value - mixtures[-1].log_prob(z))
+        best = max(best, (now[0], mixtures[-1]), key=lambda pair: pair[0])
         points.append(z)
         values.append(value)
         pool = np.concatenate(points)
         mixed = logsumexp([m.log_prob(pool) for m in mixtures], axis=0) - math.log(len(mixtures))
         weight = _tempered(np.concatenate(values) - mixed, _ROUND / 10)
+        if now[0] >= ENOUGH and now[1] < _TAIL:
+            break
         mixtures.append(fitted(pool, weight, rng))
-    return best[1]
+    chosen = rng.choice(len(pool), size=_WALKERS, p=weight, replace=False)
+    return best[1], best[0], pool[chosen]
 
 
-def fitted(points: Floats, weight: Floats, rng: np.random.Generator) -> Mixture:
+def _quality(log_ratio: Floats) -> tuple[float, float]:
+    """Return efficiency and shape of the largest weights."""
+    if not np.isfinite(log_ratio).any():
+        return 0.0, math.inf
+    return float(efficiency(log_ratio)), float(pareto_k(log_ratio))
+
+
+def _from_walkers(target: Target, start: Floats, rng: np.random.Generator) -> tuple[Mixture, float]:
+    """Fit the mixture to where walkers have been: thin bends are theirs to follow."""
+    chains = ensemble(target, start, rng, longest=_WALK)
+    places = chains.thinned(2 * _ROUND)
+    mixture = fitted(places, np.full(len(places), 1 / len(places)), rng, 2 * _COMPONENTS)
+    z = mixture.sample(rng, _ROUND)
+    return mixture, _quality(target.log_prob(z) - mixture.log_prob(z))[0]
+
+
+def fitted(
+    points: Floats, weight: Floats, rng: np.random.Generator, components: int = _COMPONENTS
+) -> Mixture:
     """Fit a mixture to weighted points by expectation maximisation.
 
     Parameters
@@ -154,15 +187,17 @@ def fitted(points: Floats, weight: Floats, rng: np.random.Generator) -> Mixture:
         ``(n, P)`` and ``(n,)``, the weights summing to 1.
     rng
         Chooses where the components start.
+    components
+        How many there are, besides a wide one.
     """
     dims = points.shape[1]
     mean = weight @ points
     whole = np.einsum("n,ni,nj->ij", weight, points - mean, points - mean)
     whole += 1e-10 * np.eye(dims)
-    floor = 1e-3 * whole
-    centres = points[rng.choice(len(points), size=_COMPONENTS, p=weight)]
+    floor = 1e-4 * whole
+    centres = points[rng.choice(len(points), size=components, p=weight)]
     mixture = Mixture.of(
-        np.ones(_COMPONENTS), centres, np.repeat(whole[None] / 2, _COMPONENTS, axis=0)
+        np.ones(components), centres, np.repeat(whole[None] / 2, components, axis=0)
     )
     for _ in range(20):
         belongs, closeness = _responsibilities(mixture, points)

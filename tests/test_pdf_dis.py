@@ -348,6 +348,28 @@ def test_sampling_never_hangs(monkeypatch):
         RealisticDISEvents(n_events=100).block(0, 0)
 
 
+# -- draws -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("torch_generator", [False, True], ids=["numpy", "torch"])
+def test_drawn_numbers_follow_their_laws(torch_generator):
+    """On CUDA numbers come from a generator of torch; here it runs on the processor."""
+    draws = Draws(generator("test", 1, 0))
+    if torch_generator:
+        draws._cuda = torch.Generator().manual_seed(1)
+    one = torch.ones(20_000, dtype=torch.float64)
+    beta = draws.beta(0.1 * one, 6.0 * one)
+    assert beta.dtype == torch.float64
+    assert stats.kstest(beta, stats.beta(0.1, 6.0).cdf).pvalue > 0.01
+    assert stats.kstest(draws.uniform(20_000), "uniform").pvalue > 0.01
+    assert stats.kstest(draws.normal(20_000), "norm").pvalue > 0.01
+    counts = draws.poisson(3.0 * one)
+    assert counts.dtype == torch.int64
+    shares = stats.poisson(3.0).pmf(range(8))
+    found = np.bincount(counts.clamp(max=8), minlength=9)
+    assert chi_squared(found, np.r_[shares, 1 - shares.sum()]) > 0.01
+
+
 # -- labels ----------------------------------------------------------------------------------
 
 

@@ -27,6 +27,7 @@ BENCHMARKS = {
     "batches": "batches",
     "binning": "binning",
     "models": "models",
+    "posterior": "posterior",
     "accuracy": "accuracy",
     "refine": "refine",
     "dashboard": "dashboard",
@@ -40,6 +41,7 @@ def main() -> int:
     parser.add_argument("--size", choices=("small", "full"), default="full")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here")
     parser.add_argument("--scratch", type=Path, help="where data are written; needs 10 GB for full")
+    parser.add_argument("--problems", metavar="NAME,NAME", help="of the benchmark posterior")
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown:
@@ -54,7 +56,9 @@ def main() -> int:
             print(f"\n{name} ({options.size})", flush=True)
             try:
                 module = importlib.import_module(f"benchmarks.{BENCHMARKS[name]}")
-                found = module.run(options.size, Path(folder))
+                chosen = options.problems if name == "posterior" else None
+                extra = {"problems": chosen.split(",")} if chosen else {}
+                found = module.run(options.size, Path(folder), **extra)
             except Exception:  # noqa: BLE001 - one failure must not hide the others
                 traceback.print_exc()
                 found = [Result(name, None, "", note="failed, see above")]

@@ -173,7 +173,7 @@ class TestOriginal:
         np.testing.assert_array_equal(chunk["events"][1, 0], events[1, 0][[1, 2, 3, 4, 6, 7]])
         np.testing.assert_array_equal(chunk["events"][0, 0], events[0, 0, :6])
 
-    @pytest.mark.parametrize("kind", ["gaussian", "features"])
+    @pytest.mark.parametrize("kind", ["raw", "features"])
     def test_models_train_from_it(self, kind: str, tmp_path: Path) -> None:
         problem, events, *_ = KINDS[kind]
         many = np.concatenate([events] * 6)

@@ -186,8 +186,10 @@ def _plain(
     if problem in _AS_DRAWN:
         return base
     if low > 0 and high < first.upper:
-        scales = ["log" if lowest > 0 else "linear" for lowest in extent.low]
-        return tuple(replace(f, scale=scale) for f, scale in zip(base, scales, strict=True))
+        return tuple(
+            replace(f, scale="log", lower=0.0) if lowest > 0 else f
+            for f, lowest in zip(base, extent.low, strict=True)
+        )
     if low < 0 and (high <= 0 or first.upper > 1):
         return tuple(Feature(f"log_{f.name}", "1", f"log({f.name} + 1e-8)") for f in base)
     raise NumpyFileError(

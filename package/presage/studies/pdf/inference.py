@@ -212,7 +212,7 @@ class Inference:
         LabelError
             As :meth:`sample`.
         """
-        sets, dims, coords = self._sets(events)
+        sets, dims, coords = self._sets(events, self.encoder)
         count = len(self.problem.prior)
         unit = torch.stack([s[:count] for s in self._summaries(sets)]).double().clamp(0, 1)
         theta = self.problem.low.cpu() + (self.problem.high - self.problem.low).cpu() * unit
@@ -238,7 +238,9 @@ class Inference:
 
     # -- sets ----------------------------------------------------------------------------------
 
-    def _sets(self, events: xr.DataArray) -> tuple[list[Tensor], tuple[str, ...], dict[str, Any]]:
+    def _sets(
+        self, events: xr.DataArray, user: Fitted | None = None
+    ) -> tuple[list[Tensor], tuple[str, ...], dict[str, Any]]:
         """Return the sets one by one ``(E, F)``, their dimensions and coordinates."""
         if not isinstance(events, xr.DataArray):
             raise LabelError(
@@ -257,7 +259,7 @@ class Inference:
         if len(rows) == 0:
             raise LabelError(f"{self.problem.name}: there is no set of events along {dims}")
         sets = [self._checked(row, events) for row in rows]
-        self._check_sizes([len(one) for one in sets])
+        self._check_sizes([len(one) for one in sets], user or self.posterior)
         coords = {str(k): c for k, c in events.coords.items() if set(c.dims) <= set(dims)}
         return sets, dims, coords
 
@@ -270,13 +272,14 @@ class Inference:
         labelled = xr.DataArray(kept, dims=("event", "feature"), coords=coords)
         return self.problem.check_events(labelled).cpu()
 
-    def _check_sizes(self, sizes: list[int]) -> None:
+    @staticmethod
+    def _check_sizes(sizes: list[int], user: Fitted) -> None:
         """Say when a size was not among those trained with."""
-        low, high = self.posterior.declaration["trained_events"]
+        low, high = user.declaration["trained_events"]
         strange = [n for n in sizes if not 0.99 * low <= n <= 1.01 * high]
         if strange:
             warnings.warn(
-                f"{len(strange)} of {len(sizes)} sets have sizes that the posterior was not "
+                f"{len(strange)} of {len(sizes)} sets have sizes that the model was not "
                 f"trained with ({strange[0]} events; trained: {low} to {high}): look at the "
                 "importance efficiency, or train with such sets",
                 UntrainedSizeWarning,

@@ -21,6 +21,9 @@ from presage.studies.pdf.information import fisher_information
 from presage.studies.pdf.problem import Problem
 from presage.studies.pdf.target import Target
 
+#: Fewest effective draws that a classifier can tell anything of.
+_EFFECTIVE = 200
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -31,7 +34,10 @@ class Scores:
     c2st, worst
         Accuracy of a classifier, mean and largest.
     corrected, corrected_worst
-        Of the draws with importance weights.
+        Of the draws with importance weights, over the observations with enough effective draws;
+        NaN where there are none.
+    weighed
+        Share of the observations that have enough.
     efficiency, pareto_k
         Median effective share of the draws; largest shape of the weights.
     deviation, deviation_extreme
@@ -44,6 +50,7 @@ class Scores:
     worst: float
     corrected: float
     corrected_worst: float
+    weighed: float
     efficiency: float
     pareto_k: float
     deviation: float
@@ -69,7 +76,9 @@ def score(
     """
     plain = c2st(exact["theta"], made["theta"].isel(draw=slice(0, exact.sizes["draw"])))
     weights = importance(log_target(problem, events, made["theta"]), made["log_prob"])
-    mended = c2st(exact["theta"], made["theta"], log_weight=weights["log_weight"])
+    mended = c2st(exact["theta"], made["theta"], log_weight=weights["log_weight"])["accuracy"]
+    enough = weights["efficiency"].values * made.sizes["draw"] >= _EFFECTIVE
+    corrected = mended.values[enough] if enough.any() else np.array([np.nan])
     ratio = (made["theta"].std("draw") / exact["theta"].std("draw")).values
     width = truth["parameter_high"] - truth["parameter_low"]
     errors = [
@@ -79,8 +88,9 @@ def score(
     return Scores(
         float(plain["accuracy"].mean()),
         float(plain["accuracy"].max()),
-        float(mended["accuracy"].mean()),
-        float(mended["accuracy"].max()),
+        float(corrected.mean()),
+        float(corrected.max()),
+        float(enough.mean()),
         float(weights["efficiency"].median()),
         float(weights["pareto_k"].max()),
         float(ratio.mean()),

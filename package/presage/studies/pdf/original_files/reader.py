@@ -41,6 +41,9 @@ _LARGEST = 1 << 40
 class OriginalFile(Reader):
     """Event sets of one ``.npz`` file of the original.
 
+    From the command line: ``presage store import FILE --reader original-event-sets``, and back
+    for the original's own loader with ``presage store export KEY FILE --rename theta=thetas``.
+
     The file is read twice, a few samples at a time: all of it is checked before anything of
     it is stored. Numbers are kept as they are found, and their meaning is recorded in the
     coordinates ``feature``, ``feature_unit`` and ``feature_title``.

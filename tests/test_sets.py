@@ -116,6 +116,13 @@ def test_parts_are_drawn_without_replacement_unless_asked_for(shop, resample, re
     assert np.median(sorted(sizes)) < 50  # log-uniform: small sets are as frequent as large ones
 
 
+def test_a_step_sees_a_bounded_number_of_events(shop):
+    spec = SetEncoder(**SMALL, at_once=90)
+    made = spec.build(spec.prepare(shop[1]).declaration)
+    sizes = [made._choose(torch.zeros(3, 1, 1000, 2), None)[0].shape[1] for _ in range(30)]
+    assert 15 < max(sizes) <= 30
+
+
 def test_sets_stay_whole_where_that_is_asked_for(shop):
     spec = SetEncoder(**SMALL, resample="none")
     made = spec.build(spec.prepare(shop[1]).declaration)

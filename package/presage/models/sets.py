@@ -213,7 +213,8 @@ class SetNetwork(nn.Module):
         total = events.shape[-2]
         if mask is not None or self.spec.resample == "none" or total <= self.spec.smallest:
             return events, mask
-        span = math.log(total / self.spec.smallest)
+        most = max(self.spec.smallest, min(total, self.spec.at_once // len(events)))
+        span = math.log(most / self.spec.smallest)
         count = round(self.spec.smallest * math.exp(span * float(torch.rand(()))))
         if self.spec.resample == "bootstrap":
             chosen = torch.randint(total, (count,), device=events.device)
@@ -267,6 +268,9 @@ class SetEncoder:
         from them are too large, by sqrt(1 + n/E). ``"none"`` takes sets as they are.
     smallest
         See `resample`.
+    at_once
+        The most events of one training step, all sets of a batch together: larger sets are
+        seen in parts, so that memory stays bounded (about 1 GB for the default).
     first
         Samples that the standardisation is fitted on; the first ones.
     """
@@ -280,6 +284,7 @@ class SetEncoder:
     objective: str = "mse"
     resample: str = "subset"
     smallest: int = 10
+    at_once: int = 1 << 18
     first: int = 256
 
     name: ClassVar[str] = "set_encoder"
@@ -294,11 +299,10 @@ class SetEncoder:
                 raise LabelError(
                     f"{name} is one of {', '.join(known)}, got {getattr(self, name)!r}"
                 )
-        if self.seeds < 0 or self.values < 1 or self.smallest < 1 or self.first < 1:
-            raise LabelError(
-                "seeds is at least 0, values, smallest and first are at least 1; got "
-                f"{self.seeds}, {self.values}, {self.smallest}, {self.first}"
-            )
+        least = {"seeds": 0, "values": 1, "smallest": 1, "at_once": 1, "first": 1}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise LabelError(f"{name} is at least {bound}, got {getattr(self, name)}")
 
     @property
     def with_widths(self) -> bool:

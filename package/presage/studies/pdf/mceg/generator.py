@@ -8,10 +8,10 @@ other flavours fixed. Its values on a grid are interpolated; that grid is drawn 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -30,8 +30,8 @@ from presage.studies.pdf.mceg.sampling import draw
 from presage.studies.pdf.mceg.theory import F2, D, Theory, U
 from presage.studies.pdf.problem import Curve, Feature, Problem, Range
 
-#: Node masses, and densities of events, that are worked on at once.
-_AT_ONCE = 1 << 21
+#: Node masses, and densities of events, that are worked on at once; and rows of events.
+_AT_ONCE, _ROWS = 1 << 21, 1 << 17
 
 
 @lru_cache(maxsize=4)
@@ -73,6 +73,8 @@ class MCEG(Problem):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name, kind in _SETTINGS.items():
+            object.__setattr__(self, name, _setting(name, kind, getattr(self, name)))
         object.__setattr__(self, "nodes", tuple(int(count) for count in self.nodes))
         if len(self.nodes) != 2 or min(self.nodes) < 8:
             raise LabelError(f"mceg: nodes should be two numbers from 8 on, got {self.nodes}")
@@ -132,7 +134,7 @@ class MCEG(Problem):
         grid = self.grid
         out = torch.empty((len(theta), sets * count, 2), dtype=torch.float32, device=theta.device)
         coefficients = grid.coefficients(theta)
-        at_once = max(1, _AT_ONCE // (self.nodes[0] * self.nodes[1]))
+        at_once = max(1, _AT_ONCE // max(self.nodes[0] * self.nodes[1], sets * count))
         for start in range(0, len(theta), at_once):
             part = slice(start, start + at_once)
             uniform = draws.uniform(3, len(coefficients[part]), sets * count)
@@ -142,39 +144,47 @@ class MCEG(Problem):
 
     def log_prob(self, theta: Tensor, events: Tensor) -> Tensor:
         """Return the logarithm of the density in x and Q2, in 1/GeV2; -inf outside the cuts."""
-        grid = self.grid
-        coefficients = grid.coefficients(theta)
-        points = events.to(torch.float64)
-        x, q2 = points.unbind(-1)
-        inside = self.kinematics.inside(x, q2)
-        rows, jacobian = self._rows(x, q2, inside)
-        density = (rows @ coefficients[..., None])[..., 0]
-        norm = (coefficients @ grid.norm)[..., None]
-        value = _log(density) - _log(norm) + jacobian
-        return torch.where(inside, value, -torch.inf)
+        return self._scored(self.grid.coefficients(theta), events.to(torch.float64))
 
-    def _rows(self, x: Tensor, q2: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the interpolation's rows ``(*, E, R + 1)`` and log abs(d(u, v) / d(x, Q2))."""
+    def _scored(self, coefficients: Tensor, events: Tensor) -> Tensor:
+        """Score a few events at a time: each has a row of some forty numbers."""
+        if events.shape[:-1].numel() <= _ROWS:
+            return self._scored_at_once(coefficients, events)
+        if events.dim() == 2:
+            pieces = [self._scored(coefficients, part) for part in events.split(_ROWS)]
+            return torch.cat(pieces, -1)
+        lead = torch.broadcast_shapes(coefficients.shape[:-1], events.shape[:-2])
+        events = events.expand(*lead, *events.shape[-2:])
+        coefficients = coefficients.expand(*lead, coefficients.shape[-1])
+        return torch.stack([self._scored(*pair) for pair in zip(coefficients, events, strict=True)])
+
+    def _scored_at_once(self, coefficients: Tensor, events: Tensor) -> Tensor:
+        u, v, jacobian = self._square(events)
+        density = self.grid.density(coefficients, u, v)
+        norm = (coefficients @ self.grid.norm)[..., None]
+        return _log(density) - _log(norm) + jacobian
+
+    def _square(self, events: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return u, v and log abs(d(u, v) / d(x, Q2)), -inf beyond the cuts."""
+        x, q2 = events.unbind(-1)
+        inside = self.kinematics.inside(x, q2)
         x, q2 = torch.where(inside, x, 0.5), torch.where(inside, q2, 100.0)
         u, v, jacobian = self.kinematics.square(x, q2)
-        rows = self.grid.rows(u.flatten(), v.flatten())
-        return rows.reshape(*x.shape, -1), jacobian
+        return u, v, torch.where(inside, jacobian, -torch.inf)
 
     def likelihood(self, events: Tensor) -> Callable[[Tensor], Tensor]:
         """Return the log-likelihood of one set; rows of the interpolation are worked out once."""
         grid = self.grid
-        x, q2 = events.to(torch.float64).unbind(-1)
-        inside = self.kinematics.inside(x, q2)
-        rows, jacobian = self._rows(x, q2, inside)
-        constant = float(jacobian.sum()) if bool(inside.all()) else -torch.inf
-        at_once = max(1, _AT_ONCE // max(1, len(x)))
+        u, v, jacobian = self._square(events.to(torch.float64))
+        rows, constant = grid.rows(u, v), float(jacobian.sum())
+        at_once = max(1, _AT_ONCE // max(1, len(u)))
 
         def value(theta: Tensor) -> Tensor:
             values = []
             for part in torch.split(theta, at_once):
                 coefficients = grid.coefficients(part)
                 summed = _log(coefficients @ rows.T).sum(-1)
-                values.append(summed - len(x) * _log(coefficients @ grid.norm) + constant)
+                values.append(summed - len(u) * _log(coefficients @ grid.norm) + constant)
             return torch.cat(values) if values else theta.new_zeros(0)
 
         return value
@@ -236,6 +246,26 @@ class MCEG(Problem):
 
 #: Scales in GeV2 at which F2 is a curve.
 _F2_AT = (10, 100, 1000)
+#: Settings that are groups of numbers.
+_SETTINGS: dict[str, type] = {
+    "coupling": Coupling,
+    "flavours": Flavours,
+    "kinematics": Kinematics,
+}
+
+
+def _setting(name: str, kind: type, value: Any) -> Any:
+    """Return a group of numbers; a mapping, as a stored recipe holds it, is accepted too."""
+    if isinstance(value, Mapping):
+        given = {key: number for key, number in value.items() if key != "class"}
+        known = [f.name for f in fields(kind)]
+        for key in given:
+            if key not in known:
+                raise LabelError(f"mceg: {name} has no {key!r}{nearest(key, known)}")
+        value = kind(**given)
+    if not isinstance(value, kind):
+        raise LabelError(f"mceg: {name} should be a {kind.__name__}, got {value!r}")
+    return value
 
 
 def _log(density: Tensor) -> Tensor:

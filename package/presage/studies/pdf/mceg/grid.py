@@ -27,8 +27,10 @@ from presage.studies.pdf.mceg.theory import F2, Theory
 #: against there: a u valence that is as large at x near 1 as the prior allows.
 _TRAINED, _EVERY = 1024, (4, 8)
 _REFERENCE = (-0.7, 0.0, 0.0, 0.0)
+#: Events per theta from which on it is less work to fill the grid for each theta.
+_DENSE = 128
 #: Share of the reference in the density.
-FLOOR = 1e-8
+FLOOR = 1e-7
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Grid:
         along = 0.5 * (before + after)
         return (along[:, None] * across).flatten()
 
-    def _row(self, j: int) -> tuple[Tensor, Tensor]:
+    def row(self, j: int) -> tuple[Tensor, Tensor]:
         """Return x ``(nu,)`` of row `j`, and the factor from F2 to the density in (u, v)."""
         q2 = self.q2[j]
         low, high = self._edges[0][j], self._edges[1][j]
@@ -114,7 +116,7 @@ class Grid:
         count = self.nodes[1]
         rows = []
         for j in sorted({*range(0, count, along), *range(count - 4, count)}):
-            x, _ = self._row(j)
+            x, _ = self.row(j)
             rows.append(self.theory.rows(F2, x[::across], float(self.q2[j])))
         table = torch.cat(rows)
         table = table / (table @ self._reference)[:, None]
@@ -132,7 +134,7 @@ class Grid:
         vectors = torch.cat([self.reduction.modes, FLOOR * self._reference[:, None]], 1)
         rows = []
         for j, q2 in enumerate(self.q2.tolist()):
-            x, factor = self._row(j)
+            x, factor = self.row(j)
             rows.append(self.theory.rows(F2, x, q2) @ vectors * factor[:, None])
         table = torch.cat(rows)
         table[:, -1].clamp_(min=1e-300)
@@ -154,8 +156,32 @@ class Grid:
         """Return density times area of every node, ``(T, nv · nu)`` for ``(T, R + 1)``."""
         return coefficients @ self.table.T
 
+    def density(self, coefficients: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        """Return the density in (u, v), not normalised.
+
+        Parameters
+        ----------
+        coefficients
+            ``(*, R + 1)``.
+        u, v
+            ``(*, E)``; leading dimensions broadcast.
+
+        Returns
+        -------
+        Tensor
+            ``(*, E)``.
+        """
+        if u.numel() < _DENSE * coefficients[..., 0].numel():
+            return (self.rows(u, v) @ coefficients[..., None])[..., 0]
+        nodes, weights = self.corners(u, v)
+        lead = torch.broadcast_shapes(coefficients.shape[:-1], u.shape[:-1])
+        index = nodes.movedim(0, -2).flatten(-2).expand(*lead, -1)
+        masses = self.masses(coefficients).expand(*lead, -1)
+        found = masses.gather(-1, index).unflatten(-1, (4, u.shape[-1]))
+        return (found * weights.movedim(0, -2)).sum(-2)
+
     def corners(self, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the nodes around points ``(E,)`` and their weights, ``(4, E)`` each."""
+        """Return the nodes around points ``(*,)`` and their weights, ``(4, *)`` each."""
         columns, rows = self.nodes
         place = u.clamp(0, 1) * (columns - 1)
         i = place.floor().clamp(max=columns - 2)
@@ -168,9 +194,9 @@ class Grid:
         return nodes, weights / self.areas[nodes]
 
     def rows(self, u: Tensor, v: Tensor) -> Tensor:
-        """Return rows ``(E, R + 1)``: times the combinations, the density in (u, v) there."""
+        """Return rows ``(*, R + 1)``: times the combinations, the density in (u, v) there."""
         nodes, weights = self.corners(u, v)
-        total = weights[0, :, None] * self.table[nodes[0]]
+        total = weights[0, ..., None] * self.table[nodes[0]]
         for node, weight in zip(nodes[1:], weights[1:], strict=True):
-            total.addcmul_(weight[:, None], self.table[node])
+            total.addcmul_(weight[..., None], self.table[node])
         return total

@@ -35,12 +35,17 @@ def physical(theta: Tensor, flavours: Flavours) -> Tensor:
 
 
 def spread(n: int, flavours: Flavours, device: str = "cpu") -> Tensor:
-    """Return `n` physical parameters spread evenly over the prior, the same ones every time."""
+    """Return `n` physical parameters spread over the prior, the same ones every time.
+
+    Every other one is drawn towards the lowest a and b, the corner where u_v is not bounded.
+    """
     points = torch.quasirandom.SobolEngine(4)  # type: ignore[no-untyped-call]
     low, high = (torch.tensor(edge, dtype=torch.float64) for edge in (LOW, HIGH))
     found, had = [], 0
     for _ in range(64):
-        theta = low + (high - low) * points.draw(4 * n, dtype=torch.float64)
+        unit = points.draw(4 * n, dtype=torch.float64)
+        unit[::2, :2] **= 4
+        theta = low + (high - low) * unit
         kept = theta[physical(theta, flavours)]
         found.append(kept)
         had += len(kept)

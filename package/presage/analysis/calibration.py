@@ -406,7 +406,8 @@ def _smallest_p(observations: int, points: int) -> Floats:
     rng = generator("ecdf-bands", observations, points)
     counts = rng.multinomial(observations, np.full(points, 1 / points), size=_SIMULATIONS)
     below = counts.cumsum(axis=1)[:, :-1]
-    return _two_sided(below, observations, np.arange(1, points) / points).min(axis=1)
+    smallest: Floats = _two_sided(below, observations, np.arange(1, points) / points).min(axis=1)
+    return smallest
 
 
 def _binomial_limits(count: int, p: Floats, tail: float) -> tuple[Floats, Floats]:

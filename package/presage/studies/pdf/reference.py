@@ -234,7 +234,7 @@ def _labelled(
         if name in found[0]:
             values = np.stack([np.asarray(one[name]) for one in found])
             values = values.astype(np.int8 if name == "reliable" else float)
-            values = values.reshape(*shape, *values.shape[1:])
+            values = values.reshape((*shape, *values.shape[1:]))
             dataset[name] = ((*rest, *dims), values, {"long_name": what, "units": "1"})
     return dataset.assign_attrs(problem=problem.name, kind="reference", method=method)
 

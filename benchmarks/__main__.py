@@ -18,7 +18,8 @@ except ImportError:
 
 from benchmarks.core import Result, machine, table, write_json  # noqa: E402
 
-#: Name → module with ``run(size, scratch folder)``, imported when it is asked for.
+#: Name → module with ``run(size, scratch folder)``, or ``module:function`` of another one,
+#: imported when it is asked for. What stands before a point names all that begin so.
 BENCHMARKS = {
     "import": "startup",
     "generation": "generation",
@@ -31,6 +32,10 @@ BENCHMARKS = {
     "accuracy": "accuracy",
     "refine": "refine",
     "dashboard": "dashboard",
+    "event_sets.generation": "event_sets:generation",
+    "event_sets.epoch": "event_sets:epoch",
+    "event_sets.processes": "event_sets:processes",
+    "event_sets.memory": "event_sets:memory",
 }
 
 
@@ -43,7 +48,14 @@ def main() -> int:
     parser.add_argument("--scratch", type=Path, help="where data are written; needs 10 GB for full")
     parser.add_argument("--problems", metavar="NAME,NAME", help="of the benchmark posterior")
     options = parser.parse_args()
-    unknown = [name for name in options.names if name not in BENCHMARKS]
+    groups = {name.partition(".")[0] for name in BENCHMARKS}
+    unknown = [name for name in options.names if name not in {*BENCHMARKS, *groups}]
+    wanted = [
+        known
+        for name in options.names
+        for known in BENCHMARKS
+        if name in (known, known.partition(".")[0])
+    ]
     if unknown:
         parser.error(f"no benchmark {unknown[0]!r}; there is {', '.join(BENCHMARKS)}")
     if not sys.warnoptions:
@@ -51,14 +63,15 @@ def main() -> int:
     print(f"{machine()['processor']}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     results: list[Result] = []
     failed = 0
-    for name in options.names or BENCHMARKS:
+    for name in wanted or BENCHMARKS:
         with tempfile.TemporaryDirectory(prefix="presage-bench-", dir=options.scratch) as folder:
             print(f"\n{name} ({options.size})", flush=True)
             try:
-                module = importlib.import_module(f"benchmarks.{BENCHMARKS[name]}")
+                module, _, function = BENCHMARKS[name].partition(":")
+                run = getattr(importlib.import_module(f"benchmarks.{module}"), function or "run")
                 chosen = options.problems if name == "posterior" else None
                 extra = {"problems": chosen.split(",")} if chosen else {}
-                found = module.run(options.size, Path(folder), **extra)
+                found = run(options.size, Path(folder), **extra)
             except Exception:  # noqa: BLE001 - one failure must not hide the others
                 traceback.print_exc()
                 found = [Result(name, None, "", note="failed, see above")]

@@ -61,7 +61,7 @@ def run(size: str, folder: Path) -> list[Result]:
         {
             "ours": timed_ours,
             "draw": lambda: seconds(replay),
-            "write": lambda: seconds(lambda: _write(plain, columns)),
+            "write": lambda: seconds(lambda: write_bytes(plain, columns)),
             "by label": lambda: seconds(lambda: _label_by_label(source, events, plain)),
         }
     )
@@ -103,7 +103,8 @@ def _draws(source: Resonance, events: int) -> Callable[[], None]:
     return replay
 
 
-def _write(path: Path, columns: list[np.ndarray]) -> None:
+def write_bytes(path: Path, columns: list[np.ndarray]) -> None:
+    """Write arrays to a file as they lie in memory, down to the disk."""
     with path.open("wb", buffering=0) as file:
         for column in columns:
             view = memoryview(column).cast("B")

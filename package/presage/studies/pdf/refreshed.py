@@ -147,7 +147,11 @@ class _Chain:
     def __init__(
         self, source: RefreshedViews, features: Tensor, views: list[Tensor], rng: Any
     ) -> None:
-        self.source, self.features, self.views, self.rng = source, features, views, rng
+        self.source, self.views, self.rng = source, views, rng
+        network: Any = source.posterior.network
+        with torch.inference_mode():
+            self.standardised, self.context = network.forward(features)
+        self.flow = network.flow
         problem = source.problem
         self.usual = torch.tensor(source.data["theta"][0].values)
         self.box = Box(problem.low.cpu(), problem.high.cpu(), source.posterior.model.link)
@@ -159,11 +163,10 @@ class _Chain:
     def step(self, state: tuple[Tensor, Tensor]) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """Return the state after one step, and where it was taken."""
         theta, weight = state
-        network: Any = self.source.posterior.network
         normal = torch.from_numpy(self.rng.standard_normal(theta.shape, dtype=np.float32))
         with torch.inference_mode():
-            z = network.draw(self.features.flatten(0, 1), normal.flatten(0, 1)).double()
-        z = z.clamp(-self.box.farthest, self.box.farthest).view(theta.shape)
+            z = self.standardised.inverse(self.flow.draw(self.context, normal)).double()
+        z = z.clamp(-self.box.farthest, self.box.farthest)
         proposed = self.box.theta(z)
         new = self._weight(proposed, z)
         uniform = torch.from_numpy(self.rng.random(weight.shape))
@@ -173,11 +176,11 @@ class _Chain:
 
     def _weight(self, theta: Tensor, z: Tensor) -> Tensor:
         """Return ln(likelihood · prior / proposal), ``(samples, views)``."""
-        network: Any = self.source.posterior.network
         problem = self.source.problem
         with torch.inference_mode():
-            flat = self.features.flatten(0, 1), z.flatten(0, 1).to(self.features.dtype)
-            proposal = network.log_prob(*flat).double().view(z.shape[:-1]) - self.box.log_slope(z)
+            r, log_det = self.standardised.forward(z.to(self.context.dtype))
+            proposal = (self.flow.log_prob(self.context, r) + log_det).double()
+            proposal = proposal - self.box.log_slope(z)
             likelihood = [
                 self._likelihood(theta[:, view], events) for view, events in enumerate(self.views)
             ]

@@ -12,7 +12,7 @@ from presage.batches import block_size
 from presage.fit import Fitted, fit
 from presage.generate import simulate
 from presage.labels import LabelError, nearest
-from presage.lineage import recipe_of
+from presage.lineage import recipe_of, sample_dim
 from presage.models.posterior import PosteriorFlow
 from presage.models.sets import SetEncoder
 from presage.store import Store
@@ -170,7 +170,7 @@ class Training:
             self.encoder_model,
             events,
             epochs=self.encoder_epochs,
-            batch_size=self.encoder_batch,
+            batch_size=self._batch(self.encoder_batch, events),
             learning_rate=self.encoder_rate,
             ema=0.99,
             clip=1.0,
@@ -187,6 +187,11 @@ class Training:
         total = samples.sizes["sample"]
         count = round(self.validation * total)
         return (total - max(1, count), total) if self.validation else 0.0
+
+    def _batch(self, wanted: int, data: xr.Dataset) -> int:
+        """Return the size of batches: no larger than the training part."""
+        samples = data.sizes[sample_dim(data)]
+        return min(wanted, samples - round(self.validation * samples))
 
     def pool(
         self, events: xr.Dataset, encoder: Fitted, store: Store, *, progress: bool = True
@@ -221,7 +226,7 @@ class Training:
             self.posterior_model,
             features,
             epochs=self.epochs,
-            batch_size=self.batch_size,
+            batch_size=self._batch(self.batch_size, features),
             learning_rate=self.learning_rate,
             optimizer=options,
             ema=self.ema,

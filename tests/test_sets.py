@@ -146,6 +146,7 @@ def described(values, scale, lower, upper):
 INPUTS = {
     "linear": ("linear", -np.inf, np.inf, lambda x: x),
     "log": ("log", 0.0, np.inf, np.log),
+    "log of a range": ("log", 0.05, 2.0, np.log),
     "log from 2": ("log", -2.0, np.inf, lambda x: np.log(x + 2)),
     "logit": ("logit", 0.0, 2.0, lambda x: np.log(x / (2 - x))),
 }

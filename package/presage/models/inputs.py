@@ -59,8 +59,8 @@ def to_scale(events: Tensor, fitted: Mapping[str, Any]) -> Tensor:
     for i, scale in enumerate(fitted["scale"]):
         value = events[..., i]
         if scale == "log":
-            low = fitted["lower"][i] or 0.0
-            value = (value - low).clamp(min=_LEAST).log()
+            below = min(fitted["lower"][i], 0.0)  # of the number itself, unless it can be negative
+            value = (value - below).clamp(min=_LEAST).log()
         elif scale == "logit":
             low, high = fitted["lower"][i], fitted["upper"][i]
             share = ((value - low) / (high - low)).clamp(_LEAST, _MOST)

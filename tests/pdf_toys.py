@@ -26,8 +26,7 @@ SIZES = (10, 30, 100, 300, 1000)
 def observed(problem: Any, count: int, seed: int = 3) -> xr.Dataset:
     """Return theta and events of `count` observations, as the simulator labels them."""
     draws = Draws(np.random.default_rng(seed))
-    inner = 0.15 + 0.7 * draws.uniform(count, len(problem.prior))
-    theta = problem.low + inner * (problem.high - problem.low)
+    theta = problem.draw_theta(draws, count)
     events = problem.events(theta, draws, 1, problem.n_events)
     coords = {c.name: c.variable() for c in problem.coordinates}
     return xr.Dataset(

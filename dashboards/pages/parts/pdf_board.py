@@ -164,10 +164,9 @@ def _features(exhibit: Exhibit) -> list[dict[str, Any]]:
         wide = positive and float(np.quantile(values, 0.98) / np.quantile(values, 0.02)) > 30
         unit = _text_at(product, "feature_unit", k, "1")
         title = _text_at(product, "feature_title", k, name)
-        title = name if len(title) > 24 else title
-        title += "" if unit in ("", "1") else f" [{unit}]"
-        found.append({"name": name, "title": title,
-                      "log": positive and (scale == "log" or (scale == "logit" and wide))})  # fmt: skip
+        title = _titled(name if len(title) > 24 else title, unit)
+        log = positive and (scale == "log" or (scale == "logit" and wide))
+        found.append({"name": name, "title": title, "log": log})
     return found
 
 
@@ -182,7 +181,8 @@ def _curve(exhibit: Exhibit, name: str) -> dict[str, Any]:
 
 
 def _titled(name: Any, unit: Any) -> str:
-    return str(name) if str(unit) in ("", "1") else f"{name} [{unit}]"
+    """Return a name with its unit, squares as people write them."""
+    return str(name) if str(unit) in ("", "1") else f"{name} [{unit}]".replace("GeV2", "GeV²")
 
 
 def _texts(array: Any) -> list[str]:

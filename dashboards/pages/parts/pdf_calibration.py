@@ -73,7 +73,7 @@ def calibration_panels(exhibit: Exhibit) -> list[Any]:
             sizing_mode="stretch_width",
             margin=0,
             styles={"height": height, **across},
-        )  # fmt: skip
+        )
         for k in range(0, len(cells), 3)
     ]
     about = product.attrs
@@ -103,8 +103,8 @@ def _named(plot: figure, shown: dict[str, Any], columns: int = 2) -> None:
     plot.add_layout(
         Legend(items=items, ncols=columns, label_text_font=FONT, label_text_font_size="10.5px",
                label_text_color=INK, border_line_color=None, background_fill_alpha=0.0,
-               padding=2, margin=2, spacing=6, location="bottom_left", glyph_width=14, glyph_height=10,
-               label_height=12, label_standoff=4),
+               padding=2, margin=2, spacing=6, location="bottom_left", glyph_width=14,
+               glyph_height=10, label_height=12, label_standoff=4),
         "below",
     )  # fmt: skip
 
@@ -132,7 +132,7 @@ def _ranks(product: xr.Dataset) -> figure:
             product["ecdf_difference"].sel(quantity=name).values,
             line_color=colour,
             line_width=1.4,
-        )  # fmt: skip
+        )
         for name, colour in palette.items()
     }
     _named(plot, lines, 4)
@@ -140,7 +140,7 @@ def _ranks(product: xr.Dataset) -> figure:
 
 
 def _tarp(product: xr.Dataset) -> figure:
-    """Expected coverage minus credibility: the bound is seen better than on a diagonal."""
+    """Draw expected coverage minus credibility: the bound is seen better than on a diagonal."""
     expected = product["expected_coverage"]
     credibility, bound = expected["credibility"].values, float(product.attrs["tarp_bound"])
     worst = float(np.abs(expected.values - credibility).max())
@@ -155,7 +155,8 @@ def _tarp(product: xr.Dataset) -> figure:
 def _coverage(product: xr.Dataset) -> figure:
     names = [str(name) for name in product["quantity"].values]
     levels = [float(level) for level in product["level"].values]
-    plot = _panel("Coverage of central intervals, ±2 standard errors", "", "coverage − mass [points]",
+    title = "Coverage of central intervals, ±2 standard errors"
+    plot = _panel(title, "", "coverage − mass [points]",
                   x_range=Range1d(-0.6, len(names) - 0.4))  # fmt: skip
     _zero(plot, (-1, len(names)))
     wide, shown = 0.74 / len(levels), {}

@@ -153,7 +153,7 @@ def _sound(product: xr.Dataset) -> xr.Dataset:
 
 
 def _beside(entry: EntryInfo, calibrations: Sequence[EntryInfo]) -> list[EntryInfo]:
-    """Return the calibrations of the same problem: those of the same fits first, then the newest."""
+    """Return the calibrations of the same problem: of the same fits first, then the newest."""
     problem = _field(entry, "problem")
     ours = {parent.key for parent in entry.parents}
     found = [c for c in calibrations if _field(c, "problem") == problem]

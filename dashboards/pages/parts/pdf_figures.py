@@ -56,7 +56,7 @@ def corner(count: int, kinds: Sequence[str]) -> Sheet:
 
 def data(panels: int) -> Sheet:
     """Return the figure of the events: one against the other, and each one's histogram."""
-    sheet = _bare((-0.17, panels + 0.02), (-0.28, 1.08))
+    sheet = _bare((-0.21, panels + 0.02), (-0.28, 1.08))
     plot, sources = sheet.figure, sheet.sources
     sources["fill"], sources["points"] = _columns("x", "y"), _columns("x", "y")
     plot.patch("x", "y", fill_color=SHADES[0], line_color=None, source=sources["fill"])
@@ -146,8 +146,9 @@ def _scales(sheet: Sheet) -> None:
                           text_baseline=baseline, text_font=value(FONT), text_font_size="10.5px",
                           text_color=INK, source=sheet.sources[name])  # fmt: skip
     sheet.sources["names"] = _columns("x", "y", "text", "angle")
-    sheet.figure.text("x", "y", text="text", angle="angle", text_align="center", text_font=value(FONT),
-                      text_baseline="middle", text_font_size="12px", text_color=INK,
+    sheet.figure.text("x", "y", text="text", angle="angle", text_align="center",
+                      text_font=value(FONT), text_baseline="middle", text_font_size="12px",
+                      text_color=INK,
                       source=sheet.sources["names"])  # fmt: skip
 
 

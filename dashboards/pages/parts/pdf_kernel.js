@@ -250,7 +250,7 @@ function drawEvents() {
     axisBelow(scales, cell, spans[0], features[a].log, true, 0.035);
     axisBeside(scales, cell, spans[1], features[b].log, true, 4);
     under(0, features[a].title);
-    scales.names.push([-0.135, 0.5, features[b].title, Math.PI / 2]);
+    scales.names.push([-0.175, 0.5, features[b].title, Math.PI / 2]);
     const onX = scaled(cell.left, cell.right, spans[0]), onY = scaled(cell.bottom, cell.top, spans[1]);
     const count = Math.min(values[0].length, MOST_POINTS);
     for (let k = 0; k < count; k++) add(out.points, onX(values[0][k]), onY(values[1][k]));

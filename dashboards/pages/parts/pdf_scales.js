@@ -17,7 +17,7 @@ const powerText = (exponent) => exponent >= -2 && exponent <= 3 ? String(+(10 **
 // Of a range of logarithms: decades, and where there are few of them 2 and 5 as well.
 function decades([low, high], want) {
   const found = [], wide = high - low;
-  const every = Math.max(1, Math.ceil(wide / want)), between = wide < 1.3 ? [1, 2, 5] : [1];
+  const every = Math.max(1, Math.ceil(wide / want)), between = wide < 0.35 * want ? [1, 2, 5] : [1];
   for (let power = Math.floor(low); power <= high; power += 1) {
     if (power % every) continue;
     for (const lead of between) {
@@ -52,7 +52,7 @@ function axisBelow(scales, cell, range, log, numbered, wide = 0.062) {
   }
   for (const {x, text, half} of ticks) {
     add(axes, x, cell.bottom); add(axes, x, cell.bottom - TICK); gap(axes);
-    const fits = x - half > cell.left - 0.07 && x + half < cell.right + 0.07;
+    const fits = x - half > cell.left - 0.05 && x + half < cell.right + 0.05;
     if (numbered && fits) scales.below.push([x, cell.bottom - TICK, text]);
   }
 }

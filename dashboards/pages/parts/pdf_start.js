@@ -82,7 +82,7 @@ document.addEventListener("keydown", (event) => {
 // What picture.js asks of a page.
 function paintLegend() {}  // the head has it
 function pictureTitle() {
-  return state.panel === "calibration" ? `${meta.problem}: calibration` : headText();
+  return state.panel === "calibration" ? `${meta.problem}: calibration` : "";  // the head says it
 }
 function pictureFoot() {
   const checks = state.panel === "calibration" ? ` · pdf_calibration ${meta.checks.slice(0, 16)}` : "";

@@ -98,6 +98,7 @@ def posteriors_product(
     posteriors: Posteriors,
     numbers: xr.Dataset | None = None,
     draws: int = 2000,
+    curve_draws: int = 1000,
     seed: int = 0,
     attributes: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
@@ -118,8 +119,10 @@ def posteriors_product(
         ``c2st`` ``[observation, size, kind]``.
     draws
         At most so many are kept of each posterior; weighted ones are resampled.
+    curve_draws
+        Curves are evaluated at so many of them: evolution takes its time.
     seed
-        Of that resampling.
+        Of the resampling.
     attributes
         Kept with the product: ``n_theta``, keys of encoder and posterior.
 
@@ -152,9 +155,10 @@ def posteriors_product(
         **corner_parts(kept, low, high, observed["theta"].values, lead),
         **against_reference(kept, kinds, lead),
     }  # fmt: skip
+    few = kept[..., :: -(-kept.shape[3] // curve_draws), :]
     for curve in problem.curves:
         first[f"{curve.name}_grid"] = grid_of(curve)
-        data |= band_parts(problem, curve, kept, observed["theta"].values, lead)
+        data |= band_parts(problem, curve, few, observed["theta"].values, lead)
     product = xr.Dataset(data, coords=first)
     product = product.assign(_numbers(numbers, product))
     return product.assign_attrs(

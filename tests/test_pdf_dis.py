@@ -214,6 +214,7 @@ def test_measured_values_scatter_by_five_percent_about_f2(theta):
     x, q2, value = events_of(made, theta, 40_000).T
     pull = np.log(value / f2(theta, x, q2)) / 0.05
     assert stats.kstest(pull, "norm").pvalue > 0.01
+    assert abs(pull.std() - 1) < 2.6 / math.sqrt(2 * len(pull))
     assert stats.kstest((x - 1e-3) / 0.899, "uniform").pvalue > 0.01
     assert stats.kstest(np.log10(q2) / 3, "uniform").pvalue > 0.01
     points = np.stack((x, q2, value), -1)

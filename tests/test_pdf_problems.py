@@ -170,7 +170,7 @@ def test_gaps_of_padded_sets_do_not_count(row):
     made = row.make()
     theta, events = sets(made, 3, 8)
     mask = torch.arange(8) < torch.tensor([[8], [5], [1]])
-    padded = torch.where(mask[..., None], events, 0.0)
+    padded = torch.where(mask[..., None], events, math.nan)
     theta.requires_grad_()
     value = made.log_likelihood(theta, padded, mask)
     for i, length in enumerate((8, 5, 1)):

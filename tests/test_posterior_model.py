@@ -14,7 +14,7 @@ from presage.fit import fit
 from presage.labels import LabelError
 from presage.models import PosteriorFlow, model
 from presage.models.box import LINKS, Box
-from presage.models.posterior import Standardised, fit_start
+from presage.models.standardise import Standardised, fit_start
 
 SMALL = {"hidden": (16,), "context": 4, "flow_hidden": (8,), "bins": 4, "views": 2}
 LOW, HIGH = (-2.0, 0.5), (2.0, 1.5)

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from presage.labels import LabelError, Variable
 from presage.lineage import sample_dim, take
 from presage.models.density import ACTIVATIONS, check_perceptron, perceptron
 from presage.models.inputs import FeatureMap, fit_features
+from presage.models.pooling import Pooled, pool
 from presage.models.prepared import Prepared
 
 #: What is minimised: squares in unit-box coordinates, or a normal density with full covariance.
@@ -38,42 +39,6 @@ OBJECTIVES = ("mse", "gaussian")
 RESAMPLES = ("subset", "bootstrap", "none")
 #: Values of phi that are worked on at once when nothing else is said.
 _CHUNK_VALUES = 1 << 22
-
-
-class Pooled(NamedTuple):
-    """Running sums over the events of sets.
-
-    Attributes
-    ----------
-    events
-        Number of events so far, ``(*)``.
-    total
-        Sums of inputs and phi, ``(*, I + H)``.
-    peak, weight
-        Largest score so far and the sum of exp(score - peak), ``(*, S)``.
-    weighted
-        Sum of exp(score - peak) phi, ``(*, S, H)``.
-    """
-
-    events: Tensor
-    total: Tensor
-    peak: Tensor
-    weight: Tensor
-    weighted: Tensor
-
-    def merge(self, other: Pooled) -> Pooled:
-        """Return the sums over both parts."""
-        peak = torch.maximum(self.peak, other.peak)
-        # A part without events has peak -inf; exp(-inf - -inf) would be NaN.
-        safe = torch.where(peak.isfinite(), peak, torch.zeros_like(peak))
-        one, two = (self.peak - safe).exp(), (other.peak - safe).exp()
-        return Pooled(
-            self.events + other.events,
-            self.total + other.total,
-            peak,
-            self.weight * one + other.weight * two,
-            self.weighted * one[..., None] + other.weighted * two[..., None],
-        )
 
 
 class SetNetwork(nn.Module):
@@ -126,26 +91,7 @@ class SetNetwork(nn.Module):
         """Return the sums over a part of sets ``(*, E, F)``; `mask` ``(*, E)``: what is there."""
         if mask is not None:  # what fills the gaps must be harmless, not merely weighted with 0
             events = torch.where(mask[..., None], events, self.inputs.harmless.to(events))
-        return self.pool(*self.events(events), mask)
-
-    @staticmethod
-    def pool(inputs: Tensor, phi: Tensor, scores: Tensor, mask: Tensor | None = None) -> Pooled:
-        """Return the sums of what :meth:`events` made."""
-        if mask is None:
-            count = inputs.new_full(inputs.shape[:-2], float(inputs.shape[-2]))
-            peak = scores.amax(-2)
-            weights = (scores - peak[..., None, :]).exp()
-            total = torch.cat((inputs.sum(-2), phi.sum(-2)), -1)
-            return Pooled(count, total, peak, weights.sum(-2), weights.transpose(-1, -2) @ phi)
-        there = mask[..., None]
-        scores = scores.masked_fill(~there, -math.inf)
-        peak = scores.amax(-2)
-        safe = torch.where(peak.isfinite(), peak, torch.zeros_like(peak))
-        weights = (scores - safe[..., None, :]).exp()
-        kept = there.to(phi.dtype)
-        total = torch.cat(((inputs * kept).sum(-2), (phi * kept).sum(-2)), -1)
-        weighted = weights.transpose(-1, -2) @ phi
-        return Pooled(mask.sum(-1).to(phi.dtype), total, peak, weights.sum(-2), weighted)
+        return pool(*self.events(events), mask)
 
     def finish(self, pooled: Pooled) -> Tensor:
         """Return the pooled features ``(*, K)``, log10 N last."""

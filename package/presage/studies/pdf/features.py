@@ -20,6 +20,7 @@ from torch import Tensor
 
 from presage.fit import Fitted
 from presage.labels import Arrays, Coordinate, LabelError, Parameter, Variable
+from presage.models.pooling import pool
 from presage.models.sets import SetNetwork, check_sets
 from presage.rng import generator
 from presage.simulator import Derived
@@ -138,7 +139,7 @@ class PooledFeatures(Derived):
             cut: list[Any] = [
                 t[:, : size * parts].reshape(len(t), parts, size, -1) for t in each
             ]  # fmt: skip
-            found.append(network.summary(network.finish(network.pool(*cut))))
+            found.append(network.summary(network.finish(pool(*cut))))
         return torch.cat(found, 1)
 
 

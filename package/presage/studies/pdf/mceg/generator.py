@@ -151,9 +151,9 @@ class MCEG(Problem):
         if events.shape[:-1].numel() <= _ROWS:
             return self._scored_at_once(coefficients, events)
         if events.dim() == 2:
-            pieces = [self._scored(coefficients, part) for part in events.split(_ROWS)]
+            pieces = [self._scored(coefficients, part) for part in torch.split(events, _ROWS)]
             return torch.cat(pieces, -1)
-        lead = torch.broadcast_shapes(coefficients.shape[:-1], events.shape[:-2])
+        lead = np.broadcast_shapes(coefficients.shape[:-1], events.shape[:-2])
         events = events.expand(*lead, *events.shape[-2:])
         coefficients = coefficients.expand(*lead, coefficients.shape[-1])
         return torch.stack([self._scored(*pair) for pair in zip(coefficients, events, strict=True)])

@@ -15,6 +15,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,7 +26,7 @@ from presage.studies.pdf.mceg.theory import F2, Theory
 
 #: Parameters that the reduction sees, every how many nodes it looks at, and what F2 is held
 #: against there: a u valence that is as large at x near 1 as the prior allows.
-_TRAINED, _EVERY = 1024, (4, 8)
+_TRAINED, _EVERY = 768, (8, 8)
 _REFERENCE = (-0.7, 0.0, 0.0, 0.0)
 #: Events per theta from which on it is less work to fill the grid for each theta.
 _DENSE = 128
@@ -112,16 +113,19 @@ class Grid:
     @cached_property
     def reduction(self) -> Reduction:
         """The combinations, from F2 at some of the nodes and at the very end of the range."""
-        across, along = _EVERY
-        count = self.nodes[1]
-        rows = []
-        for j in sorted({*range(0, count, along), *range(count - 4, count)}):
-            x, _ = self.row(j)
-            rows.append(self.theory.rows(F2, x[::across], float(self.q2[j])))
+        columns, lines = (_some(*pair) for pair in zip(self.nodes, _EVERY, strict=True))
+        rows = [
+            self.theory.inverted(self._evolved[j], self.row(j)[0][columns]) for j in lines.tolist()
+        ]
         table = torch.cat(rows)
         table = table / (table @ self._reference)[:, None]
         theta = spread(_TRAINED, self.theory.flavours, self.theory.device)
         return reduce(self.theory, table, theta)
+
+    @cached_property
+    def _evolved(self) -> Tensor:
+        """Coefficients ``(nv, 3, K)`` of F2 at every row."""
+        return self.theory.coefficients(F2, self.q2)
 
     @cached_property
     def _reference(self) -> Tensor:
@@ -133,9 +137,9 @@ class Grid:
         """Density at the nodes times their areas, per combination; ``(nv · nu, R + 1)``."""
         vectors = torch.cat([self.reduction.modes, FLOOR * self._reference[:, None]], 1)
         rows = []
-        for j, q2 in enumerate(self.q2.tolist()):
+        for j, evolved in enumerate(self._evolved):
             x, factor = self.row(j)
-            rows.append(self.theory.rows(F2, x, q2) @ vectors * factor[:, None])
+            rows.append(self.theory.inverted(evolved, x) @ vectors * factor[:, None])
         table = torch.cat(rows)
         table[:, -1].clamp_(min=1e-300)
         return table * self.areas[:, None]
@@ -174,10 +178,10 @@ class Grid:
         if u.numel() < _DENSE * coefficients[..., 0].numel():
             return (self.rows(u, v) @ coefficients[..., None])[..., 0]
         nodes, weights = self.corners(u, v)
-        lead = torch.broadcast_shapes(coefficients.shape[:-1], u.shape[:-1])
+        lead = np.broadcast_shapes(coefficients.shape[:-1], u.shape[:-1])
         index = nodes.movedim(0, -2).flatten(-2).expand(*lead, -1)
         masses = self.masses(coefficients).expand(*lead, -1)
-        found = masses.gather(-1, index).unflatten(-1, (4, u.shape[-1]))
+        found = masses.gather(-1, index).reshape(*lead, 4, u.shape[-1])
         return (found * weights.movedim(0, -2)).sum(-2)
 
     def corners(self, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -200,3 +204,8 @@ class Grid:
         for node, weight in zip(nodes[1:], weights[1:], strict=True):
             total.addcmul_(weight[..., None], self.table[node])
         return total
+
+
+def _some(count: int, step: int) -> Tensor:
+    """Return every so many of `count` indices, and the last ones."""
+    return torch.tensor(sorted({*range(0, count, step), *range(count - 4, count)}))

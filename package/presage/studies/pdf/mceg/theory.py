@@ -108,7 +108,11 @@ class Theory:
             In GeV2.
         """
         scale = torch.full((1,), q2, dtype=torch.float64, device=self.device)
-        up, gluon, rest = self.coefficients(weights, scale)[0]
+        return self.inverted(self.coefficients(weights, scale)[0], x)
+
+    def inverted(self, coefficients: Tensor, x: Tensor) -> Tensor:
+        """Return the rows ``(X, 2K + 2)`` at one Q2, whose :meth:`coefficients` ``(3, K)`` are."""
+        up, gluon, rest = coefficients
         inverse = x[:, None] * kernel(x)
         alone = (inverse @ torch.stack([gluon, rest], -1)).imag
         valence = inverse * up

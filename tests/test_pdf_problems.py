@@ -219,8 +219,9 @@ def test_curves_are_finite(row):
         assert values.shape == (2, 3, len(curve.grid))
         assert torch.isfinite(values).all()
         assert (values >= 0).all()
-    with pytest.raises(LabelError, match="no curve 'gluino'"):
-        made.curve(Curve("gluino", (0.1,)), theta)
+    name = made.curves[0].name
+    with pytest.raises(LabelError, match=f"no curve '{name}s'; did you mean '{name}'"):
+        made.curve(Curve(f"{name}s", (0.1,)), theta)
 
 
 def labelled(made: Problem, theta: torch.Tensor, events: torch.Tensor) -> xr.Dataset:
@@ -275,6 +276,9 @@ WRONG = {
     "no such problem": (lambda: problem("gausian"), "did you mean 'gaussian'"),
     "no such setting": (lambda: problem("gaussian", events=3), "did you mean 'n_events'"),
     "no events": (lambda: problem("gaussian", n_events=0), "n_events should be at least 1"),
+    "half an event": (lambda: problem("gaussian", n_events=1.5), "at least 1, got 1.5"),
+    "events in words": (lambda: problem("gaussian", n_events="ten"), "at least 1, got 'ten'"),
+    "no end of repeats": (lambda: problem("gaussian", n_repeat=math.inf), "at least 1, got inf"),
     "no such device": (lambda: problem("gaussian", device="cdua"), "did you mean 'cuda'"),
     "no such box": (lambda: problem("simplified_dis", box="orginal"), "did you mean 'original'"),
     "sets of unequal size twice": (

@@ -20,7 +20,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from presage.labels import Arrays, Coordinate, LabelError, Parameter, Variable
+from presage.labels import Arrays, Coordinate, LabelError, Parameter, Variable, nearest
 from presage.simulator import Simulator
 from presage.studies.pdf.checks import Values, checked_events, checked_theta, scored
 from presage.studies.pdf.draws import Draws, resolve_device
@@ -145,7 +145,8 @@ class Problem(Simulator):
     def __post_init__(self) -> None:
         for name in ("n_events", "n_repeat"):
             value = getattr(self, name)
-            if isinstance(value, bool) or int(value) != value or value < 1:
+            number = isinstance(value, (int, float, np.integer)) and not isinstance(value, bool)
+            if not number or not float(value).is_integer() or value < 1:
                 raise LabelError(f"{self.name}: {name} should be at least 1, got {value!r}")
             object.__setattr__(self, name, int(value))
         object.__setattr__(self, "device", resolve_device(self.device))
@@ -205,7 +206,8 @@ class Problem(Simulator):
 
     def curve(self, curve: Curve, theta: Tensor) -> Tensor:
         """Return a curve ``(*, len(curve.grid))`` for `theta` ``(*, P)``."""
-        raise LabelError(f"{self.name} has no curve {curve.name!r}")
+        near = nearest(curve.name, (known.name for known in self.curves))
+        raise LabelError(f"{self.name} has no curve {curve.name!r}{near}")
 
     def physical(self, theta: Tensor) -> Tensor:
         """Say where in the box the prior is not zero, ``(*,)`` booleans; everywhere by default."""

@@ -82,15 +82,19 @@ class PosteriorNetwork(nn.Module):
         return Standardised(location, width, scales, slopes), self.context(hidden)
 
     def log_prob(self, features: Tensor, z: Tensor) -> Tensor:
-        """Return the log density of z ``(*, P)``, on the real line, given features ``(*, K)``."""
+        """Return the log density of z ``(*, P)``, on the real line, given features ``(*, K)``.
+
+        One row of features does for many z, and is then read once.
+        """
         standardised, context = self.forward(features)
         r, log_det = standardised.forward(z)
-        return self.flow.log_prob(context, r) + log_det
+        return self.flow.log_prob(context.expand(*r.shape[:-1], -1), r) + log_det
 
     def draw(self, features: Tensor, normal: Tensor) -> Tensor:
-        """Return z ``(*, P)`` of standard normal numbers ``(*, P)``."""
+        """Return z ``(*, P)`` of standard normal numbers ``(*, P)``; features as above."""
         standardised, context = self.forward(features)
-        return standardised.inverse(self.flow.draw(context, normal))
+        r = self.flow.draw(context.expand(*normal.shape[:-1], -1), normal)
+        return standardised.inverse(r)
 
     def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return -log p of each theta, averaged over its views, ``(B,)``.

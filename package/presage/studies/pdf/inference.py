@@ -16,18 +16,12 @@ from torch import Tensor
 
 from presage.fit import FitError, Fitted
 from presage.labels import LabelError
-from presage.models.box import Box
 from presage.models.posterior import PosteriorNetwork
 from presage.models.sets import SetNetwork
 from presage.rng import generator
+from presage.studies.pdf.estimate import Estimate
+from presage.studies.pdf.observed import observed_sets
 from presage.studies.pdf.problem import Problem
-
-#: Draws that the flow makes at once.
-_ROWS = 1 << 14
-#: Times that draws in the unphysical part of the box are made again.
-_ROUNDS = 20
-#: Draws from which the physical share of an estimate is found.
-_PROBES = 4096
 
 
 class UntrainedSizeWarning(UserWarning):
@@ -108,8 +102,8 @@ class Inference:
             )
 
     @cached_property
-    def _box(self) -> Box:
-        return Box(self.problem.low.cpu(), self.problem.high.cpu(), self.posterior.model.link)
+    def _estimate(self) -> Estimate:
+        return Estimate(self.problem, self.posterior.network)
 
     # -- labelled ------------------------------------------------------------------------------
 
@@ -151,7 +145,7 @@ class Inference:
         found = []
         for number, summary in enumerate(self._summaries(sets)):
             rng = generator("presage.studies.pdf.inference", seed, number)
-            found.append(self._draws(summary, n, rng))
+            found.append(self._estimate.draws(summary, n, rng))
         theta, log_prob, accepted = (torch.stack(part).numpy() for part in zip(*found, strict=True))
         shape = tuple(events.sizes[d] for d in dims)
         return xr.Dataset(
@@ -188,7 +182,7 @@ class Inference:
         sets, dims, coords = self._sets(events)
         values, names = self._parameters(theta, dims)
         found = [
-            self._density(summary, values[i if len(values) > 1 else 0])
+            self._estimate.density(summary, values[i if len(values) > 1 else 0])
             for i, summary in enumerate(self._summaries(sets))
         ]
         shape = (*(events.sizes[d] for d in dims), *(theta.sizes[d] for d in names))
@@ -242,35 +236,9 @@ class Inference:
         self, events: xr.DataArray, user: Fitted | None = None
     ) -> tuple[list[Tensor], tuple[str, ...], dict[str, Any]]:
         """Return the sets one by one ``(E, F)``, their dimensions and coordinates."""
-        if not isinstance(events, xr.DataArray):
-            raise LabelError(
-                f"events should be a labelled xarray.DataArray, got {type(events).__name__}; "
-                'xr.DataArray(values, dims=("event", "feature"))'
-            )
-        dims = tuple(str(d) for d in events.dims if d not in ("event", "feature"))
-        names = [f.name for f in self.problem.features]
-        own = sorted(map(str, events["feature"].values)) if "feature" in events.coords else []
-        if own == sorted(names):
-            events = events.sel(feature=names)
-        if not {"event", "feature"} <= set(events.dims):
-            self.problem.check_events(events)
-        array = np.asarray(events.transpose(*dims, "event", "feature").values)
-        rows = array.reshape(math.prod(array.shape[:-2]), *array.shape[-2:])
-        if len(rows) == 0:
-            raise LabelError(f"{self.problem.name}: there is no set of events along {dims}")
-        sets = [self._checked(row, events) for row in rows]
+        sets, dims, coords = observed_sets(self.problem, events)
         self._check_sizes([len(one) for one in sets], user or self.posterior)
-        coords = {str(k): c for k, c in events.coords.items() if set(c.dims) <= set(dims)}
         return sets, dims, coords
-
-    def _checked(self, row: np.ndarray, events: xr.DataArray) -> Tensor:
-        """Return one set without what fills its end, checked by the problem."""
-        filled = np.isnan(row).all(-1)
-        ended = filled & (np.cumsum(~filled) == (~filled).sum())  # only after the last event
-        kept = row[~ended] if events.ndim > 2 else row
-        coords = {"feature": events["feature"]} if "feature" in events.coords else {}
-        labelled = xr.DataArray(kept, dims=("event", "feature"), coords=coords)
-        return self.problem.check_events(labelled).cpu()
 
     @staticmethod
     def _check_sizes(sizes: list[int], user: Fitted) -> None:
@@ -293,77 +261,8 @@ class Inference:
         for events in sets:
             with torch.inference_mode():
                 summary = network.summary(network.encode(events.to(dtype)[None]))[0]
-            self._check_finite(summary)
+            self._estimate.check_finite(summary)
             yield summary
-
-    def _check_finite(self, values: Tensor) -> None:
-        """Refuse to go on with numbers that a network cannot have meant."""
-        if not bool(torch.isfinite(values).all()):
-            raise FitError(
-                f"{self.problem.name}: the model has no finite answer for this set; its events "
-                "lie far from all that it was trained with"
-            )
-
-    # -- densities -----------------------------------------------------------------------------
-
-    def _draws(
-        self, summary: Tensor, n: int, rng: np.random.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return physical theta ``(n, P)``, their log density ``(n,)`` and the acceptance."""
-        found: list[Tensor] = []
-        had = tried = 0
-        for _ in range(_ROUNDS):
-            z = self._flow_draws(summary, n, rng)
-            kept = z[self.problem.physical(self._box.theta(z))]
-            found.append(kept)
-            had, tried = had + len(kept), tried + n
-            if had >= n:
-                break
-        if had < n:
-            raise FitError(
-                f"{self.problem.name}: of {tried} draws for this set {had} are physical; the "
-                "estimate has hardly anything to do with such a set"
-            )
-        z = torch.cat(found)[:n]
-        share = had / tried
-        log_prob = self._line_density(summary, z) - math.log(share)
-        self._check_finite(log_prob)
-        return self._box.theta(z), log_prob, _one(share)
-
-    def _density(self, summary: Tensor, theta: Tensor) -> Tensor:
-        """Return the log density of theta ``(n, P)``, ``(n,)``."""
-        usable = self._box.inside(theta)
-        inner = torch.where(usable[:, None], theta, self.problem.low.cpu())
-        usable = usable & self.problem.physical(inner)
-        density = self._line_density(summary, self._box.line(inner))
-        share = 1.0
-        if self.problem.acceptance < 1:
-            rng = generator("presage.studies.pdf.inference.acceptance", 0, 0)
-            z = self._flow_draws(summary, _PROBES, rng)
-            share = max(float(self.problem.physical(self._box.theta(z)).double().mean()), 1e-12)
-        return torch.where(usable, density - math.log(share), -math.inf)
-
-    def _flow_draws(self, summary: Tensor, n: int, rng: np.random.Generator) -> Tensor:
-        network: Any = self.posterior.network
-        normal = rng.standard_normal((n, len(self.problem.prior)), dtype=np.float32)
-        with torch.inference_mode():
-            parts = [
-                network.draw(summary.expand(len(part), -1), part)
-                for part in torch.split(torch.from_numpy(normal).to(summary.dtype), _ROWS)
-            ]
-        farthest = self._box.farthest
-        # Finite on the line, so that nobody stands on the edge of the box.
-        return torch.cat(parts).double().clamp(-farthest, farthest).clone()
-
-    def _line_density(self, summary: Tensor, z: Tensor) -> Tensor:
-        network: Any = self.posterior.network
-        with torch.inference_mode():
-            parts = [
-                network.log_prob(summary.expand(len(part), -1), part.to(summary.dtype)).double()
-                - self._box.log_slope(part)
-                for part in torch.split(z, _ROWS)
-            ]
-        return torch.cat(parts).clone()
 
     # -- labels --------------------------------------------------------------------------------
 
@@ -401,10 +300,6 @@ class Inference:
             "encoder": self.encoder.key,
             "posterior": self.posterior.key,
         }
-
-
-def _one(value: float) -> Tensor:
-    return torch.tensor(value, dtype=torch.float64)
 
 
 def _titled(draws: xr.Dataset) -> xr.Dataset:

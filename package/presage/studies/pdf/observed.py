@@ -1,0 +1,65 @@
+"""Observed sets of events out of a labelled array, checked by their problem."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from torch import Tensor
+
+from presage.labels import LabelError
+from presage.studies.pdf.problem import Problem
+
+
+def observed_sets(
+    problem: Problem, events: xr.DataArray
+) -> tuple[list[Tensor], tuple[str, ...], dict[str, Any]]:
+    """Return sets one by one ``(E, F)`` in float64, and the dimensions that count them.
+
+    Parameters
+    ----------
+    problem
+        Checks features, support, and that no set is empty.
+    events
+        ``[..., event, feature]`` in any order; NaN in all features where a shorter set ends.
+
+    Returns
+    -------
+    tuple
+        The sets, the names of their dimensions and the coordinates along these.
+
+    Raises
+    ------
+    LabelError
+        No labelled array, no set, or what :meth:`Problem.check_events` refuses.
+    """
+    if not isinstance(events, xr.DataArray):
+        raise LabelError(
+            f"events should be a labelled xarray.DataArray, got {type(events).__name__}; "
+            'xr.DataArray(values, dims=("event", "feature"))'
+        )
+    dims = tuple(str(d) for d in events.dims if d not in ("event", "feature"))
+    names = [f.name for f in problem.features]
+    own = sorted(map(str, events["feature"].values)) if "feature" in events.coords else []
+    if own == sorted(names):
+        events = events.sel(feature=names)
+    if not {"event", "feature"} <= set(events.dims):
+        problem.check_events(events)
+    array = np.asarray(events.transpose(*dims, "event", "feature").values)
+    rows = array.reshape(math.prod(array.shape[:-2]), *array.shape[-2:])
+    if len(rows) == 0:
+        raise LabelError(f"{problem.name}: there is no set of events along {dims}")
+    sets = [_checked(problem, row, events) for row in rows]
+    coords = {str(k): c for k, c in events.coords.items() if set(c.dims) <= set(dims)}
+    return sets, dims, coords
+
+
+def _checked(problem: Problem, row: np.ndarray, events: xr.DataArray) -> Tensor:
+    """Return one set without what fills its end."""
+    filled = np.isnan(row).all(-1)
+    ended = filled & (np.cumsum(~filled) == (~filled).sum())  # only after the last event
+    kept = row[~ended] if events.ndim > 2 else row
+    coords = {"feature": events["feature"]} if "feature" in events.coords else {}
+    return problem.check_events(xr.DataArray(kept, dims=("event", "feature"), coords=coords)).cpu()

@@ -25,7 +25,7 @@ from presage.rng import generator
 from presage.store import Store
 from presage.studies.pdf.ensemble import Chains, ensemble
 from presage.studies.pdf.problem import Problem
-from presage.studies.pdf.proposal import Mixture, proposal
+from presage.studies.pdf.proposal import Mixture, fitted, proposal
 from presage.studies.pdf.target import Target, count_sets, sets_of
 
 Floats = NDArray[np.float64]
@@ -36,6 +36,8 @@ VERSION = 1
 METHODS = ("importance", "mcmc")
 #: Effective draws of the proposal for each draw that is kept; draws for each, at most.
 _SPARE, _MOST = 3.0, 40.0
+#: Proposals that are tried, components of one fitted again, efficiency that asks for one.
+_ATTEMPTS, _REFIT, _LOW = 3, 10, 0.05
 
 
 def reference(
@@ -140,8 +142,7 @@ def _one(
     target: Target, n: int, method: str, check: bool, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Return the draws of one posterior and what is known about them."""
-    mixture = proposal(target, rng)
-    found = _weighted(target, mixture, n, rng)
+    found = _trusted(target, n, rng)
     if method == "mcmc" or check:
         places = found["z"][rng.permutation(len(found["z"]))]
         chains = ensemble(target, places, rng)
@@ -162,8 +163,33 @@ def _one(
     return {k: v.cpu().numpy() if hasattr(v, "cpu") else v for k, v in found.items()}
 
 
-def _weighted(target: Target, mixture: Mixture, n: int, rng: np.random.Generator) -> dict[str, Any]:
-    """Draw from the proposal as often as its efficiency asks for, and choose by weight."""
+def _trusted(target: Target, n: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Draw by importance, and again from a proposal fitted to that while it cannot be trusted."""
+    mixture, tried = proposal(target, rng), []
+    for _ in range(_ATTEMPTS):
+        z, log_weight, said = _weighed(target, mixture, n, rng)
+        tried.append((z, log_weight, said))
+        if said["pareto_k"] < PARETO_BAR and said["efficiency"] > _LOW:
+            break
+        weight = np.exp(log_weight)
+        mixture = fitted(z, weight / weight.sum(), rng, _REFIT)
+    z, log_weight, said = min(tried, key=lambda one: one[2]["pareto_k"])
+    there = int(np.isfinite(log_weight).sum())
+    if there < n:
+        raise LabelError(
+            f"{target.problem.name}: of {len(z)} draws of the proposal {there} lie in the "
+            f"posterior, {n} are wanted; ask for fewer"
+        )
+    points = xr.Dataset({"z": (("draw", "coordinate"), z)})
+    weights = xr.DataArray(log_weight, dims="draw")
+    kept = resample(points, weights, n, seed=int(rng.integers(2**31)))
+    return {"z": kept["z"].values, "clipped": float(kept["clipped"]), **said}
+
+
+def _weighed(
+    target: Target, mixture: Mixture, n: int, rng: np.random.Generator
+) -> tuple[Floats, Floats, dict[str, float]]:
+    """Draw from the proposal as often as its efficiency asks for, with log weights."""
     pieces, logs, total = [], [], 0
     wanted = max(int(_SPARE * n), 2000)
     while total < wanted:
@@ -178,16 +204,8 @@ def _weighted(target: Target, mixture: Mixture, n: int, rng: np.random.Generator
         wanted = int(min(max(_SPARE * n / max(share, 1e-3), 1.5 * n * peak * total), _MOST * n))
     z, (goal, drawn_from) = np.concatenate(pieces), np.concatenate(logs, axis=1)
     weights = importance(xr.DataArray(goal, dims="draw"), xr.DataArray(drawn_from, dims="draw"))
-    points = xr.Dataset({"z": (("draw", "coordinate"), z)})
-    few = min(n, int(np.isfinite(weights["log_weight"].values).sum()))
-    if few < n:
-        raise LabelError(
-            f"{target.problem.name}: of {total} draws of the proposal {few} lie in the posterior, "
-            f"{n} are wanted; use method='mcmc' or fewer draws"
-        )
-    kept = resample(points, weights["log_weight"], n, seed=int(rng.integers(2**31)))
     said = {k: float(weights[k]) for k in ("efficiency", "pareto_k", "log_evidence")}
-    return {"z": kept["z"].values, "clipped": float(kept["clipped"]), **said}
+    return z, weights["log_weight"].values, said
 
 
 def _agreement(z: Floats, chains: Chains, rng: np.random.Generator) -> dict[str, float]:

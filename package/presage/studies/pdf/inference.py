@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
@@ -20,7 +18,7 @@ from presage.models.posterior import PosteriorNetwork
 from presage.models.sets import SetNetwork
 from presage.rng import generator
 from presage.studies.pdf.estimate import Estimate
-from presage.studies.pdf.observed import observed_sets
+from presage.studies.pdf.observed import observed_sets, theta_of_sets
 from presage.studies.pdf.problem import Problem
 
 
@@ -180,7 +178,7 @@ class Inference:
             As :meth:`sample`; or other parameters.
         """
         sets, dims, coords = self._sets(events)
-        values, names = self._parameters(theta, dims)
+        values, names = theta_of_sets(self.problem, theta, dims)
         found = [
             self._estimate.density(summary, values[i if len(values) > 1 else 0])
             for i, summary in enumerate(self._summaries(sets))
@@ -265,29 +263,6 @@ class Inference:
             yield summary
 
     # -- labels --------------------------------------------------------------------------------
-
-    def _parameters(
-        self, theta: xr.DataArray, dims: tuple[str, ...]
-    ) -> tuple[Tensor, tuple[str, ...]]:
-        """Return theta ``(sets or 1, rows, P)`` and its dimensions that events do not have."""
-        names = [r.name for r in self.problem.prior]
-        if not isinstance(theta, xr.DataArray) or "parameter" not in theta.dims:
-            raise LabelError("theta should be a labelled array with a dimension 'parameter'")
-        if "parameter" in theta.coords:
-            found = [str(name) for name in theta["parameter"].values]
-            if sorted(found) != sorted(names):
-                raise LabelError(
-                    f"{self.problem.name} has the parameters {', '.join(names)}; these are "
-                    f"{', '.join(found)}: of another problem?"
-                )
-            theta = theta.sel(parameter=names)
-        own = tuple(str(d) for d in theta.dims if d not in (*dims, "parameter"))
-        shared = tuple(d for d in dims if d in theta.dims)
-        if shared and shared != dims:
-            raise LabelError(f"theta has {shared} of the dimensions {dims} of events: all or none")
-        values = theta.transpose(*shared, *own, "parameter").values.astype(np.float64)
-        sets = math.prod(theta.sizes[d] for d in shared)
-        return torch.from_numpy(values.reshape(sets, -1, len(names)).copy()), own
 
     def _parameter_coords(self) -> dict[str, Any]:
         wanted = ("parameter", "parameter_low", "parameter_high", "parameter_title")

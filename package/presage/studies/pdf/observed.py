@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
 from torch import Tensor
 
@@ -54,6 +55,45 @@ def observed_sets(
     sets = [_checked(problem, row, events) for row in rows]
     coords = {str(k): c for k, c in events.coords.items() if set(c.dims) <= set(dims)}
     return sets, dims, coords
+
+
+def theta_of_sets(
+    problem: Problem, theta: xr.DataArray, dims: tuple[str, ...]
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Return theta ``(sets or 1, rows, P)`` and its dimensions that do not count sets.
+
+    Parameters
+    ----------
+    problem
+        Knows the parameters' names and order.
+    theta
+        ``[..., parameter]``.
+    dims
+        The dimensions that count sets: theta has all of them, or none.
+
+    Raises
+    ------
+    LabelError
+        No such dimension, other parameters, or some of `dims` only.
+    """
+    names = [r.name for r in problem.prior]
+    if not isinstance(theta, xr.DataArray) or "parameter" not in theta.dims:
+        raise LabelError("theta should be a labelled array with a dimension 'parameter'")
+    if "parameter" in theta.coords:
+        found = [str(name) for name in theta["parameter"].values]
+        if sorted(found) != sorted(names):
+            raise LabelError(
+                f"{problem.name} has the parameters {', '.join(names)}; these are "
+                f"{', '.join(found)}: of another problem?"
+            )
+        theta = theta.sel(parameter=names)
+    own = tuple(str(d) for d in theta.dims if d not in (*dims, "parameter"))
+    shared = tuple(d for d in dims if d in theta.dims)
+    if shared and shared != dims:
+        raise LabelError(f"theta has {shared} of the dimensions {dims} of events: all or none")
+    values = theta.transpose(*shared, *own, "parameter").values.astype(np.float64)
+    sets = math.prod(theta.sizes[d] for d in shared)
+    return torch.from_numpy(values.reshape(sets, -1, len(names)).copy()), own
 
 
 def _checked(problem: Problem, row: np.ndarray, events: xr.DataArray) -> Tensor:

@@ -202,7 +202,8 @@ def _rival(campaign: Campaign, plan: Plan, budget: float, folder: Path) -> Maker
     (folder / "settings.json").write_text(json.dumps(settings))
     script = Path(__file__).with_name("sbi_npe.py")
     told = subprocess.run(
-        [os.environ[VARIABLE], str(script), str(folder)], capture_output=True, text=True,
+        [os.environ[VARIABLE], str(script.resolve()), str(folder.resolve())], capture_output=True, text=True,
+        cwd=folder,  # sbi leaves logs where it runs
         env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False,
     )  # fmt: skip
     if told.returncode:

@@ -21,7 +21,8 @@ from torch import Tensor
 from presage.fit import Fitted
 from presage.labels import Arrays, Coordinate, LabelError, Parameter, Variable
 from presage.models.pooling import pool
-from presage.models.sets import SetNetwork, check_sets
+from presage.models.set_network import SetNetwork
+from presage.models.sets import check_sets
 from presage.rng import generator
 from presage.simulator import Derived
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from presage.fit import FitError, Fitted
 from presage.labels import LabelError
 from presage.models.posterior import PosteriorNetwork
-from presage.models.sets import SetNetwork
+from presage.models.set_network import SetNetwork
 from presage.rng import generator
 from presage.studies.pdf.estimate import Estimate
 from presage.studies.pdf.observed import observed_sets, theta_of_sets

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from presage.fit import Fitted
 from presage.labels import LabelError
-from presage.models.sets import SetNetwork
+from presage.models.set_network import SetNetwork
 from presage.studies.pdf.inference import Inference
 
 Floats = NDArray[np.float64]

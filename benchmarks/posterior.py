@@ -200,10 +200,10 @@ def _rival(campaign: Campaign, plan: Plan, budget: float, folder: Path) -> Maker
         "low": problem.low.tolist(), "high": problem.high.tolist(), **_RIVAL,
     }  # fmt: skip
     (folder / "settings.json").write_text(json.dumps(settings))
-    script = Path(__file__).with_name("sbi_npe.py")
+    script, place = Path(__file__).resolve().with_name("sbi_npe.py"), folder.resolve()
     told = subprocess.run(
-        [os.environ[VARIABLE], str(script.resolve()), str(folder.resolve())], capture_output=True, text=True,
-        cwd=folder,  # sbi leaves logs where it runs
+        [os.environ[VARIABLE], str(script), str(place)], capture_output=True, text=True,
+        cwd=place,  # sbi leaves logs where it runs
         env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False,
     )  # fmt: skip
     if told.returncode:

@@ -39,8 +39,8 @@ _SEED = 1
 _EVENTS = 1000
 #: Samples that are generated; of the epochs; of one theta after the other.
 _MADE = {"small": 1_024, "full": 10_240}
-_EPOCH = {"small": 256, "full": 2_048}
-_SINGLE = {"small": 16, "full": 128}
+_EPOCH = {"small": 256, "full": 1_024}
+_SINGLE = {"small": 16, "full": 64}
 _BATCH = 64
 _ROUNDS = 3
 _EPOCHS_OF = ("gaussian", "simplified_dis", "realistic_dis", "mceg")

@@ -16,11 +16,12 @@ from presage.store import Store
 from presage.studies.pdf.features import PooledFeatures
 from presage.studies.pdf.gaussian import Gaussian
 from presage.studies.pdf.inference import Inference, UntrainedSizeWarning
+from presage.studies.pdf.problems import problem as build
 from presage.studies.pdf.refreshed import RefreshedViews
 from presage.studies.pdf.training import PRESETS, Training
 
 TINY = Training(
-    hidden=(8,), seeds=1, encoder_epochs=2, smallest=4, sizes=(4, 10), head=(16,),
+    hidden=(8,), seeds=1, encoder_epochs=2, smallest=4, sizes=(4, 10), per_size=2, head=(16,),
     flow_hidden=(8,), bins=4, views=0, epochs=3, batch_size=32,
 )  # fmt: skip
 
@@ -90,6 +91,22 @@ def test_features_of_more_sets_are_appended(trained, store):
 def test_parts_larger_than_the_sets_are_refused(trained, sets, size):
     with pytest.raises(LabelError, match="between 1 and the 20 stored events"):
         PooledFeatures(sets, trained.encoder, (size,))
+
+
+def test_sets_of_any_number_of_events_are_trained_and_answered(store):
+    """Where the number of events is drawn, features are those of whole sets."""
+    problem = build("realistic_dis_events")
+    sets = simulate(problem, 24, store=store, progress=False)
+    trained = TINY.fit(sets, store, progress=False)
+    number = int(np.flatnonzero(sets["event_count"].values)[0])
+    first, start = int(sets["event_count"][number]), int(sets["event_count"][:number].sum())
+    one = sets["events"][start : start + first]
+    got = Inference(problem, trained.encoder, trained.posterior).features(one)
+    stored = trained.features["features"].values[number, 0]
+    np.testing.assert_allclose(got, stored, rtol=1e-3, atol=1e-4)
+    assert 10 ** stored[-1] == pytest.approx(first, rel=1e-4)
+    with pytest.raises(LabelError, match="give sizes="):
+        PooledFeatures(sets, trained.encoder, (10,))
 
 
 # -- training -----------------------------------------------------------------------------
@@ -248,8 +265,6 @@ def test_models_that_do_not_belong_together_are_refused(inference, trained, sets
     wider = fit(SetEncoder(hidden=(9,), seeds=1), sets, epochs=1, batch_size=40, progress=False)
     with pytest.raises(FitError, match=r"trained on \d+ features"):
         Inference(problem, wider, trained.posterior)
-    from presage.studies.pdf.problems import problem as build
-
     with pytest.raises(FitError, match="was trained for mu_x"):
         Inference(build("simplified_dis"), trained.encoder, trained.posterior)
 

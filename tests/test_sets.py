@@ -69,6 +69,15 @@ def test_what_fills_a_ragged_set_does_not_count(network, filling):
             assert torch.allclose(got[row : row + 1], alone, atol=1e-12)
 
 
+def test_a_set_without_events_has_features_too(network):
+    with torch.no_grad():
+        none = network.encode(sets(2, 0))
+        masked = network.encode(sets(2, 5), torch.zeros(2, 5, dtype=torch.bool), chunk=2)
+    assert torch.equal(none, masked)
+    assert none[0, -1] == -1
+    assert (none[:, :-1] == 0).all()
+
+
 def test_the_means_of_inputs_and_products_are_features(network):
     events = sets(1, 30)
     with torch.no_grad():

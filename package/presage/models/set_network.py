@@ -73,16 +73,17 @@ class SetNetwork(nn.Module):
         return pool(*self.events(events), mask)
 
     def finish(self, pooled: Pooled) -> Tensor:
-        """Return the pooled features ``(*, K)``, log10 N last."""
-        mean = pooled.total / pooled.events[..., None]
+        """Return the pooled features ``(*, K)``, log10 N last; means of no event are 0."""
+        mean = pooled.total / pooled.events.clamp(min=1)[..., None]
         parts = [mean]
         if self.spec.seeds:
-            attended = pooled.weighted / pooled.weight[..., None]
+            least = torch.finfo(pooled.weight.dtype).tiny
+            attended = pooled.weighted / pooled.weight.clamp(min=least)[..., None]
             parts.append(torch.einsum("...sh,shv->...sv", attended, self.values).flatten(-2))
-        return torch.cat((*parts, pooled.events.log10()[..., None]), -1)
+        return torch.cat((*parts, pooled.events.clamp(min=0.1).log10()[..., None]), -1)
 
     def encode(self, events: Tensor, mask: Tensor | None = None, chunk: int = 0) -> Tensor:
-        """Return the pooled features of sets ``(*, E, F)`` of at least one event, ``(*, K)``.
+        """Return the pooled features of sets ``(*, E, F)``, ``(*, K)``; log10 N is -1 for none.
 
         Parameters
         ----------
@@ -91,6 +92,9 @@ class SetNetwork(nn.Module):
         chunk
             Events at a time; 0 takes what fits about 100 MB.
         """
+        if events.shape[-2] == 0:  # a place for an event, and nothing in it
+            events = events.new_zeros(*events.shape[:-2], 1, events.shape[-1])
+            mask = torch.zeros(events.shape[:-1], dtype=torch.bool, device=events.device)
         total, sets = events.shape[-2], max(1, math.prod(events.shape[:-2]))
         size = chunk or max(1, _CHUNK_VALUES // (sets * self.spec.hidden[-1]))
         if torch.is_grad_enabled() and not chunk:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from presage.fit import Fitted
 from presage.labels import Arrays, Coordinate, LabelError, Parameter, Variable
+from presage.lineage import ragged_rows
 from presage.models.pooling import pool
 from presage.models.set_network import SetNetwork
 from presage.models.sets import check_sets
@@ -64,13 +65,28 @@ class PooledFeatures(Derived):
         check_sets(self.data)
         sizes = tuple(int(n) for n in self.sizes)
         object.__setattr__(self, "sizes", sizes)
+        if self._ragged and sizes:
+            raise LabelError(
+                "these sets have as many events as the experiment saw, which says something about "
+                "theta: parts of them are no such sets; give sizes=()"
+            )
         stored = self.data.sizes["event"]
         if any(n < 1 or n > stored for n in sizes):
             raise LabelError(f"sizes lie between 1 and the {stored} stored events, got {sizes}")
 
+    @property
+    def _repeats(self) -> int:
+        return int(self.data.sizes.get("repeat", 1))
+
+    @property
+    def _ragged(self) -> bool:
+        return "event_count" in self.data
+
     @cached_property
     def _views(self) -> tuple[tuple[int, int], ...]:
         """(events, parts) of each size; the order of the views of one set."""
+        if self._ragged:
+            return ((0, 1),)
         stored = self.data.sizes["event"]
         return tuple((n, min(stored // n, self.per_size)) for n in self.sizes or (stored,))
 
@@ -84,7 +100,9 @@ class PooledFeatures(Derived):
     @property
     def block_size(self) -> int:  # type: ignore[override]  # of the class elsewhere, here of the size
         """Samples of a block."""
-        events = self.data.sizes["repeat"] * self.data.sizes["event"]
+        events = self._repeats * self.data.sizes["event"]
+        if self._ragged:
+            events //= self.data.sizes[self.sample_dim]
         return int(min(max(_BLOCK_EVENTS // events, 1), _LARGEST_BLOCK))
 
     @property
@@ -101,7 +119,7 @@ class PooledFeatures(Derived):
     @property
     def lengths(self) -> Mapping[str, int]:
         """Views of a theta, and numbers of a view."""
-        views = self.data.sizes["repeat"] * sum(parts for _, parts in self._views)
+        views = self._repeats * sum(parts for _, parts in self._views)
         return {"view": views, "number": self._network.features}
 
     @property
@@ -109,16 +127,18 @@ class PooledFeatures(Derived):
         """Names and ranges of the parameters, and the events of each view."""
         carried = ("parameter", "parameter_low", "parameter_high", "parameter_title")
         own = [n for size, parts in self._views for n in [size] * parts]
-        counts = own * self.data.sizes["repeat"]
+        counts = own * self._repeats
         return (
             *(coordinate(self.data[name]) for name in carried if name in self.data.coords),
-            Coordinate("view_events", tuple(counts), "1", "events of the view", "view"),
+            Coordinate("view_events", tuple(counts), "1", "events of the view, 0: any", "view"),
         )
 
     def convert(self, samples: xr.Dataset, rng: np.random.Generator) -> Arrays:
         """Return theta and the features of every view; nothing here is random."""
         network = self._network
         dtype = network.point_head.weight.dtype
+        if self._ragged:
+            return self._whole(samples, network)
         array = samples["events"].transpose(..., "repeat", "event", "feature").values
         theta = samples["theta"].transpose(..., "parameter").values
         order = view_order(array.shape[-2])
@@ -131,6 +151,19 @@ class PooledFeatures(Derived):
             ]
         features = torch.cat(parts).view(len(array), -1, network.features)
         return {"theta": theta, "features": features.numpy()}
+
+    def _whole(self, samples: xr.Dataset, network: SetNetwork) -> Arrays:
+        """Return theta and the features of ragged sets, one by one."""
+        dtype = network.point_head.weight.dtype
+        events = samples["events"].transpose("event", "feature").values
+        rows = zip(*ragged_rows(samples, "event"), strict=True)
+        with torch.inference_mode():
+            parts = [
+                network.summary(network.encode(torch.tensor(events[a : a + n]).to(dtype)[None]))
+                for a, n in rows
+            ]
+        theta = samples["theta"].transpose(..., "parameter").values
+        return {"theta": theta, "features": torch.stack(parts).numpy()}
 
     def _pooled(self, network: SetNetwork, events: Tensor) -> Tensor:
         """Return ``(sets, views, number)``; the events' own network runs once."""

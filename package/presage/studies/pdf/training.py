@@ -82,18 +82,18 @@ class Training:
     encoder_rate: float = 2e-3
     smallest: int = 50
     sizes: tuple[int, ...] = (100, 300, 1000)
-    per_size: int = 2
+    per_size: int = 1
     head: tuple[int, ...] = (256, 256)
     flow_hidden: tuple[int, ...] = (64,)
     layers: int = 1
     bins: int = 8
     link: str = "probit"
     views: int = 8
-    epochs: int = 80
-    batch_size: int = 256
+    epochs: int = 50
+    batch_size: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
-    ema: float = 0.995
+    ema: float = 0.998
     patience: int = 0
     refresh: int = 0
     refresh_steps: int = 2
@@ -199,6 +199,8 @@ class Training:
         """Make the features of all views, or return them."""
         stored = events.sizes["event"]
         sizes = tuple(sorted({min(n, stored) for n in (*self.sizes, stored)}, reverse=True))
+        if "event_count" in events:  # how many there are is part of the observation
+            sizes = ()
         source = PooledFeatures(events, encoder, sizes, self.per_size)
         return simulate(source, source.length, store=store, progress=progress)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise, product
 
@@ -16,6 +17,7 @@ from presage.recipe import decode, encode
 from presage.rng import generator
 from presage.studies.pdf.draws import Draws
 from presage.studies.pdf.mceg import MCEG, Coupling, Flavours, Kinematics
+from presage.studies.pdf.mceg.curves import EVOLVED
 from presage.studies.pdf.mceg.grid import FLOOR
 from presage.studies.pdf.mceg.inputs import UP, valence
 from presage.studies.pdf.mceg.prior import ACCEPTANCE, HIGH, LOW, measure_acceptance, physical
@@ -59,7 +61,7 @@ def share(x: torch.Tensor, q2: torch.Tensor) -> torch.Tensor:
 def composite(edges: list[float], panels: int, nodes: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Places and weights of Gauss-Legendre rules in `panels` even panels of each interval."""
     points, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(nodes))
-    parts = [torch.linspace(a, b, panels + 1).double() for a, b in pairwise(edges)]
+    parts = [torch.linspace(a, b, panels + 1, dtype=torch.float64) for a, b in pairwise(edges)]
     low = torch.cat([part[:-1] for part in parts])[:, None]
     width = torch.cat([part.diff() for part in parts])[:, None]
     return (low + 0.5 * width * (1 + points)).flatten(), (0.5 * width * weights).flatten()
@@ -146,15 +148,17 @@ def bins() -> torch.Tensor:
 
 def placed(events: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """In which of these bins events are."""
-    edges = torch.cat([torch.linspace(*ends, PANELS + 1)[:-1] for ends in pairwise(LOG_Q2)])
+    edges = torch.cat(
+        [torch.linspace(*ends, PANELS + 1, dtype=torch.float64)[:-1] for ends in pairwise(LOG_Q2)]
+    )
     x, q2 = (part.contiguous() for part in events.unbind(-1))
-    row = torch.bucketize(q2.log(), edges.double(), right=True) - 1
+    row = torch.bucketize(q2.log(), edges, right=True) - 1
     return row, (share(x, q2) * 2 * PANELS).long()
 
 
 def test_no_event_is_outside_and_nothing_at_the_edges_is_lost():
     """The outermost bins along y = 1, W2 = 10 GeV2 and Q2 = 2 GeV2 have their probabilities."""
-    count = 200_000
+    count = 100_000
     events = PROBLEM.events(THETA, draws(4), 1, count)[:, 0].double()
     x, q2 = events.unbind(-1)
     assert float((q2 / (x * (140.0**2 - 0.938272**2))).max()) < 1
@@ -248,12 +252,17 @@ def test_curves_are_those_of_the_theory():
     curves = {curve.name: curve for curve in PROBLEM.curves}
     assert next(iter(curves)) == "x_u_valence"
     wide = curves["x_u_valence_wide"]
-    x = torch.tensor(wide.grid).double()
+    x = torch.tensor(wide.grid, dtype=torch.float64)
     expected = x * valence(THETA, x)
     assert torch.allclose(PROBLEM.curve(wide, THETA), expected)
     assert float(torch.trapezoid(expected[0], x.log())) == pytest.approx(2.0, abs=0.05)
-    f2 = PROBLEM.curve(curves["f2_100"], THETA)
-    assert torch.allclose(f2, PROBLEM.theory.value(F2, THETA, x, 100.0))
+    theta = PROBLEM.draw_theta(draws(9), 100)
+    for name, (weights, q2, _) in EVOLVED.items():
+        found = PROBLEM.curve(curves[name], theta)
+        direct = PROBLEM.theory.value(weights, theta, x, q2)
+        assert float(((found - direct).abs() / (direct + 1e-3)).max()) < 1e-7
+        coarse = replace(curves[name], grid=curves[name].grid[::10])
+        assert torch.allclose(PROBLEM.curve(coarse, theta), direct[:, ::10], rtol=1e-10)
 
 
 def test_settings_of_the_simulator_are_part_of_the_recipe():

@@ -22,12 +22,13 @@ from presage.labels import LabelError, nearest
 from presage.studies.pdf.draws import Draws
 from presage.studies.pdf.mceg import prior
 from presage.studies.pdf.mceg.couplings import Coupling
+from presage.studies.pdf.mceg.curves import EVOLVED, VALENCE, Curves, curves
 from presage.studies.pdf.mceg.grid import Grid
-from presage.studies.pdf.mceg.inputs import Flavours, valence
+from presage.studies.pdf.mceg.inputs import Flavours
 from presage.studies.pdf.mceg.kinematics import Kinematics
 from presage.studies.pdf.mceg.reduction import Reduction
 from presage.studies.pdf.mceg.sampling import draw
-from presage.studies.pdf.mceg.theory import F2, D, Theory, U
+from presage.studies.pdf.mceg.theory import Theory
 from presage.studies.pdf.problem import Curve, Feature, Problem, Range
 
 #: Node masses, and densities of events, that are worked on at once; and rows of events.
@@ -38,6 +39,12 @@ _AT_ONCE, _ROWS = 1 << 21, 1 << 17
 def grid_of(theory: Theory, kinematics: Kinematics, nodes: tuple[int, int]) -> Grid:
     """Return the grid of these settings, its tables built at first use and kept."""
     return Grid(theory, kinematics, nodes)
+
+
+@lru_cache(maxsize=4)
+def curves_of(theory: Theory) -> Curves:
+    """Return the curves of these settings, their tables kept as well."""
+    return Curves(theory)
 
 
 @dataclass(frozen=True)
@@ -217,35 +224,16 @@ class MCEG(Problem):
     @property
     def curves(self) -> tuple[Curve, ...]:
         """The u valence where it is parametrised, u and d evolved, F2 at three scales."""
-        linear = tuple(np.linspace(0.01, 0.7, 70).tolist())
-        wide = tuple(np.geomspace(1e-4, 0.9, 80).tolist())
-        start, q2 = f"{self.q0_squared:g} GeV2", "10 GeV2"
-        return (
-            Curve("x_u_valence", linear, long_name=f"x u_v(x) at {start}"),
-            Curve("x_u_valence_wide", wide, "1", f"x u_v(x) at {start}", logarithmic=True),
-            Curve("x_u", wide, "1", f"x u(x) at {q2}", logarithmic=True),
-            Curve("x_d", wide, "1", f"x d(x) at {q2}", logarithmic=True),
-            *(
-                Curve(f"f2_{q}", wide, "1", f"F2(x) at Q2 = {q} GeV2", logarithmic=True)
-                for q in _F2_AT
-            ),
-        )
+        return curves(self.q0_squared)
 
     def curve(self, curve: Curve, theta: Tensor) -> Tensor:
-        """Return a curve on its grid; evolved ones by inversion, without interpolation."""
-        grid = torch.tensor(curve.grid, dtype=torch.float64, device=theta.device)
-        if curve.name in ("x_u_valence", "x_u_valence_wide"):
-            return grid * valence(theta, grid)
-        known = {"x_u": (U, 10.0), "x_d": (D, 10.0), **{f"f2_{q}": (F2, q) for q in _F2_AT}}
+        """Return a curve on its grid."""
+        known = (*VALENCE, *EVOLVED)
         if curve.name not in known:
-            names = [one.name for one in self.curves]
-            raise LabelError(f"mceg has no curve {curve.name!r}{nearest(curve.name, names)}")
-        weights, q2 = known[curve.name]
-        return self.theory.value(weights, theta, grid, float(q2))
+            raise LabelError(f"mceg has no curve {curve.name!r}{nearest(curve.name, known)}")
+        return curves_of(self.theory).value(curve, theta)
 
 
-#: Scales in GeV2 at which F2 is a curve.
-_F2_AT = (10, 100, 1000)
 #: Settings that are groups of numbers.
 _SETTINGS: dict[str, type] = {
     "coupling": Coupling,

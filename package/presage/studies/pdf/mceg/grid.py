@@ -21,13 +21,11 @@ from torch import Tensor
 
 from presage.studies.pdf.mceg.kinematics import Kinematics, bend, phase_space, unbend
 from presage.studies.pdf.mceg.prior import spread
-from presage.studies.pdf.mceg.reduction import Reduction, reduce
+from presage.studies.pdf.mceg.reduction import REFERENCE, Reduction, reduce
 from presage.studies.pdf.mceg.theory import F2, Theory
 
-#: Parameters that the reduction sees, every how many nodes it looks at, and what F2 is held
-#: against there: a u valence that is as large at x near 1 as the prior allows.
+#: Parameters that the reduction sees, and every how many nodes it looks at.
 _TRAINED, _EVERY = 768, (8, 8)
-_REFERENCE = (-0.7, 0.0, 0.0, 0.0)
 #: Events per theta from which on it is less work to fill the grid for each theta.
 _DENSE = 128
 #: Share of the reference in the density.
@@ -129,7 +127,7 @@ class Grid:
 
     @cached_property
     def _reference(self) -> Tensor:
-        theta = torch.tensor(_REFERENCE, dtype=torch.float64, device=self.theory.device)
+        theta = torch.tensor(REFERENCE, dtype=torch.float64, device=self.theory.device)
         return self.theory.state(theta)
 
     @cached_property

@@ -17,6 +17,8 @@ from torch import Tensor
 from presage.studies.pdf.mceg.inputs import gluon_norm
 from presage.studies.pdf.mceg.theory import Theory
 
+#: Theta whose F2 others are held against: a u valence as large near x = 1 as the prior allows.
+REFERENCE = (-0.7, 0.0, 0.0, 0.0)
 #: Singular values that are kept, as a share of the first; places that are picked.
 _SMALLEST, _PLACES = 1e-12, 40
 

@@ -68,6 +68,11 @@ class Campaign:
         for name in ("n_samples", "n_observations", "n_calibration"):
             if getattr(self, name) < 1:
                 raise LabelError(f"{name} should be at least 1, got {getattr(self, name)}")
+        if self.single.ragged:
+            raise LabelError(
+                f"{self.problem} has sets of random size, which the notebooks do not cut to "
+                "sizes; train on them with presage.fit and presage.models.SetEncoder"
+            )
 
     @cached_property
     def simulator(self) -> Problem:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,15 +12,16 @@ import xarray as xr
 from presage.fit import FitError, fit
 from presage.generate import simulate
 from presage.labels import LabelError
-from presage.lineage import recipe_of
+from presage.lineage import attributes_of, recipe_of
 from presage.models import SetEncoder
 from presage.store import Store
 from presage.studies.pdf.features import PooledFeatures
 from presage.studies.pdf.gaussian import Gaussian
 from presage.studies.pdf.inference import Inference, UntrainedSizeWarning
+from presage.studies.pdf.problems import PROBLEMS
 from presage.studies.pdf.problems import problem as build
 from presage.studies.pdf.refreshed import RefreshedViews
-from presage.studies.pdf.training import PRESETS, Training
+from presage.studies.pdf.training import PRESETS, Training, problem_of
 
 TINY = Training(
     hidden=(8,), seeds=1, encoder_epochs=2, smallest=4, sizes=(4, 10), per_size=2, head=(16,),
@@ -127,6 +130,18 @@ def test_presets_make_models(name):
     preset = Training.preset(name)
     assert preset.encoder_model.hidden
     assert preset.posterior_model.bins >= 2
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_the_problem_is_read_back_from_the_recipe_of_its_sets(name):
+    problem = build(name, n_events=7)
+    sets = xr.Dataset(attrs=attributes_of(problem.recipe(3)))
+    assert problem_of(sets) == problem
+
+
+def test_sets_of_unknown_density_are_not_refreshed(trained):
+    with pytest.raises(LabelError, match="train with refresh=0"):
+        problem_of(trained.features)
 
 
 def test_an_unknown_preset_is_refused():
@@ -294,6 +309,18 @@ def test_metropolis_steps_leave_the_posterior_as_it_is(trained, sets, store):
     difference = (stored - new).numpy()
     assert abs(difference.mean()) < 4 * difference.std() / np.sqrt(80)
     assert difference.std() < 6
+
+
+def test_training_on_refreshed_theta_ends_in_the_same_kind_of_posterior(
+    trained, sets, store, observed
+):
+    again = replace(TINY, refresh=2, refresh_steps=1, refresh_epochs=1).fit(
+        sets, store, progress=False
+    )
+    assert again.encoder.key == trained.encoder.key
+    assert again.features.sizes["draw"] == 2
+    drawn = Inference(Gaussian(n_events=20), again.encoder, again.posterior).sample(observed, 5)
+    assert bool(np.isfinite(drawn["log_prob"]).all())
 
 
 def test_refreshing_needs_the_sets_of_the_features(trained, sets):

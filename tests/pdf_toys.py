@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from presage.analysis import calibration as checking
 from presage.recipe import Parent, Recipe
 from presage.store import Store
 from presage.studies.pdf import exhibits
@@ -121,31 +122,30 @@ def _numbers(count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> xr
 @cache
 def calibration(number: int = 1000, draw_count: int = 200, wide: float = 1.0) -> xr.Dataset:
     """Return a calibration product; with `wide` above 1 of posteriors that are too narrow."""
-    rng = np.random.default_rng(0)
-    names = ["mu_x", "mu_y", "sigma_x", "sigma_y", "rho", "density_x(0)", "log_likelihood"]
-    truth = rng.standard_normal((number, len(names), 1)) * wide
-    drawn = rng.standard_normal((number, len(names), draw_count))
-    credibility = np.linspace(0, 1, 51)
-    held = np.sort(rng.uniform(size=number) ** wide)
-    checks = xr.Dataset(
-        {
-            "rank": (("observation", "quantity"), (drawn < truth).sum(axis=2)),
-            "expected_coverage": (
-                "credibility",
-                np.searchsorted(held, credibility) / number,
-            ),
-            "efficiency": ("observation", rng.beta(4, 3, number)),
-            "pareto_k": ("observation", rng.normal(0.2, 0.2, number)),
-            "p_value": (("observation", "statistic"), rng.uniform(size=(number, 2))),
-        },
-        coords={
-            "quantity": np.array(names, dtype=object),
-            "credibility": credibility,
-            "statistic": np.array(["chi2 of x", "chi2 of y"], dtype=object),
-        },
-        attrs={"draw_count": draw_count},
-    )
-    return exhibits.calibration_product(Gaussian(n_events=1000), checks)
+    problem, rng = Gaussian(n_events=1000), np.random.default_rng(0)
+    names = [r.name for r in problem.prior]
+    centre = rng.uniform(0.3, 0.7, (number, 5))
+    box = [xr.DataArray(np.full(5, edge), coords={"parameter": names}) for edge in (0.0, 1.0)]
+    truth = xr.DataArray(
+        centre + 0.05 * wide * rng.standard_normal((number, 5)),
+        dims=("observation", "parameter"), coords={"parameter": names},
+    )  # fmt: skip
+    draws = xr.DataArray(
+        centre[:, None] + 0.05 * rng.standard_normal((number, draw_count, 5)),
+        dims=("observation", "draw", "parameter"), coords={"parameter": names},
+    )  # fmt: skip
+    depth = [-((a - centre_of(draws)) ** 2).sum("parameter") for a in (truth, draws)]
+    checks = checking.calibration(
+        {"theta": truth, "log_likelihood": depth[0]}, {"theta": draws, "log_likelihood": depth[1]}
+    ).merge(checking.tarp(truth, draws, *box))
+    checks["efficiency"] = ("observation", rng.beta(4, 3, number))
+    checks["pareto_k"] = ("observation", rng.normal(0.2, 0.2, number))
+    checks["p_value"] = (("observation", "draw"), rng.uniform(size=(number, 1)))
+    return exhibits.calibration_product(problem, checks)
+
+
+def centre_of(draws: xr.DataArray) -> xr.DataArray:
+    return draws.mean("draw")
 
 
 def store_with(

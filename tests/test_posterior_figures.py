@@ -243,11 +243,11 @@ def test_ranks_of_calibrated_posteriors_leave_their_band_in_one_of_twenty_cases(
         lost += len(calibration_figures.outside(found))
         coverage.append(found["coverage"].mean("quantity"))
     assert 0 < lost <= 16, "expected are 6 of 120"
-    assert np.mean(coverage, axis=0) == pytest.approx(found["level"].values, abs=0.012)
+    assert np.mean(coverage, axis=0) == pytest.approx(found["level"].values, abs=0.015)
 
 
 def test_posteriors_that_are_too_narrow_are_seen_in_ranks_and_coverage():
-    found = toy.calibration(400, 100, wide=1.5)
+    found = toy.calibration(600, 100, wide=1.5)
     assert calibration_figures.outside(found) == [str(q) for q in found["quantity"].values]
     too_few = found["coverage"] < found["level"] - 3 * found["coverage_error"]
     assert too_few.sel(level=0.68).all()
@@ -260,6 +260,7 @@ def test_posteriors_that_are_too_narrow_are_seen_in_ranks_and_coverage():
         ({"rang": (("observation",), [1])}, "did you mean 'rank'"),
         ({"rank": (("observation", "quantity"), [[1]])}, "draw_count"),
         ({"rank": (("observation", "quantity"), [[9]], {"draw_count": 5})}, "from 0 to 5"),
+        ({"rank": (("observation",), [1], {"draw_count": 5})}, "should have the dims"),
     ],
 )
 def test_calibrations_of_nonsense_are_refused(checks, expected):
@@ -339,7 +340,7 @@ def test_curves_stand_above_their_residuals(product):
 def test_the_calibration_has_a_panel_for_all_that_was_checked():
     found = toy.calibration(300, 60)
     page = calibration_figures.calibration_figure(found)
-    shows(page, "SBC ranks", "TARP: max", "Coverage", "Median", "Posterior predictive",
+    shows(page, "SBC ranks", "TARP: max", "Coverage", "Median", "Posterior predictive p",
           "300 observations of 1000 events, 60 draws each", "log_likelihood")  # fmt: skip
     less = calibration_figures.calibration_figure(found.drop_vars(["p_value", "efficiency"]))
     assert sum(axis.get_visible() for axis in less.axes) == 3

@@ -21,6 +21,7 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
+from presage.analysis.calibration import ecdf_bands
 from presage.analysis.calibration_figures import colours_of, outside
 from presage.analysis.posterior_figures import COLOURS
 
@@ -82,8 +83,8 @@ def calibration_panels(exhibit: Exhibit) -> list[Any]:
         f"{escape(str(about.get('observations', '?')))} observations of "
         f"{escape(str(about.get('n_events', '?')))} events, "
         f"{escape(str(about.get('draw_count', '?')))} draws each · "
-        f"{link(exhibit.checked.key, exhibit.checked.key[:8])} · grey: what chance does to a "
-        "calibrated posterior in 95 of 100 cases"
+        f"{link(exhibit.checked.key, exhibit.checked.key[:8])} · grey: where a "
+        "calibrated posterior stays"
     )
     return [_note(head), *rows]
 
@@ -124,12 +125,12 @@ def _ranks(product: xr.Dataset) -> figure:
     plot = _panel(f"SBC ranks, simultaneous band: {said}", "rank / draws", "ECDF − uniform",
                   x_range=Range1d(0, 1))  # fmt: skip
     steps = product["fraction"].values
-    _band(plot, steps, product["ecdf_low"].values, product["ecdf_high"].values)
+    _band(plot, steps, product["ecdf_low"].values - steps, product["ecdf_high"].values - steps)
     _zero(plot, (0, 1))
     lines = {
         name: plot.line(
             steps,
-            product["ecdf_difference"].sel(quantity=name).values,
+            product["ecdf"].sel(quantity=name).values - steps,
             line_color=colour,
             line_width=1.4,
         )
@@ -142,8 +143,8 @@ def _ranks(product: xr.Dataset) -> figure:
 def _tarp(product: xr.Dataset) -> figure:
     """Draw expected coverage minus credibility: the bound is seen better than on a diagonal."""
     expected = product["expected_coverage"]
-    credibility, bound = expected["credibility"].values, float(product.attrs["tarp_bound"])
-    worst = float(np.abs(expected.values - credibility).max())
+    credibility, bound = expected["credibility"].values, float(product["tarp_bound"])
+    worst = float(product["tarp_distance"])
     plot = _panel(f"TARP: max |ECP − α| {worst:.3f}, bound {bound:.3f}", "credibility α",
                   "expected coverage − α", x_range=Range1d(0, 1))  # fmt: skip
     _band(plot, np.array([0.0, 1.0]), np.full(2, -bound), np.full(2, bound))
@@ -155,7 +156,7 @@ def _tarp(product: xr.Dataset) -> figure:
 def _coverage(product: xr.Dataset) -> figure:
     names = [str(name) for name in product["quantity"].values]
     levels = [float(level) for level in product["level"].values]
-    title = "Coverage of central intervals, ±2 standard errors"
+    title = "Coverage of intervals"
     plot = _panel(title, "", "coverage − mass [points]",
                   x_range=Range1d(-0.6, len(names) - 0.4))  # fmt: skip
     _zero(plot, (-1, len(names)))
@@ -163,9 +164,9 @@ def _coverage(product: xr.Dataset) -> figure:
     shades = ("#56b4e9", "#0072b2", "#e69f00", "#d55e00", "#009e73")
     for k, level in enumerate(levels):
         here = product.sel(level=level)
-        error = 200 * float(here["coverage_error"])
+        low, high = (100 * (here[f"coverage_{end}"].values - level) for end in ("low", "high"))
         x = np.arange(len(names)) + (k - (len(levels) - 1) / 2) * wide
-        plot.vbar(x=x, width=0.86 * wide, bottom=-error, top=error, fill_color=_CHANCE,
+        plot.vbar(x=x, width=0.86 * wide, bottom=low, top=high, fill_color=_CHANCE,
                   line_color=None)  # fmt: skip
         shown[f"{100 * level:.0f} %"] = plot.scatter(
             x, 100 * (here["coverage"].values - level), size=6.5, line_color=None,
@@ -205,25 +206,20 @@ def _histogram(values: np.ndarray, low: float, high: float, title: str, x: str) 
 
 
 def _predictive(product: xr.Dataset) -> figure:
-    number, steps = product.sizes["observation"], np.linspace(0, 1, 101)
+    values = np.sort(product["p_value"].values)
+    band = ecdf_bands(len(values))
+    steps = band["fraction"].values
     plot = _panel("Posterior predictive p-values", "p-value", "ECDF − uniform",
                   x_range=Range1d(0, 1))  # fmt: skip
-    bound = 1.358 / np.sqrt(number)
-    _band(plot, np.array([0.0, 1.0]), np.full(2, -bound), np.full(2, bound))
+    _band(plot, steps, band["ecdf_low"].values - steps, band["ecdf_high"].values - steps)
     _zero(plot, (0, 1))
-    palette = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-    lines = {}
-    for k, name in enumerate(map(str, product["statistic"].values)):
-        values = np.sort(product["p_value"].sel(statistic=name).values)
-        below = np.searchsorted(values, steps, side="right") / number - steps
-        colour = palette[k % len(palette)]
-        lines[name] = plot.line(steps, below, line_color=colour, line_width=1.4)
-    _named(plot, lines, 3)
+    below = np.searchsorted(values, steps, side="right") / len(values) - steps
+    plot.line(steps, below, line_color=_BLUE, line_width=1.8)
     return plot
 
 
 _PANELS: dict[str, Callable[[xr.Dataset], figure]] = {
-    "ecdf_difference": _ranks,
+    "ecdf": _ranks,
     "expected_coverage": _tarp,
     "coverage": _coverage,
     "efficiency": _efficiency,

@@ -52,9 +52,8 @@ function check(key) {
 
 // Keys move the controls as well; a control that is moved by its key sets nothing again.
 function move(name, value) {
-  const box = boxes[name];
-  if (name === "observation") box.active = value;
-  if (name === "curve") box.value = String(value);
+  if (name === "observation") put(boxes.observation, {active: value});
+  if (name === "curve") put(boxes.curve, {value: String(value)});
   set({[name]: value});
 }
 const within = (value, count) => Math.max(0, Math.min(count - 1, value));
@@ -72,7 +71,7 @@ document.addEventListener("keydown", (event) => {
   } else if (digit && digit <= nKinds) {
     const kind = kinds[digit - 1];
     const next = state.kinds.includes(kind) ? state.kinds.filter((k) => k !== kind) : [...state.kinds, kind];
-    boxes.kinds.active = kinds.map((k, i) => next.includes(k) ? i : -1).filter((i) => i >= 0);
+    put(boxes.kinds, {active: kinds.map((k, i) => next.includes(k) ? i : -1).filter((i) => i >= 0)});
     set({kinds: next});
   } else if (event.key.toLowerCase() === "c" && curves.length > 1) {
     move("curve", (state.curve + 1) % curves.length);

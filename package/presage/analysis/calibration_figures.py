@@ -1,8 +1,8 @@
 """The figure of a calibration: ranks, TARP, coverage, importance weights, predictive p-values.
 
 Drawn from the product of :func:`presage.studies.pdf.exhibits.calibration_product` alone;
-panels whose numbers were not made are left out. Grey is what chance does to a calibrated
-posterior in 95 of 100 cases.
+panels whose numbers were not made are left out. Grey is where a calibrated posterior stays,
+by chance and for as many tests as there are.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from presage.analysis.calibration import ecdf_bands
 from presage.analysis.canvas import FAINT, INK, Page, tidy
 
 #: Colours of quantities, in order; more of them begin again.
@@ -54,34 +55,35 @@ def colours_of(product: xr.Dataset) -> dict[str, str]:
 
 def outside(product: xr.Dataset) -> list[str]:
     """Return the quantities whose ranks leave the simultaneous band anywhere."""
-    difference = product["ecdf_difference"]
-    beyond = (difference < product["ecdf_low"]) | (difference > product["ecdf_high"])
+    ecdf = product["ecdf"].transpose("quantity", "fraction")
+    beyond = (ecdf < product["ecdf_low"] - 1e-12) | (ecdf > product["ecdf_high"] + 1e-12)
     return [str(q) for q in product["quantity"].values[beyond.any("fraction").values]]
 
 
 def _ranks(axis: Axes, product: xr.Dataset) -> None:
     fraction, palette = product["fraction"].values, colours_of(product)
-    axis.fill_between(fraction, product["ecdf_low"], product["ecdf_high"], color=FAINT, lw=0)
+    low, high = (product[name].values - fraction for name in ("ecdf_low", "ecdf_high"))
+    axis.fill_between(fraction, low, high, color=FAINT, lw=0)
     for name, colour in palette.items():
-        values = product["ecdf_difference"].sel(quantity=name).values
+        values = product["ecdf"].sel(quantity=name).values - fraction
         axis.plot(fraction, values, color=colour, lw=1.1, label=name)
     axis.axhline(0, color=INK, lw=0.6)
     lost = outside(product)
     said = "all inside the band" if not lost else f"{len(lost)} of {len(palette)} leave the band"
     tidy(axis, "rank / draws", "ECDF − uniform", f"SBC ranks: {said}")
     axis.set_xlim(0, 1)
-    low, high = axis.get_ylim()
-    axis.set_ylim(low - 0.35 * (high - low), high)  # the legend stands there
+    bottom, top = axis.get_ylim()
+    axis.set_ylim(bottom - 0.35 * (top - bottom), top)  # the legend stands there
     axis.legend(fontsize=7, frameon=False, ncols=3, loc="lower center", handlelength=1.2)
 
 
 def _tarp(axis: Axes, product: xr.Dataset) -> None:
     expected = product["expected_coverage"]
-    credibility, bound = expected["credibility"].values, float(product.attrs["tarp_bound"])
+    credibility, bound = expected["credibility"].values, float(product["tarp_bound"])
     axis.fill_between(credibility, credibility - bound, credibility + bound, color=FAINT, lw=0)
     axis.plot([0, 1], [0, 1], color=INK, lw=0.6)
     axis.plot(credibility, expected.values, color=_PALETTE[0], lw=1.5)
-    worst = float(np.abs(expected.values - credibility).max())
+    worst = float(product["tarp_distance"])
     tidy(axis, "credibility α", "expected coverage", f"TARP: max |ECP − α| {worst:.3f}, "
          f"bound {bound:.3f}")  # fmt: skip
     axis.set_xlim(0, 1)
@@ -95,14 +97,14 @@ def _coverage(axis: Axes, product: xr.Dataset) -> None:
     wide = 0.7 / len(levels)
     for k, level in enumerate(levels):
         here = product.sel(level=level)
-        error = 200 * float(here["coverage_error"])
         place = np.arange(len(names)) + (k - (len(levels) - 1) / 2) * wide
-        axis.bar(place, 2 * error, wide * 0.9, bottom=-error, color=FAINT, lw=0)
+        low, high = (100 * (here[f"coverage_{end}"].values - level) for end in ("low", "high"))
+        axis.bar(place, high - low, wide * 0.9, bottom=low, color=FAINT, lw=0)
         axis.plot(place, 100 * (here["coverage"].values - level), "o", ms=3.5,
                   color=_PALETTE[k % len(_PALETTE)], label=f"{100 * level:.0f} %")  # fmt: skip
     axis.axhline(0, color=INK, lw=0.6)
     axis.set_xticks(range(len(names)), names, rotation=35, ha="right")
-    tidy(axis, "", "coverage − mass [points]", "Coverage; grey: ±2 standard errors")
+    tidy(axis, "", "coverage − mass [points]", "Coverage of intervals")
     axis.legend(fontsize=7, frameon=False, ncols=len(levels), loc="upper center")
     reach = 1.45 * np.abs(axis.get_ylim()).max()
     axis.set_ylim(-reach, reach)
@@ -122,18 +124,17 @@ def _efficiency(axis: Axes, product: xr.Dataset) -> None:
 
 
 def _predictive(axis: Axes, product: xr.Dataset) -> None:
-    """Distribution functions of p-values minus the uniform one."""
-    number, steps = product.sizes["observation"], np.linspace(0, 1, 201)
-    bound = 1.358 / np.sqrt(number)
-    axis.axhspan(-bound, bound, color=FAINT, lw=0)
-    for k, name in enumerate(map(str, product["statistic"].values)):
-        values = np.sort(product["p_value"].sel(statistic=name).values)
-        below = np.searchsorted(values, steps, side="right") / number
-        axis.plot(steps, below - steps, color=_PALETTE[k % len(_PALETTE)], lw=1.2, label=name)
+    """Distribution function of p-values minus the uniform one, in its simultaneous band."""
+    values = np.sort(product["p_value"].values)
+    band = ecdf_bands(len(values))
+    steps = band["fraction"].values
+    low, high = (band[name].values - steps for name in ("ecdf_low", "ecdf_high"))
+    axis.fill_between(steps, low, high, color=FAINT, lw=0)
+    below = np.searchsorted(values, steps, side="right") / len(values)
+    axis.plot(steps, below - steps, color=_PALETTE[0], lw=1.4)
     axis.axhline(0, color=INK, lw=0.6)
-    tidy(axis, "p-value", "ECDF − uniform", "Posterior predictive")
+    tidy(axis, "p-value", "ECDF − uniform", "Posterior predictive p-values")
     axis.set_xlim(0, 1)
-    axis.legend(fontsize=7, frameon=False, loc="lower center")
 
 
 def _c2st(axis: Axes, product: xr.Dataset) -> None:
@@ -144,7 +145,7 @@ def _c2st(axis: Axes, product: xr.Dataset) -> None:
 
 
 _PANELS: dict[str, Callable[[Axes, xr.Dataset], None]] = {
-    "ecdf_difference": _ranks,
+    "ecdf": _ranks,
     "expected_coverage": _tarp,
     "coverage": _coverage,
     "efficiency": _efficiency,

@@ -1,4 +1,4 @@
-"""The calibration product: ranks, their distribution functions with bands, coverage, efficiency."""
+"""The calibration product: what was checked over many observations, and what follows from ranks."""
 
 from __future__ import annotations
 
@@ -7,34 +7,31 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
-from scipy.stats import binom
 
+from presage.analysis import calibration
 from presage.labels import LabelError, nearest
 from presage.studies.pdf.posterior_parts import about
 from presage.studies.pdf.problem import Problem
 
-Floats = NDArray[np.float64]
-
 #: What may be given, with its dims.
-CHECKS = {
+CHECKS: dict[str, tuple[str, ...]] = {
     "rank": ("observation", "quantity"),
+    "uniformity_p": ("quantity",),
+    "calibrated": ("quantity",),
     "coverage": ("quantity", "level"),
-    "expected_coverage": ("credibility",),
+    "coverage_error": ("quantity", "level"),
+    "coverage_low": ("quantity", "level"),
+    "coverage_high": ("quantity", "level"),
     "ecdf_low": ("fraction",),
     "ecdf_high": ("fraction",),
+    "expected_coverage": ("credibility",),
+    "tarp_distance": (),
+    "tarp_bound": (),
     "efficiency": ("observation",),
     "pareto_k": ("observation",),
     "c2st": ("observation",),
-    "p_value": ("observation", "statistic"),
+    "p_value": ("observation",),
 }
-#: Masses of the central intervals whose coverage is counted.
-LEVELS = (0.5, 0.68, 0.9, 0.95)
-#: Steps at which distribution functions of ranks are compared with the uniform one.
-_STEPS = 100
-#: Largest difference of a distribution function of n values from the true one, times sqrt(n),
-#: which chance exceeds in one of twenty cases (Kolmogorov).
-KOLMOGOROV = 1.358
 
 
 def calibration_product(
@@ -47,41 +44,57 @@ def calibration_product(
     problem
         What it is about.
     checks
-        ``rank`` ``[observation, quantity]``, how many of ``attrs["draw_count"]`` draws are
-        below the truth, and any of ``expected_coverage`` ``[credibility]`` (TARP, with the
-        coordinate ``credibility``), ``efficiency``, ``pareto_k``, ``c2st`` ``[observation]``,
-        ``p_value`` ``[observation, statistic]``, ``coverage`` ``[quantity, level]``,
-        ``ecdf_low``, ``ecdf_high`` ``[fraction]``. The last three follow from the ranks
-        where they are not given.
+        Of :func:`presage.analysis.calibration.calibration`, merged with that of ``tarp`` and
+        any of ``efficiency``, ``pareto_k``, ``c2st`` ``[observation]`` and ``p_value``
+        ``[observation]`` (or ``[observation, draw]``: the first one counts). ``rank``
+        ``[observation, quantity]`` alone will do: coverage and bands follow from it.
     attributes
         Kept with the product: ``n_events``, ``kind`` ("estimate"), keys of the fits.
 
     Returns
     -------
     xarray.Dataset
-        The checks, ``ecdf_difference`` ``[quantity, fraction]`` with the band that all of a
-        calibrated quantity's curve stays in, 95 times of 100, and ``coverage_error``.
+        The checks, and ``ecdf`` ``[quantity, fraction]``: the distribution function of the
+        truth's place among the draws, which ``ecdf_low`` and ``ecdf_high`` belong to.
 
     Raises
     ------
     LabelError
         Something unknown, no ranks, or ranks beyond the number of draws.
     """
+    given = _known(checks)
+    rank, count = given["rank"], _draw_count(checks)
+    if not 0 <= int(rank.min()) <= int(rank.max()) <= count:
+        raise LabelError(f"ranks go from 0 to {count}, got {int(rank.min())} to {int(rank.max())}")
+    place = calibration.places(rank.assign_attrs(draw_count=count))
+    number = rank.sizes["observation"]
+    if "coverage_low" not in given:
+        given = given.merge(calibration.coverage(place), combine_attrs="override")
+    if "ecdf_low" not in given:
+        given = given.merge(calibration.ecdf_bands(number), combine_attrs="override")
+    product = given.assign(ecdf=_ecdf(place, given["fraction"]))
+    said = {"problem": problem.name, "n_events": problem.n_events, "kind": "estimate"}
+    counts = {"draw_count": count, "observations": number}
+    attrs = {**said, **counts, **dict(attributes or {})}
+    return product.drop_attrs(deep=False).assign_attrs(attrs)
+
+
+def _known(checks: xr.Dataset) -> xr.Dataset:
+    """Return the checks with their dims in order; one p-value of each observation."""
     for name in map(str, checks.data_vars):
         if name not in CHECKS:
             raise LabelError(f"no check {name!r}{nearest(name, CHECKS)}")
     if "rank" not in checks:
         raise LabelError("a calibration needs ranks: rank [observation, quantity]")
-    given = {n: checks[n].transpose(*CHECKS[str(n)]) for n in checks.data_vars}
-    rank, count = given["rank"], _draw_count(checks)
-    if not 0 <= int(rank.min()) <= int(rank.max()) <= count:
-        raise LabelError(f"ranks go from 0 to {count}, got {int(rank.min())} to {int(rank.max())}")
-    product = xr.Dataset({**_ecdf(rank, count, given), **_coverage(rank, count, given), **given})
-    number = rank.sizes["observation"]
-    attrs = {"problem": problem.name, "draw_count": count, "observations": number,
-             "n_events": problem.n_events, "kind": "estimate",
-             "tarp_bound": KOLMOGOROV / np.sqrt(number), **dict(attributes or {})}  # fmt: skip
-    return product.assign_attrs(attrs)
+    if "p_value" in checks and "draw" in checks["p_value"].dims:
+        checks = checks.assign(p_value=checks["p_value"].isel(draw=0, drop=True))
+    for name, wanted in CHECKS.items():
+        if name not in checks:
+            continue
+        if set(checks[name].dims) != set(wanted):
+            raise LabelError(f"{name} should have the dims {wanted}, got {checks[name].dims}")
+        checks = checks.assign({name: checks[name].transpose(*wanted)})
+    return checks
 
 
 def _draw_count(checks: xr.Dataset) -> int:
@@ -91,76 +104,13 @@ def _draw_count(checks: xr.Dataset) -> int:
     return int(count)
 
 
-def _ecdf(rank: xr.DataArray, count: int, given: Mapping[Any, xr.DataArray]) -> dict[str, Any]:
-    """Return the share of ranks below each of some ranks, minus what uniform ones have."""
-    edges = np.unique(np.linspace(0, count + 1, _STEPS + 1).round().astype(int))
-    if "ecdf_low" in given:
-        edges = (given["ecdf_low"]["fraction"].values * (count + 1)).round().astype(int)
-    steps = edges / (count + 1)  # exactly: ranks have count + 1 values
-    ordered = np.sort(rank.values, axis=0)
-    below = np.stack([np.searchsorted(column, edges, side="left") for column in ordered.T])
-    fraction = xr.DataArray(steps, dims="fraction", attrs=about("rank over number of draws"))
-    found = {
-        "ecdf_difference": xr.DataArray(
-            below / len(ordered) - steps,
-            coords={"quantity": rank["quantity"], "fraction": fraction},
-            attrs=about("distribution function of the ranks - uniform"),
-        )
-    }
-    if "ecdf_low" in given:
-        return found
-    low, high = simultaneous_band(len(ordered), steps)
-    for name, edge in (("ecdf_low", low), ("ecdf_high", high)):
-        found[name] = xr.DataArray(
-            edge, coords={"fraction": fraction}, attrs=about("95 % simultaneous band")
-        )
-    return found
-
-
-def simultaneous_band(
-    number: int, steps: Floats, mass: float = 0.95, trials: int = 4000
-) -> tuple[Floats, Floats]:
-    """Return the band that the ECDF difference of uniform values stays in as a whole.
-
-    Parameters
-    ----------
-    number
-        Values of which the distribution function is.
-    steps
-        Where it is looked at, ``(S,)`` ascending in [0, 1].
-    mass
-        Probability to stay inside everywhere.
-    trials
-        Simulated sets, with a fixed seed.
-
-    References
-    ----------
-    T. Säilynoja, P.-C. Bürkner, A. Vehtari, Stat. Comput. 32 (2022) 32, sec. 2.2.
-    """
-    rng = np.random.default_rng(0)
-    share = np.diff(np.concatenate([[0.0], steps, [1.0]]))
-    counts = rng.multinomial(number, share / share.sum(), trials)[:, :-1].cumsum(axis=1)
-    tail = np.minimum(binom.cdf(counts, number, steps), binom.sf(counts - 1, number, steps))
-    gamma = float(np.quantile(2 * tail.min(axis=1), 1 - mass))
-    low, high = (binom.ppf(q, number, steps) / number - steps for q in (gamma / 2, 1 - gamma / 2))
-    return low, high
-
-
-def _coverage(rank: xr.DataArray, count: int, given: Mapping[Any, xr.DataArray]) -> dict[str, Any]:
-    """Return the share of truths inside central intervals, with its binomial error."""
-    if "coverage" in given:
-        coverage = given["coverage"]
-    else:
-        level = xr.DataArray(list(LEVELS), dims="level", attrs=about("mass of the interval"))
-        level = level.assign_coords(level=level)
-        # A rank stands for the interval between two draws; it counts by its share inside.
-        start, end = (1 - level) / 2 * (count + 1), (1 + level) / 2 * (count + 1)
-        upper = xr.where(rank + 1 < end, rank + 1, end)
-        lower = xr.where(rank > start, rank, start)
-        coverage = (upper - lower).clip(0, 1).mean("observation").transpose("quantity", "level")
-    expected = coverage["level"]
-    error = (expected * (1 - expected) / rank.sizes["observation"]) ** 0.5
-    return {
-        "coverage": coverage.assign_attrs(about("share of truths inside the central interval")),
-        "coverage_error": error.assign_attrs(about("standard error of a calibrated coverage")),
-    }
+def _ecdf(place: xr.DataArray, fraction: xr.DataArray) -> xr.DataArray:
+    """Return the share of observations whose place is at most each fraction."""
+    ordered = np.sort(place.transpose("observation", "quantity").values, axis=0)
+    below = [np.searchsorted(column, fraction.values, side="right") for column in ordered.T]
+    return xr.DataArray(
+        np.stack(below) / len(ordered),
+        dims=("quantity", "fraction"),
+        coords={"quantity": place["quantity"], "fraction": fraction},
+        attrs=about("distribution function of the truth's place among the draws"),
+    )

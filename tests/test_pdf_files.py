@@ -21,6 +21,7 @@ from presage.labels import Coordinate, LabelError, Schema, Variable, check_array
 from presage.recipe import Recipe
 from presage.store import Store
 from presage.studies.pdf import Gaussian, OriginalFile
+from presage.studies.pdf.problems import problem
 from presage.studies.pdf.training import Training
 
 Dict = dict[str, Any]
@@ -28,14 +29,14 @@ RNG = np.random.default_rng(0)
 MEBIBYTE = 2**20
 
 
-def theta_of(problem: str, n: int, later: bool = False) -> np.ndarray:
+def theta_of(name: str, n: int, later: bool = False) -> np.ndarray:
     """Parameters as the original drew them: uniform in a box, in float32."""
     box = {
         "gaussian": [(-2, 2), (-2, 2), (0.5, 2), (0.5, 2), (-0.8, 0.8)],
         "simplified_dis": [(-1, 0), (0, 5)] * 2 if later else [(0, 5)] * 4,
         "realistic_dis": [(-2, 2), (-1, 1), (0, 5), (0, 10), (-5, 5), (-5, 5)],
         "mceg": [(-1, 10), (0, 10), (-10, 10), (-10, 10)],
-    }[problem]
+    }[name]
     low, high = np.array(box, float).T
     return (low + (high - low) * RNG.random((n, len(box)))).astype(np.float32)
 
@@ -59,12 +60,12 @@ def logs(v: np.ndarray) -> np.ndarray:
     return np.log(v + np.float32(1e-8))
 
 
-def content(problem: str, events: np.ndarray, **more: Any) -> Dict:
+def content(name: str, events: np.ndarray, **more: Any) -> Dict:
     """Everything that the original saves."""
     n, repeat, count, _ = events.shape
-    theta = more.pop("theta", theta_of(problem, n))
+    theta = more.pop("theta", theta_of(name, n))
     return {
-        "thetas": theta, "events": events, "problem": np.array([problem], "U20"),
+        "thetas": theta, "events": events, "problem": np.array([name], "U20"),
         "num_samples": np.array([n]), "num_events": np.array([count]),
         "n_repeat": np.array([repeat]), "theta_shape": np.array(theta.shape),
         "events_shape": np.array(events.shape), **more,
@@ -115,8 +116,8 @@ KINDS: dict[str, tuple[str, np.ndarray, tuple[str, ...], str, str]] = {
 class TestOriginal:
     @pytest.mark.parametrize("kind", KINDS)
     def test_columns_are_known_and_numbers_kept(self, kind: str, tmp_path: Path) -> None:
-        problem, events, names, unit, title = KINDS[kind]
-        held = content(problem, events)
+        name, events, names, unit, title = KINDS[kind]
+        held = content(name, events)
         reader = OriginalFile(write(tmp_path, held, save=np.savez_compressed))
         data = simulate(reader, store=Store(tmp_path / "store"))
         assert data["events"].dims == ("sample", "repeat", "event", "feature")
@@ -175,10 +176,10 @@ class TestOriginal:
 
     @pytest.mark.parametrize("kind", ["raw", "features"])
     def test_models_train_from_it(self, kind: str, tmp_path: Path) -> None:
-        problem, events, *_ = KINDS[kind]
+        name, events, *_ = KINDS[kind]
         many = np.concatenate([events] * 6)
         store = Store(tmp_path / "store")
-        data = simulate(OriginalFile(write(tmp_path, content(problem, many))), store=store)
+        data = simulate(OriginalFile(write(tmp_path, content(name, many))), store=store)
         training = Training(
             hidden=(8,), seeds=1, encoder_epochs=1, smallest=2, sizes=(4,), encoder_batch=8,
             validation=0.2,
@@ -400,9 +401,11 @@ def test_from_the_command_line(
     )
 
 
-@pytest.fixture(scope="module")
-def sets(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
-    return simulate(Gaussian(20, 2), 50, store=Store(tmp_path_factory.mktemp("store")))
+@pytest.fixture(scope="module", params=["gaussian", "realistic_dis_events"])
+def sets(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
+    """Sets of one size, and sets of unequal size, which are stored end to end."""
+    made = problem(request.param, n_events=20)
+    return simulate(made, 50, store=Store(tmp_path_factory.mktemp("store")))
 
 
 class TestOurs:

@@ -17,6 +17,7 @@ import xarray as xr
 from presage.generate import simulate
 from presage.labels import LabelError
 from presage.store import Store, StoreError
+from presage.studies.pdf.inference import Inference
 from presage.studies.pdf.problem import Problem
 from presage.studies.pdf.problems import problem as build
 from presage.studies.pdf.training import PRESETS, Training
@@ -110,6 +111,11 @@ class Campaign:
         else:
             found = Training.preset(name)
         return replace(found, seed=seed, epochs=epochs or found.epochs)
+
+    def inference(self, training: Training, progress: bool = True) -> Inference:
+        """Return what was trained on the training sets; what is missing is trained."""
+        trained = training.fit(self.train, self.store, progress=progress)
+        return Inference(self.single, trained.encoder, trained.posterior)
 
     def make(self) -> xr.Dataset:
         """Make what is missing of all three and return the training sets."""

@@ -134,12 +134,8 @@ def _at_size(
     drawn = inference.sample(events, effort.proposals, seed=effort.seed)
     estimate = drawn.isel(draw=slice(0, effort.draws))
     weighted = weigh(problem, drawn, events, progress=progress)
-    corrected = resample(
-        weighted[["theta"]],
-        weighted["log_weight"],
-        _worth(weighted, effort.draws),
-        seed=effort.seed,
-    )
+    count = _worth(weighted, effort.draws, least=MINIMUM)
+    corrected = resample(weighted[["theta"]], weighted["log_weight"], count, seed=effort.seed)
     exact = reference(
         problem, events, effort.draws, seed=effort.seed, store=campaign.store, progress=progress
     )

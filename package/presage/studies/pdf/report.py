@@ -1,0 +1,75 @@
+"""The figures of merit of a posterior as tables and in words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from presage.analysis.calibration_figures import outside
+
+#: Efficiency below which an estimate is called poor, and tail beyond which weights mean nothing.
+_POOR, _HOPELESS = 0.1, 0.7
+
+
+def scores(product: xr.Dataset) -> pd.DataFrame:
+    """Return one row for each number of events: how close to the exact posterior.
+
+    Parameters
+    ----------
+    product
+        Of :func:`~presage.studies.pdf.measure.posteriors`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Over the observations: C2ST of the estimate (mean, worst) and corrected, the accuracy
+        that equal laws stay below, importance efficiency (mean, worst), the largest k̂, and
+        the standard deviation of the estimate over the reference's.
+    """
+    c2st = product["c2st"]
+    estimate, corrected = c2st.sel(kind="estimate"), c2st.sel(kind="corrected")
+    spread = product["sd_ratio"].sel(kind="estimate")
+    among = [d for d in spread.dims if d != "size"]
+    columns = {
+        "C2ST": estimate.mean("observation"),
+        "worst": estimate.max("observation"),
+        "corrected": corrected.mean("observation"),
+        "floor": product["c2st_floor"].mean("observation"),
+        "efficiency": product["efficiency"].mean("observation"),
+        "lowest": product["efficiency"].min("observation"),
+        "largest k̂": product["pareto_k"].max("observation"),
+        "sd / exact": spread.median(among),
+    }
+    rows = {name: values.values.round(3) for name, values in columns.items()}
+    return pd.DataFrame(rows, index=pd.Index(product["size"].values, name="events"))
+
+
+def verdict(product: xr.Dataset) -> str:
+    """Say in words what a calibration found.
+
+    Parameters
+    ----------
+    product
+        Of :func:`~presage.studies.pdf.measure.calibrate`.
+    """
+    kind, number = product.attrs["kind"], product.sizes["observation"]
+    left = outside(product)
+    total = product.sizes["quantity"]
+    lines = [
+        f"{kind}: ranks of {total - len(left)} of {total} quantities stay inside their band "
+        f"over {number} sets" + (f"; outside: {', '.join(left)}" if left else "")
+    ]
+    if "expected_coverage" in product:
+        gap = float(np.abs(product["expected_coverage"] - product["credibility"]).max())
+        bound = float(product.attrs["tarp_bound"])
+        lines.append(f"TARP: largest difference {gap:.3f}, by chance below {bound:.3f}")
+    if "efficiency" in product:
+        poor = float((product["efficiency"] < _POOR).mean())
+        bad = float((product["pareto_k"] > _HOPELESS).mean())
+        mean = float(product["efficiency"].mean())
+        lines.append(
+            f"importance efficiency {mean:.0%} on average; below {_POOR:.0%} for {poor:.1%} of "
+            f"the sets, and weights that cannot be trusted (k̂ > {_HOPELESS}) for {bad:.1%}"
+        )
+    return "\n".join(lines)

@@ -32,7 +32,7 @@ from presage.studies.pdf.mceg.theory import Theory
 from presage.studies.pdf.problem import Curve, Feature, Problem, Range
 
 #: Node masses, and densities of events, that are worked on at once; and rows of events.
-_AT_ONCE, _ROWS = 1 << 21, 1 << 17
+_AT_ONCE, _ROWS = 1 << 21, 1 << 15
 
 
 @lru_cache(maxsize=4)
@@ -163,7 +163,11 @@ class MCEG(Problem):
         lead = np.broadcast_shapes(coefficients.shape[:-1], events.shape[:-2])
         events = events.expand(*lead, *events.shape[-2:])
         coefficients = coefficients.expand(*lead, coefficients.shape[-1])
-        return torch.stack([self._scored(*pair) for pair in zip(coefficients, events, strict=True)])
+        if lead[0] == 1:
+            return self._scored(coefficients[0], events[0])[None]
+        size = max(1, _ROWS * lead[0] // events.shape[:-1].numel())
+        parts = zip(torch.split(coefficients, size), torch.split(events, size), strict=True)
+        return torch.cat([self._scored(*part) for part in parts])
 
     def _scored_at_once(self, coefficients: Tensor, events: Tensor) -> Tensor:
         u, v, jacobian = self._square(events)

@@ -4,7 +4,7 @@ F2 at a node is a row of theory times the state of theta, and the states vary in
 directions (see reduction): the table holds, per node, the coefficients of those.
 
 Between nodes the density in (u, v) is bilinear: it integrates exactly, is drawn from
-exactly, and its norm is affine in the combinations as well. A constant share of `floor`
+exactly, and its norm is affine in the combinations as well. A constant share `FLOOR`
 of the reference is added: where a steep theta has next to no events at all (x near 1), F2
 is lost in rounding, and a density may not be negative.
 """
@@ -98,7 +98,6 @@ class Grid:
         q2 = self.q2[j]
         low, high = self._edges[0][j], self._edges[1][j]
         x = unbend(low + (high - low) * self.u)
-        x = x.clamp(max=1 - 1e-12)
         return x, phase_space(x, self.kinematics.inelasticity(x, q2), high - low)
 
     @cached_property

@@ -33,6 +33,8 @@ _SCAN, _STARTS = 1024, 4
 _ROUND, _ROUNDS, _COMPONENTS = 2000, 10, 6
 #: Efficiency below which walkers look for the shape, how many, and for how many steps.
 _LOW, _WALKERS, _WALK = 0.2, 64, 2000
+#: Points that a mixture is fitted to, at most.
+_FITTED = 2000
 #: Efficiency, and shape of the largest weights, that are good enough.
 ENOUGH, _TAIL = 0.4, 0.5
 
@@ -191,6 +193,9 @@ def fitted(
         How many there are, besides a wide one.
     """
     dims = points.shape[1]
+    if len(points) > _FITTED:
+        points = points[rng.choice(len(points), size=_FITTED, p=weight)]
+        weight = np.full(_FITTED, 1 / _FITTED)
     mean = weight @ points
     whole = np.einsum("n,ni,nj->ij", weight, points - mean, points - mean)
     whole += 1e-10 * np.eye(dims)
@@ -199,7 +204,7 @@ def fitted(
     mixture = Mixture.of(
         np.ones(components), centres, np.repeat(whole[None] / 2, components, axis=0)
     )
-    for _ in range(20):
+    for _ in range(15):
         belongs, closeness = _responsibilities(mixture, points)
         share = weight[:, None] * belongs
         pull = share * closeness  # a Student-t counts its outliers less
@@ -208,9 +213,9 @@ def fitted(
         spread = np.einsum("nk,nki,nkj->kij", pull, apart, apart, optimize=True)
         covariance = spread / (share.sum(0)[:, None, None] + 1e-300) + floor
         mixture = Mixture.of(share.sum(0) + 1e-3, mean, covariance)
-    wide = Mixture.of(np.ones(1), (weight @ points)[None], 2 * whole[None])
+    wide = Mixture.of(np.ones(1), (weight @ points)[None], 3 * whole[None])
     return Mixture(
-        np.concatenate([0.95 * mixture.share, [0.05]]),
+        np.concatenate([0.9 * mixture.share, [0.1]]),
         np.concatenate([mixture.mean, wide.mean]),
         np.concatenate([mixture.factor, wide.factor]),
     )

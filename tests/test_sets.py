@@ -103,6 +103,55 @@ def test_a_loss_under_a_mask_has_gradients_without_nan(network):
     network.zero_grad()
 
 
+# -- regression ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def regressing(shop):
+    spec = SetEncoder(**SMALL, regress="y", functions=3)
+    torch.manual_seed(0)
+    return spec.build(spec.prepare(shop[1]).declaration).double().eval()
+
+
+def test_a_regression_is_least_squares_and_does_not_depend_on_chunks(regressing):
+    events = sets(2, 60)
+    with torch.no_grad():
+        got = regressing.encode(events, chunk=60)
+        assert torch.allclose(regressing.encode(events.flip(1), chunk=7), got, atol=1e-9)
+        standard = regressing.inputs(events[0])[:, :2]
+        part = regressing.regression
+        u, y = part._u(standard[:, :1]), standard[:, 1]
+        normal = u.T @ u / 60 + 1e-5 * torch.eye(u.shape[1])
+        beta = torch.linalg.solve(normal, u.T @ y / 60)
+        wanted = part._u(part.get_buffer("places")) @ beta
+        rest = 0.5 * (y - u @ beta).square().mean().log()
+    curve = got[0, -1 - part.outputs : -1]
+    assert torch.allclose(curve[:-1], wanted, atol=1e-6)
+    assert float(curve[-1]) == pytest.approx(float(rest), abs=1e-3)
+
+
+def test_a_regression_finds_a_curve_far_below_the_scatter_of_the_places(regressing):
+    x = sets(8, 400)[..., :1]
+    noise = 1e-3 * sets(8, 400, seed=1)[..., 1:]
+    with torch.no_grad():
+        features = regressing.encode(torch.cat((x, 0.3 + 0.5 * x + noise), -1))
+    assert float(features[:, -3].std()) < 1e-3  # the curve at the last place
+    assert float(features[:, 1].std()) > 1e-2  # the mean of y
+
+
+def test_gradients_pass_through_a_regression_of_few_events(regressing):
+    theta = torch.full((3, 5), 0.4, dtype=torch.float64)
+    regressing.loss({"events": sets(3, 2), "theta": theta}).sum().backward()
+    weight = regressing.regression.functions[0].weight
+    assert torch.isfinite(weight.grad).all()
+    assert float(weight.grad.abs().max()) > 0
+
+
+def test_a_feature_that_is_not_there_cannot_be_fitted(shop):
+    with pytest.raises(LabelError, match="no feature 'z' to fit"):
+        SetEncoder(**SMALL, regress="z").prepare(shop[1])
+
+
 # -- random sizes -------------------------------------------------------------------------
 
 

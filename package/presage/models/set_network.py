@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from presage.models.density import ACTIVATIONS, perceptron
 from presage.models.inputs import FeatureMap
 from presage.models.pooling import Pooled, pool
+from presage.models.regression import RegressionPool
 
 if TYPE_CHECKING:
     from presage.models.sets import SetEncoder
@@ -46,7 +47,12 @@ class SetNetwork(nn.Module):
         self.score = nn.Linear(width, max(spec.seeds, 1), bias=False)
         values = torch.randn(spec.seeds, width, spec.values) / math.sqrt(width)
         self.values = nn.Parameter(values)
-        self.pooled = self.inputs.outputs + width + spec.seeds * spec.values + 1
+        fitted, curve = declaration["inputs"], spec.regress
+        self.regression = (
+            RegressionPool(fitted, curve, spec.functions, spec.activation) if curve else None
+        )
+        extra = self.regression.outputs if self.regression else 0
+        self.pooled = self.inputs.outputs + width + spec.seeds * spec.values + extra + 1
         self.body = nn.Sequential(
             perceptron(self.pooled, spec.head[-1], spec.head[:-1], spec.activation),
             ACTIVATIONS[spec.activation](),
@@ -61,9 +67,15 @@ class SetNetwork(nn.Module):
     # -- pooling -----------------------------------------------------------------------------
 
     def events(self, events: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return inputs ``(*, E, I)``, phi ``(*, E, H)`` and scores ``(*, E, S)`` of events."""
+        """Return inputs ``(*, E, I)``, phi ``(*, E, H)`` and scores ``(*, E, S)`` of events.
+
+        What a regression averages follows the inputs.
+        """
         inputs = self.inputs(events)
         phi = self.phi(inputs)
+        if self.regression is not None:
+            standard = inputs[..., : events.shape[-1]]
+            inputs = torch.cat((inputs, self.regression(standard)), -1)
         return inputs, phi, self.score(phi)[..., : self.spec.seeds]
 
     def sums(self, events: Tensor, mask: Tensor | None = None) -> Pooled:
@@ -75,12 +87,17 @@ class SetNetwork(nn.Module):
     def finish(self, pooled: Pooled) -> Tensor:
         """Return the pooled features ``(*, K)``, log10 N last; means of no event are 0."""
         mean = pooled.total / pooled.events.clamp(min=1)[..., None]
+        curve: list[Tensor] = []
+        if self.regression is not None:
+            sizes = [self.inputs.outputs, self.regression.columns, self.spec.hidden[-1]]
+            inputs, columns, phi = torch.split(mean, sizes, -1)
+            mean, curve = torch.cat((inputs, phi), -1), [self.regression.finish(columns)]
         parts = [mean]
         if self.spec.seeds:
             least = torch.finfo(pooled.weight.dtype).tiny
             attended = pooled.weighted / pooled.weight.clamp(min=least)[..., None]
             parts.append(torch.einsum("...sh,shv->...sv", attended, self.values).flatten(-2))
-        return torch.cat((*parts, pooled.events.clamp(min=0.1).log10()[..., None]), -1)
+        return torch.cat((*parts, *curve, pooled.events.clamp(min=0.1).log10()[..., None]), -1)
 
     def encode(self, events: Tensor, mask: Tensor | None = None, chunk: int = 0) -> Tensor:
         """Return the pooled features of sets ``(*, E, F)``, ``(*, K)``; log10 N is -1 for none.

@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 import xarray as xr
 
 from presage.labels import LabelError, Variable
@@ -29,6 +30,7 @@ from presage.lineage import sample_dim, take
 from presage.models.density import check_perceptron
 from presage.models.inputs import fit_features
 from presage.models.prepared import Prepared
+from presage.models.regression import fit_places
 from presage.models.set_network import SetNetwork
 
 #: What is minimised: squares in unit-box coordinates, or a normal density with full covariance.
@@ -52,6 +54,12 @@ class SetEncoder:
         Name in :data:`presage.models.density.ACTIVATIONS`.
     products
         Whether second-order products of the standardised inputs are inputs too.
+    regress
+        A feature that is fitted to `functions` learned functions of the others in each set,
+        see :mod:`presage.models.regression`: for sets of measured values, not for events
+        whose places say everything. Empty for none.
+    functions
+        See `regress`.
     objective
         ``"mse"``: mean squares in unit-box coordinates. ``"gaussian"``: the negative logarithm
         of a normal density with full covariance, which weighs every parameter by how well it
@@ -77,6 +85,8 @@ class SetEncoder:
     head: tuple[int, ...] = (128, 128)
     activation: str = "SiLU"
     products: bool = True
+    regress: str = ""
+    functions: int = 10
     objective: str = "mse"
     resample: str = "subset"
     smallest: int = 10
@@ -95,7 +105,7 @@ class SetEncoder:
                 raise LabelError(
                     f"{name} is one of {', '.join(known)}, got {getattr(self, name)!r}"
                 )
-        least = {"seeds": 0, "values": 1, "smallest": 1, "at_once": 1, "first": 1}
+        least = {"seeds": 0, "functions": 1, "values": 1, "smallest": 1, "at_once": 1, "first": 1}
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise LabelError(f"{name} is at least {bound}, got {getattr(self, name)}")
@@ -123,6 +133,9 @@ class SetEncoder:
         check_sets(dataset)
         few = take(dataset, slice(0, self.first))["events"]
         inputs = fit_features(few)
+        if self.regress:
+            values = few.transpose(..., "feature").values.astype(np.float64)
+            inputs["places"] = fit_places(torch.from_numpy(values), inputs, self.regress)
         sample = sample_dim(dataset)
         events, theta = (Variable.of(dataset[name], sample) for name in ("events", "theta"))
         declaration = {

@@ -46,7 +46,7 @@ class Training:
 
     Parameters
     ----------
-    hidden, seeds, objective
+    hidden, seeds, objective, regress
         Of the :class:`~presage.models.SetEncoder`.
     encoder_epochs, encoder_batch, encoder_rate
         Its training; each epoch sees one set of every theta.
@@ -77,6 +77,7 @@ class Training:
     hidden: tuple[int, ...] = (64, 64)
     seeds: int = 4
     objective: str = "mse"
+    regress: str = ""
     encoder_epochs: int = 12
     encoder_batch: int = 64
     encoder_rate: float = 2e-3
@@ -127,6 +128,7 @@ class Training:
             hidden=tuple(self.hidden),
             seeds=self.seeds,
             objective=self.objective,
+            regress=self.regress,
             smallest=self.smallest,
         )
 

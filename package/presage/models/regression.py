@@ -1,0 +1,120 @@
+"""Regression as pooling: one feature of the events fitted to learned functions of the others.
+
+Where events are pairs of a place and a value measured there, what a set says is the curve
+through the values. Means of products hold it, but as the solution of normal equations: a
+small difference of numbers that scatter with the places. Here the equations are solved,
+
+    beta = (mean u u^T + ridge)^-1 mean u y,
+
+for each set, with u = (1, other features, learned functions of them), and the curve at some
+fixed places and the scatter about it become features. The means are sums over events, so
+order and chunks do not matter, and u is trained through the solution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from presage.labels import LabelError, nearest
+from presage.models.density import perceptron
+from presage.models.inputs import to_scale
+
+#: Added to the mean of u u^T, whose entries are about 1: sets smaller than u stay solvable.
+_RIDGE = 1e-5
+_PLACES, _LEAST_VARIANCE = 16, 1e-8
+
+
+def fit_places(events: Tensor, fitted: Mapping[str, Any], response: str) -> list[list[float]]:
+    """Return places of the other features, standardised: some events of the first sets.
+
+    Parameters
+    ----------
+    events
+        ``(*, F)``.
+    fitted
+        What :func:`~presage.models.inputs.fit_features` returned.
+    response
+        The feature that is fitted.
+
+    Raises
+    ------
+    LabelError
+        There is no such feature, or no other.
+    """
+    names = list(fitted["names"])
+    if response not in names or len(names) < 2:
+        raise LabelError(f"no feature {response!r} to fit to others{nearest(response, names)}")
+    flat = events.reshape(-1, events.shape[-1])
+    chosen = np.linspace(0, len(flat) - 1, _PLACES).round().astype(int)
+    standard = to_scale(flat[torch.as_tensor(chosen)].double(), fitted)
+    standard = (standard - torch.tensor(fitted["shift"])) / torch.tensor(fitted["width"])
+    others = [i for i, name in enumerate(names) if name != response]
+    places: list[list[float]] = standard[:, others].tolist()
+    return places
+
+
+class RegressionPool(nn.Module):
+    """The fit of one feature to the others.
+
+    Parameters
+    ----------
+    fitted
+        With ``names`` and ``places``.
+    response
+        Name of the feature that is fitted.
+    functions
+        Learned functions of the other features.
+    activation
+        Of their network.
+
+    Attributes
+    ----------
+    columns
+        Numbers of an event that are averaged.
+    outputs
+        Numbers that a set becomes.
+    """
+
+    def __init__(
+        self, fitted: Mapping[str, Any], response: str, functions: int, activation: str
+    ) -> None:
+        super().__init__()
+        names = list(fitted["names"])
+        self.response = names.index(response)
+        self.others = [i for i in range(len(names)) if i != self.response]
+        self.functions = perceptron(len(self.others), functions, (32,), activation)
+        self.size = 1 + len(self.others) + functions
+        self.register_buffer("places", torch.tensor(fitted["places"]))
+        row, column = np.triu_indices(self.size)
+        self.register_buffer("row", torch.as_tensor(row), persistent=False)
+        self.register_buffer("column", torch.as_tensor(column), persistent=False)
+        self.columns = len(row) + self.size + 1
+        self.outputs = len(fitted["places"]) + 1
+
+    def forward(self, standard: Tensor) -> Tensor:
+        """Return what is averaged, ``(*, columns)``, of standardised features ``(*, F)``."""
+        u, y = self._u(standard[..., self.others]), standard[..., self.response, None]
+        row, column = self.get_buffer("row"), self.get_buffer("column")
+        return torch.cat((u[..., row] * u[..., column], u * y, y * y), -1)
+
+    def finish(self, mean: Tensor) -> Tensor:
+        """Return the curve at the places and ln of the scatter about it, ``(*, outputs)``."""
+        pairs, with_y, square = mean.double().tensor_split((len(self.get_buffer("row")), -1), -1)
+        matrix = pairs.new_zeros(*mean.shape[:-1], self.size, self.size)
+        row, column = self.get_buffer("row"), self.get_buffer("column")
+        matrix[..., row, column] = pairs
+        matrix[..., column, row] = pairs
+        ridge = _RIDGE * torch.eye(self.size, dtype=matrix.dtype, device=matrix.device)
+        beta = torch.linalg.solve(matrix + ridge, with_y[..., None])[..., 0]
+        curve = beta @ self._u(self.get_buffer("places")).T.to(beta.dtype)
+        explained = (beta * (2 * with_y - (matrix @ beta[..., None])[..., 0])).sum(-1)
+        rest = (square[..., 0] - explained).clamp(min=_LEAST_VARIANCE)
+        return torch.cat((curve, 0.5 * rest.log()[..., None]), -1).to(mean.dtype)
+
+    def _u(self, others: Tensor) -> Tensor:
+        return torch.cat((torch.ones_like(others[..., :1]), others, self.functions(others)), -1)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from presage.studies.pdf.mceg import MCEG as MCEG
     from presage.studies.pdf.original_files import OriginalFile as OriginalFile
     from presage.studies.pdf.problem import Problem as Problem
-    from presage.studies.pdf.problems import problem as problem
     from presage.studies.pdf.realistic_dis import RealisticDIS as RealisticDIS
     from presage.studies.pdf.realistic_dis_events import RealisticDISEvents as RealisticDISEvents
     from presage.studies.pdf.simplified_dis import SimplifiedDIS as SimplifiedDIS
@@ -45,7 +44,6 @@ _HOMES = {
     "SimplifiedDISPushforward": "simplified_dis_pushforward",
     "Training": "training",
     "fisher_information": "information",
-    "problem": "problems",
 }
 
 __all__ = [*_HOMES, "STUDY"]

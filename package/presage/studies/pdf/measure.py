@@ -13,19 +13,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
 
 from presage.analysis.c2st import MINIMUM, c2st
-from presage.analysis.calibration import calibration, tarp
 from presage.analysis.importance import resample
 from presage.labels import LabelError
 from presage.studies.pdf import exhibits
+from presage.studies.pdf.calibrate import calibrate as check
 from presage.studies.pdf.campaign import Campaign
-from presage.studies.pdf.correction import log_posterior, weigh
+from presage.studies.pdf.correction import weigh
 from presage.studies.pdf.inference import Inference
 from presage.studies.pdf.predictive import predictive
-from presage.studies.pdf.problem import Problem
 from presage.studies.pdf.reference import reference
 
 #: Values of the first curve whose ranks are looked at.
@@ -197,86 +195,47 @@ def calibrate(
 
     def make() -> xr.Dataset:
         observed = observed_sets(campaign.calibration)
-        weighted = _weighted(campaign, inference, observed, effort, progress)
-        kept = weighted
-        if kind == "corrected":
-            along = weighted[["theta", "log_likelihood"]]
-            count = _worth(weighted, effort.corrected, least=_FEWEST)
-            kept = resample(along, weighted["log_weight"], count, seed=effort.seed)
-        checks = _checks(campaign.single, observed, kept, effort.seed, progress)
-        checks = checks.assign({n: weighted[n] for n in ("efficiency", "pareto_k")})
+        checks = _checks(campaign, inference, observed, kind, effort, progress)
         about = {"kind": kind, "n_theta": campaign.n_samples, **_keys(inference)}
         return exhibits.calibration_product(campaign.single, checks, about)
 
     return campaign.store.compute(recipe, make)
 
 
-def _weighted(
-    campaign: Campaign, inference: Inference, observed: xr.Dataset, effort: Effort, progress: bool
-) -> xr.Dataset:
-    drawn = inference.sample(observed["events"], effort.ranked, seed=effort.seed)
-    return weigh(campaign.single, drawn, observed["events"], progress=progress)
-
-
 def _checks(
-    problem: Problem, observed: xr.Dataset, kept: xr.Dataset, seed: int, progress: bool
+    campaign: Campaign,
+    inference: Inference,
+    observed: xr.Dataset,
+    kind: str,
+    effort: Effort,
+    progress: bool,
 ) -> xr.Dataset:
-    """Return every check that :data:`~.calibration_product.CHECKS` names and draws allow."""
-    truth = log_posterior(problem, observed["theta"], observed["events"], progress=progress)
-    theta = {"theta": (observed["theta"], kept["theta"])}
-    likelihood = {"log_likelihood": (truth["log_likelihood"], kept["log_likelihood"])}
-    pairs = {**theta, **_curve_values(problem, observed["theta"], kept["theta"]), **likelihood}
-    plain = {n: (t.drop_vars(_extra(t)), d.drop_vars(_extra(d))) for n, (t, d) in pairs.items()}
-    ranked = calibration(
-        {n: t for n, (t, _) in plain.items()},
-        {n: d for n, (_, d) in plain.items()},
-        seed=seed,
-        progress=progress,
-    )
-    edges = [
-        xr.DataArray(e.cpu().numpy(), dims="parameter", coords={"parameter": observed["parameter"]})
-        for e in (problem.low, problem.high)
-    ]
-    balls = tarp(observed["theta"], kept["theta"], *edges, seed=seed)
+    """Return ranks and what follows from them, for the estimate or corrected."""
+    problem, events, truth = campaign.single, observed["events"], observed["theta"]
+    kept = inference.sample(events, effort.ranked, seed=effort.seed)
+    weights: dict[str, xr.DataArray] = {}
+    density: xr.DataArray | None = inference.log_prob(truth, events)
+    if kind == "corrected":
+        weighted = weigh(problem, kept, events, progress=progress)
+        weights = {n: weighted[n] for n in ("efficiency", "pareto_k")}
+        count = _worth(weighted, effort.corrected, least=_FEWEST)
+        kept = resample(weighted[["theta"]], weighted["log_weight"], count, seed=effort.seed)
+        density = None
+    checked = check(
+        problem, kept, truth, events, points=_PLACES, log_prob_at_truth=density,
+        seed=effort.seed, progress=progress,
+    )  # fmt: skip
     few = slice(0, _PREDICTED)
     p_value = predictive(
         problem,
         kept[["theta"]].isel(observation=few),
-        observed["events"].isel(observation=few),
-        seed=seed,
+        events.isel(observation=few),
+        seed=effort.seed,
         progress=progress,
     )["p_value"]
-    return ranked[["rank"]].assign(
-        expected_coverage=balls["expected_coverage"],
-        p_value=p_value.isel(draw=0, drop=True).reindex(observation=ranked["observation"]),
+    return checked.assign(
+        {**weights, "p_value": p_value.isel(draw=0, drop=True).reindex_like(checked["rank"])}
     )
-
-
-def _extra(array: xr.DataArray) -> list[str]:
-    """Return coordinates that the two sides need not share."""
-    return [str(n) for n in array.coords if n not in ("observation", "parameter", "place")]
-
-
-def _curve_values(
-    problem: Problem, truth: xr.DataArray, draws: xr.DataArray
-) -> dict[str, tuple[xr.DataArray, xr.DataArray]]:
-    """Return the first curve at a few places of its grid, for the truth and for draws."""
-    if not problem.curves:
-        return {}
-    curve = problem.curves[0]
-    chosen = np.linspace(0, len(curve.grid) - 1, _PLACES + 2).round().astype(int)[1:-1]
-    names = [f"{curve.name} at {curve.grid_name} = {curve.grid[i]:.2g}" for i in chosen]
-
-    def values(theta: xr.DataArray) -> xr.DataArray:
-        ordered = theta.transpose(..., "parameter")
-        rows = torch.as_tensor(ordered.values.reshape(-1, ordered.shape[-1]), dtype=torch.float64)
-        with torch.no_grad():
-            pieces = [problem.curve(curve, part)[:, chosen] for part in torch.split(rows, 65536)]
-        found = torch.cat(pieces).cpu().numpy().reshape(*ordered.shape[:-1], _PLACES)
-        coords = {"observation": theta["observation"], "place": np.array(names, dtype=object)}
-        return xr.DataArray(found, dims=(*ordered.dims[:-1], "place"), coords=coords)
-
-    return {curve.name: (values(truth), values(draws))}
 
 
 def _keys(inference: Inference) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -60,9 +59,8 @@ def verdict(product: xr.Dataset) -> str:
         f"{kind}: ranks of {total - len(left)} of {total} quantities stay inside their band "
         f"over {number} sets" + (f"; outside: {', '.join(left)}" if left else "")
     ]
-    if "expected_coverage" in product:
-        gap = float(np.abs(product["expected_coverage"] - product["credibility"]).max())
-        bound = float(product.attrs["tarp_bound"])
+    if "tarp_distance" in product:
+        gap, bound = float(product["tarp_distance"]), float(product["tarp_bound"])
         lines.append(f"TARP: largest difference {gap:.3f}, by chance below {bound:.3f}")
     if "efficiency" in product:
         poor = float((product["efficiency"] < _POOR).mean())

@@ -94,7 +94,7 @@ class Gaussian(Problem):
     @property
     def curves(self) -> tuple[Curve, ...]:
         """The densities of x and of y alone."""
-        grid = tuple(torch.linspace(-6, 6, 61, dtype=torch.float64).tolist())
+        grid = tuple(i / 5 for i in range(-30, 31))
         return (
             Curve("density_x", grid, long_name="density of x", grid_name="x"),
             Curve("density_y", grid, long_name="density of y", grid_name="y"),

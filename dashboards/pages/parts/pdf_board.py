@@ -13,7 +13,7 @@ from presage.analysis.posterior_figures import COLOURS
 
 from . import pdf_figures as figures
 from .lean import lean
-from .pdf_calibration import calibration_panels
+from .pdf_calibration import calibration_panels, waiting
 from .pdf_controls import controls
 from .pdf_exhibit import MOST_EVENTS, Exhibit, numbers_of
 from .theme import text_of
@@ -48,7 +48,7 @@ def board(exhibit: Exhibit, state: dict[str, Any]) -> Column:
                                   "width": "clamp(270px, 52%, 400px)"}  # fmt: skip
     slider = _piece("live.css")
     slider.styles = {"flex": "0 0 236px", "min-width": "0"}
-    aside = Column(children=[], sizing_mode="stretch_width", margin=0, visible=False)
+    aside = Column(children=[waiting()], sizing_mode="stretch_width", margin=0, visible=False)
     panel = controls(exhibit, state, slider)
     left = Column(children=[sheets["corner"].figure, pieces["table_div"]], margin=0,
                   sizing_mode="stretch_both", styles={"position": "relative", "flex": "1.06 1 0",
@@ -197,7 +197,8 @@ def _fill_when_asked(aside: Column, exhibit: Exhibit) -> None:
     """Make the calibration's figures when they are first looked at."""
 
     def fill(_attribute: str, _old: bool, visible: bool) -> None:
-        if visible and not aside.children:
+        if visible and not aside.tags:
+            aside.tags = ["made"]
             aside.children = calibration_panels(exhibit)
 
     aside.on_change("visible", fill)

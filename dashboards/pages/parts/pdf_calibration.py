@@ -21,8 +21,7 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
-from presage.analysis.calibration import ecdf_bands
-from presage.analysis.calibration_figures import colours_of, outside
+from presage.analysis.calibration_figures import CURVES, colours_of, outside, titles_of
 from presage.analysis.posterior_figures import COLOURS
 
 from .figures import LEFT, plain
@@ -42,6 +41,11 @@ _READING = (
     "left after importance weighting with the exact likelihood; with k̂ above 0.7 the weights are "
     "not to be trusted."
 )
+
+
+def waiting() -> Div:
+    """Return what stands there until the panels are made."""
+    return _note("Reading …")
 
 
 def calibration_panels(exhibit: Exhibit) -> list[Any]:
@@ -132,11 +136,11 @@ def _ranks(product: xr.Dataset) -> figure:
             steps,
             product["ecdf"].sel(quantity=name).values - steps,
             line_color=colour,
-            line_width=1.4,
+            line_width=0.8 if colour == CURVES else 1.4,
         )
         for name, colour in palette.items()
     }
-    _named(plot, lines, 4)
+    _named(plot, {title: lines[name] for name, title in titles_of(palette).items()}, 4)
     return plot
 
 
@@ -174,7 +178,9 @@ def _coverage(product: xr.Dataset) -> figure:
         )  # fmt: skip
     plot.xaxis.ticker = FixedTicker(ticks=list(range(len(names))))
     plot.xaxis.major_label_overrides = dict(enumerate(names))
-    plot.xaxis.major_label_orientation = 0.5
+    few = len(names) <= 10
+    plot.xaxis.major_label_orientation = 0.5 if few else 1.5
+    plot.xaxis.major_label_text_font_size = "11px" if few else "8px"
     _named(plot, shown, len(levels))
     return plot
 
@@ -206,15 +212,14 @@ def _histogram(values: np.ndarray, low: float, high: float, title: str, x: str) 
 
 
 def _predictive(product: xr.Dataset) -> figure:
-    values = np.sort(product["p_value"].values)
-    band = ecdf_bands(len(values))
-    steps = band["fraction"].values
+    steps = product["fraction"].values
     plot = _panel("Posterior predictive p-values", "p-value", "ECDF − uniform",
                   x_range=Range1d(0, 1))  # fmt: skip
-    _band(plot, steps, band["ecdf_low"].values - steps, band["ecdf_high"].values - steps)
+    low, high = (product[f"predictive_{end}"].values - steps for end in ("low", "high"))
+    _band(plot, steps, low, high)
     _zero(plot, (0, 1))
-    below = np.searchsorted(values, steps, side="right") / len(values) - steps
-    plot.line(steps, below, line_color=_BLUE, line_width=1.8)
+    shown = product["predictive"].values - steps
+    plot.line(steps, shown, line_color=_BLUE, line_width=1.8)
     return plot
 
 
@@ -223,7 +228,7 @@ _PANELS: dict[str, Callable[[xr.Dataset], figure]] = {
     "expected_coverage": _tarp,
     "coverage": _coverage,
     "efficiency": _efficiency,
-    "p_value": _predictive,
+    "predictive": _predictive,
     "c2st": _c2st,
 }
 

@@ -13,12 +13,13 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from presage.analysis.calibration import ecdf_bands
 from presage.analysis.canvas import FAINT, INK, Page, tidy
 
 #: Colours of quantities, in order; more of them begin again.
 _PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b4fa3", "#4d4d4d")
 _BINS = 25
+#: Values of curves: there are many of them.
+CURVES = "#9aa0a8"
 
 
 def calibration_figure(product: xr.Dataset) -> Page:
@@ -48,9 +49,21 @@ def calibration_figure(product: xr.Dataset) -> Page:
 
 
 def colours_of(product: xr.Dataset) -> dict[str, str]:
-    """Return a colour for each quantity."""
+    """Return a colour for each quantity; values of curves (``name[3]``) share a grey."""
     names = [str(name) for name in product["quantity"].values]
-    return {name: _PALETTE[k % len(_PALETTE)] for k, name in enumerate(names)}
+    plain = [name for name in names if "[" not in name]
+    own = {name: _PALETTE[k % len(_PALETTE)] for k, name in enumerate(plain)}
+    return {name: own.get(name, CURVES) for name in names}
+
+
+def titles_of(palette: dict[str, str]) -> dict[str, str]:
+    """Return what a legend calls each quantity; values of one curve have one entry."""
+    found: dict[str, str] = {}
+    for name in palette:
+        title = name.partition("[")[0]
+        if title not in found.values():
+            found[name] = title
+    return found
 
 
 def outside(product: xr.Dataset) -> list[str]:
@@ -62,11 +75,13 @@ def outside(product: xr.Dataset) -> list[str]:
 
 def _ranks(axis: Axes, product: xr.Dataset) -> None:
     fraction, palette = product["fraction"].values, colours_of(product)
+    titles = titles_of(palette)
     low, high = (product[name].values - fraction for name in ("ecdf_low", "ecdf_high"))
     axis.fill_between(fraction, low, high, color=FAINT, lw=0)
     for name, colour in palette.items():
         values = product["ecdf"].sel(quantity=name).values - fraction
-        axis.plot(fraction, values, color=colour, lw=1.1, label=name)
+        width = 0.7 if colour == CURVES else 1.1
+        axis.plot(fraction, values, color=colour, lw=width, label=titles.get(name))
     axis.axhline(0, color=INK, lw=0.6)
     lost = outside(product)
     said = "all inside the band" if not lost else f"{len(lost)} of {len(palette)} leave the band"
@@ -103,8 +118,9 @@ def _coverage(axis: Axes, product: xr.Dataset) -> None:
         axis.plot(place, 100 * (here["coverage"].values - level), "o", ms=3.5,
                   color=_PALETTE[k % len(_PALETTE)], label=f"{100 * level:.0f} %")  # fmt: skip
     axis.axhline(0, color=INK, lw=0.6)
-    axis.set_xticks(range(len(names)), names, rotation=35, ha="right")
     tidy(axis, "", "coverage − mass [points]", "Coverage of intervals")
+    axis.set_xticks(range(len(names)), names, rotation=35 if len(names) <= 10 else 90)
+    axis.tick_params(axis="x", labelsize=8 if len(names) <= 10 else 5)
     axis.legend(fontsize=7, frameon=False, ncols=len(levels), loc="upper center")
     reach = 1.45 * np.abs(axis.get_ylim()).max()
     axis.set_ylim(-reach, reach)
@@ -125,13 +141,10 @@ def _efficiency(axis: Axes, product: xr.Dataset) -> None:
 
 def _predictive(axis: Axes, product: xr.Dataset) -> None:
     """Distribution function of p-values minus the uniform one, in its simultaneous band."""
-    values = np.sort(product["p_value"].values)
-    band = ecdf_bands(len(values))
-    steps = band["fraction"].values
-    low, high = (band[name].values - steps for name in ("ecdf_low", "ecdf_high"))
+    steps = product["fraction"].values
+    low, high = (product[f"predictive_{end}"].values - steps for end in ("low", "high"))
     axis.fill_between(steps, low, high, color=FAINT, lw=0)
-    below = np.searchsorted(values, steps, side="right") / len(values)
-    axis.plot(steps, below - steps, color=_PALETTE[0], lw=1.4)
+    axis.plot(steps, product["predictive"].values - steps, color=_PALETTE[0], lw=1.4)
     axis.axhline(0, color=INK, lw=0.6)
     tidy(axis, "p-value", "ECDF − uniform", "Posterior predictive p-values")
     axis.set_xlim(0, 1)
@@ -149,6 +162,6 @@ _PANELS: dict[str, Callable[[Axes, xr.Dataset], None]] = {
     "expected_coverage": _tarp,
     "coverage": _coverage,
     "efficiency": _efficiency,
-    "p_value": _predictive,
+    "predictive": _predictive,
     "c2st": _c2st,
 }

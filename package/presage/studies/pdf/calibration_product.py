@@ -55,7 +55,8 @@ def calibration_product(
     -------
     xarray.Dataset
         The checks, and ``ecdf`` ``[quantity, fraction]``: the distribution function of the
-        truth's place among the draws, which ``ecdf_low`` and ``ecdf_high`` belong to.
+        truth's place among the draws, which ``ecdf_low`` and ``ecdf_high`` belong to; the
+        same of p-values as ``predictive``, ``predictive_low``, ``predictive_high``.
 
     Raises
     ------
@@ -73,6 +74,8 @@ def calibration_product(
     if "ecdf_low" not in given:
         given = given.merge(calibration.ecdf_bands(number), combine_attrs="override")
     product = given.assign(ecdf=_ecdf(place, given["fraction"]))
+    if "p_value" in given:
+        product = product.assign(_predictive(given["p_value"], given["fraction"]))
     said = {"problem": problem.name, "n_events": problem.n_events, "kind": "estimate"}
     counts = {"draw_count": count, "observations": number}
     attrs = {**said, **counts, **dict(attributes or {})}
@@ -114,3 +117,14 @@ def _ecdf(place: xr.DataArray, fraction: xr.DataArray) -> xr.DataArray:
         coords={"quantity": place["quantity"], "fraction": fraction},
         attrs=about("distribution function of the truth's place among the draws"),
     )
+
+
+def _predictive(p_value: xr.DataArray, fraction: xr.DataArray) -> dict[str, xr.DataArray]:
+    """Return the distribution function of p-values with the band that uniform ones stay in."""
+    column = p_value.expand_dims("quantity").assign_coords(quantity=["p_value"])
+    band = calibration.ecdf_bands(p_value.sizes["observation"])
+    band = band.interp(fraction=fraction, kwargs={"bounds_error": True})
+    found = {"predictive": _ecdf(column, fraction).isel(quantity=0, drop=True)}
+    found |= {f"predictive_{end}": band[f"ecdf_{end}"] for end in ("low", "high")}
+    attrs = about("distribution function of predictive p-values")
+    return {name: array.assign_attrs(attrs) for name, array in found.items()}

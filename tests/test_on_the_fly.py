@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -217,6 +218,24 @@ def test_large_sets_narrow_the_window():
     plan = Plan.aligned(10_000, 64, 800_000, 1)  # sets of 1e5 events, one in a block
     assert plan.window * plan.block * 800_000 <= 128 << 20
     assert plan.window >= 64
+
+
+def test_the_next_epoch_is_begun_before_this_one_ends():
+    plain, chained = (Batches(on_the_fly(Sets(), 16 * 40, fresh=True), 16) for _ in range(2))
+    for epoch in range(3):
+        expected = [batch["points"].copy() for batch in plain.epoch(epoch)]
+        Sets.made.clear()
+        more = epoch < 2
+        found = [batch["points"].copy() for batch in chained.epoch(epoch, more=more)]
+        np.testing.assert_array_equal(found, expected)
+        for _ in range(200):  # the thread may still be at it
+            begun = [block for block in Sets.made if block >= 40 * (epoch + 1)]
+            if len(begun) == 16 * more:
+                break
+            time.sleep(0.05)
+        assert sorted(begun) == list(range(40 * (epoch + 1), 40 * (epoch + 1) + 16 * more))
+        own = [block for block in Sets.made if block not in begun]
+        assert len(own) == len(set(own)) == 40 - 16 * (epoch > 0)  # nothing is made again
 
 
 def test_leaving_a_loop_ends_its_threads():

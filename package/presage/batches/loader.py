@@ -161,8 +161,16 @@ class Batches:
         """Run one epoch; the next loop runs the next, a loop that was left runs again."""
         return self.epoch(*self.start)
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, number: int, start: int = 0, more: bool = False) -> Iterator[Batch]:
         """Yield the batches of one epoch from step `start` on.
+
+        Parameters
+        ----------
+        number, start
+            Epoch and step.
+        more
+            Whether the next epoch is read afterwards: what is simulated on the fly is then
+            begun before this one ends.
 
         Raises
         ------
@@ -171,7 +179,7 @@ class Batches:
         """
         if not 0 <= start <= len(self):
             raise BatchError(f"step {start} is not among the {len(self)} of an epoch")
-        return self._run(number, start)
+        return self._run(number, start, more)
 
     def indices(self, epoch: int, step: int) -> Positions:
         """Return the positions in the dataset of the rows of one batch, in its order."""
@@ -256,13 +264,13 @@ class Batches:
         bytes_ = rows.row_bytes
         return Plan.aligned(rows.samples, batch_size, bytes_, rows.block, seed, drop_last, kind)
 
-    def _run(self, number: int, start: int) -> Iterator[Batch]:
+    def _run(self, number: int, start: int, more: bool) -> Iterator[Batch]:
         rank_bytes = self.rows.row_bytes * max(1, self.plan.batch_size // self.world_size)
         count = min(max(1, _CHUNK_BYTES // max(1, rank_bytes)), _CHUNK_STEPS)
         tasks = self._tasks(number, start, count)
         pools = [Pool(reuse=not self.copy) for _ in range(_BUFFERS)]
         ranks = (self.rank, self.world_size)
-        with self.rows.supplied(self.plan.epoch(number), start, count, ranks) as rows:
+        with self.rows.supplied(self.plan.epoch(number), start, count, ranks, more) as rows:
             fill = filler(rows)
             if not self.prefetch:
                 here = (fill(share, pools[0]) for share in tasks)
@@ -271,8 +279,9 @@ class Batches:
             with Ahead(fill, tasks, -(-(len(self) - start) // count), pools) as ahead:
                 try:
                     yield from self.follow(self._cut(number, iter(ahead)))
-                finally:
+                except BaseException:
                     rows.stop()  # a thread that still simulates for us need not go on
+                    raise
 
     def _tasks(self, number: int, start: int, count: int) -> Iterator[Share]:
         cold, self._cold = self._cold, False

@@ -4,6 +4,7 @@ An epoch goes through its samples stage by stage: between two stages the same bl
 needed again and again, afterwards none of them. While one stage is read a thread makes the
 blocks of the next, and no further; a block that is needed before its turn is made by whoever
 needs it. So at most the blocks of two stages, at the seam of three, are in memory.
+Where another epoch follows, its first stage is the one after the last.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 import numpy as np
@@ -43,6 +44,8 @@ class Supply:
         Number of a stage → its blocks.
     threads
         How many make blocks ahead.
+    begun
+        Blocks that are there or on their way from before.
     """
 
     def __init__(
@@ -51,11 +54,12 @@ class Supply:
         stages: Sequence[int],
         needs: Callable[[int], Positions],
         threads: int = 1,
+        begun: Mapping[int, Future[Block]] | None = None,
     ) -> None:
         self._make, self._stages, self._needs = make, stages, needs
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="presage-simulate")
         self._lock = Lock()
-        self._held: dict[int, Future[Block]] = {}
+        self._held: dict[int, Future[Block]] = dict(begun or {})
         self._until: dict[int, int] = {}  # block → step from which it is not needed
         self._asked = -1  # last stage whose blocks were ordered
         self._reading: list[int] = []  # first steps of what is gathered now
@@ -128,6 +132,11 @@ class Supply:
         self.stop()
         self._pool.shutdown(wait=True)
 
+    def hand_over(self) -> dict[int, Future[Block]]:
+        """End, and return what was ordered for later; that is still made."""
+        self._pool.shutdown(wait=False)
+        return self._held
+
     @property
     def held(self) -> int:
         """Blocks that are in memory or on their way."""
@@ -148,12 +157,15 @@ class MadeTable:
         Where blocks come from during an epoch.
     shift
         What is added to row numbers in this epoch.
+    later
+        Number of the epoch to come → its first blocks, where they were begun already.
     """
 
     arrays: Mapping[str, MadeArray]
     numbers: Positions | None = None
     supply: Supply | None = None
     shift: int = 0
+    later: dict[int, dict[int, Future[Block]]] = field(default_factory=dict)
     mapped: bool = False
 
     @property
@@ -214,22 +226,53 @@ class MadeTable:
 
     @contextmanager
     def supplied(
-        self, epoch: Epoch, start: int, few: int, ranks: tuple[int, int]
+        self, epoch: Epoch, start: int, few: int, ranks: tuple[int, int], more: bool = False
     ) -> Iterator[MadeTable]:
-        """Yield the table of one epoch, whose blocks are made ahead."""
-        maker = self._any.maker
-        shift = epoch.number * maker.samples if maker.fresh else 0
-        table = replace(self, shift=shift)
+        """Yield the table of one epoch, whose blocks are made ahead.
+
+        Parameters
+        ----------
+        epoch, start
+            What is read, and from which step on.
+        few
+            Steps of a stage where the plan has no windows.
+        ranks
+            Rank and world size.
+        more
+            Whether the next epoch follows: at the end of this one its blocks are begun.
+        """
+        table = self.at(epoch)
         stages = epoch.stages(start, few)
+        following = epoch.plan.epoch(epoch.number + 1)
+        begun = following.stages(0, few)[1]
+        last = len(stages) - 1
 
         def needs(stage: int) -> Positions:
+            if stage == last:
+                return self.at(following).blocks(following.share(0, begun, *ranks).positions)
             first, count = stages[stage], stages[stage + 1] - stages[stage]
-            rows = table._rows(epoch.share(first, count, *ranks).positions)
-            return np.unique(rows // maker.block_size)
+            return table.blocks(epoch.share(first, count, *ranks).positions)
 
-        threads = max(1, maker.threads // ranks[1])
-        supply = Supply(self._made, stages, needs, threads)
+        threads = max(1, self._any.maker.threads // ranks[1])
+        ends = [*stages, stages[-1] + 1] if more else stages
+        before = {} if start else self.later.pop(epoch.number, {})
+        self.later.clear()
+        supply = Supply(self._made, ends, needs, threads, before)
         try:
             yield replace(table, supply=supply)
-        finally:
+        except BaseException:
             supply.close()
+            raise
+        if more:
+            self.later[following.number] = supply.hand_over()
+        else:
+            supply.close()
+
+    def at(self, epoch: Epoch) -> MadeTable:
+        """Return the table with the samples of an epoch."""
+        maker = self._any.maker
+        return replace(self, shift=epoch.number * maker.samples if maker.fresh else 0)
+
+    def blocks(self, positions: Positions) -> Positions:
+        """Return the blocks that these positions lie in."""
+        return np.unique(self._rows(positions) // self._any.maker.block_size)

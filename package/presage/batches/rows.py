@@ -87,12 +87,12 @@ class Rows:
 
     @contextmanager
     def supplied(
-        self, epoch: Epoch, start: int, few: int, ranks: tuple[int, int]
+        self, epoch: Epoch, start: int, few: int, ranks: tuple[int, int], more: bool = False
     ) -> Iterator[Rows]:
         """Yield the rows of one epoch; those that are simulated are made ahead."""
         with ExitStack() as stack:
             tables = [
-                stack.enter_context(table.supplied(epoch, start, few, ranks))
+                stack.enter_context(table.supplied(epoch, start, few, ranks, more))
                 if isinstance(table, MadeTable)
                 else table
                 for table in self.tables

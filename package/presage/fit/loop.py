@@ -157,7 +157,8 @@ class Loop:
         state = self.state
         self._clock = time.monotonic() - state.seconds
         self.network.train()
-        for piece in self.source.epoch(state.epoch, state.step):
+        more = state.epoch + 1 < self.settings.epochs
+        for piece in self.source.epoch(state.epoch, state.step, more):
             self._step(piece)
             if self.meter.end(state.step):
                 self._bar.set_postfix(loss=f"{self.meter.recent:.4g}", refresh=False)

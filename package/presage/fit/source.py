@@ -93,10 +93,11 @@ class BatchSource:
         self._held_reader: Any = held.resident(where.device) if held and resident else held
         self._apart = apart
 
-    def epoch(self, number: int, start: int) -> Iterator[Piece]:
-        """Yield this rank's pieces from step `start` on."""
+    def epoch(self, number: int, start: int, more: bool = False) -> Iterator[Piece]:
+        """Yield this rank's pieces from step `start` on; `more` epochs may follow."""
         size, samples = self._train.plan.batch_size, self._train.plan.samples
-        for batch in self._reader.epoch(number, start):
+        options = {} if self._resident else {"more": more}
+        for batch in self._reader.epoch(number, start, **options):
             own = len(batch.positions)
             tensors = batch if self._resident else self._tensors(batch)
             if own == 0:

@@ -13,8 +13,8 @@ features   log(1 + v), sign(v) log(1 + |v|) of    their number; the first two gr
            log(1 + v) - log(1 + w), of each pair
 ========== ====================================== ==========================================
 
-Numbers stay as they are found: the first two kinds of `features` hide small x, and a log of
-a negative F2 is NaN.
+Numbers stay as they are found, though log(1 + v) hides small x, and the log of an
+F2 that noise made negative is NaN.
 """
 
 from __future__ import annotations

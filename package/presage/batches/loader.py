@@ -15,7 +15,8 @@ import xarray as xr
 from presage.batches.ahead import Ahead
 from presage.batches.cutting import cuts, filler, padded, shares
 from presage.batches.memory import total_memory
-from presage.batches.plan import BatchError, Plan, Positions, Share
+from presage.batches.plan import BatchError, Positions, Share
+from presage.batches.planning import plan_of
 from presage.batches.sources import labels_of, open_rows
 from presage.batches.tables import Pool
 from presage.labels import Array
@@ -148,7 +149,7 @@ class Batches:
         self.prefetch, self.copy, self.pad = prefetch, copy, pad
         self._automatic = shuffle == "auto"
         kind = "none" if shuffle is None else self._choose() if self._automatic else shuffle
-        self.plan = self._plan(kind, batch_size, seed, drop_last)
+        self.plan = plan_of(self.rows, kind, batch_size, seed, drop_last)
         self._cold = True  # until an epoch has been read
         self.start = (0, 0)  # where the next loop begins
         self._reached = (0, 0)  # what comes after the batch given out last
@@ -207,7 +208,8 @@ class Batches:
         """
         plan = self.plan
         if self._automatic and state["shuffle"] != plan.shuffle:
-            plan = self._plan(state["shuffle"], plan.batch_size, plan.seed, plan.drop_last)
+            kind, size = state["shuffle"], plan.batch_size
+            plan = plan_of(self.rows, kind, size, plan.seed, plan.drop_last)
         if state["plan"] != plan.key:
             raise BatchError(
                 "the state was taken with another plan (number of samples, batch size, seed, "
@@ -239,30 +241,6 @@ class Batches:
             return "aligned"
         large = self.rows.mapped_bytes > _IN_MEMORY * total_memory()
         return "block" if large else "full"
-
-    def _plan(self, shuffle: str, batch_size: int, seed: int, drop_last: bool) -> Plan:
-        rows = self.rows
-        if shuffle == "aligned":
-            return self._aligned(batch_size, seed, drop_last)
-        if rows.made and shuffle != "none":
-            raise BatchError(
-                f"samples made on the fly come block by block: shuffle {shuffle!r} would make each "
-                "many times over; give shuffle='aligned' or None"
-            )
-        if shuffle == "block":
-            return Plan.blocks(rows.samples, batch_size, rows.row_bytes, seed, drop_last)
-        return Plan(rows.samples, batch_size, seed, shuffle, drop_last=drop_last)
-
-    def _aligned(self, batch_size: int, seed: int, drop_last: bool) -> Plan:
-        rows = self.rows
-        if not rows.block:
-            raise BatchError(
-                "shuffle='aligned' goes by a simulator's blocks: it needs samples of one "
-                "simulator, without holes and from the beginning of a block on"
-            )
-        kind = "stream" if rows.fresh else "aligned"
-        bytes_ = rows.row_bytes
-        return Plan.aligned(rows.samples, batch_size, bytes_, rows.block, seed, drop_last, kind)
 
     def _run(self, number: int, start: int, more: bool) -> Iterator[Batch]:
         rank_bytes = self.rows.row_bytes * max(1, self.plan.batch_size // self.world_size)

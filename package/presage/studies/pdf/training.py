@@ -267,4 +267,5 @@ PRESETS: dict[str, dict[str, Any]] = {
     "quick": {"encoder_epochs": 4, "epochs": 15},
     "gaussian": {"per_size": 2, "refresh": 4},
     "simplified_dis": {"per_size": 2, "epochs": 80, "batch_size": 256, "ema": 0.995},
+    "mceg": {"encoder_epochs": 8, "epochs": 40},
 }

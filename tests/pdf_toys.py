@@ -134,18 +134,23 @@ def calibration(number: int = 1000, draw_count: int = 200, wide: float = 1.0) ->
         centre[:, None] + 0.05 * rng.standard_normal((number, draw_count, 5)),
         dims=("observation", "draw", "parameter"), coords={"parameter": names},
     )  # fmt: skip
-    depth = [-((a - centre_of(draws)) ** 2).sum("parameter") for a in (truth, draws)]
-    checks = checking.calibration(
-        {"theta": truth, "log_likelihood": depth[0]}, {"theta": draws, "log_likelihood": depth[1]}
-    ).merge(checking.tarp(truth, draws, *box))
+    quantities = [
+        {"theta": a, "log_likelihood": -((a - draws.mean("draw")) ** 2).sum("parameter"),
+         "density_x": _at_points(a)}
+        for a in (truth, draws)
+    ]  # fmt: skip
+    checks = checking.calibration(*quantities).merge(checking.tarp(truth, draws, *box))
     checks["efficiency"] = ("observation", rng.beta(4, 3, number))
     checks["pareto_k"] = ("observation", rng.normal(0.2, 0.2, number))
-    checks["p_value"] = (("observation", "draw"), rng.uniform(size=(number, 1)))
+    some = np.where(np.arange(number) < 200, rng.uniform(size=number), np.nan)
+    checks["p_value"] = (("observation", "draw"), some[:, None])
     return exhibits.calibration_product(problem, checks)
 
 
-def centre_of(draws: xr.DataArray) -> xr.DataArray:
-    return draws.mean("draw")
+def _at_points(theta: xr.DataArray) -> xr.DataArray:
+    """Return a curve at two points, labelled as ranks of curves are."""
+    points = xr.DataArray([0.5, 2.0], coords={"at": ["density_x(0.5)", "density_x(2)"]})
+    return theta.isel(parameter=0, drop=True) * points
 
 
 def store_with(

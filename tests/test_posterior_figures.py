@@ -342,7 +342,7 @@ def test_the_calibration_has_a_panel_for_all_that_was_checked():
     page = calibration_figures.calibration_figure(found)
     shows(page, "SBC ranks", "TARP: max", "Coverage", "Median", "Posterior predictive p",
           "300 observations of 1000 events, 60 draws each", "log_likelihood")  # fmt: skip
-    less = calibration_figures.calibration_figure(found.drop_vars(["p_value", "efficiency"]))
+    less = calibration_figures.calibration_figure(found.drop_vars(["predictive", "efficiency"]))
     assert sum(axis.get_visible() for axis in less.axes) == 3
 
 

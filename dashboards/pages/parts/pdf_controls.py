@@ -48,9 +48,9 @@ def controls(exhibit: Exhibit, state: dict[str, Any], slider: Div) -> Controls:
     moved: dict[str, _Moved] = {"observation": observation, "kinds": kinds, "panel": panel}
     lasting = [*_products(exhibit), *named("panel", panel)]
     if len(exhibit.checks) > 1 and exhibit.checked is not None:
-        shown = [(check.key, check.key[:8]) for check in exhibit.checks]
+        shown = [(check.key, title_of(check)) for check in exhibit.checks]
         go = "window.presage.check(cb_obj.value.slice(0, 16))"
-        lasting += named("calibration", select(shown, exhibit.checked.key, go, 92))
+        lasting += named("calibration", select(shown, exhibit.checked.key, go, 158))
     first = [*named("observation", observation), slider, *named("shown", kinds)]
     second = named("range", _one("range", RANGES, state))
     if exhibit.curves:

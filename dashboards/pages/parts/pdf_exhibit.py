@@ -158,8 +158,9 @@ def _beside(entry: EntryInfo, calibrations: Sequence[EntryInfo]) -> list[EntryIn
     ours = {parent.key for parent in entry.parents}
     found = [c for c in calibrations if _field(c, "problem") == problem]
 
-    def shared(check: EntryInfo) -> tuple[int, str]:
-        return len(ours & {parent.key for parent in check.parents}), check.created
+    def shared(check: EntryInfo) -> tuple[int, bool, str]:
+        same = len(ours & {parent.key for parent in check.parents})
+        return same, _field(check, "kind") != "corrected", check.created
 
     return sorted(found, key=shared, reverse=True)
 
@@ -169,8 +170,9 @@ def _field(entry: EntryInfo, name: str) -> str:
 
 
 def title_of(entry: EntryInfo) -> str:
-    """Return what menus call a product, ``"gaussian 1a2b3c4d"``."""
-    return f"{_field(entry, 'problem') or 'posteriors'} {entry.key[:8]}"
+    """Return what menus call a product, ``"gaussian 1a2b3c4d"``, ``"corrected 1a2b3c4d"``."""
+    name = _field(entry, "kind") or _field(entry, "problem")
+    return f"{name or 'posteriors'} {entry.key[:8]}"
 
 
 def numbers_of(product: xr.Dataset, kinds: Sequence[str]) -> dict[str, np.ndarray]:

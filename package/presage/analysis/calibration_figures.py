@@ -7,6 +7,7 @@ by chance and for as many tests as there are.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -49,9 +50,9 @@ def calibration_figure(product: xr.Dataset) -> Page:
 
 
 def colours_of(product: xr.Dataset) -> dict[str, str]:
-    """Return a colour for each quantity; values of curves (``name[3]``) share a grey."""
+    """Return a colour for each quantity; values of curves (``name(0.1)``) share a grey."""
     names = [str(name) for name in product["quantity"].values]
-    plain = [name for name in names if "[" not in name]
+    plain = [name for name in names if _title(name) == name]
     own = {name: _PALETTE[k % len(_PALETTE)] for k, name in enumerate(plain)}
     return {name: own.get(name, CURVES) for name in names}
 
@@ -60,10 +61,15 @@ def titles_of(palette: dict[str, str]) -> dict[str, str]:
     """Return what a legend calls each quantity; values of one curve have one entry."""
     found: dict[str, str] = {}
     for name in palette:
-        title = name.partition("[")[0]
+        title = _title(name)
         if title not in found.values():
             found[name] = title
     return found
+
+
+def _title(quantity: str) -> str:
+    """Return what a quantity is a value of: ``"u(0.1)"`` and ``"u[3]"`` are values of ``"u"``."""
+    return re.split(r"[\[(]", quantity)[0]
 
 
 def outside(product: xr.Dataset) -> list[str]:

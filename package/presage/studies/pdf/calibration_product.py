@@ -74,7 +74,7 @@ def calibration_product(
     if "ecdf_low" not in given:
         given = given.merge(calibration.ecdf_bands(number), combine_attrs="override")
     product = given.assign(ecdf=_ecdf(place, given["fraction"]))
-    if "p_value" in given:
+    if "p_value" in given and bool(given["p_value"].notnull().any()):
         product = product.assign(_predictive(given["p_value"], given["fraction"]))
     said = {"problem": problem.name, "n_events": problem.n_events, "kind": "estimate"}
     counts = {"draw_count": count, "observations": number}
@@ -121,8 +121,9 @@ def _ecdf(place: xr.DataArray, fraction: xr.DataArray) -> xr.DataArray:
 
 def _predictive(p_value: xr.DataArray, fraction: xr.DataArray) -> dict[str, xr.DataArray]:
     """Return the distribution function of p-values with the band that uniform ones stay in."""
-    column = p_value.expand_dims("quantity").assign_coords(quantity=["p_value"])
-    band = calibration.ecdf_bands(p_value.sizes["observation"])
+    known = p_value[p_value.notnull().values]  # they may have been simulated for some only
+    column = known.expand_dims("quantity").assign_coords(quantity=["p_value"])
+    band = calibration.ecdf_bands(known.sizes["observation"])
     band = band.interp(fraction=fraction, kwargs={"bounds_error": True})
     found = {"predictive": _ecdf(column, fraction).isel(quantity=0, drop=True)}
     found |= {f"predictive_{end}": band[f"ecdf_{end}"] for end in ("low", "high")}

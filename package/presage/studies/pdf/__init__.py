@@ -72,7 +72,7 @@ STUDY = Study(
             "n_calibration": 60,
             "training": "quick",
             "epochs": 3,
-            "sizes": [30, 60],
+            "sizes": [60],
             "n_draws": 300,
             "n_proposals": 2000,
             "n_ranked": 200,

@@ -41,6 +41,17 @@ def test_several_problems_in_one_call(tmp_path: Path, capsys: pytest.CaptureFixt
     assert made["gaussian"] == Gaussian(n_events=5, n_repeat=2).recipe(4).key
 
 
+def test_jobs_share_what_several_problems_need(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["generate", "gaussian", "simplified_dis", "-n", "2500", "--num-events", "5"]
+    for job in ("1/2", "0/2"):
+        assert run(*command, "--shard", job) == 0
+    made = [line.split("  ")[1] for line in capsys.readouterr().out.splitlines()]
+    second, first = "made 452 samples, job 1/2", "made 2048 samples, job 0/2"
+    assert made == [second, second, first, first]
+    assert run(*command) == 0
+    assert capsys.readouterr().out.count("2500 samples found") == 2
+
+
 def test_what_was_found_is_said_and_simulated_again(capsys: pytest.CaptureFixture[str]) -> None:
     command = ["generate", "gaussian", "--num-events", "9", "--num-samples"]
     assert run(*command, "1500") == 0

@@ -306,6 +306,8 @@ def test_labels_come_with_the_batches(stored):
         assert batches.metadata.sizes == {"sample": 0, "point": 5}
         assert batches.metadata["points"].attrs["units"] == "mm"
         assert batches.torch().metadata is batches.metadata
+    plain = xr.Dataset({"x": (("row", "column"), np.zeros((9, 2)))})
+    assert Batches(plain, 3, sample="row").metadata.sizes == {"row": 0, "column": 2}
     assert dict(Batches({"x": np.zeros(9)}, 3).metadata) == {}
     assert block_size(stored) == 16
     assert block_size(stored.isel(sample=slice(32, 40))) == 16

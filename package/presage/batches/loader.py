@@ -144,7 +144,7 @@ class Batches:
             )
         self.rows = open_rows(source, variables, sample)
         #: A dataset without samples: names, dims, units, coordinates of what batches hold.
-        self.metadata = labels_of(source, self.rows)
+        self.metadata = labels_of(source, self.rows, sample)
         self.rank, self.world_size = rank, world_size
         self.prefetch, self.copy, self.pad = prefetch, copy, pad
         self._automatic = shuffle == "auto"

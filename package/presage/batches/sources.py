@@ -97,12 +97,14 @@ def _choose(
     return tuple(dict.fromkeys(wanted))
 
 
-def labels_of(source: xr.Dataset | Mapping[str, Any], rows: Rows) -> xr.Dataset:
+def labels_of(
+    source: xr.Dataset | Mapping[str, Any], rows: Rows, sample: str | None = None
+) -> xr.Dataset:
     """Return the labels of what is read, without samples; plain arrays have none."""
     if not isinstance(source, xr.Dataset):
         return xr.Dataset()
     dims = {str(source[name].dims[0]) for name in rows.flat}
-    none = {str(dim): slice(0, 0) for dim in (*dims, sample_dim(source)) if dim in source.dims}
+    none = {str(dim): slice(0, 0) for dim in (*dims, sample or sample_dim(source))}
     return source[list(rows.names)].isel(none)
 
 

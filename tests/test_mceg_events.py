@@ -296,6 +296,10 @@ WRONG = {
     "no events": (lambda: MCEG(kinematics=Kinematics(q2_min=2e4)), "0 < q2_min"),
     "elastic": (lambda: Kinematics(w2_min=0.5), "w2_min above the proton's mass"),
     "unknown flavour": (lambda: MCEG(flavours={"strage": 0.2}), "did you mean 'strange'"),
+    "sea takes all": (
+        lambda: MCEG(flavours=Flavours(sea=2.0)).grid.reduction,
+        "hardly any u valence leaves momentum",
+    ),
     "no flavours": (lambda: MCEG(flavours=3), "flavours should be a Flavours, got 3"),
     "y above 1": (
         lambda: PROBLEM.check_events(torch.tensor([[0.5, 100.0], [0.001, 100.0]])),

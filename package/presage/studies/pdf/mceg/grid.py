@@ -7,6 +7,10 @@ Between nodes the density in (u, v) is bilinear: it integrates exactly, is drawn
 exactly, and its norm is affine in the combinations as well. A constant share `FLOOR`
 of the reference is added: where a steep theta has next to no events at all (x near 1), F2
 is lost in rounding, and a density may not be negative.
+
+At events of the prior the logarithm of the density differs from direct inversion by 1.5e-4
+(rms; median 3e-5, largest 1e-3 of 2000) with 240 x 200 nodes, a quarter of that with twice as
+many each way. The reduction adds 1e-8.
 """
 
 from __future__ import annotations

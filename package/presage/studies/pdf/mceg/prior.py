@@ -13,6 +13,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from presage.labels import LabelError
 from presage.studies.pdf.mceg.inputs import UP, Flavours, gluon_norm
 from presage.studies.pdf.mceg.special import real_beta
 
@@ -38,6 +39,11 @@ def spread(n: int, flavours: Flavours, device: str = "cpu") -> Tensor:
     """Return `n` physical parameters spread over the prior, the same ones every time.
 
     Every other one is drawn towards the lowest a and b, the corner where u_v is not bounded.
+
+    Raises
+    ------
+    LabelError
+        Hardly any parameters are physical.
     """
     points = torch.quasirandom.SobolEngine(4)  # type: ignore[no-untyped-call]
     low, high = (torch.tensor(edge, dtype=torch.float64) for edge in (LOW, HIGH))
@@ -51,7 +57,10 @@ def spread(n: int, flavours: Flavours, device: str = "cpu") -> Tensor:
         had += len(kept)
         if had >= n:
             return torch.cat(found)[:n].to(device)
-    raise ValueError(f"{flavours} leave almost no momentum to the u valence")
+    raise LabelError(
+        f"with {flavours} hardly any u valence leaves momentum to the gluon: all other quarks "
+        f"carry {1 - flavours.momentum_left():.3g} of it"
+    )
 
 
 def measure_acceptance(flavours: Flavours, points: int = 200) -> float:
@@ -86,7 +95,8 @@ def measure_acceptance(flavours: Flavours, points: int = 200) -> float:
     return total / cells / (HIGH[3] - LOW[3])
 
 
-#: The physical share of the box for the default flavours; its uncertainty is below the last digit.
+#: The physical share of the box for the default flavours: 0.12860987 with 1000 points and
+#: 0.12860988 with 1201, so certain to 3e-8.
 ACCEPTANCE = 0.1286099
 
 

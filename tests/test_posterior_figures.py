@@ -246,6 +246,18 @@ def test_ranks_of_calibrated_posteriors_leave_their_band_in_one_of_twenty_cases(
     assert np.mean(coverage, axis=0) == pytest.approx(found["level"].values, abs=0.015)
 
 
+def test_the_bound_of_expected_coverage_follows_from_the_number_of_observations():
+    rank = xr.DataArray(
+        np.arange(1000)[:, None] % 51, dims=("observation", "quantity"),
+        coords={"quantity": ["q"]}, attrs={"draw_count": 50},
+    )  # fmt: skip
+    steps = np.linspace(0, 1, 11)
+    checks = xr.Dataset({"rank": rank, "expected_coverage": ("credibility", steps**1.1)})
+    found = exhibits.calibration_product(Gaussian(), checks.assign_coords(credibility=steps))
+    assert float(found["tarp_bound"]) == pytest.approx(0.043, abs=5e-4), "Kolmogorov, 95 %"
+    assert float(found["tarp_distance"]) == pytest.approx(np.abs(steps**1.1 - steps).max())
+
+
 def test_posteriors_that_are_too_narrow_are_seen_in_ranks_and_coverage():
     found = toy.calibration(600, 100, wide=1.5)
     assert calibration_figures.outside(found) == [str(q) for q in found["quantity"].values]

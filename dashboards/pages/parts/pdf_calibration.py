@@ -63,34 +63,41 @@ def calibration_panels(exhibit: Exhibit) -> list[Any]:
     if product is None or exhibit.checked is None:
         return [_note("No calibration of this problem is in the store yet: "
                       "<code>presage run pdf --preset quick</code> makes one.")]  # fmt: skip
-    try:
-        made = [draw(product) for name, draw in _PANELS.items() if name in product]
-    except (ValueError, LookupError, TypeError) as error:
-        return [_note(f"The calibration cannot be shown: {escape(str(error))}")]
-    lean(made)
-    cells = [*made, _note(_READING)]
+    cells = [*_panels(product), _note(_READING)]
     height = "clamp(250px, calc(50vh - 100px), 430px)"
     across = {"display": "grid", "grid-template-columns": "repeat(3, minmax(0, 1fr))",
-              "gap": "10px 26px"}  # fmt: skip
+              "gap": "10px 26px", "height": height}  # fmt: skip
     rows = [
-        Row(
-            children=cells[k : k + 3],
-            sizing_mode="stretch_width",
-            margin=0,
-            styles={"height": height, **across},
-        )
+        Row(children=cells[k : k + 3], sizing_mode="stretch_width", margin=0, styles=across)
         for k in range(0, len(cells), 3)
     ]
-    about = product.attrs
-    head = (
-        f"<b>{escape(str(about.get('kind', '')))}</b> of {escape(str(about.get('problem', '')))}, "
-        f"{escape(str(about.get('observations', '?')))} observations of "
-        f"{escape(str(about.get('n_events', '?')))} events, "
-        f"{escape(str(about.get('draw_count', '?')))} draws each · "
-        f"{link(exhibit.checked.key, exhibit.checked.key[:8])} · grey: where a "
-        "calibrated posterior stays"
+    return [_note(_about(product, exhibit.checked.key)), *rows]
+
+
+def _panels(product: xr.Dataset) -> list[Any]:
+    """Return a figure of each thing that was checked, or why it cannot be shown."""
+    cells: list[Any] = []
+    for name, draw in _PANELS.items():
+        if name not in product:
+            continue
+        try:
+            cells.append(draw(product))
+        except (ValueError, LookupError, TypeError) as error:
+            cells.append(_note(f"{name} cannot be shown: {escape(str(error)[:200])}"))
+    lean(cell for cell in cells if isinstance(cell, figure))
+    return cells
+
+
+def _about(product: xr.Dataset, key: str) -> str:
+    """Return what was checked, in a line of HTML."""
+    names = ("kind", "problem", "observations", "n_events", "draw_count")
+    kind, problem, number, events, draws = (
+        escape(str(product.attrs.get(name, "?"))) for name in names
     )
-    return [_note(head), *rows]
+    return (
+        f"<b>{kind}</b> of {problem}, {number} observations of {events} events, {draws} draws "
+        f"each · {link(key, key[:8])} · grey: where a calibrated posterior stays"
+    )
 
 
 def _panel(title: str, x: str, y: str, **settings: Any) -> figure:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from scipy.special import kolmogi
 
 from presage.analysis import calibration
 from presage.labels import LabelError, nearest
@@ -73,6 +74,8 @@ def calibration_product(
         given = given.merge(calibration.coverage(place), combine_attrs="override")
     if "ecdf_low" not in given:
         given = given.merge(calibration.ecdf_bands(number), combine_attrs="override")
+    if "expected_coverage" in given and "tarp_bound" not in given:
+        given = given.assign(_tarp(given["expected_coverage"], number))
     product = given.assign(ecdf=_ecdf(place, given["fraction"]))
     if "p_value" in given and bool(given["p_value"].notnull().any()):
         product = product.assign(_predictive(given["p_value"], given["fraction"]))
@@ -117,6 +120,17 @@ def _ecdf(place: xr.DataArray, fraction: xr.DataArray) -> xr.DataArray:
         coords={"quantity": place["quantity"], "fraction": fraction},
         attrs=about("distribution function of the truth's place among the draws"),
     )
+
+
+def _tarp(expected: xr.DataArray, number: int) -> dict[str, xr.DataArray]:
+    """Return the largest distance of the expected coverage from its credibility, and its bound."""
+    bound = kolmogi(0.05) / np.sqrt(number)  # Kolmogorov's
+    return {
+        "tarp_distance": abs(expected - expected["credibility"]).max().assign_attrs(
+            about("largest distance from calibration")
+        ),
+        "tarp_bound": xr.DataArray(bound, attrs=about("distance that calibrated ones stay below")),
+    }  # fmt: skip
 
 
 def _predictive(p_value: xr.DataArray, fraction: xr.DataArray) -> dict[str, xr.DataArray]:

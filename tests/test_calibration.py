@@ -13,15 +13,10 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from presage.analysis.calibration import (
-    calibration,
-    coverage,
-    ecdf_bands,
-    places,
-    ranks,
-    tarp,
-    uniformity,
-)
+from presage.analysis.calibration import calibration, coverage
+from presage.analysis.ranking import places, ranks
+from presage.analysis.tarp import tarp
+from presage.analysis.uniformity import ecdf_bands, uniformity
 from presage.labels import LabelError
 
 NAMES = {"parameter": ["first", "second", "third"]}

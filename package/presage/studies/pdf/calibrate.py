@@ -14,8 +14,9 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
-from presage.analysis.calibration import calibration, tarp
+from presage.analysis.calibration import calibration
 from presage.analysis.importance import importance
+from presage.analysis.tarp import tarp
 from presage.labels import LabelError
 from presage.studies.pdf.correction import log_posterior
 from presage.studies.pdf.problem import Curve, Problem

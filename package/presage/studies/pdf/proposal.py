@@ -11,82 +11,28 @@ to places that an ensemble of walkers has visited.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, logsumexp
+from scipy.special import logsumexp
 
 from presage.analysis.importance import efficiency, pareto_k
 from presage.labels import LabelError
 from presage.studies.pdf.draws import Draws
 from presage.studies.pdf.ensemble import ensemble
+from presage.studies.pdf.mixture import Mixture, cholesky, fitted, squares_of
 from presage.studies.pdf.target import Target
 
 Floats = NDArray[np.float64]
 
-#: Degrees of freedom of the Student-t laws.
-_DEGREES = 5.0
 #: Prior draws that are looked at for places to start from, and how many starts there are.
 _SCAN, _STARTS = 1024, 4
 #: Draws of a round of adaptation, rounds at most, components of the mixture that is fitted.
 _ROUND, _ROUNDS, _COMPONENTS = 2000, 10, 6
 #: Efficiency below which walkers look for the shape, how many, and for how many steps.
 _LOW, _WALKERS, _WALK = 0.2, 64, 2000
-#: Points that a mixture is fitted to, at most.
-_FITTED = 2000
 #: Efficiency, and shape of the largest weights, that are good enough.
 ENOUGH, _TAIL = 0.4, 0.5
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """A mixture of Student-t laws.
-
-    Parameters
-    ----------
-    share
-        ``(K,)``, summing to 1.
-    mean
-        ``(K, P)``.
-    factor
-        ``(K, P, P)``, lower Cholesky factors of the scale matrices.
-    """
-
-    share: Floats
-    mean: Floats
-    factor: Floats
-
-    @classmethod
-    def of(cls, share: Floats, mean: Floats, covariance: Floats) -> Mixture:
-        """Return a mixture with these scale matrices."""
-        return cls(share / share.sum(), mean, _cholesky(covariance))
-
-    def sample(self, rng: np.random.Generator, n: int) -> Floats:
-        """Draw ``(n, P)``."""
-        which = rng.choice(len(self.share), size=n, p=self.share)
-        points = rng.standard_normal((n, self.mean.shape[1]))
-        points /= np.sqrt(rng.chisquare(_DEGREES, size=(n, 1)) / _DEGREES)
-        drawn = np.empty_like(points)
-        for k in range(len(self.share)):
-            mine = which == k
-            drawn[mine] = self.mean[k] + points[mine] @ self.factor[k].T
-        return drawn
-
-    def log_prob(self, z: Floats) -> Floats:
-        """Return the logarithm of the density, ``(n,)``."""
-        dims = z.shape[1]
-        norm = gammaln((_DEGREES + dims) / 2) - gammaln(_DEGREES / 2)
-        norm -= dims / 2 * math.log(_DEGREES * math.pi)
-        total: Floats = logsumexp(
-            [
-                math.log(share) + norm - np.log(np.diag(factor)).sum()
-                - (_DEGREES + dims) / 2 * np.log1p(_squares(z - mean, factor) / _DEGREES)
-                for share, mean, factor in zip(self.share, self.mean, self.factor, strict=True)
-            ],
-            axis=0,
-        )  # fmt: skip
-        return total
 
 
 def proposal(target: Target, rng: np.random.Generator) -> Mixture:
@@ -117,8 +63,8 @@ def laplace(target: Target, rng: np.random.Generator) -> Mixture:
     found.sort(key=lambda mode: -mode[0])
     modes: list[tuple[float, Floats, Floats]] = []
     for height, place, covariance in found:
-        factor = _cholesky(covariance)
-        near = [float(_squares((place - other[1])[None], factor)[0]) < 4 for other in modes]
+        factor = cholesky(covariance)
+        near = [float(squares_of((place - other[1])[None], factor)[0]) < 4 for other in modes]
         if not any(near) and (not modes or height > modes[0][0] - 15):
             modes.append((height, place, covariance))
     heights = np.array([h + 0.5 * np.linalg.slogdet(c)[1] for h, _, c in modes])
@@ -157,7 +103,7 @@ def adapted(
         weight = _tempered(np.concatenate(values) - mixed, _ROUND / 10)
         if now[0] >= ENOUGH and now[1] < _TAIL:
             break
-        mixtures.append(fitted(pool, weight, rng))
+        mixtures.append(fitted(pool, weight, rng, _COMPONENTS))
     chosen = rng.choice(len(pool), size=_WALKERS, p=weight, replace=False)
     return best[1], best[0], pool[chosen]
 
@@ -176,65 +122,6 @@ def _from_walkers(target: Target, start: Floats, rng: np.random.Generator) -> tu
     mixture = fitted(places, np.full(len(places), 1 / len(places)), rng, 2 * _COMPONENTS)
     z = mixture.sample(rng, _ROUND)
     return mixture, _quality(target.log_prob(z) - mixture.log_prob(z))[0]
-
-
-def fitted(
-    points: Floats, weight: Floats, rng: np.random.Generator, components: int = _COMPONENTS
-) -> Mixture:
-    """Fit a mixture to weighted points by expectation maximisation.
-
-    Parameters
-    ----------
-    points, weight
-        ``(n, P)`` and ``(n,)``, the weights summing to 1.
-    rng
-        Chooses where the components start.
-    components
-        How many there are, besides a wide one.
-    """
-    dims = points.shape[1]
-    if len(points) > _FITTED:
-        points = points[rng.choice(len(points), size=_FITTED, p=weight)]
-        weight = np.full(_FITTED, 1 / _FITTED)
-    mean = weight @ points
-    whole = np.einsum("n,ni,nj->ij", weight, points - mean, points - mean)
-    whole += 1e-10 * np.eye(dims)
-    floor = 1e-4 * whole
-    centres = points[rng.choice(len(points), size=components, p=weight)]
-    mixture = Mixture.of(
-        np.ones(components), centres, np.repeat(whole[None] / 2, components, axis=0)
-    )
-    for _ in range(15):
-        belongs, closeness = _responsibilities(mixture, points)
-        share = weight[:, None] * belongs
-        pull = share * closeness  # a Student-t counts its outliers less
-        mean = (pull.T @ points) / (pull.sum(0)[:, None] + 1e-300)
-        apart = points[:, None] - mean
-        spread = np.einsum("nk,nki,nkj->kij", pull, apart, apart, optimize=True)
-        covariance = spread / (share.sum(0)[:, None, None] + 1e-300) + floor
-        mixture = Mixture.of(share.sum(0) + 1e-3, mean, covariance)
-    wide = Mixture.of(np.ones(1), (weight @ points)[None], 3 * whole[None])
-    return Mixture(
-        np.concatenate([0.9 * mixture.share, [0.1]]),
-        np.concatenate([mixture.mean, wide.mean]),
-        np.concatenate([mixture.factor, wide.factor]),
-    )
-
-
-def _responsibilities(mixture: Mixture, points: Floats) -> tuple[Floats, Floats]:
-    """Return whose each point is, and how much it counts there, ``(n, K)`` each."""
-    dims = points.shape[1]
-    logs, closeness = [], []
-    for share, mean, factor in zip(mixture.share, mixture.mean, mixture.factor, strict=True):
-        squares = _squares(points - mean, factor)
-        logs.append(
-            math.log(share) - np.log(np.diag(factor)).sum()
-            - (_DEGREES + dims) / 2 * np.log1p(squares / _DEGREES)
-        )  # fmt: skip
-        closeness.append((_DEGREES + dims) / (_DEGREES + squares))
-    stacked = np.stack(logs, axis=1)
-    belongs: Floats = np.exp(stacked - logsumexp(stacked, axis=1, keepdims=True))
-    return belongs, np.stack(closeness, axis=1)
 
 
 def _tempered(log_ratio: Floats, enough: float) -> Floats:
@@ -305,15 +192,3 @@ def _curvature(target: Target, z: Floats, scale: Floats) -> Floats:
     bound = np.minimum(1.0, 3.0 / np.sqrt(np.diag(covariance)))
     bounded: Floats = covariance * np.outer(bound, bound) + 1e-12 * np.eye(dims)
     return bounded
-
-
-def _cholesky(covariance: Floats) -> Floats:
-    factor: Floats = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
-    return factor
-
-
-def _squares(apart: Floats, factor: Floats) -> Floats:
-    """Return squared Mahalanobis lengths, ``(n,)``."""
-    inverse = np.linalg.inv(factor)
-    squares: Floats = np.square(apart @ inverse.T).sum(axis=-1)
-    return squares

@@ -24,8 +24,9 @@ from presage.recipe import Recipe
 from presage.rng import generator
 from presage.store import Store
 from presage.studies.pdf.ensemble import Chains, ensemble
+from presage.studies.pdf.mixture import Mixture, fitted
 from presage.studies.pdf.problem import Problem
-from presage.studies.pdf.proposal import Mixture, fitted, proposal
+from presage.studies.pdf.proposal import proposal
 from presage.studies.pdf.target import Target, count_sets, sets_of
 
 Floats = NDArray[np.float64]

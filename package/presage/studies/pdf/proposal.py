@@ -51,7 +51,7 @@ def proposal(target: Target, rng: np.random.Generator) -> Mixture:
         The posterior is zero wherever one looked.
     """
     mixture, reached, pool = adapted(target, laplace(target, rng), rng)
-    if reached < _LOW:
+    if reached < _LOW and len(pool) == _WALKERS:
         again, better = _from_walkers(target, pool, rng)
         return again if better > reached else mixture
     return mixture
@@ -104,7 +104,8 @@ def adapted(
         if now[0] >= ENOUGH and now[1] < _TAIL:
             break
         mixtures.append(fitted(pool, weight, rng, _COMPONENTS))
-    chosen = rng.choice(len(pool), size=_WALKERS, p=weight, replace=False)
+    there = min(_WALKERS, int((weight > 0).sum()))
+    chosen = rng.choice(len(pool), size=there, p=weight, replace=False)
     return best[1], best[0], pool[chosen]
 
 
@@ -126,6 +127,8 @@ def _from_walkers(target: Target, start: Floats, rng: np.random.Generator) -> tu
 
 def _tempered(log_ratio: Floats, enough: float) -> Floats:
     """Return weights w^β with the largest β <= 1 that leaves `enough` effective draws."""
+    if not np.isfinite(log_ratio).any():
+        raise LabelError("no draw of the proposal lies where the posterior is positive")
     low, high = 0.0, 1.0
     for step in range(30):
         beta = 1.0 if step == 0 else (low + high) / 2

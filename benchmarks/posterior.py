@@ -119,7 +119,13 @@ def run(size: str, folder: Path, problems: Iterable[str] = PROBLEMS) -> list[Res
 
 def _compare(name: str, plan: Plan, folder: Path) -> Iterator[Row]:
     campaign = Campaign(
-        Store(folder / "store"), name, plan.samples, plan.events, plan.repeat, plan.observations
+        Store(folder / "store"),
+        name,
+        plan.samples,
+        plan.events,
+        plan.repeat,
+        plan.observations,
+        n_calibration=1,
     )
     campaign.make()
     trained = _ours(campaign, plan)

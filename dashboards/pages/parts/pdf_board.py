@@ -149,6 +149,7 @@ def _meta(exhibit: Exhibit, state: dict[str, Any]) -> dict[str, Any]:
         "events": min(product.sizes["event"], MOST_EVENTS),
         "features": _features(exhibit),
         "feature_pairs": exhibit.pairs,
+        "feature_places": exhibit.places,
         "curves": [_curve(exhibit, name) for name in exhibit.curves],
         "state": state,
     }

@@ -13,6 +13,8 @@ from presage.analysis.posterior_figures import COLOURS
 from .controls import buttons, named, select, toggles
 from .pdf_exhibit import AGAINST, PANELS, RANGES, STRIPS, Exhibit, title_of
 
+#: Observations beyond which there is a menu.
+_MOST_BUTTONS = 12
 _Moved = Select | RadioButtonGroup | CheckboxButtonGroup
 
 
@@ -41,8 +43,7 @@ def controls(exhibit: Exhibit, state: dict[str, Any], slider: Div) -> Controls:
     slider
         The piece that the kernel puts the slider of the number of events into.
     """
-    numbers = list(range(exhibit.product.sizes["observation"]))
-    observation = buttons([str(k) for k in numbers], state["observation"], "observation", numbers)
+    observation = _observation(exhibit.product.sizes["observation"], state["observation"])
     kinds = toggles("kinds", exhibit.kinds, state["kinds"], COLOURS)
     panel = buttons(PANELS, PANELS.index(state["panel"]), "panel", PANELS)
     moved: dict[str, _Moved] = {"observation": observation, "kinds": kinds, "panel": panel}
@@ -62,6 +63,15 @@ def controls(exhibit: Exhibit, state: dict[str, Any], slider: Div) -> Controls:
         second += named("against", _one("against", AGAINST, state))
     second += _events(exhibit, state)
     return Controls(_row([*lasting, *first]), _row(second), [*first, *second], moved)
+
+
+def _observation(count: int, shown: int) -> _Moved:
+    """Return a button for each observation, or a menu where there are many."""
+    numbers = [str(k) for k in range(count)]
+    if count <= _MOST_BUTTONS:
+        return buttons(numbers, shown, "observation", list(range(count)))
+    code = "window.presage.set({observation: Number(cb_obj.value)})"
+    return select([(k, k) for k in numbers], str(shown), code, 70)
 
 
 def _products(exhibit: Exhibit) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -111,8 +112,13 @@ class Exhibit:
     @cached_property
     def pairs(self) -> list[str]:
         """Pairs of features that can be drawn against each other, ``"x,Q2"``."""
-        names = self.features
-        return [f"{x},{y}" for k, x in enumerate(names) for y in names[k + 1 :]] or names[:1]
+        return [",".join(self.features[k] for k in place) for place in self.places]
+
+    @cached_property
+    def places(self) -> list[tuple[int, ...]]:
+        """Numbers of the features of each pair; of the only one where there is one."""
+        count = len(self.features)
+        return list(combinations(range(count), 2)) if count > 1 else [(0,)]
 
     def calibration(self) -> xr.Dataset | None:
         """Return the calibration that is shown."""

@@ -239,7 +239,7 @@ const span = (feature) => {  // of all events of the observation: it stays when 
 };
 
 function drawEvents() {
-  const chosen = meta.feature_pairs[state.features].split(",").map((n) => features.findIndex((f) => f.name === n));
+  const chosen = meta.feature_places[state.features];
   const out = {fill: line(), steps: line(), points: line()}, scales = newScales();
   const values = chosen.map(valuesOf), spans = chosen.map(span);
   const panel = (k) => ({left: k + 0.05, right: k + 0.94, bottom: 0.02, top: 1.02});

@@ -52,7 +52,9 @@ function check(key) {
 
 // Keys move the controls as well; a control that is moved by its key sets nothing again.
 function move(name, value) {
-  if (name === "observation") put(boxes.observation, {active: value});
+  if (name === "observation") {  // buttons, or a menu where there are many
+    put(boxes.observation, "options" in boxes.observation ? {value: String(value)} : {active: value});
+  }
   if (name === "curve") put(boxes.curve, {value: String(value)});
   set({[name]: value});
 }

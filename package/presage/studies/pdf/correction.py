@@ -91,8 +91,9 @@ def correct(
     Parameters
     ----------
     problem, estimate, events, progress
-        As of :func:`weigh`. Draw several times more than are to be kept: at an efficiency of
-        20 %, 2000 corrected draws want 30 000 of the estimate.
+        As of :func:`weigh`. Draw many more than are to be kept: for 2000 of them, 40 000 at an
+        efficiency of 35 % and 300 000 at one of 4 % were enough for a C2ST of 0.50 (measured
+        on `gaussian`, an estimate 1.5 times too wide, and one 2 times and a width off).
     n
         Draws to keep, none twice; by default a third of the smallest effective number, at
         least 1 and at most a third of the draws.

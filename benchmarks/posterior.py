@@ -47,7 +47,7 @@ _C2ST = {"gaussian": (0.55, 0.60), "simplified_dis": (0.55, 0.60)}
 _HARDER, _CORRECTED, _EFFICIENCY, _SECONDS = (0.65, 0.65), 0.52, (0.5, 0.3), 600.0
 #: Settings of sbi's network and training: the best of those tried in the same time.
 _RIVAL = {
-    "flow": "nsf", "width": 64, "embedded": 32, "pooling": "mean", "batch": 64, "rate": 1e-3,
+    "flow": "zuko_nsf", "width": 64, "embedded": 32, "pooling": "mean", "batch": 64, "rate": 1e-3,
     "patience": 20,
 }  # fmt: skip
 #: How much the rival draws for each draw that is needed: some are not physical.

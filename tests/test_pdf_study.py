@@ -170,3 +170,16 @@ def test_scores_and_verdict_say_what_the_products_hold():
     assert "outside: bad" in text
     assert "largest difference 0.100" in text
     assert "below 10% for 50.0%" in text
+
+
+def test_a_size_that_was_not_trained_gives_no_posterior_of_no_width(tiny):
+    """With one trained size log N is a constant: nothing was learnt of what another does."""
+    store = tiny.store
+    settings = {"n_samples": 300, "n_events": 60, "n_repeat": 2, "n_observations": 2}
+    campaign = Campaign(store, n_calibration=60, **settings)
+    inference = campaign.inference(campaign.training("quick", 3), progress=False)
+    observed = observed_sets(campaign.observations)["events"]
+    whole = inference.sample(observed, 200)["theta"].std("draw")
+    with pytest.warns(UserWarning, match="not trained with"):
+        half = inference.sample(observed.isel(event=slice(0, 30)), 200)["theta"].std("draw")
+    assert float((half / whole).min()) > 0.2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -256,9 +257,12 @@ class Inference:
         """Yield what the posterior is conditioned on, ``(K,)``, for each set."""
         network: Any = self.encoder.network
         dtype = network.point_head.weight.dtype
+        low, high = self.posterior.declaration["trained_events"]
         for events in sets:
             with torch.inference_mode():
                 summary = network.summary(network.encode(events.to(dtype)[None]))[0]
+                if low == high:  # one size only: what another would do, nobody has learnt
+                    summary[-1] = math.log10(low)
             self._estimate.check_finite(summary)
             yield summary
 

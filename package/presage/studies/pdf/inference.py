@@ -260,9 +260,10 @@ class Inference:
         low, high = self.posterior.declaration["trained_events"]
         for events in sets:
             with torch.inference_mode():
-                summary = network.summary(network.encode(events.to(dtype)[None]))[0]
+                pooled = network.encode(events.to(dtype)[None])
                 if low == high:  # one size only: what another would do, nobody has learnt
-                    summary[-1] = math.log10(low)
+                    pooled[..., -1] = math.log10(low)
+                summary = network.summary(pooled)[0]
             self._estimate.check_finite(summary)
             yield summary
 

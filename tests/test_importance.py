@@ -214,3 +214,9 @@ def test_c2st_is_reproducible_labelled_and_leaves_global_randomness_alone():
 def test_samples_that_cannot_be_compared(first, second, message):
     with pytest.raises(LabelError, match=message):
         c2st(first, second)
+
+
+def test_one_draw_with_all_the_weight_is_not_to_be_trusted():
+    weights = np.array([0.0] + [-1000.0] * 1999)
+    assert pareto_k(weights) == np.inf
+    assert pareto_k(np.zeros(2000)) == 0

@@ -52,8 +52,8 @@ def controls(exhibit: Exhibit, state: dict[str, Any], slider: Div) -> Controls:
         shown = [(check.key, title_of(check)) for check in exhibit.checks]
         go = "window.presage.check(cb_obj.value.slice(0, 16))"
         lasting += named("calibration", select(shown, exhibit.checked.key, go, 158))
-    first = [*named("observation", observation), slider, *named("shown", kinds)]
-    second = named("range", _one("range", RANGES, state))
+    first = [*named("observation", observation), slider]
+    second = [*named("shown", kinds), *named("range", _one("range", RANGES, state))]
     if exhibit.curves:
         titles = [(str(k), name.replace("_", " ")) for k, name in enumerate(exhibit.curves)]
         code = "window.presage.set({curve: Number(cb_obj.value)})"

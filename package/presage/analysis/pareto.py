@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 PARETO_BAR = 0.7
 #: Fewest of the largest weights that a shape is fitted to.
 _FEWEST = 5
+#: A weight smaller than the largest by this, in logarithms, is none: rounding in a mean is more.
+_NOTHING = 30.0
 
 
 def pareto_k(log_weight: Floats) -> Floats:
@@ -40,7 +42,7 @@ def _shape(row: Floats) -> float:
     ordered = np.sort(row[np.isfinite(row)])
     count = math.ceil(min(len(row) / 5, 3 * math.sqrt(len(row))))
     count = min(count, len(ordered) - 1)
-    if count < _FEWEST:
+    if count < _FEWEST or ordered[-_FEWEST] < ordered[-1] - _NOTHING:
         return math.inf
     tail = np.exp(ordered[-count:] - ordered[-1]) - np.exp(ordered[-count - 1] - ordered[-1])
     if tail[-1] < 1e-9:  # equal up to rounding: no tail at all

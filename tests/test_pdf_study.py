@@ -183,3 +183,10 @@ def test_a_size_that_was_not_trained_gives_no_posterior_of_no_width(tiny):
     with pytest.warns(UserWarning, match="not trained with"):
         half = inference.sample(observed.isel(event=slice(0, 30)), 200)["theta"].std("draw")
     assert float((half / whole).min()) > 0.2
+
+
+def test_curves_are_scored_against_the_reference(tiny):
+    table = scores(tiny.store.open(tiny.products["posteriors"]))
+    names = [name for name in table.columns if "error / exact" in name]
+    assert names == ["density_x: error / exact"]
+    assert (table[[*names, "width / exact"]] > 0).all(axis=None)

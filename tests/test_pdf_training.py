@@ -327,3 +327,42 @@ def test_refreshing_needs_the_sets_of_the_features(trained, sets):
     few = sets.isel(sample=slice(0, 10))
     with pytest.raises(LabelError, match="sets of 10"):
         RefreshedViews(trained.features, few, trained.encoder, trained.posterior, Gaussian())
+
+
+# -- straight coordinates -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def measured(store):
+    """A posterior of a curve, its problem and an observation."""
+    problem = build("realistic_dis", n_events=60, n_repeat=2)
+    sets = simulate(problem, 160, store=store, progress=False)
+    training = replace(
+        TINY, seeds=0, regress="F2", place="x", straight="curve", sizes=(60,), epochs=20,
+        refresh=1, refresh_epochs=20,
+    )  # fmt: skip
+    trained = training.fit(sets, store, progress=False)
+    events = simulate(problem, 2, seed=5, progress=False)["events"].isel(repeat=0).load()
+    return Inference(problem, trained.encoder, trained.posterior), events, trained
+
+
+def test_draws_in_straight_coordinates_are_physical_and_have_their_density(measured):
+    inference, events, _ = measured
+    drawn = inference.sample(events, 300)
+    theta = torch.as_tensor(drawn["theta"].values)
+    assert torch.isfinite(inference.problem.log_prior(theta)).all()
+    density = inference.log_prob(drawn["theta"], events)
+    share = np.log(drawn["acceptance"])
+    # Both find the physical share by draws of their own.
+    np.testing.assert_allclose(
+        (density - drawn["log_prob"]).std("draw"), 0, atol=0.05 * (1 + abs(share).max())
+    )
+    outside = drawn["theta"].isel(draw=0) + xr.DataArray([0, 0, 0, 40.0, 0, 0], dims="parameter")
+    assert np.isneginf(inference.log_prob(outside, events)).all()
+
+
+def test_straight_coordinates_find_a_narrow_posterior_at_once(measured):
+    """With 160 theta, delta is known to a hundredth of its range."""
+    inference, events, trained = measured
+    assert float(inference.sample(events, 300)["theta"].std("draw")[:, 1].max()) < 0.05
+    assert float(trained.features["accepted"].mean()) > 0.005

@@ -15,6 +15,8 @@ from presage.labels import LabelError
 from presage.models import PosteriorFlow, model
 from presage.models.box import LINKS, Box
 from presage.models.standardise import Standardised, fit_start
+from presage.models.straight import CurveCoordinates
+from presage.studies.pdf.realistic_dis import RealisticDIS
 
 SMALL = {"hidden": (16,), "context": 4, "flow_hidden": (8,), "bins": 4, "views": 2}
 LOW, HIGH = (-2.0, 0.5), (2.0, 1.5)
@@ -74,6 +76,60 @@ def test_nothing_leaves_the_box_and_edges_are_finite(link):
 
 
 # -- a density ----------------------------------------------------------------------------
+
+
+# -- straight coordinates -----------------------------------------------------------------
+
+CURVE_LOW, CURVE_HIGH = (-2.0, -1.0, 0.0, 0.0, -5.0, -5.0), (2.0, 1.0, 5.0, 10.0, 5.0, 5.0)
+
+
+@pytest.fixture(scope="module")
+def curve_box():
+    return Box(torch.tensor(CURVE_LOW), torch.tensor(CURVE_HIGH), "probit", "curve")
+
+
+def curve_theta(count, seed=0):
+    low, high = torch.tensor(CURVE_LOW).double(), torch.tensor(CURVE_HIGH).double()
+    unit = torch.from_numpy(np.random.default_rng(seed).uniform(0.02, 0.98, (count, 6)))
+    theta = low + (high - low) * unit
+    return theta[RealisticDIS().physical(theta)]
+
+
+def test_straight_coordinates_lead_back(curve_box):
+    theta = curve_theta(40)
+    assert torch.allclose(curve_box.theta(curve_box.line(theta)), theta, atol=1e-9)
+
+
+def test_straight_coordinates_have_the_jacobian_that_is_said(curve_box):
+    for z in curve_box.line(curve_theta(6)):
+        jacobian = torch.autograd.functional.jacobian(curve_box.theta, z)
+        wanted = torch.linalg.slogdet(jacobian).logabsdet
+        assert float(curve_box.log_slope(z)) == pytest.approx(float(wanted), abs=1e-8)
+
+
+def test_straight_coordinates_are_the_least_squares_fit_of_the_curve():
+    """Curves that differ by what no fit sees, at large x and small, share their coordinates."""
+    straight = CurveCoordinates()
+    theta = torch.tensor([[0.3, 0.2, 1.0, 3.0, 0.0, 0.0], [0.3, 0.2, 1.0, 2.0, -1.0, 0.0]])
+    one, two = straight.forward(theta.double())  # (1 - x)^3 = (1 - x)^2 (1 - x)
+    assert torch.allclose(one, two, atol=1e-9)
+    other = straight.forward(theta.double() + torch.tensor([0, 0, 0, 1.0, 0, 0]))
+    assert float((other - one).abs().max()) > 0.1
+
+
+def test_an_unphysical_draw_stays_finite_and_what_has_no_link_may_be_anywhere(curve_box):
+    z = torch.zeros(2, 6, dtype=torch.float64)
+    z[0, :4], z[1, 4:] = 1e3, -50.0
+    kept = curve_box.finite(z)
+    assert float(kept[0, 0]) == 1e3
+    assert float(kept[1, 4]) == -curve_box.farthest
+    assert torch.isfinite(curve_box.theta(kept)).all()
+    assert not curve_box.inside(curve_box.theta(kept))[0]
+
+
+def test_straight_coordinates_are_of_six_parameters():
+    with pytest.raises(LabelError, match="six parameters logA0, delta, a, b, c, d; there are 2"):
+        PosteriorFlow(**SMALL, straight="curve").prepare(views())
 
 
 @pytest.mark.parametrize("link", LINKS)

@@ -11,9 +11,11 @@ from presage.fit import fit, load
 from presage.generate import simulate
 from presage.labels import LabelError
 from presage.models import SetEncoder, model
+from presage.models.curve_pool import curve_functions
 from presage.models.inputs import FeatureMap, fit_features, to_scale
 from presage.store import Store
 from presage.studies.pdf.gaussian import Gaussian
+from presage.studies.pdf.realistic_dis import RealisticDIS
 
 SMALL = {"hidden": (8, 8), "seeds": 2, "values": 3, "head": (8,), "smallest": 2, "first": 8}
 
@@ -150,6 +152,65 @@ def test_gradients_pass_through_a_regression_of_few_events(regressing):
 def test_a_feature_that_is_not_there_cannot_be_fitted(shop):
     with pytest.raises(LabelError, match="no feature 'z' to fit"):
         SetEncoder(**SMALL, regress="z").prepare(shop[1])
+
+
+# -- curves -------------------------------------------------------------------------------
+
+CURVE = {"hidden": (4,), "seeds": 0, "head": (8,), "smallest": 20, "first": 8, "regress": "F2"}
+
+
+@pytest.fixture(scope="module")
+def curves():
+    return simulate(RealisticDIS(n_events=200, n_repeat=2), 12, progress=False).load()
+
+
+@pytest.fixture(scope="module")
+def curving(curves):
+    spec = SetEncoder(**CURVE, place="x")
+    torch.manual_seed(0)
+    return spec.build(spec.prepare(curves).declaration).double().eval()
+
+
+def test_a_curve_is_least_squares_and_does_not_depend_on_chunks_and_order(curves, curving):
+    events = torch.tensor(curves["events"].values[0]).double()
+    with torch.no_grad():
+        got = curving.encode(events, chunk=200)
+        assert torch.allclose(curving.encode(events.flip(1), chunk=37), got, atol=1e-8)
+        standard, part = curving.inputs(events[0])[:, :3], curving.regression
+        u = curve_functions(standard, part.fitted, "F2", "x") @ part.rotation
+    beta = torch.linalg.lstsq(u, standard[:, 2:]).solution[:, 0]
+    found = got[0, -1 - part.outputs : -1]
+    assert torch.allclose(found[: part.size], beta, atol=1e-4)
+    rest = (standard[:, 2] - u @ beta).square().mean().sqrt()
+    assert float(found[-1].exp()) == pytest.approx(float(rest), rel=1e-3)
+    assert float(rest) * part.fitted["width"][2] == pytest.approx(0.05, rel=0.2)  # of ln F2
+
+
+def test_the_functions_of_a_curve_are_orthonormal_over_the_training_events(curves, curving):
+    events = torch.tensor(curves["events"].values[:8]).double()
+    with torch.no_grad():
+        columns = curving.regression(curving.inputs(events.reshape(-1, 3))[:, :3]).mean(0)
+    row, column = curving.regression.row, curving.regression.column
+    assert torch.allclose(columns[: len(row)], (row == column).double(), atol=1e-6)
+
+
+WRONG_CURVES = {
+    "unknown place": ({"regress": "F2", "place": "z"}, "no feature 'z' for a curve"),
+    "same feature": ({"regress": "x", "place": "x"}, "no feature 'x' for a curve"),
+    "bounds": ({"regress": "F2", "place": "Q2"}, "needs bounds with 0 <= low < high < 1"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_CURVES)
+def test_curves_of_other_features_are_refused(curves, name):
+    settings, message = WRONG_CURVES[name]
+    with pytest.raises(LabelError, match=message):
+        SetEncoder(**{**CURVE, **settings}).prepare(curves)
+
+
+def test_a_place_without_a_value_is_refused():
+    with pytest.raises(LabelError, match="give regress"):
+        SetEncoder(place="x")
 
 
 # -- random sizes -------------------------------------------------------------------------

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from presage.models.straight import STRAIGHT
+
 #: Places in the unit box closer to an edge count as this far from it.
 _EDGE = 1e-12
 _LOG_2PI = math.log(2 * math.pi)
@@ -47,25 +49,42 @@ class Box:
         Edges, ``(P,)``.
     link
         Name in :data:`LINKS`.
+    straight
+        Name in :data:`~presage.models.straight.STRAIGHT`: parameters that it moves are on the
+        line without a link, and may then leave the box. Empty for none.
     """
 
-    def __init__(self, low: Tensor, high: Tensor, link: str) -> None:
+    def __init__(self, low: Tensor, high: Tensor, link: str, straight: str = "") -> None:
         self.low, self.span = low.double(), (high - low).double()
+        self.straight = STRAIGHT[straight]() if straight else None
+        self.free = self.straight.moved if self.straight else 0
         self.farthest = FARTHEST[link]
         self._to_line, self._to_unit, self._log_slope = LINKS[link]
 
     def line(self, theta: Tensor) -> Tensor:
         """Return z ``(*, P)`` of theta ``(*, P)``; an edge is taken as a place beside it."""
         unit = (theta.double() - self.low) / self.span
-        return self._to_line(unit.clamp(_EDGE, 1 - _EDGE))
+        z = self._to_line(unit.clamp(_EDGE, 1 - _EDGE))
+        if self.straight is None:
+            return z
+        return torch.cat((self.straight.forward(theta.double()), z[..., self.free :]), -1)
 
     def theta(self, z: Tensor) -> Tensor:
-        """Return theta ``(*, P)`` of z ``(*, P)``, never outside the box."""
-        return self.low + self.span * self._to_unit(z.double())
+        """Return theta ``(*, P)`` of z ``(*, P)``; what has a link is never outside the box."""
+        theta = self.low + self.span * self._to_unit(z.double())
+        if self.straight is None:
+            return theta
+        return self.straight.inverse(z[..., : self.free].double(), theta)
 
     def log_slope(self, z: Tensor) -> Tensor:
         """Return ln|d theta / dz|, ``(*)``."""
-        return (self._log_slope(z.double()) + self.span.log()).sum(-1)
+        linked = z[..., self.free :].double()
+        return (self._log_slope(linked) + self.span[self.free :].log()).sum(-1)
+
+    def finite(self, z: Tensor) -> Tensor:
+        """Return z with what has a link kept off the edges of the box."""
+        linked = z[..., self.free :].clamp(-self.farthest, self.farthest)
+        return torch.cat((z[..., : self.free], linked), -1)
 
     def inside(self, theta: Tensor) -> Tensor:
         """Say which theta ``(*, P)`` are in the box, ``(*)``."""

@@ -37,6 +37,7 @@ from presage.models.density import ACTIVATIONS, check_perceptron, perceptron
 from presage.models.flow import SplineFlow
 from presage.models.prepared import Prepared
 from presage.models.standardise import Standardised, fit_start
+from presage.models.straight import check_straight
 
 
 class PosteriorNetwork(nn.Module):
@@ -136,6 +137,9 @@ class PosteriorFlow:
         Of the :class:`~presage.models.SplineFlow`.
     views
         Views of each theta in one step of training; 0 for all.
+    straight
+        Coordinates that the parameters are untangled in, a name in
+        :data:`~presage.models.straight.STRAIGHT`; empty for none.
     activation
         Name in :data:`presage.models.density.ACTIVATIONS`.
     """
@@ -148,6 +152,7 @@ class PosteriorFlow:
     bins: int = 8
     views: int = 8
     activation: str = "SiLU"
+    straight: str = ""
 
     name: ClassVar[str] = "posterior_flow"
     version: ClassVar[int] = 1
@@ -158,6 +163,7 @@ class PosteriorFlow:
             check_perceptron(self.name, getattr(self, name), self.activation)
         if self.link not in LINKS:
             raise LabelError(f"no link {self.link!r}{nearest(self.link, LINKS)}")
+        check_straight(self.straight)
         if self.context < 1 or self.views < 0:
             raise LabelError(
                 f"context is at least 1 and views at least 0, got {self.context}, {self.views}"
@@ -182,7 +188,8 @@ class PosteriorFlow:
             if name not in dataset.variables:
                 raise LabelError(f"posterior_flow needs {name!r}; see PooledFeatures")
         low, high = (dataset[f"parameter_{n}"].values.astype(float) for n in ("low", "high"))
-        box = Box(torch.as_tensor(low), torch.as_tensor(high), self.link)
+        check_straight(self.straight, len(low))
+        box = Box(torch.as_tensor(low), torch.as_tensor(high), self.link, self.straight)
         features = dataset["features"].values
         theta = np.array(
             dataset["theta"].values, dtype=np.float64

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
+from presage.models.curve_pool import CurvePool
 from presage.models.density import ACTIVATIONS, perceptron
 from presage.models.inputs import FeatureMap
 from presage.models.pooling import Pooled, pool
@@ -47,10 +48,7 @@ class SetNetwork(nn.Module):
         self.score = nn.Linear(width, max(spec.seeds, 1), bias=False)
         values = torch.randn(spec.seeds, width, spec.values) / math.sqrt(width)
         self.values = nn.Parameter(values)
-        fitted, curve = declaration["inputs"], spec.regress
-        self.regression = (
-            RegressionPool(fitted, curve, spec.functions, spec.activation) if curve else None
-        )
+        self.regression = _regression(spec, declaration["inputs"])
         extra = self.regression.outputs if self.regression else 0
         self.pooled = self.inputs.outputs + width + spec.seeds * spec.values + extra + 1
         self.body = nn.Sequential(
@@ -167,6 +165,15 @@ class SetNetwork(nn.Module):
         else:
             chosen = torch.randperm(total, device=events.device)[:count]
         return events.index_select(-2, chosen), None
+
+
+def _regression(spec: SetEncoder, fitted: Mapping[str, Any]) -> RegressionPool | CurvePool | None:
+    """Return the fit of one feature to the others, if there is one."""
+    if not spec.regress:
+        return None
+    if spec.place:
+        return CurvePool(fitted, spec.regress, spec.place)
+    return RegressionPool(fitted, spec.regress, spec.functions, spec.activation)
 
 
 def _normal_loss(far: Tensor, raw: Tensor, log10_count: Tensor) -> Tensor:

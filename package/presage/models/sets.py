@@ -27,6 +27,7 @@ import xarray as xr
 
 from presage.labels import LabelError, Variable
 from presage.lineage import sample_dim, take
+from presage.models.curve_pool import fit_rotation
 from presage.models.density import check_perceptron
 from presage.models.inputs import fit_features
 from presage.models.prepared import Prepared
@@ -60,6 +61,9 @@ class SetEncoder:
         whose places say everything. Empty for none.
     functions
         See `regress`.
+    place
+        A feature within (0, 1): `regress` is fitted to fixed functions of it, and of the
+        others, instead of learned ones, see :mod:`presage.models.curve_pool`. Empty for none.
     objective
         ``"mse"``: mean squares in unit-box coordinates. ``"gaussian"``: the negative logarithm
         of a normal density with full covariance, which weighs every parameter by how well it
@@ -87,6 +91,7 @@ class SetEncoder:
     products: bool = True
     regress: str = ""
     functions: int = 10
+    place: str = ""
     objective: str = "mse"
     resample: str = "subset"
     smallest: int = 10
@@ -105,6 +110,8 @@ class SetEncoder:
                 raise LabelError(
                     f"{name} is one of {', '.join(known)}, got {getattr(self, name)!r}"
                 )
+        if self.place and not self.regress:
+            raise LabelError(f"place={self.place!r} says where regress was measured: give regress")
         least = {"seeds": 0, "functions": 1, "values": 1, "smallest": 1, "at_once": 1, "first": 1}
         for name, bound in least.items():
             if getattr(self, name) < bound:
@@ -135,7 +142,11 @@ class SetEncoder:
         inputs = fit_features(few)
         if self.regress:
             values = few.transpose(..., "feature").values.astype(np.float64)
-            inputs["places"] = fit_places(torch.from_numpy(values), inputs, self.regress)
+            some = torch.from_numpy(values)
+            if self.place:
+                inputs["rotation"] = fit_rotation(some, inputs, self.regress, self.place)
+            else:
+                inputs["places"] = fit_places(some, inputs, self.regress)
         sample = sample_dim(dataset)
         events, theta = (Variable.of(dataset[name], sample) for name in ("events", "theta"))
         declaration = {

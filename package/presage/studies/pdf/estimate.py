@@ -35,7 +35,8 @@ class Estimate:
 
     def __init__(self, problem: Problem, network: Any) -> None:
         self.problem, self.network = problem, network
-        self.box = Box(problem.low.cpu(), problem.high.cpu(), network.spec.link)
+        spec = network.spec
+        self.box = Box(problem.low.cpu(), problem.high.cpu(), spec.link, spec.straight)
 
     def check_finite(self, values: Tensor) -> None:
         """Refuse to go on with numbers that a network cannot have meant."""
@@ -53,7 +54,7 @@ class Estimate:
         had = tried = 0
         for _ in range(_ROUNDS):
             z = self._flow_draws(summary, n, rng)
-            kept = z[self.problem.physical(self.box.theta(z))]
+            kept = z[self._usable(self.box.theta(z))]
             found.append(kept)
             had, tried = had + len(kept), tried + n
             if had >= n:
@@ -71,16 +72,20 @@ class Estimate:
 
     def density(self, summary: Tensor, theta: Tensor) -> Tensor:
         """Return the log density of theta ``(n, P)``, ``(n,)``."""
-        usable = self.box.inside(theta)
-        inner = torch.where(usable[:, None], theta, self.problem.low.cpu())
-        usable = usable & self.problem.physical(inner)
+        usable = self._usable(theta)
+        inner = torch.where(self.box.inside(theta)[:, None], theta, self.problem.low.cpu())
         density = self._line_density(summary, self.box.line(inner))
         share = 1.0
-        if self.problem.acceptance < 1:
+        if self.problem.acceptance < 1 or self.box.free:
             rng = generator("presage.studies.pdf.inference.acceptance", 0, 0)
             z = self._flow_draws(summary, _PROBES, rng)
-            share = max(float(self.problem.physical(self.box.theta(z)).double().mean()), 1e-12)
+            share = max(float(self._usable(self.box.theta(z)).double().mean()), 1e-12)
         return torch.where(usable, density - math.log(share), -math.inf)
+
+    def _usable(self, theta: Tensor) -> Tensor:
+        """Say where the prior is not zero, ``(n,)``."""
+        inside = self.box.inside(theta)
+        return inside & self.problem.physical(torch.where(inside[:, None], theta, self.box.low))
 
     def _flow_draws(self, summary: Tensor, n: int, rng: np.random.Generator) -> Tensor:
         normal = rng.standard_normal((n, len(self.problem.prior)), dtype=np.float32)
@@ -89,9 +94,8 @@ class Estimate:
                 self.network.draw(summary[None], part)
                 for part in torch.split(torch.from_numpy(normal).to(summary.dtype), _ROWS)
             ]
-        farthest = self.box.farthest
         # Finite on the line, so that nobody stands on the edge of the box.
-        return torch.cat(parts).double().clamp(-farthest, farthest).clone()
+        return self.box.finite(torch.cat(parts).double()).clone()
 
     def _line_density(self, summary: Tensor, z: Tensor) -> Tensor:
         with torch.inference_mode():

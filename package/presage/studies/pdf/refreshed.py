@@ -154,7 +154,8 @@ class _Chain:
         self.flow = network.flow
         problem = source.problem
         self.usual = torch.tensor(source.data["theta"][0].values)
-        self.box = Box(problem.low.cpu(), problem.high.cpu(), source.posterior.model.link)
+        spec = source.posterior.model
+        self.box = Box(problem.low.cpu(), problem.high.cpu(), spec.link, spec.straight)
 
     def begin(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Return theta ``(samples, views, P)`` and ln(posterior / proposal) of each view."""
@@ -166,7 +167,7 @@ class _Chain:
         normal = torch.from_numpy(self.rng.standard_normal(theta.shape, dtype=np.float32))
         with torch.inference_mode():
             z = self.standardised.inverse(self.flow.draw(self.context, normal)).double()
-        z = z.clamp(-self.box.farthest, self.box.farthest)
+        z = self.box.finite(z)
         proposed = self.box.theta(z)
         new = self._weight(proposed, z)
         uniform = torch.from_numpy(self.rng.random(weight.shape))
@@ -190,7 +191,7 @@ class _Chain:
         rows = max(1, _EVENTS_AT_ONCE // events.shape[1])
         problem = self.source.problem
         # Where the prior is zero a density may be anything: there the prior's -inf decides.
-        usable = problem.physical(theta)
+        usable = self.box.inside(theta) & problem.physical(theta)
         inside = torch.where(usable[:, None], theta, self.usual)
         parts = [
             problem.log_likelihood(inside[i : i + rows], events[i : i + rows])

@@ -1,4 +1,4 @@
-"""The README's example runs as it is written there."""
+"""The README's examples run as they are written there."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 
 
+def examples(root: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(), flags=re.S)
+
+
 def test_the_example_of_the_readme(
     root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(), flags=re.S)
+    example, _ = examples(root)
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec(compile(example, "README.md", "exec"), names)
@@ -21,3 +25,23 @@ def test_the_example_of_the_readme(
     product = names["ps"].residuals(names["drawn"], names["held_out"], store=names["store"]).dataset
     assert {"flow", "morphing", "nearest", "floor"} <= set(product["source"].values)
     assert (product["w1_over_std"].sel(source="flow") < 0.2).all()  # 550 events of truth
+
+
+def test_the_example_of_posteriors(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As written, but for sizes: a minute of training is none of a test's."""
+    _, example = examples(root)
+    smaller = {
+        "n_events=1000": "n_events=60",
+        "n=10_000": "n=200",
+        'preset("gaussian")': 'preset("quick")',
+    }
+    for written, instead in smaller.items():
+        assert written in example
+        example = example.replace(written, instead)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(example, "README.md", "exec"), names)
+    assert names["draws"]["theta"].dims == ("draw", "parameter")
+    assert names["draws"].sizes["draw"] == 2000

@@ -338,8 +338,8 @@ def measured(store):
     problem = build("realistic_dis", n_events=60, n_repeat=2)
     sets = simulate(problem, 160, store=store, progress=False)
     training = replace(
-        TINY, seeds=0, regress="F2", place="x", straight="curve", sizes=(60,), epochs=20,
-        refresh=1, refresh_epochs=20,
+        TINY, seeds=0, regress="F2", place="x", straight="curve", sizes=(60,), epochs=10,
+        refresh=1, refresh_epochs=10,
     )  # fmt: skip
     trained = training.fit(sets, store, progress=False)
     events = simulate(problem, 2, seed=5, progress=False)["events"].isel(repeat=0).load()

@@ -1,10 +1,10 @@
 """Posteriors of sets of events: ours, NPE of `sbi`, and two that need no training.
 
 Both see sets of the same parameters (sbi's the first set of each), and sbi's trains for as
-long as ours did, in seconds of one processor core. Where our training also uses the density of events, which sbi cannot,
-ours without it stands beside. All answer for the same observations at several numbers of
-events, and are held against the exact posterior. The baselines are the prior, and the normal
-law of the Fisher information around the best point.
+long as ours did, in seconds of one processor core. Where our training also uses the density of
+events, which sbi cannot, ours without it stands beside. All answer for the same observations
+at several numbers of events, and are held against the exact posterior. The baselines are the
+prior, and the normal law of the Fisher information around the best point.
 """
 
 from __future__ import annotations

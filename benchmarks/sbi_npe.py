@@ -28,7 +28,9 @@ from sbi.neural_nets.embedding_nets import FCEmbedding, PermutationInvariantEmbe
 from sbi.utils import BoxUniform
 
 #: Rounds in which draws beyond the prior are made again, and draws made at once.
-_ROUNDS, _AT_ONCE = 50, 20_000
+_ROUNDS, _AT_ONCE = 50, 2_000
+#: Densities worked out at once: the package embeds the set once for each of them.
+_DENSITIES = 100
 
 
 class Timed(NPE):
@@ -108,7 +110,10 @@ def draw(
         theta = torch.cat(inside)[:n]
         if len(theta) < n:
             return np.full((n, theta.shape[1]), np.nan), np.full(n, np.nan)
-        log_prob = estimator.log_prob(theta[:, None], condition=observed)[:, 0]
+        pieces = [
+            estimator.log_prob(t[:, None], condition=observed) for t in theta.split(_DENSITIES)
+        ]
+        log_prob = torch.cat(pieces)[:, 0]
     return theta.double().numpy(), log_prob.double().numpy() - np.log(had / tried)
 
 

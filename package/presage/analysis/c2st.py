@@ -105,7 +105,10 @@ def c2st(
     sides, rest, shape, coords = _aligned(first, second, dim, over)
     weight = _weights(second, log_weight, dim, rest, shape, coords)
     rng = generator("c2st", seed, 0)
-    accuracies = _accuracies(sides[0], sides[1], weight, judge, rng, progress)
+    from presage.models.threads import one_thread  # torch, only where it is needed
+
+    with one_thread():
+        accuracies = _accuracies(sides[0], sides[1], weight, judge, rng, progress)
     effective = weight.sum(axis=1) ** 2 / (weight**2).sum(axis=1)
     error = np.sqrt((1 / sides[0].shape[1] + 1 / effective) / 16)
     found = xr.Dataset(coords=coords)

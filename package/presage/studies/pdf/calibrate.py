@@ -18,6 +18,7 @@ from presage.analysis.calibration import calibration
 from presage.analysis.importance import importance
 from presage.analysis.tarp import tarp
 from presage.labels import LabelError
+from presage.models.threads import one_thread
 from presage.studies.pdf.correction import log_posterior
 from presage.studies.pdf.problem import Curve, Problem
 from presage.studies.pdf.reference import parameter_coordinates
@@ -26,6 +27,7 @@ from presage.studies.pdf.reference import parameter_coordinates
 _AT_ONCE = 100_000
 
 
+@one_thread()
 def calibrate(
     problem: Problem,
     posterior: xr.Dataset,

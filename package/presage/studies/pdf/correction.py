@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from presage.analysis.importance import PARETO_BAR, importance, resample
 from presage.labels import LabelError
+from presage.models.threads import one_thread
 from presage.studies.pdf.problem import Problem
 from presage.studies.pdf.target import Target, count_sets, sets_of
 
@@ -127,6 +128,7 @@ def correct(
     return kept.assign_attrs(attrs)
 
 
+@one_thread()
 def log_posterior(
     problem: Problem, theta: xr.DataArray, events: xr.DataArray, *, progress: bool = True
 ) -> xr.Dataset:

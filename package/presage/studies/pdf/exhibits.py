@@ -33,6 +33,7 @@ import xarray as xr
 from presage.analysis import bands, corner
 from presage.labels import LabelError, nearest
 from presage.lineage import parent_of
+from presage.models.threads import one_thread
 from presage.recipe import Parent, Recipe
 from presage.studies.pdf.calibration_product import calibration_product
 from presage.studies.pdf.posterior_parts import (
@@ -92,6 +93,7 @@ def recipe(
     return Recipe(product, VERSION, fields, seed=seed, parents=parents)
 
 
+@one_thread()
 def posteriors_product(
     problem: Problem,
     observed: xr.Dataset,

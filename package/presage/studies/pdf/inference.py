@@ -17,6 +17,7 @@ from presage.fit import FitError, Fitted
 from presage.labels import LabelError
 from presage.models.posterior import PosteriorNetwork
 from presage.models.set_network import SetNetwork
+from presage.models.threads import one_thread
 from presage.rng import generator
 from presage.studies.pdf.estimate import Estimate
 from presage.studies.pdf.observed import observed_sets, theta_of_sets
@@ -106,6 +107,7 @@ class Inference:
 
     # -- labelled ------------------------------------------------------------------------------
 
+    @one_thread()
     def sample(self, events: xr.DataArray, n: int, *, seed: int = 0) -> xr.Dataset:
         """Draw from the posterior of each set.
 
@@ -157,6 +159,7 @@ class Inference:
             attrs={"kind": "estimate", **self._keys()},
         ).pipe(_titled)
 
+    @one_thread()
     def log_prob(self, theta: xr.DataArray, events: xr.DataArray) -> xr.DataArray:
         """Return the natural logarithm of the estimate's density, in theta's own units.
 
@@ -194,6 +197,7 @@ class Inference:
             attrs={"long_name": "natural logarithm of the estimate's density", "units": "1"},
         )
 
+    @one_thread()
     def point(self, events: xr.DataArray) -> xr.DataArray:
         """Return the encoder's point estimate ``[..., parameter]``, put into the prior's box.
 

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from presage.analysis.c2st import c2st
 from presage.labels import LabelError
+from presage.models.threads import one_thread
 from presage.rng import generator
 from presage.studies.pdf.draws import Draws
 from presage.studies.pdf.problem import Problem
@@ -32,6 +33,7 @@ Floats = NDArray[np.float64]
 _EXPECTED, _MOST_BINS = 5.0, 10
 
 
+@one_thread()
 def predictive(
     problem: Problem,
     posterior: xr.Dataset,

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from presage.analysis.c2st import c2st
 from presage.analysis.importance import PARETO_BAR, efficiency, importance, resample
 from presage.labels import LabelError, nearest
+from presage.models.threads import one_thread
 from presage.recipe import Recipe
 from presage.rng import generator
 from presage.store import Store
@@ -41,6 +42,7 @@ _SPARE, _MOST = 3.0, 40.0
 _ATTEMPTS, _REFIT, _LOW = 3, 10, 0.05
 
 
+@one_thread()
 def reference(
     problem: Problem,
     events: xr.DataArray,

@@ -359,7 +359,9 @@ def test_sets_far_from_all_that_was_seen(ready: Ready, far: float) -> None:
     """Either draws stay in the box with a finite density, or it is said that there are none."""
     events = one_set(ready) * np.float32(far)
     if far > 1e3:
-        with pytest.raises(FitError, match="no finite answer for this set; its events lie far"):
+        with pytest.raises(
+            FitError, match="no finite answer for this set; its events|hardly anything to do"
+        ):
             ready.inference.sample(events, 50)
         return
     drawn = ready.inference.sample(events, 50)

@@ -360,7 +360,7 @@ def test_sets_far_from_all_that_was_seen(ready: Ready, far: float) -> None:
     events = one_set(ready) * np.float32(far)
     if far > 1e3:
         with pytest.raises(
-            FitError, match="no finite answer for this set; its events|hardly anything to do"
+            FitError, match=r"no finite answer for this set; its events|hardly anything to do"
         ):
             ready.inference.sample(events, 50)
         return

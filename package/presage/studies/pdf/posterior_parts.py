@@ -149,7 +149,8 @@ def band_parts(
 
 def _curve(problem: Problem, curve: Curve, theta: Floats) -> Floats:
     with torch.no_grad():
-        given = torch.as_tensor(theta, dtype=torch.float64, device=problem.device)
+        # A copy: stored arrays are read-only, of which torch warns.
+        given = torch.tensor(np.array(theta, dtype=float), device=problem.device)
         found: Floats = problem.curve(curve, given).cpu().numpy()
     return found
 

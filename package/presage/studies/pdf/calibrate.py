@@ -35,6 +35,7 @@ def calibrate(
     events: xr.DataArray,
     *,
     points: int = 5,
+    curves: int | None = None,
     log_prob_at_truth: xr.DataArray | None = None,
     levels: tuple[float, ...] = (0.68, 0.95),
     seed: int = 0,
@@ -55,6 +56,8 @@ def calibrate(
         ``[observation, event, feature]``.
     points
         Points of each curve's grid, ends left out.
+    curves
+        How many of the problem's curves, the first ones; all when None.
     log_prob_at_truth
         Density of the estimate at the truth, ``[observation]``; adds the quantity
         ``log_prob``, whose coverage is that of the regions of highest density.
@@ -83,7 +86,7 @@ def calibrate(
     drawn = _named(posterior["theta"], names)
     true = _named(truth, names)
     quantities = {"theta": (true, drawn)}
-    for curve in problem.curves:
+    for curve in problem.curves[:curves]:
         at = _thinner(curve, points)
         at_true, at_drawn = (
             _values(problem, at, true, progress),

@@ -222,7 +222,7 @@ def _checks(
         kept = resample(weighted[["theta"]], weighted["log_weight"], count, seed=effort.seed)
         density = None
     checked = check(
-        problem, kept, truth, events, points=_PLACES, log_prob_at_truth=density,
+        problem, kept, truth, events, points=_PLACES, curves=1, log_prob_at_truth=density,
         seed=effort.seed, progress=progress,
     )  # fmt: skip
     few = slice(0, _PREDICTED)

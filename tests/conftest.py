@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(autouse=True)
 def _own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test writes to the user's store, whatever it forgets to name."""
+    """No test writes to the user's store or cache, whatever it forgets to name."""
+    monkeypatch.setenv("PRESAGE_CACHE", str(tmp_path.parent / "cache"))
     monkeypatch.setenv("PRESAGE_STORE", str(tmp_path / "store"))
     monkeypatch.delenv("PRESAGE_STEP_RECORD", raising=False)
     return

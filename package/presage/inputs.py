@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from presage.hashes import content_hashes
+
 
 class InputError(ValueError):
     """An input file is missing, too large, or not what it was."""
@@ -15,8 +17,8 @@ class InputError(ValueError):
 class FileInput:
     """A file that results follow from: weights of an amplifier, a table, a sky map.
 
-    Its content is hashed here, once. A recipe holds name, hash and size, and no path: the
-    same file elsewhere is the same input, and another content is another dataset.
+    Its content is hashed here (:mod:`presage.hashes`). A recipe holds name, hash and size, and
+    no path: the same file elsewhere is the same input, and another content is another dataset.
 
     Parameters
     ----------
@@ -74,18 +76,19 @@ class FileInput:
 
 
 def _hash(path: Path, limit: int) -> tuple[int, str]:
-    """Return size and SHA-256, reading a piece at a time."""
-    digest, size = hashlib.sha256(), 0
+    """Return size and SHA-256 of a file that is not larger than the limit."""
     try:
-        with path.open("rb") as file:
-            while piece := file.read(1 << 20):
-                digest.update(piece)
-                size += len(piece)
-                if size > limit:
-                    raise InputError(
-                        f"{path} is larger than {limit} bytes; is it the right file? "
-                        "FileInput(path, limit=...) accepts more"
-                    )
+        size = path.stat().st_size
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error}") from error
-    return size, digest.hexdigest()
+    if not path.is_file():
+        raise InputError(f"{path} is no file; give the path of one")
+    if size > limit:
+        raise InputError(
+            f"{path} is larger than {limit} bytes; is it the right file? "
+            "FileInput(path, limit=...) accepts more"
+        )
+    (sha256,) = content_hashes([path])
+    if isinstance(sha256, OSError):
+        raise InputError(f"{path} cannot be read: {sha256}") from sha256
+    return size, sha256

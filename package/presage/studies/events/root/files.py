@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import re
 import string
@@ -134,23 +133,6 @@ def path_labels(pattern: str, file: RootFile) -> dict[str, float]:
     raise RootError(
         f"{file.name}: the path does not match {pattern!r}; expected something like {example!r}"
     )
-
-
-def digest(file: RootFile) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    return _digest(str(file.path), *stamp(file))
-
-
-def stamp(file: RootFile) -> tuple[int, int]:
-    """Return size and time of change: a file whose stamp differs has been changed."""
-    status = file.path.stat()
-    return status.st_size, status.st_mtime_ns
-
-
-@functools.lru_cache(maxsize=4096)
-def _digest(path: str, size: int, changed: int) -> str:  # noqa: ARG001 (part of the cache's key)
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager

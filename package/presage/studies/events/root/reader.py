@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
+from presage.hashes import Stamp, content_hashes, stamp
 from presage.labels import Array, Parameter, Variable
 from presage.simulator import Reader
 from presage.studies.events.root import branches
@@ -23,12 +24,10 @@ from presage.studies.events.root.errors import RootError, RootWarning
 from presage.studies.events.root.files import (
     Paths,
     RootFile,
-    digest,
     find,
     open_tree,
     path_labels,
     path_names,
-    stamp,
 )
 from presage.studies.events.root.layout import FEDHEX, Layout
 from presage.studies.events.root.selection import Selection, parse_cut
@@ -201,11 +200,15 @@ class RootReader(Reader):
     @cached_property
     def contents(self) -> dict[str, str]:
         """Relative path → SHA-256 of each file."""
-        return {file.name: digest(file) for file in self.found}
+        hashes = content_hashes([file.path for file in self.found])
+        for file, digest in zip(self.found, hashes, strict=True):
+            if isinstance(digest, OSError):
+                raise RootError(f"{file.path} cannot be read: {digest.strerror}") from digest
+        return {f.name: str(digest) for f, digest in zip(self.found, hashes, strict=True)}
 
     @cached_property
-    def _stamps(self) -> dict[str, tuple[int, int]]:
-        return {file.name: stamp(file) for file in self.found}
+    def _stamps(self) -> dict[str, Stamp]:
+        return {file.name: stamp(file.path) for file in self.found}
 
     def identity(self) -> Mapping[str, Any]:
         """Return the settings, and every file by relative path and hash of its content.
@@ -318,7 +321,7 @@ class RootReader(Reader):
         plan = self._selection
         for file in self.found:
             survey.files += 1
-            if stamp(file) != self._stamps[file.name]:
+            if stamp(file.path) != self._stamps[file.name]:
                 raise RootError(f"{file.path} was changed while it was in use; start again")
             constants = {k: Values(np.asarray(x)) for k, x in path_labels(self.path, file).items()}
             with open_tree(file, self.tree, self.memory) as tree:

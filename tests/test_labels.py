@@ -24,6 +24,7 @@ from presage.labels import (
     require,
     to_complex,
 )
+from presage.recipe import Recipe
 
 MASS = Variable("phi_mass", (), "float32", "GeV", "mass of phi", lower=0.0, follows="phi_label")
 LABEL = Parameter("phi_label", unit="GeV", low=95.0, high=5410.0)
@@ -156,10 +157,29 @@ variables = st.builds(
     long_name=st.sampled_from(["mass of phi", "a b"]),
     lower=bounds,
     follows=st.sampled_from([None, "phi_label"]),
+    missing=st.sampled_from([None, -999.0]),
 )
+angles = st.builds(
+    Variable,
+    name=st.just("phi"),
+    long_name=st.just("angle"),
+    lower=st.sampled_from([None, 0.0]),
+    period=st.floats(0.1, 360.0),
+    missing=st.sampled_from([None, -9.0]),
+)
+labels = st.builds(
+    Parameter,
+    name=st.just("m"),
+    long_name=st.just("mass"),
+    dtype=st.just("float64"),
+    low=st.sampled_from([None, -1.0]),
+    high=st.just(2.0),
+    period=st.sampled_from([None, 6.0]),
+    tolerance=st.floats(0.0, 0.4),
+).filter(lambda p: p.low is not None)
 
 
-@given(variable=variables)
+@given(variable=variables | angles | labels)
 def test_a_declaration_is_read_back_from_its_attributes(variable: Variable) -> None:
     array = xr.DataArray(
         np.zeros(2, variable.dtype), dims="event", name=variable.name, attrs=variable.attributes()
@@ -178,6 +198,35 @@ def test_a_declaration_survives_netcdf(tmp_path) -> None:  # type: ignore[no-unt
         assert read["phi_label"].attrs["prior_range"].tolist() == [95.0, 5410.0]
         assert read["frequency"].attrs["units"] == "MHz"
         assert read["xyz"].values.tolist() == ["x", "y", "z"]
+
+
+def test_nan_for_a_missing_value_is_a_gap() -> None:
+    assert Variable("x", missing=float("nan")) == Variable("x", gaps=True)
+
+
+#: Keys that these declarations have had since 0.1: a new field may not change them.
+GOLDEN = [
+    (Variable("mass", lower=0.0, follows="m", unit="GeV"), "fed98d66b6486c9f"),
+    (Parameter("m", dtype="float64", unit="GeV", low=1.0, high=9.0), "1934c966021d6188"),
+    (Parameter("angle", dtype="float64", period=6.0), "69a5f79438ad1fc3"),
+    (Coordinate("f", (1.0, 2.0)), "c73aa28afe75b545"),
+]
+
+
+@pytest.mark.parametrize(("declared", "key"), GOLDEN)
+def test_declarations_at_their_defaults_keep_their_keys(declared: object, key: str) -> None:
+    assert Recipe("golden", 1, {"x": declared}).key.startswith(key)
+
+
+def test_a_declaration_that_means_something_else_has_another_key() -> None:
+    kinds = [
+        Variable("x"),
+        Variable("x", period=6.0),
+        Variable("x", missing=-999.0),
+        Parameter("x"),
+        Parameter("x", tolerance=1e-3),
+    ]
+    assert len({Recipe("golden", 1, {"x": kind}).key for kind in kinds}) == len(kinds)
 
 
 def test_titles_name_the_unit_where_there_is_one() -> None:

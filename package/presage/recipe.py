@@ -55,8 +55,7 @@ def encode(value: Any, where: str = "recipe") -> Any:
     if isinstance(value, np.ndarray):
         return _encode_array(value, where)
     if is_dataclass(value) and not isinstance(value, type):
-        inner = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
-        return {"fields": [type(value).__name__, encode(inner, where)]}
+        return {"fields": [type(value).__name__, encode(settings_of(value), where)]}
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
@@ -68,6 +67,18 @@ def encode(value: Any, where: str = "recipe") -> Any:
         f"{where}: {type(value).__name__} cannot stand in a recipe; "
         "use numbers, text, tuples, mappings, arrays or frozen dataclasses"
     )
+
+
+def settings_of(value: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass that stand in a recipe, name → value.
+
+    A field with ``metadata={"optional_in_recipe": True}`` is left out while it holds its
+    default: added later, it changes no key of a dataset made before.
+    """
+    given = [(f, getattr(value, f.name)) for f in fields(value) if f.init]
+    return {
+        f.name: v for f, v in given if not (f.metadata.get("optional_in_recipe") and v == f.default)
+    }
 
 
 def _encode_array(value: np.ndarray[Any, Any], where: str) -> Any:

@@ -34,7 +34,7 @@ from presage.labels import (
     check_arrays,
 )
 from presage.lineage import sample_dim, take
-from presage.recipe import Parent, Recipe
+from presage.recipe import Parent, Recipe, settings_of
 from presage.rng import PARAMETERS, SCHEME, SIMULATION, generator
 from presage.store import parents_of
 
@@ -156,9 +156,7 @@ class Source(ABC):
     def identity(self) -> Mapping[str, Any]:
         """Return the settings that stand in the recipe: every field that is no parent."""
         held = self._held
-        return {
-            f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name not in held
-        }
+        return {name: value for name, value in settings_of(self).items() if name not in held}
 
     def recipe(self, seed: int = 0) -> Recipe:
         """Return the recipe of the samples drawn with this seed."""

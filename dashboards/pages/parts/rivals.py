@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from presage.analysis.labelled import declared, label_table
 from presage.analysis.morphing import Templates, label_weights
+from presage.labels.equality import positions
 from presage.lineage import parent_of
 from presage.recipe import Parent
 from presage.rng import generator
@@ -82,8 +83,11 @@ def rivals_of(store: Store, trained_on: Parent, held_out: Sequence[Sequence[floa
     """
     events = store.open(trained_on.key, trained_on.start, trained_on.stop)
     if trained_on.selection:
-        there = label_table(events, declared(events)[1])
-        known = [row for row in held_out if np.isclose(there, row, rtol=1e-6).all(axis=1).any()]
+        parameters = declared(events)[1]
+        where = positions(
+            label_table(held_out, parameters), label_table(events, parameters), parameters
+        )
+        known = [row for row, place in zip(held_out, where, strict=True) if place >= 0]
         events = hold_out(events, known)[0] if known else events
     if parent_of(events) != trained_on:
         raise ValueError("which events the flow was trained on cannot be told from these residuals")

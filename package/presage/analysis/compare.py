@@ -14,11 +14,12 @@ import xarray as xr
 from tqdm import tqdm
 
 from presage.analysis.histograms import adaptive_edges, histogram
-from presage.analysis.labelled import Grouped, Labels, group, label_table, single
+from presage.analysis.labelled import Grouped, Labels, group, label_table
 from presage.analysis.measuring import Measured, with_binned
 from presage.analysis.metrics import chosen
 from presage.analysis.samples import Sample
 from presage.labels import LabelError
+from presage.labels.equality import positions
 
 Which = bool | Literal["held_out"]
 
@@ -188,8 +189,8 @@ def _held_out(truth: Grouped, held_out: Labels | None, trained: Labels | None) -
         return mask
     if trained is None:
         return ~mask
-    seen = set(single(label_table(trained, truth.parameters)))
-    return np.array([row not in seen for row in single(truth.table)])
+    seen = label_table(trained, truth.parameters)
+    return positions(truth.table, seen, truth.parameters) < 0
 
 
 def _regions(truth: Grouped, held_out: Any, trained: Labels | None) -> Any:

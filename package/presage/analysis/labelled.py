@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from presage.analysis.sorting import by_code, distinct
 from presage.labels import LabelError, Variable, nearest, require
+from presage.labels.equality import merge, positions
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -77,18 +78,14 @@ class Grouped:
     def find(self, table: Floats) -> Integers:
         """Return where the labels of `table` are, ``[label]``.
 
-        Labels are compared in single precision: a label written as float32 and read back
-        as float64 is the same label.
-
         Raises
         ------
         LabelError
             A label has no events; the message names it and the closest one there is.
         """
-        known = {row: i for i, row in enumerate(single(self.table))}
-        found = [known.get(row, -1) for row in single(table)]
-        if -1 in found:
-            lost = table[found.index(-1)]
+        found = positions(table, self.table, self.parameters)
+        if (found < 0).any():
+            lost = table[int(np.argmin(found))]
             width = np.ptp(self.table, axis=0)
             distance = np.abs(self.table - lost) / np.where(width > 0, width, 1.0)
             closest = self.table[int(distance.sum(axis=1).argmin())]
@@ -96,12 +93,7 @@ class Grouped:
                 f"{self.source} has no events at {self.describe(lost)}; "
                 f"the closest label it has is {self.describe(closest)}"
             )
-        return np.array(found, dtype=np.int64)
-
-
-def single(table: Floats) -> list[tuple[float, ...]]:
-    """Return labels in single precision, as keys for look-ups."""
-    return [tuple(row) for row in np.asarray(table, dtype=np.float32).tolist()]
+        return found
 
 
 def describe(parameters: Sequence[Variable], label: Iterable[float]) -> str:
@@ -172,7 +164,9 @@ def group(events: xr.Dataset, source: str = "the dataset", like: Grouped | None 
         raise LabelError(f"{source} is empty: it has no {dim}")
     for variable in (*parameters, *variables):
         _check_finite(events[variable.name].values, variable.name, source)
-    codes, table = distinct([events[p.name].values for p in parameters])
+    codes, table, _ = distinct_labels(
+        [events[p.name].values for p in parameters], parameters, source
+    )
     starts, columns = by_code(codes, len(table), [events[v.name].values for v in variables])
     return Grouped(
         dim=dim,
@@ -183,6 +177,36 @@ def group(events: xr.Dataset, source: str = "the dataset", like: Grouped | None 
         columns={v.name: column for v, column in zip(variables, columns, strict=True)},
         source=source,
     )
+
+
+def distinct_labels(
+    columns: Sequence[NDArray[Any]], parameters: Sequence[Variable], source: str | None = None
+) -> tuple[NDArray[Any], Floats, Integers]:
+    """Return the labels of events, nearly equal ones taken for one.
+
+    Parameters
+    ----------
+    columns
+        Of each parameter, ``[event]``.
+    parameters
+        Declarations of the columns.
+    source
+        What to call the events in the warning of :func:`presage.labels.equality.merge`; None
+        for no warning.
+
+    Returns
+    -------
+    codes, table, sizes
+        The number of each event's label; the labels in ascending order, ``[label, parameter]``;
+        the number of events of each.
+    """
+    codes, spelled = distinct(columns)
+    counts = np.bincount(codes, minlength=len(spelled))
+    table, number = merge(spelled, counts, parameters, source)
+    if len(table) == len(spelled):
+        return codes, table, counts
+    sizes = np.bincount(number, weights=counts).astype(np.int64)
+    return number.astype(codes.dtype)[codes], table, sizes
 
 
 def label_table(labels: Labels, parameters: Sequence[Variable]) -> Floats:
@@ -205,7 +229,7 @@ def label_table(labels: Labels, parameters: Sequence[Variable]) -> Floats:
     if isinstance(labels, xr.Dataset):
         _need(labels.variables, names)
         columns = [np.ravel(labels[name].values) for name in names]
-        return distinct(list(np.broadcast_arrays(*columns)))[1]
+        return distinct_labels(np.broadcast_arrays(*columns), parameters)[1]
     if isinstance(labels, Mapping):
         _need(labels, names)
         given = np.broadcast_arrays(*(np.atleast_1d(labels[name]) for name in names))

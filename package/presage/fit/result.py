@@ -19,7 +19,7 @@ from presage.fit.checkpoint import read_groups, write_tensors
 from presage.fit.errors import FitError
 from presage.labels import Parameter, Variable, nearest, require
 from presage.lineage import attributes_of, sample_dim
-from presage.recipe import Recipe, encode
+from presage.recipe import Recipe, encode, settings_of
 from presage.store import Store
 
 WEIGHTS, HISTORY, DECLARATION = "weights.safetensors", "history.nc", "declaration.json"
@@ -257,7 +257,7 @@ def model_fields(model: Any) -> dict[str, Any]:
     FitError
         A setting could not be read back from the recipe, so the model could not be loaded.
     """
-    found = {f.name: getattr(model, f.name) for f in fields(model) if f.init}
+    found = settings_of(model)
     for name, value in found.items():
         if is_dataclass(value) or isinstance(value, np.ndarray):
             raise FitError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from presage.fit.errors import FitError
 from presage.fit.schedules import check_named, check_schedule
 from presage.labels import nearest
+from presage.recipe import settings_of
 
 #: Precisions that keep the weights in float32 or better.
 PRECISIONS = ("32-true", "64-true", "bf16-mixed")
@@ -135,7 +136,7 @@ class Settings:
 
     def identity(self) -> dict[str, Any]:
         """Return what stands in the recipe."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        return settings_of(self)
 
     def make_optimizer(self, network: nn.Module) -> Optimizer:
         """Return the optimiser of a network's parameters, fused where torch can."""

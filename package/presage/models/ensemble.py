@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -24,6 +24,7 @@ from presage.models.density import DensityNetwork, pick
 from presage.models.flow import MAF, SplineFlow
 from presage.models.mixture import MixtureDensity
 from presage.models.prepared import Prepared
+from presage.recipe import settings_of
 
 #: Name → specification of what stands on its own.
 SINGLE: dict[str, type[Any]] = {
@@ -122,8 +123,7 @@ class Ensemble:
             raise LabelError(f"an ensemble needs members, got members={self.members}")
         member = single(self.model, self.settings, SINGLE)
         # All of them, so that a recipe does not depend on which were spelled out.
-        complete = {f.name: getattr(member, f.name) for f in fields(member) if f.init}
-        object.__setattr__(self, "settings", complete)
+        object.__setattr__(self, "settings", settings_of(member))
 
     def __repr__(self) -> str:
         usual = SINGLE[self.model]()

@@ -19,6 +19,7 @@ from presage.analysis.residuals import Residuals, residuals
 from presage.fit import Fitted
 from presage.generate import simulate
 from presage.labels import LabelError
+from presage.labels.equality import positions
 from presage.simulator import Reader, Simulator, Source
 from presage.store import Store, StoreError
 from presage.studies.events.grid import LabelledSimulator
@@ -167,11 +168,10 @@ class Campaign:
         """
         table = unique_labels(self.events)
         names = [name for name in table.data_vars if name != "events"]
-        rows = zip(*(table[name].values.tolist() for name in names), strict=True)
-        held = set(self.held_out_labels)
+        held = self._is_held_out(np.stack([table[name].values for name in names], axis=1))
         about = {"long_name": "held out from training"}
         table = table.set_coords(names)
-        table = table.assign_coords(held_out=("label", np.array([r in held for r in rows]), about))
+        table = table.assign_coords(held_out=("label", held, about))
         return table.expand_dims(source=["simulated"]).assign_attrs(model="simulated")
 
     def draw(self, fitted: Fitted, n: int, seed: int = 0) -> xr.Dataset:
@@ -196,10 +196,13 @@ class Campaign:
 
     def _sizes(self, n: int) -> tuple[list[tuple[float, ...]], list[int]]:
         """Return all labels, and how many events each gets: `n` where held out."""
-        _, parameters, _ = declared(self.events)
-        labels = [tuple(row) for row in label_table(self.events, parameters).tolist()]
-        held = set(self.held_out_labels)
-        return labels, [n if label in held else self.n_grid for label in labels]
+        table = label_table(self.events, declared(self.events)[1])
+        sizes = np.where(self._is_held_out(table), n, self.n_grid)
+        return [tuple(row) for row in table.tolist()], sizes.tolist()
+
+    def _is_held_out(self, table: NDArray[np.float64]) -> NDArray[np.bool_]:
+        held = np.array(self.held_out_labels).reshape(-1, table.shape[1])
+        return positions(table, held, declared(self.events)[1]) >= 0
 
     def _again(self, producer: LabelledSimulator) -> tuple[LabelledSimulator, int]:
         """Return the simulator of the truth, and how many events it is asked for."""

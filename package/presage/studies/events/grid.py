@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from presage.labels import Arrays, LabelError, Parameter
+from presage.labels.equality import positions
 from presage.simulator import Simulator
 
 #: 2^64 divided by the golden ratio.
@@ -128,8 +129,12 @@ class LabelledSimulator(Simulator):
                 )
             for value, parameter in zip(label, self.parameters, strict=True):
                 _check_inside(value, parameter)
-        if len(set(labels)) < len(labels):
-            raise LabelError(f"{self.name}: a label is given twice")
+        first = positions(self.label_table, self.label_table, self.parameters)
+        for label, earlier in zip(labels, first.tolist(), strict=True):
+            if label is not labels[earlier]:
+                raise LabelError(
+                    f"{self.name}: a label is given twice, as {labels[earlier]} and {label}"
+                )
         _ = self._weights  # wrong weights are an error here, not at the first event
 
     @classmethod
@@ -194,5 +199,5 @@ class LabelledSimulator(Simulator):
 def _check_inside(value: float, parameter: Parameter) -> None:
     low = -math.inf if parameter.lower is None else parameter.lower
     high = math.inf if parameter.upper is None else parameter.upper
-    if not low < value < high:
+    if not low <= value <= high:
         raise LabelError(f"{parameter.name} should lie between {low} and {high}, got {value}")

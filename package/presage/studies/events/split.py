@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from presage.analysis.labelled import declared, label_table
-from presage.labels import LabelError
+from presage.analysis.labelled import declared, distinct_labels
+from presage.labels import LabelError, Variable
+from presage.labels.equality import positions
 from presage.lineage import take
 
 #: A label may be given to this share of the distance to the next one.
@@ -25,13 +26,10 @@ def unique_labels(events: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         One variable per label column and ``events``, along ``label``; sorted.
     """
-    _, parameters, _ = declared(events)
-    names = [parameter.name for parameter in parameters]
-    frame = pd.DataFrame({name: events[name].values for name in names})
-    counts = frame.value_counts(sort=False).sort_index()
-    table = counts.index.to_frame(index=False)
-    columns = {n: ("label", table[n].to_numpy(), dict(events[n].attrs)) for n in names}
-    number = ("label", counts.to_numpy(), {"long_name": "events", "units": "1"})
+    names = [parameter.name for parameter in declared(events)[1]]
+    _, table, counts = _labels(events)
+    columns = {n: ("label", table[:, i], dict(events[n].attrs)) for i, n in enumerate(names)}
+    number = ("label", counts, {"long_name": "events", "units": "1"})
     return xr.Dataset({**columns, "events": number})
 
 
@@ -72,25 +70,34 @@ def at_labels(events: xr.Dataset, labels: Iterable[Sequence[float]]) -> xr.Datas
 def _at(events: xr.Dataset, labels: Iterable[Sequence[float]]) -> NDArray[np.bool_]:
     """Return which events are at these labels, ``[event]``."""
     _, parameters, _ = declared(events)
-    names = [parameter.name for parameter in parameters]
-    there = label_table(events, parameters)
-    chosen = [match(there, label, names) for label in labels]
+    codes, there, _ = _labels(events)
+    chosen = [match(there, label, parameters) for label in labels]
     if not chosen:
         raise LabelError("at least one label is needed")
-    columns = np.stack([events[name].values for name in names], axis=1)
-    found = np.zeros(len(columns), dtype=bool)
-    for index in chosen:
-        found |= (columns == there[index]).all(axis=1)
-    return found
+    found = np.zeros(len(there), dtype=bool)
+    found[chosen] = True
+    return np.asarray(found[codes])
 
 
-def match(there: NDArray[np.float64], label: Sequence[float], names: Sequence[str]) -> int:
+def _labels(events: xr.Dataset) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.int64]]:
+    """Return the number of each event's label, the labels and how many events they have."""
+    _, parameters, _ = declared(events)
+    return distinct_labels([events[p.name].values for p in parameters], parameters, "the events")
+
+
+def match(
+    there: NDArray[np.float64], label: Sequence[float], parameters: Sequence[Variable]
+) -> int:
     """Return the number of the label meant, see :func:`hold_out`."""
+    names = [parameter.name for parameter in parameters]
     wanted = np.asarray(label, dtype=np.float64).reshape(-1)
     if wanted.shape != (len(names),):
         raise LabelError(
             f"a label is {len(names)} numbers ({', '.join(names)}), got {tuple(wanted)}"
         )
+    same = int(positions(wanted[None], there, parameters)[0])
+    if same >= 0:
+        return same
     steps = np.array([_step(there[:, k], wanted[k]) for k in range(len(names))])
     distance = np.abs(there - wanted) / steps
     nearest = int(distance.max(axis=1).argmin())
@@ -129,9 +136,11 @@ def choose_held_out(
         The grid has too few such labels.
     """
     table = unique_labels(events)
-    points = np.stack([table[p.name].values for p in declared(events)[1]], axis=1)
+    parameters = declared(events)[1]
+    points = np.stack([table[p.name].values for p in parameters], axis=1)
     enough = table["events"].values >= minimum
-    rim = on_edge(points)
+    ends = at_ends(points, parameters)
+    rim, corners = ends.any(axis=1), (ends | (np.ptp(points, axis=0) == 0)).all(axis=1)
     chosen: list[tuple[float, ...]] = []
     for want, mask, what in ((interior, ~rim, "interior"), (edge, rim, "edge")):
         candidates = points[mask & enough]
@@ -140,21 +149,20 @@ def choose_held_out(
                 f"{want} {what} labels with at least {minimum} events were wanted, "
                 f"there are {len(candidates)}"
             )
-        chosen += _spread(candidates, points, want, corners=on_corner(points))
+        chosen += _spread(candidates, points, want, corners)
     return chosen
 
 
-def on_edge(points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which labels ``[label, parameter]`` lie at an end of a coordinate."""
+def at_ends(points: NDArray[np.float64], parameters: Sequence[Variable]) -> NDArray[np.bool_]:
+    """Return which labels stand at an end of each parameter's range, ``[label, parameter]``.
+
+    A label at an end of any is on the edge of the grid. A parameter that does not vary has no
+    ends, and neither has a circle beside others that have; alone it is cut open at its seam.
+    """
+    straight = np.array([parameter.period is None for parameter in parameters])
     varies = np.ptp(points, axis=0) > 0
     ends = (points == points.min(axis=0)) | (points == points.max(axis=0))
-    return np.asarray((ends & varies).any(axis=1))
-
-
-def on_corner(points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which labels lie at an end of every coordinate: extrapolation in all of them."""
-    ends = (points == points.min(axis=0)) | (points == points.max(axis=0))
-    return np.asarray(ends.all(axis=1))
+    return np.asarray(ends & varies & (straight | ~(varies & straight).any()))
 
 
 def _spread(

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import qmc
 
-from presage.analysis.labelled import Floats, Labels, describe, label_table, single
+from presage.analysis.labelled import Floats, Labels, describe, label_table
 from presage.labels import LabelError, Variable
+from presage.labels.equality import positions
 from presage.studies.events.refine.places import Steps, neighbours
 
 
@@ -43,20 +44,19 @@ def candidates_of(
     if wanted is None:
         pairs = neighbours(steps.places)
         middles = (steps.places[pairs[:, 0]] + steps.places[pairs[:, 1]]) / 2
-        return _new(steps.labels(np.unique(middles, axis=0)), table)
+        return _new(steps.labels(np.unique(middles, axis=0)), table, parameters)
     if isinstance(wanted, (int, np.integer)):
         if wanted < 1:
             raise LabelError(f"a number of candidates is at least 1, got {wanted}")
         sequence = qmc.Halton(int(steps.varies.sum()), seed=seed).random(int(wanted))
-        return _new(steps.labels(sequence * steps.places.max(axis=0)), table)
+        return _new(steps.labels(sequence * steps.places.max(axis=0)), table, parameters)
     given = label_table(wanted, parameters)
     _check(given, table, steps, parameters)
     return given
 
 
-def _new(labels: Floats, table: Floats) -> Floats:
-    known = set(single(table))
-    new = np.array([row not in known for row in single(labels)], dtype=bool)
+def _new(labels: Floats, table: Floats, parameters: Sequence[Variable]) -> Floats:
+    new = positions(labels, table, parameters) < 0
     if not new.any():
         raise LabelError("there is no label between those that exist")
     return np.asarray(labels[new])
@@ -65,8 +65,9 @@ def _new(labels: Floats, table: Floats) -> Floats:
 def _check(given: Floats, table: Floats, steps: Steps, parameters: Sequence[Variable]) -> None:
     if not len(given):
         raise LabelError("no candidates were given")
-    known, seen = set(single(table)), set[tuple[float, ...]]()
-    for label, row in zip(given, single(given), strict=True):
+    known = positions(given, table, parameters)
+    first = positions(given, given, parameters)
+    for i, label in enumerate(given):
         shown = describe(parameters, label)
         if not np.isfinite(label).all():
             raise LabelError(f"a candidate is not finite: {shown}")
@@ -76,8 +77,7 @@ def _check(given: Floats, table: Floats, steps: Steps, parameters: Sequence[Vari
                 f"candidate {shown} lies outside the range of the labels, from {low} to {high}; "
                 "what a model does there was not measured"
             )
-        if row in known:
+        if known[i] >= 0:
             raise LabelError(f"candidate {shown} was simulated already")
-        if row in seen:
+        if first[i] != i:
             raise LabelError(f"candidate {shown} is given twice")
-        seen.add(row)

@@ -261,7 +261,7 @@ class RootReader(Reader):
             if size > self.memory:
                 held.clear()
         survey.check(self.tree)
-        good = survey.enough(self.min_events, self._label_names)
+        good = survey.enough(self.min_events, self.parameters)
         self._say(survey, good)
         for chunk in self._selected(Survey()) if size > self.memory else held:
             kept = self._with_labels(chunk, good, len(good) == len(survey.labels))

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from presage.labels import Array
+from presage.labels import Array, Parameter
+from presage.labels.equality import MOST_LABELS, merge
 from presage.studies.events.root.errors import RootError
-
-#: More distinct labels than this are no labels but a continuous quantity.
-MOST_LABELS = 100_000
 
 
 @dataclass
@@ -67,20 +65,26 @@ class Survey:
                 "are they continuous? then read them with min_events=0"
             )
 
-    def enough(self, least: int, names: Sequence[str]) -> set[tuple[float, ...]]:
-        """Return the labels that have at least `least` events.
+    def enough(self, least: int, parameters: Sequence[Parameter]) -> set[tuple[float, ...]]:
+        """Return the labels, in each of their spellings, that have at least `least` events.
 
         Raises
         ------
         RootError
             None has.
         """
-        good = {label for label, number in self.labels.items() if number >= least}
+        labels = list(self.labels)
+        counts = np.array([self.labels[label] for label in labels], dtype=np.int64)
+        table = np.array(labels, dtype=float).reshape(len(labels), len(parameters))
+        number = merge(table, counts, parameters, "the files")[1]
+        full = np.bincount(number, weights=counts) >= least
+        good = {label for label, k in zip(labels, number.tolist(), strict=True) if full[k]}
         if not good and self.labels:
-            label, number = self.labels.most_common(1)[0]
+            label, most = self.labels.most_common(1)[0]
+            names = [parameter.name for parameter in parameters]
             raise RootError(
                 f"too few events: no label has min_events={least}; "
-                f"the fullest, {show(label, names)}, has {number}. {self}"
+                f"the fullest, {show(label, names)}, has {most}. {self}"
             )
         return good
 

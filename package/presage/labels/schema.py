@@ -1,0 +1,72 @@
+"""The list of all that a dataset of samples holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from presage.labels.errors import LabelError, nearest
+from presage.labels.variables import Coordinate, Parameter, Variable
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a dataset of samples holds.
+
+    Parameters
+    ----------
+    sample
+        Name of the sample dimension (``event``, ``sample``, ``tone``).
+    variables
+        Variables and parameters, each with the dimensions of one sample's value.
+    coordinates
+        Fixed coordinates of the other dimensions.
+    ragged
+        Dimensions whose length differs from sample to sample. A variable that has one
+        has it first, and is stored flat along it, beside a variable ``<dim>_count`` with
+        the length for each sample (CF conventions, contiguous ragged arrays).
+    """
+
+    sample: str
+    variables: tuple[Variable, ...]
+    coordinates: tuple[Coordinate, ...] = ()
+    ragged: tuple[str, ...] = ()
+    _by_name: dict[str, Variable] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names = [variable.name for variable in self.variables]
+        doubles = sorted({name for name in names if names.count(name) > 1})
+        if doubles:
+            raise LabelError(f"variable names must differ; twice: {', '.join(doubles)}")
+        for variable in self.variables:
+            late = set(variable.dims[1:]) & set(self.ragged)
+            if late:
+                raise LabelError(f"{variable.name}: ragged dimension {late.pop()!r} must be first")
+        object.__setattr__(self, "_by_name", {v.name: v for v in self.variables})
+
+    def __getitem__(self, name: str) -> Variable:
+        if name not in self._by_name:
+            raise LabelError(f"no variable {name!r}{nearest(name, self._by_name)}")
+        return self._by_name[name]
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The variables that are parameters."""
+        return tuple(v for v in self.variables if isinstance(v, Parameter))
+
+    def stored(self) -> dict[str, tuple[tuple[str, ...], Variable]]:
+        """Return name → (stored dims, declaration), the ragged counts included."""
+        layout: dict[str, tuple[tuple[str, ...], Variable]] = {}
+        for dim in self.ragged:
+            count = Variable(f"{dim}_count", (), "int64", "1", f"length of {dim}", lower=0)
+            layout[count.name] = ((self.sample,), count)
+        for variable in self.variables:
+            flat = bool(set(variable.dims[:1]) & set(self.ragged))
+            layout[variable.name] = (
+                variable.dims if flat else (self.sample, *variable.dims),
+                variable,
+            )
+        return layout
+
+    def sizes(self) -> dict[str, int]:
+        """Return the fixed lengths that the coordinates give."""
+        return {coordinate.along: len(coordinate.values) for coordinate in self.coordinates}

@@ -19,6 +19,7 @@ from presage.pipeline import run_study
 from presage.pipeline.run import Run
 from presage.store import Store
 from presage.studies.events import Resonance, RootReader, write_root
+from presage.studies.events.start import inputs
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*/*.ipynb"))
 
@@ -84,11 +85,14 @@ def test_a_second_run_has_nothing_to_do(tiny: Run) -> None:
     assert all(step.skipped for step in again.steps)
 
 
-def test_a_grid_of_root_files_runs_through_the_same_notebooks(tmp_path: Path) -> None:
+def test_a_grid_of_root_files_runs_through_the_same_notebooks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     grid = Resonance.on_grid(4, 4, weights="equal")
     events = simulate(grid, 16 * 200, store=Store(tmp_path / "made"))
     write_root(events, tmp_path / "grid", distractors=0.2)
-    parameters: dict[str, Any] = {"source": "root", "path": str(tmp_path / "grid"), "n_events": 0}
+    monkeypatch.chdir(tmp_path)  # the notebooks run in a folder of their own
+    parameters: dict[str, Any] = {"source": "root", "path": "grid", "n_events": 0}
     (run,) = run_study(
         "events", preset="tiny", parameters=parameters, store=tmp_path / "store", progress=False
     )
@@ -98,6 +102,75 @@ def test_a_grid_of_root_files_runs_through_the_same_notebooks(tmp_path: Path) ->
     residuals = run.store.open(run.products["residuals"])
     assert residuals.attrs["floor"] == "law"  # files give no second sample
     assert residuals["held_out"].values.all()
+
+
+def test_a_run_starts_from_what_files_hold_and_not_from_where_they_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    grid = Resonance.on_grid(2, 2, weights="equal")
+    events = simulate(grid, 4 * 60, store=Store(tmp_path / "made"))
+    write_root(events, tmp_path / "grid")
+    toml = 'files = "grid"\nlayout = "fedhex"\nmin_events = 1\n'
+    Path("grid.toml").write_text(toml)
+
+    def start(path: str = "grid.toml") -> dict[str, str]:
+        return inputs({"source": "root", "path": path, "n_events": 0}, Store(tmp_path / "store"))
+
+    before = start()
+    for file in Path("grid").rglob("*.root"):
+        os.utime(file)
+    assert start() == before
+    Path("elsewhere").mkdir()
+    shutil.copytree("grid", "elsewhere/grid")
+    shutil.copy("grid.toml", "elsewhere/grid.toml")
+    assert start("elsewhere/grid.toml") == before
+    Path("grid.toml").write_text(toml.replace("= 1", "= 2"))
+    assert start() != before
+    Path("grid.toml").write_text(toml)
+    assert start() == before
+    first, *_ = sorted(Path("grid").rglob("*.root"))
+    first.write_bytes(first.read_bytes() + b"\0")
+    assert start() != before
+    with pytest.raises(ValueError, match=r"nowhere"):
+        start("nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("study", "parameter", "value", "message"),
+    [
+        (
+            "events",
+            "model",
+            "resnet",
+            "no model 'resnet'; there is coupling_spline, maf, mixture_d",
+        ),
+        ("events", "source", "rot", "no source 'rot'; did you mean 'root'"),
+        ("events", "source", "root", "needs path="),
+        ("events", "path", "nowhere", "nowhere"),
+        ("events", "epochs", "-3", "epochs must be a whole number of at least 1, got -3"),
+        ("events", "epochs", "5,0", "epochs must be a whole number of at least 1, got 0"),
+        ("events", "learning_rate", "0", "learning_rate must be above 0"),
+        ("events", "schedule", "one", "no schedule 'one'"),
+        ("events", "grid", "[4, -4]", "-4"),
+        ("events", "n_events", "0", "a simulator needs n_events of at least 1"),
+        ("events", "n_truth", "0", "n_truth should be at least 1, got 0"),
+        ("events", "members", "0", "members: 1 is a network alone"),
+        ("pdf", "problem", "gausian", "no problem 'gausian'; did you mean 'gaussian'"),
+        ("pdf", "n_events", "0", "n_events should be at least 1, got 0"),
+        ("pdf", "training", "slow", "no preset 'slow'"),
+        ("pdf", "observation", "10", "observation is the number of one of the 10"),
+        ("pdf", "n_draws", "0", "n_draws should be at least 1, got 0"),
+    ],
+)
+def test_values_are_checked_before_the_first_notebook(
+    study: str, parameter: str, value: str, message: str, tmp_path: Path
+) -> None:
+    parameters = {parameter: value} | ({"source": "root"} if parameter == "path" else {})
+    store = tmp_path / "out" / "store"
+    with pytest.raises(ValueError, match=message):
+        run_study(study, parameters=parameters, store=store, progress=False)
+    assert not (tmp_path / "out" / "runs").exists()
 
 
 def test_plain_papermill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 from presage.pipeline import ParameterError, PipelineError, run_study
 from presage.pipeline.choose import combinations, from_file, from_pairs
 from presage.pipeline.parameters import Kind, coerce, declarations, split, values
-from presage.pipeline.records import read
+from presage.pipeline.records import find, read
 from presage.pipeline.steps import Notebook, notebooks_of, step_key, versions
 from presage.recipe import Recipe
 from presage.store import Store
@@ -54,6 +54,7 @@ def test_a_cell_declares_types_defaults_and_help() -> None:
         ("n: int = 'x'", "n should be int, got the text 'x'"),
         ("n: dict = {}", "a parameter's type is int, float, str, bool"),
         ("n = None", "give n a type"),
+        ("from os import path", "expected 'name: type = value'"),
         ("n: int =", "is not Python"),
     ],
 )
@@ -103,6 +104,36 @@ def test_values_are_coerced_to_the_declared_type(given: Any, kind: Kind, expecte
 def test_values_of_another_type_are_refused(given: Any, kind: Kind, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         coerce("x", given, kind)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("my/files", "{here}/my/files"),
+        ("../other/./grid", "{here}/../other/grid"),
+        ("'a,b'", "{here}/a,b"),
+        ("~/data", "{home}/data"),
+        ("/already/there", "/already/there"),
+        ("file.root:Events", "{here}/file.root:Events"),
+        ("run*/*.root", "{pattern}/run*/*.root"),
+        ("root://server//file.root", "root://server//file.root"),
+        ("", ""),
+    ],
+)
+def test_paths_are_relative_to_where_the_command_is_typed(
+    typed: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "work [1]"  # brackets that are no pattern
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    places = {"here": here, "home": tmp_path / "home", "pattern": f"{tmp_path}/work [[]1]"}
+    declared = declarations("from pathlib import Path\n\nfiles: Path = ''\nmore: list[Path] = []")
+    assert [str(d.kind) for d in declared.values()] == ["Path", "list[Path]"]
+    assert all(d.kind.is_path for d in declared.values())
+    assert coerce("files", typed, declared["files"].kind) == meant.format(**places)
+    if "'" not in typed:
+        assert coerce("more", [typed], declared["more"].kind) == [meant.format(**places)]
 
 
 def test_several_values_where_one_is_declared_are_a_sweep() -> None:
@@ -177,7 +208,20 @@ print(sys.executable)
 record(again=toy)
 """,
 ]
-STUDY = Study("toy", "A toy", ("1_make", "2_use"), {"quick": {"n": 2}})
+#: What the toy study starts from, as it is now.
+FILES = {"content": "a" * 64}
+
+
+def toy_inputs(parameters: dict[str, Any], store: Store) -> dict[str, str]:
+    """Stand for a study's own function: refuses what makes no sense, knows what files hold."""
+    if parameters["seed"] < 0:
+        raise ValueError(f"seed should be at least 0, got {parameters['seed']}")
+    return FILES
+
+
+STUDY = Study(
+    "toy", "A toy", ("1_make", "2_use"), {"quick": {"n": 2}}, inputs=f"{__name__}:toy_inputs"
+)
 
 
 def notebook(cells: list[str]) -> str:
@@ -211,7 +255,7 @@ def skipped(run: Any) -> list[bool]:
 
 @pytest.mark.slow
 def test_a_study_runs_skips_and_runs_again_where_something_changed(
-    toy: dict[str, Any], tmp_path: Path
+    toy: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (run,) = run_study(STUDY, preset="quick", **toy)
     store = Store(toy["store"])
@@ -237,6 +281,11 @@ def test_a_study_runs_skips_and_runs_again_where_something_changed(
         "papermill-error-cell"
         in (tmp_path / "out/runs/toy" / failed[0].key[:16] / "2_use.ipynb").read_text()
     )
+    # The files became others, and the same again.
+    monkeypatch.setitem(FILES, "content", "b" * 64)
+    assert skipped(run_study(STUDY, preset="quick", **toy)[0]) == [False, False]
+    monkeypatch.setitem(FILES, "content", "a" * 64)
+    assert skipped(run_study(STUDY, preset="quick", **toy)[0]) == [True, True]
     # A product is gone: its step runs again, and those that still have theirs do not.
     store.remove(key)
     assert skipped(run_study(STUDY, from_key=first.record.key[:12], **toy)[0]) == [False, True]
@@ -264,6 +313,7 @@ def test_a_sweep_runs_every_combination_and_shares_steps(toy: dict[str, Any]) ->
         ({"parameters": {"n": "lots"}}, ParameterError, "-p: n should be int, got the text 'lots'"),
         ({"file": {"n": 1.5}}, ParameterError, "the parameter file: n should be int, got 1.5"),
         ({"from_key": "abc"}, PipelineError, "no step or product of toy with key 'abc'"),
+        ({"parameters": {"seed": "0,1,-1"}}, ValueError, "seed should be at least 0, got -1"),
     ],
 )
 def test_wrong_arguments_are_refused_before_anything_runs(
@@ -302,9 +352,45 @@ def test_any_change_of_any_ingredient_changes_the_step_key(toy: dict[str, Any]) 
         step_key(STUDY, one, {"n": 3}, (base,), {"toy": 1}),
         step_key(STUDY, one, {"n": 3}, (), {"toy": 2}),
         step_key(Study("other", "", ()), one, {"n": 3}, (), {"toy": 1}),
+        step_key(STUDY, one, {"n": 3}, (), {"toy": 1}, {"events": "a" * 64}),
+        step_key(STUDY, one, {"n": 3}, (), {"toy": 1}, {"events": "b" * 64}),
     ]
-    assert len({base, *others}) == 6
+    assert len({base, *others}) == 8
     assert step_key(STUDY, one, {"n": 3}, (), {"toy": 1}) == base
+
+
+def test_where_files_lie_is_no_part_of_a_step_key_and_what_they_hold_must_be(
+    toy: dict[str, Any],
+) -> None:
+    cell = "from pathlib import Path\n\nfiles: Path = ''"
+    (toy["notebooks"] / "1_make.ipynb").write_text(notebook([cell, "files"]))
+    one = Study("toy", "A toy", ("1_make",))
+    (read_cell,) = notebooks_of(one, toy["notebooks"])
+    keys = {step_key(one, read_cell, {"files": f"/{at}/grid"}, (), {}) for at in "ab"}
+    assert len(keys) == 1
+    with pytest.raises(PipelineError, match=r"toy reads files .* Study\(inputs='module:function'"):
+        run_study(one, parameters={"files": "grid"}, **toy)
+
+
+def test_files_that_change_while_a_step_runs_do_not_leave_it_done(
+    toy: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def execute(*_: Any, **__: Any) -> None:
+        monkeypatch.setitem(FILES, "content", "b" * 64)
+
+    monkeypatch.setattr("presage.pipeline.run.execute", execute)
+    with pytest.raises(PipelineError, match="the files that it reads were changed while it ran"):
+        run_study(STUDY, **toy)
+    (folder,) = (tmp_path / "out/runs/toy").iterdir()
+    assert read(folder).state == "failed"
+
+
+def test_records_of_earlier_versions_can_be_read(tmp_path: Path) -> None:
+    content = {"study": "toy", "step": "1_make", "key": "c" * 64, "state": "done", "earlier": []}
+    folder = tmp_path / "toy" / ("c" * 16)
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text(json.dumps({**content, "given": {"n": 5}}))
+    assert find(tmp_path, "ccc", "toy").given == {"n": 5}
 
 
 def test_prose_and_outputs_do_not_change_a_notebooks_hash(tmp_path: Path) -> None:

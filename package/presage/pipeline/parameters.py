@@ -7,19 +7,27 @@ then found late or never. Here the cell itself is the declaration::
     held_out: list[list[float]] = [[2464.0, 5.125]]
 
 One assignment a line, the type annotated (or taken from the default), the default a
-literal, the comment a help text.
+literal, the comment a help text. A file or folder is annotated as ``Path``, which the cell may
+import: notebooks run in a folder of their own, so a path is made absolute here.
 """
 
 from __future__ import annotations
 
 import ast
+import glob
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path, PurePath
 from typing import Any
 
-_SCALARS = {"int": int, "float": float, "str": str, "bool": bool}
+_TEXTS = ("str", "Path")
+_SCALARS = ("int", "float", "bool", *_TEXTS)
+#: What a cell may hold beside assignments: without it, Jupyter does not know the name.
+_IMPORT = "from pathlib import Path"
 _SEQUENCES = ("list", "tuple")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SPOKEN = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -34,7 +42,7 @@ class Kind:
     Parameters
     ----------
     name
-        ``int``, ``float``, ``str``, ``bool``, ``list`` or ``tuple``.
+        ``int``, ``float``, ``bool``, ``str``, ``Path``, ``list`` or ``tuple``.
     item
         Type of a sequence's items; None takes anything.
     optional
@@ -53,6 +61,11 @@ class Kind:
     def is_sequence(self) -> bool:
         """Whether one value is a list."""
         return self.name in _SEQUENCES
+
+    @property
+    def is_path(self) -> bool:
+        """Whether a value is a path, or a list of them."""
+        return self.name == "Path" or (self.item is not None and self.item.is_path)
 
 
 @dataclass(frozen=True)
@@ -102,6 +115,8 @@ def declarations(source: str, where: str = "the parameters cell") -> dict[str, D
 def _declared(node: ast.stmt, lines: Sequence[str], where: str) -> Declared | None:
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return None  # a docstring
+    if ast.unparse(node) == _IMPORT:
+        return None
     target: ast.expr | None = None
     if isinstance(node, ast.AnnAssign):
         target = node.target
@@ -146,7 +161,7 @@ def kind_of(node: ast.expr, where: str) -> Kind:
         if node.value.id in _SEQUENCES and len(kinds) == 1:
             return Kind(node.value.id, kinds.pop())
     raise ParameterError(
-        f"{where}: a parameter's type is int, float, str, bool, list[...] or tuple[...], "
+        f"{where}: a parameter's type is int, float, str, bool, Path, list[...] or tuple[...], "
         f"possibly '| None'; got {ast.unparse(node)!r}"
     )
 
@@ -184,11 +199,12 @@ def coerce(name: str, value: Any, kind: Kind) -> Any:
     Traceback (most recent call last):
     presage.pipeline.parameters.ParameterError: n_events should be int, got the text 'many'
     """
-    read = literal(value) if isinstance(value, str) and kind.name != "str" else value
+    value = str(value) if isinstance(value, PurePath) else value
+    read = literal(value) if isinstance(value, str) and kind.name not in _TEXTS else value
     if read is None and kind.optional:
         return None
-    if kind.name == "str" and isinstance(value, str):
-        return unquoted(value)
+    if kind.name in _TEXTS and isinstance(value, str):
+        return absolute(unquoted(value)) if kind.name == "Path" else unquoted(value)
     if kind.is_sequence and isinstance(read, (list, tuple)):
         return [coerce(name, v, kind.item) if kind.item else _plain(name, v) for v in read]
     converted = _scalar(read, kind.name)
@@ -221,6 +237,20 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, float) and math.isfinite(value):
         return value
     raise ParameterError(f"{name} holds {value!r}; use finite numbers, text and lists")
+
+
+def absolute(path: str) -> str:
+    """Return a path as seen from anywhere: ``~`` spelled out, relative to the current folder.
+
+    Patterns (``run*/*.root``) and trees in a file (``file.root:Events``) stay what they are, and
+    so do addresses (``https://...``) and the empty text, which is no path.
+    """
+    if not path or _ADDRESS.match(path):
+        return path
+    here = str(Path.cwd())
+    if glob.has_magic(path) and not Path(path).exists():
+        here = glob.escape(here)  # only what the user wrote is a pattern
+    return str(Path(here) / Path(path).expanduser())
 
 
 def literal(text: str) -> Any:

@@ -40,6 +40,8 @@ class Record:
         Keys of the steps before it.
     producers
         Versions of the study's producers.
+    inputs
+        Name → recipe key of what the run started from: a simulator, users' files by content.
     products
         Recorded name → key in the store.
     figures
@@ -60,6 +62,7 @@ class Record:
     given: Mapping[str, Any] = field(default_factory=dict)
     earlier: tuple[str, ...] = ()
     producers: Mapping[str, int] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
     products: Mapping[str, str] = field(default_factory=dict)
     figures: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0

@@ -15,11 +15,12 @@ from tqdm import tqdm
 from presage.pipeline import records
 from presage.pipeline.choose import combinations
 from presage.pipeline.execute import StepError, execute
-from presage.pipeline.parameters import ParameterError, defaults
+from presage.pipeline.parameters import Declared, ParameterError, defaults
 from presage.pipeline.records import Record
 from presage.pipeline.steps import (
     Notebook,
     PipelineError,
+    inputs_of,
     known_parameters,
     notebooks_of,
     step_key,
@@ -141,6 +142,9 @@ def run_study(
         A notebook is missing, or a step failed.
     StudyError
         The study has no refinement.
+    ValueError
+        The study cannot start from these parameters: no such source or model, a file that
+        cannot be read. All combinations of a sweep are looked at before anything runs.
     """
     chosen = name if isinstance(name, Study) else study(name)
     store = store if isinstance(store, Store) else Store(store)
@@ -158,13 +162,15 @@ def run_study(
     if any(REFINE in given for _, given in sources):
         chosen = chosen.refined()
     read = notebooks_of(chosen, notebooks)
-    sweep = combinations(sources, known_parameters(read))
-    context = _Context(chosen, read, versions(chosen), store, runs, force, progress)
+    known = known_parameters(read)
+    sweep = combinations(sources, known)
+    context = _Context(chosen, read, known, versions(chosen), store, runs, force, progress)
+    starts = [context.inputs(given) for given in sweep]
     done = []
-    for number, given in enumerate(sweep, 1):
+    for number, (given, inputs) in enumerate(zip(sweep, starts, strict=True), 1):
         if len(sweep) > 1:
             context.say(f"run {number} of {len(sweep)}: {_shown(given)}")
-        done.append(context.run(given))
+        done.append(context.run(given, inputs))
     return tuple(done)
 
 
@@ -174,6 +180,7 @@ class _Context:
 
     study: Study
     notebooks: tuple[Notebook, ...]
+    known: Mapping[str, Declared]
     producers: Mapping[str, int]
     store: Store
     runs: Path
@@ -185,17 +192,22 @@ class _Context:
         if self.progress:
             tqdm.write(text)
 
-    def run(self, given: Mapping[str, Any]) -> Run:
+    def inputs(self, given: Mapping[str, Any]) -> dict[str, str]:
+        """Return what a run with these parameters starts from, as it is now."""
+        values = {**defaults(self.known), **given}
+        return inputs_of(self.study, self.known, values, self.store)
+
+    def run(self, given: Mapping[str, Any], inputs: Mapping[str, str]) -> Run:
         """Run all steps with one combination of parameters."""
         steps: list[Step] = []
         for number, notebook in enumerate(self.notebooks, 1):
             values = {**defaults(notebook.declared)}
             values |= {n: v for n, v in given.items() if n in notebook.declared}
             earlier = tuple(step.record.key for step in steps)
-            key = step_key(self.study, notebook, values, earlier, self.producers)
+            key = step_key(self.study, notebook, values, earlier, self.producers, inputs)
             wanted = Record(
                 self.study.name, notebook.name, key, "running", values, given, earlier,
-                self.producers,
+                self.producers, inputs,
             )  # fmt: skip
             steps.append(self.step(notebook, wanted, f"[{number}/{len(self.notebooks)}]"))
         return Run(self.study, given, tuple(steps), self.store)
@@ -212,6 +224,14 @@ class _Context:
         self.say(f"{label} {notebook.name}: done in {record.seconds:.0f} s")
         return Step(record, folder, skipped=False)
 
+    def check_unchanged(self, wanted: Record) -> None:
+        """Refuse to call a step done whose files became others while it ran."""
+        if self.inputs(wanted.given) != wanted.inputs:
+            raise StepError(
+                "its end: the files that it reads were changed while it ran; run it again, and "
+                "leave them as they are"
+            )
+
     def execute(self, notebook: Notebook, wanted: Record, folder: Path) -> Record:
         """Run a notebook in a folder of its own and put that in place, however it ends."""
         temporary = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
@@ -223,6 +243,7 @@ class _Context:
                 notebook, wanted.parameters, temporary / f"{notebook.name}.ipynb",
                 store=self.store.root, record=made, progress=self.progress,
             )  # fmt: skip
+            self.check_unchanged(wanted)
             state = "done"
         except StepError as error:
             state, fault = "failed", str(error)

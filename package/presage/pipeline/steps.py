@@ -12,6 +12,7 @@ from typing import Any
 from presage.labels import nearest
 from presage.pipeline.parameters import Declared, ParameterError, declarations
 from presage.recipe import Recipe
+from presage.store import Store
 from presage.studies import Study, resolve
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -153,12 +154,43 @@ def versions(study: Study) -> dict[str, int]:
     return found
 
 
+def inputs_of(
+    study: Study, known: Mapping[str, Declared], parameters: Mapping[str, Any], store: Store
+) -> dict[str, str]:
+    """Return name → recipe key of what a run with these parameters starts from, as it is now.
+
+    Parameters
+    ----------
+    study
+        The study, whose own function says it (and refuses parameters that make no sense).
+    known, parameters
+        All parameters of all its notebooks, and their values, defaults included.
+    store
+        Where datasets live.
+
+    Raises
+    ------
+    PipelineError
+        A path is given and the study does not say what is read from it.
+    """
+    if study.inputs:
+        return dict(resolve(study.inputs)(parameters, store))
+    for name, value in parameters.items():
+        if value and known[name].kind.is_path:
+            raise PipelineError(
+                f"{study.name} reads {name} and does not say what its steps follow from; give it "
+                "Study(inputs='module:function')"
+            )
+    return {}
+
+
 def step_key(
     study: Study,
     notebook: Notebook,
     parameters: Mapping[str, Any],
     earlier: Sequence[str],
     producers: Mapping[str, int],
+    inputs: Mapping[str, str] | None = None,
 ) -> str:
     """Return what a step follows from, as a key of 64 digits.
 
@@ -172,11 +204,16 @@ def step_key(
         Keys of the steps before it.
     producers
         See :func:`versions`.
+    inputs
+        What the run starts from, see :func:`inputs_of`: users' files stand there by content,
+        so where they lie is no part of the key.
     """
+    paths = [name for name, d in notebook.declared.items() if d.kind.is_path]
     fields = {
         "code": notebook.hash,
-        "parameters": dict(parameters),
+        "parameters": {n: value for n, value in parameters.items() if n not in paths},
+        "inputs": dict(inputs or {}),
         "earlier": list(earlier),
         "producers": dict(producers),
     }
-    return Recipe(f"step.{study.name}", 1, fields).key
+    return Recipe(f"step.{study.name}", 2, fields).key

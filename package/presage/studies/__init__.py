@@ -50,6 +50,14 @@ class Study:
     refinement
         Further steps, of ``presage run NAME --refine N``: they find out where the study is
         weakest and simulate N labels there. At least one declares a parameter ``refine``.
+    inputs
+        ``"module:function"`` of a function ``(parameters, store) -> Mapping`` from names to the
+        recipe keys of what the run starts from: its simulator as it is set, or users' files as
+        they are now. Every step's key holds them, and they are asked for before the first
+        notebook runs, with every parameter of the run, so it is here that values which make no
+        sense are refused.
+    choices
+        Parameter → ``"module:TABLE"`` of the names that it may have, for ``--help``.
     trainer
         ``"module:Class"`` of what ``presage train SIMULATOR`` runs: a dataclass of settings
         with ``fit(dataset, store)``, which returns a named tuple of models and datasets. Its
@@ -63,6 +71,8 @@ class Study:
     producers: Mapping[str, str] = field(default_factory=dict)
     summary: str = ""
     refinement: tuple[str, ...] = ()
+    inputs: str = ""
+    choices: Mapping[str, str] = field(default_factory=dict)
     trainer: str = ""
 
     def refined(self) -> Study:

@@ -81,10 +81,18 @@ class Campaign:
         """Seed of the events; files have none."""
         return 0 if isinstance(self.producer, Reader) else self.seed
 
+    def check(self) -> None:
+        """Raise what a source or a number of events that cannot be made raises."""
+        least = 1 if isinstance(self.producer, Simulator) else 0
+        if self.n_events < least:
+            raise LabelError(
+                "a simulator needs n_events of at least 1; 0 means all, for files; "
+                f"got {self.n_events}"
+            )
+
     def make(self) -> xr.Dataset:
         """Make what is missing of events, truth and floor, and return the events."""
-        if isinstance(self.producer, Simulator) and self.n_events < 1:
-            raise LabelError("a simulator needs n_events of at least 1; 0 means all, for files")
+        self.check()
         simulate(self.producer, self.n_events or None, seed=self.events_seed, store=self.store)
         if isinstance(self.producer, LabelledSimulator):
             source, n = self._again(self.producer)

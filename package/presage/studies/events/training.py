@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from presage.fit import Fitted, Settings, fit, fit_recipe, load
 from presage.labels import LabelError
-from presage.models import Ensemble, model
-from presage.models.ensemble import SINGLE
+from presage.models.ensemble import SINGLE, Ensemble, single
 from presage.store import StoreError
 from presage.studies.events.campaign import Campaign
 
@@ -85,7 +84,12 @@ class Training:
             )
         if self.members > 1:
             return Ensemble(self.model, self.members, settings)
-        return model(self.model, **settings)
+        return single(self.model, settings, SINGLE)
+
+    def check(self) -> None:
+        """Raise now what wrong settings would raise at the training."""
+        _ = self.specification
+        Settings(**self._settings())
 
     def fit(self, campaign: Campaign | Fold, progress: bool = True) -> Fitted:
         """Train on a campaign's events, or a fold's; or return what was trained before."""

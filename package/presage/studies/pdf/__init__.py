@@ -79,6 +79,11 @@ STUDY = Study(
             "n_kept": 20,
         },
     },
+    inputs="presage.studies.pdf.start:inputs",
+    choices={
+        "problem": "presage.studies.pdf.problems:PROBLEMS",
+        "training": "presage.studies.pdf.training:PRESETS",
+    },
     trainer="presage.studies.pdf.training:Training",
     producers={
         "gaussian": "presage.studies.pdf.gaussian:Gaussian",

@@ -209,3 +209,30 @@ def test_the_dashboard_is_found_without_touching_the_import_path() -> None:
     app = dashboards.load()
     assert callable(app.serve)
     assert sys.path == before
+
+
+@pytest.mark.parametrize(
+    ("study", "shown"),
+    [
+        ("events", ["path: Path = ''", "n_events: int = 48500", "over the whole grid; 0: all that",
+                    "one of spline_flow, maf", "folds: int = 5", "quick, full, tiny"]),
+        ("pdf", ["problem: str = 'gaussian'", "mceg", "sizes: list[int] = [100, 300, 1000]"]),
+    ],
+)  # fmt: skip
+def test_help_of_a_study_lists_its_parameters(
+    study: str, shown: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("run", "--help", study) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for text in shown:
+        assert text in said
+    assert "store: str" not in said  # --store is the command's
+
+
+def test_what_a_command_lacks_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "--help") == 0
+    assert "The studies are events, pdf" in capsys.readouterr().out
+    assert run("run", "event", "--help") == 2
+    assert "there is no study 'event'; did you mean 'events'" in capsys.readouterr().err
+    assert run("generate", "resonance") == 2
+    assert "presage generate resonance -n 10000" in capsys.readouterr().err

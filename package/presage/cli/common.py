@@ -30,6 +30,10 @@ RepeatOption = Annotated[int | None, typer.Option("--n-repeat", help="Sets of ea
 DeviceOption = Annotated[
     str | None, typer.Option("--device", help="auto, cpu or cuda, where a simulator asks for it.")
 ]
+RehashOption = Annotated[
+    bool,
+    typer.Option("--rehash", help="Read files of your own anew, even if they look unchanged."),
+]
 PairsOption = Annotated[
     list[str] | None,
     typer.Option(

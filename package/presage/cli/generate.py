@@ -15,12 +15,14 @@ from presage.cli.common import (
     EventsOption,
     OutputOption,
     PairsOption,
+    RehashOption,
     RepeatOption,
     SizeOption,
     interruptible,
     pairs,
 )
 from presage.cli.sources import simulator
+from presage.hashes import forget
 from presage.pipeline.parameters import ParameterError
 
 if TYPE_CHECKING:
@@ -52,17 +54,27 @@ def generate(
     shard: Annotated[
         str | None, typer.Option(help="I/N: one of N jobs' part, from 0/N on, for array jobs.")
     ] = None,
+    rehash: RehashOption = False,
 ) -> None:
     """Make samples, only those that the store lacks, and print each dataset's key.
 
     What was there before is checked: its hashes, and a share of it is simulated again.
     """
+    from presage.simulator import Simulator
     from presage.store import Store
 
+    if rehash:
+        forget()
     if not 0 <= verify <= 1:
         raise ParameterError(f"--verify takes a share between 0 and 1, got {verify:g}")
     options = {"n_events": num_events, "n_repeat": n_repeat, "device": device}
     sources = [simulator(name, pairs(parameter), options) for name in simulators]
+    for source in sources:
+        if n is None and isinstance(source, Simulator) and source.length is None:
+            raise ParameterError(
+                f"how many samples of {source.name}? give -n, for example: "
+                f"presage generate {source.name} -n 10000"
+            )
     part = _shard(shard)
     held = Store(store)
     with interruptible(), _executor(dask) as executor:

@@ -14,7 +14,7 @@ import typer
 from presage._version import __version__
 from presage.cli.common import StoreOption, dashed, join_pairs
 from presage.cli.generate import generate
-from presage.cli.run import run
+from presage.cli.run import StudyCommand, run
 from presage.cli.store import app as store_app
 from presage.cli.train import train
 
@@ -26,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-app.command()(run)
+app.command(cls=StudyCommand)(run)
 app.command()(generate)
 app.command()(train)
 app.add_typer(store_app, name="store")

@@ -3,12 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from presage.cli.common import PairsOption, StoreOption, interruptible, pairs
+from presage.cli.common import PairsOption, RehashOption, StoreOption, interruptible, pairs
+from presage.hashes import forget
+
+if TYPE_CHECKING:
+    from presage.pipeline.parameters import Declared
+    from presage.studies import Study
+
+_STUDY = "presage.study"
+
+
+class StudyCommand(TyperCommand):
+    """``presage run STUDY --help`` lists the study's parameters too."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep the first argument for the help, which click shows before it has read any."""
+        ctx.meta[_STUDY] = next((a for a in args if not a.startswith("-")), None)
+        return super().parse_args(ctx, args)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write name, type, default, help and choices of each parameter."""
+        from presage.studies import STUDIES, study
+
+        if ctx.meta[_STUDY] is not None:
+            parameters_help(study(ctx.meta[_STUDY]), formatter)
+            return
+        formatter.write_paragraph()
+        formatter.write_text(
+            f"The studies are {', '.join(STUDIES)}; presage run STUDY --help lists the parameters."
+        )
+
+
+def parameters_help(study: Study, formatter: Any) -> None:
+    """Write all parameters of a study's notebooks, and its presets, to click's formatter."""
+    from presage.pipeline.steps import known_parameters, notebooks_of
+
+    sections = {"Parameters (-p NAME VALUE)": study.notebooks}
+    if study.refinement:
+        sections["Parameters of --refine"] = study.refinement
+    listed = {"store", "refine"}  # which are options of the command
+    for title, notebooks in sections.items():
+        known = known_parameters(notebooks_of(replace(study, notebooks=notebooks)))
+        rows = [_described(d, study) for name, d in known.items() if name not in listed]
+        listed |= set(known)
+        with formatter.section(title):
+            formatter.write_dl(rows)
+    if study.presets:
+        with formatter.section("Presets (--preset NAME)"):
+            formatter.write_text(", ".join(study.presets))
+
+
+def _described(declared: Declared, study: Study) -> tuple[str, str]:
+    """Return ``name: type = default`` of a parameter, and what is known of it."""
+    from presage.studies import resolve
+
+    said = [declared.help] if declared.help else []
+    if declared.name in study.choices:
+        said.append("one of " + ", ".join(resolve(study.choices[declared.name])))
+    return f"{declared.name}: {declared.kind} = {declared.default!r}", "; ".join(said)
 
 
 def run(
@@ -30,11 +89,14 @@ def run(
         typer.Option(metavar="N", help="Also simulate N labels where it is weakest, and compare."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Run up-to-date steps too.")] = False,
+    rehash: RehashOption = False,
 ) -> None:
     """Run a study's notebooks; steps that are up to date are skipped."""
     from presage.pipeline.choose import from_file, from_pairs
     from presage.pipeline.run import run_study
 
+    if rehash:
+        forget()
     with interruptible():
         done = run_study(
             study,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from presage.cli.common import PairsOption, StoreOption, pairs
+from presage.cli.common import PairsOption, RehashOption, StoreOption, pairs
+from presage.hashes import forget
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -176,12 +177,15 @@ def import_(
         typer.Option(help="Reader that knows such files, for example original-event-sets."),
     ] = None,
     parameter: PairsOption = None,
+    rehash: RehashOption = False,
     store: StoreOption = None,
 ) -> None:
     """Take a file into the store; its content is its identity.
 
     With --reader, a study's reader says what is in it; -p sets the reader's settings.
     """
+    if rehash:
+        forget()
     if reader is not None:
         dataset = _read(reader, path, pairs(parameter), store)
         typer.echo(f"{dataset.attrs['presage_key']}  {dict(dataset.sizes)}")

@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -193,7 +194,9 @@ def _when_up(url: str, process: subprocess.Popen[bytes]) -> str:
         if process.poll() is not None:
             raise RuntimeError("the server ended")
         try:
-            urllib.request.urlopen(f"{url}static/js/bokeh.min.js", timeout=5).close()
+            urllib.request.urlopen(f"{url}alive", timeout=5).close()
+        except urllib.error.HTTPError:  # the peer has no such page, but answers
+            return url
         except OSError:
             time.sleep(0.1)
         else:

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 import bokeh
 from bokeh.settings import settings as bokeh_settings
@@ -20,8 +19,9 @@ from tornado.web import HTTPError, RequestHandler
 
 from presage.store import EntryInfo, Store, StoreError
 
+from .guard import common
 from .pages import store as store_page
-from .pages.parts.frame import BOARD, BUNDLES, PAGES, Framed, framed
+from .pages.parts.frame import BOARD, BUNDLES, PAGES, Framed, first_page, framed
 from .pages.parts.theme import guide_text, notices
 from .pages.parts.view import KEY, Query, query_of
 
@@ -37,25 +37,15 @@ _HASHING = ThreadPoolExecutor(2, "hashing")
 
 
 class Local(RequestHandler):
-    """A handler that answers to this machine's names only.
-
-    A page of another host whose name was made to lead here would read the store otherwise.
-    """
+    """A handler of the store that is shown; who may ask is judged before (``guard.py``)."""
 
     def initialize(self, store: Store) -> None:
         """Take over what is shown."""
         self.store = store
 
     def prepare(self) -> None:
-        """Refuse other names, and requests that other pages make."""
-        allowed = self.application.websocket_origins  # type: ignore[attr-defined]
-        origin = self.request.headers.get("Origin")
-        asked = {self.request.host, urlsplit(origin).netloc if origin else self.request.host}
-        if not asked <= set(allowed):
-            raise HTTPError(403, reason="This dashboard answers to its own address only")
-        self.set_header("Cache-Control", "no-store")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Referrer-Policy", "same-origin")
+        """Set what every answer says."""
+        common(self)
 
     def send(self, page: Framed) -> None:
         """Answer with a page."""
@@ -69,8 +59,13 @@ class Home(Local):
 
     def get(self) -> None:
         """Answer with a page, its frame at least."""
+        last = self.request.path.rsplit("/", 1)[1]
+        if last:  # /pdf, or the prefix without its slash; a proxy may have cut what is before
+            asked = f"./?page={last}&{self.request.query}".rstrip("&")
+            self.redirect(asked if last in PAGES else f"{last}/")
+            return
         query = Query(query_of(self.request.arguments))
-        page = query.choose("page", list(PAGES), "events")
+        page = query.choose("page", list(PAGES), first_page(self.store))
         root = str(self.store.root)
         if page != "store":
             self.send(framed(page, root, '<p class="waiting">Reading …</p>', self._session()))
@@ -234,12 +229,13 @@ def _check_all(store: Store, entries: list[EntryInfo], tell: Callable[..., None]
 
 def routes(store: Store) -> list[tuple[str, type[Local], dict[str, Store]]]:
     """Return what the server answers, for :func:`panel.serve`."""
-    shown = {"store": store}
-    product = r"/product/(\w+)\.nc"
-    return [
-        (r"/", Home, shown),
-        (r"/script/([\w-]+)\.js", Script, shown),
-        (r"/alive", Alive, shown),
-        (product, Product, shown),
-        (r"/check", Check, shown),
-    ]
+    handlers = {
+        "": Home,
+        "/": Home,
+        f"/(?:{'|'.join(PAGES)})": Home,
+        r"/script/([\w-]+)\.js": Script,
+        "/alive": Alive,
+        r"/product/(\w+)\.nc": Product,
+        "/check": Check,
+    }
+    return [(path, handler, {"store": store}) for path, handler in handlers.items()]

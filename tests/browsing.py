@@ -32,9 +32,10 @@ FLAGS = [
 PATIENCE = 60_000  # milliseconds; the machine may be busy
 SERVE = """
 import sys
-sys.path[:0] = sys.argv[3:]
+sys.path[:0] = sys.argv[5:]
 from dashboards.app import serve
-serve(sys.argv[1], port=int(sys.argv[2]), show=False)
+store, port, origins, prefix = sys.argv[1:5]
+serve(store, int(port), show=False, origins=origins.split(), prefix=prefix)
 """
 
 needs_browser = pytest.mark.skipif(
@@ -68,21 +69,28 @@ def servers() -> Iterator[list[subprocess.Popen]]:
             process.wait(10)
 
 
-def start(store: Path, key: str, servers: list[subprocess.Popen], log: Path) -> Site:
+def start(
+    store: Path,
+    key: str,
+    servers: list[subprocess.Popen],
+    log: Path,
+    origins: str = "",
+    prefix: str = "",
+) -> Site:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     paths = [str(ROOT), str(ROOT / "package")]
-    command = [sys.executable, "-c", SERVE, str(store), str(port), *paths]
+    command = [sys.executable, "-c", SERVE, str(store), str(port), origins, prefix, *paths]
     with log.open("w") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=log.parent)
     servers.append(process)
-    site = Site(f"http://127.0.0.1:{port}/", key, log, process)
+    site = Site(f"http://127.0.0.1:{port}{prefix}/", key, log, process)
     for _ in range(240):
         if process.poll() is not None:
             pytest.fail(f"the server ended: {log.read_text()}")
         try:
-            urllib.request.urlopen(f"{site.url}static/js/bokeh.min.js", timeout=5).close()
+            urllib.request.urlopen(f"{site.url}alive", timeout=5).close()
             return site
         except OSError:
             time.sleep(0.25)

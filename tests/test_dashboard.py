@@ -114,16 +114,23 @@ def test_empty_and_unfinished_stores_name_the_command(visit, tmp_path, servers):
     visit.page.get_by_text("The store is empty").wait_for(timeout=PATIENCE)
     assert "presage run events" in visit.piece(".guide")
     store = Store(tmp_path / "store")
-    store.put(Recipe("fit-spline-flow", 1), xr.Dataset({"loss": ("epoch", [1.0])}))
+    store.put(Recipe("fit-spline_flow", 1), xr.Dataset({"loss": ("epoch", [1.0])}))
     visit.open(site.url, "", "document.title !== ''")
     visit.page.get_by_text("The run is not finished").wait_for(timeout=PATIENCE)
-    assert "Missing: the residuals" in visit.piece(".guide")
+    assert "Missing: residuals" in visit.piece(".guide")
     assert "presage run events" in visit.piece(".guide")
 
 
-def test_the_server_is_bound_to_this_machine():
-    from dashboards.app import settings
-
-    found = settings(5006)
-    assert found["address"] == "127.0.0.1"
-    assert found["websocket_origin"] == ["localhost:5006", "127.0.0.1:5006"]
+@needs_browser
+def test_a_store_of_another_study_is_not_called_unfinished(visit, tmp_path, servers):
+    store = Store(tmp_path / "store")
+    product = xr.Dataset({"x": ("i", [1.0])})
+    store.put(Recipe("pdf_posteriors", 1), product)
+    store.put(Recipe("fit-set_encoder", 1), product)
+    site = start(store.root, "", servers, tmp_path / "server.log")
+    visit.open(site.url, "", "document.title !== ''")
+    visit.page.get_by_text("is not one of posteriors").wait_for(timeout=PATIENCE)  # pdf is first
+    visit.open(site.url, "?page=events", "document.title !== ''")
+    visit.page.get_by_text("No residuals here yet").wait_for(timeout=PATIENCE)
+    assert "The store holds 2 datasets, none of study events" in visit.piece(".guide")
+    assert visit.page.locator(".guide a").all_inner_texts() == ["PDF", "Store"]

@@ -30,7 +30,7 @@ def details(store: Store, entry: EntryInfo, standing: Standing) -> str:
     if entry.producer == "residuals" and entry.kind == "product" and entry.state == "complete":
         show = f'<a class="save" href="?page=events&amp;key={short}">Show these residuals</a>'
     if entry.kind == "product" and entry.state == "complete":
-        show += f'<a class="save" href="/product/{short}.nc" download>netCDF</a>'
+        show += f'<a class="save" href="product/{short}.nc" download>netCDF</a>'
     return (
         f"<h2>{escape(entry.producer)}</h2>"
         f'<p class="verdict"><span class="state {standing.kind}">{escape(standing.text)}</span>'

@@ -62,7 +62,13 @@ class Exhibit:
         products: list[EntryInfo],
         query: Query,
     ) -> Exhibit:
-        """Open a product, join what it is to be compared with, and find the flows behind it."""
+        """Open a product, join what it is to be compared with, and find the flows behind it.
+
+        Raises
+        ------
+        ValueError
+            It holds no generated events.
+        """
         entry = next(e for e in products if e.key == key)
         product, fits = opened(store, key), flows_of(entry, entries)
         partners = beside(entry, products)
@@ -77,6 +83,8 @@ class Exhibit:
                 query.messages.append(f"{tag} cannot be compared with: {error}.")
                 partner = None
         payload = Payload(product)
+        if not payload.drawn or not payload.columns:
+            raise ValueError(f"the residuals {key[:16]} hold no generated events")
         bench = Bench.of(
             store,
             {name: fit for name, fit in fits.items() if name in payload.drawn},

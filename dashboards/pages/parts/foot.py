@@ -36,5 +36,5 @@ def _picture() -> Button:
 
 def _export(entry: EntryInfo) -> Div:
     """Return the link that saves the product as the netCDF file that it is."""
-    link = f'<a class="save" href="/product/{entry.key[:16]}.nc" download>netCDF</a>'
+    link = f'<a class="save" href="product/{entry.key[:16]}.nc" download>netCDF</a>'
     return html(link, sizing_mode=None, width=72, margin=(0, 0, 0, 8))

@@ -22,7 +22,7 @@ function lost() {
   if (waiting) return;
   waiting = true;
   say("The server has stopped or lost this page. What was loaded can still be looked at.");
-  const ask = () => fetch("/alive").then(
+  const ask = () => fetch("alive").then(
     (answer) => answer.ok && say("The server is there again.", "Load the page anew"),
     () => setTimeout(ask, 2000));
   setTimeout(ask, 1000);
@@ -45,7 +45,7 @@ async function draw() {
   quietStyles();
   try {
     const item = {token: given.token, elementid: "main"};
-    await Bokeh.embed.embed_items({}, [item], given.board);
+    await Bokeh.embed.embed_items({}, [item], location.pathname.replace(/[^/]*$/, given.board));
   } catch (error) {
     lost();
   }

@@ -14,9 +14,29 @@ from html import escape
 
 import bokeh
 
+from presage.store import Store
+
 from .theme import text_of
 
-PAGES = {"events": "Events", "pdf": "PDF", "store": "Store"}
+
+@dataclass(frozen=True)
+class Page:
+    """A page's title, what it shows, as producer and in words, and what the study's run does."""
+
+    title: str
+    producer: str = ""
+    what: str = ""
+    makes: str = ""
+
+
+PAGES = {
+    "events": Page("Events", "residuals", "residuals",
+                   "simulates a grid of events, trains a flow on it and compares the two"),
+    "pdf": Page("PDF", "pdf_posteriors", "posteriors",
+                "simulates sets of events, trains a network on them and compares its posteriors "
+                "with the exact ones"),
+    "store": Page("Store"),
+}  # fmt: skip
 #: Parts of BokehJS that pages are drawn with; the others (WebGL, tables, formulae) take longer
 #: to load than all of these.
 BUNDLES = ("bokeh", "bokeh-widgets")
@@ -29,6 +49,12 @@ class Framed:
 
     html: str
     policy: str
+
+
+def first_page(store: Store) -> str:
+    """Return the first page that has something to show, by a quick look at folders."""
+    there = (n for n, p in PAGES.items() if p.producer and any(store.root.glob(f"{p.producer}/*/")))
+    return next(there, "events")
 
 
 def framed(
@@ -56,15 +82,15 @@ def framed(
     """
     mark = secrets.token_urlsafe(12)
     sheets = "".join(f"<style>{text_of(name)}</style>" for name in ("page.css", *styles))
-    source = f"/script/{{}}.js?v={bokeh.__version__}"
+    source = f"script/{{}}.js?v={bokeh.__version__}"
     bundles = BUNDLES if token else ()
     loaded = "".join(f'<script defer src="{source.format(name)}"></script>' for name in bundles)
     code = "\n".join(text_of(name) for name in ("frame.js", *scripts))
-    given = json.dumps({"token": token, "board": BOARD}).replace("<", "\\u003c")
+    given = json.dumps({"token": token, "board": BOARD[1:]}).replace("<", "\\u003c")
     html = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>presage</title>'
-        '<link rel="icon" href="/favicon.ico">'
+        '<link rel="icon" href="data:,">'
         f"{loaded}{sheets}</head><body>{_bar(page, root)}"
         f'<main id="main">{main}</main>'
         f'<script nonce="{mark}">const given = {given};\n{code}</script>'
@@ -89,8 +115,8 @@ def _policy(mark: str, drawn: bool) -> str:
 def _bar(page: str, root: str) -> str:
     links = "".join(
         f'<a href="?page={name}"{" class=here aria-current=page" if name == page else ""}>'
-        f"{title}</a>"
-        for name, title in PAGES.items()
+        f"{about.title}</a>"
+        for name, about in PAGES.items()
     )
     return (
         f'<header><a class="title" href="?">presage</a><nav>{links}</nav>'

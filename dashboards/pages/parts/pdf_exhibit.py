@@ -68,8 +68,8 @@ class Exhibit:
         cls,
         store: Store,
         key: str,
+        entries: list[EntryInfo],
         products: list[EntryInfo],
-        calibrations: list[EntryInfo],
         query: Query,
     ) -> Exhibit:
         """Open a product and find the calibrations that belong to it.
@@ -81,6 +81,7 @@ class Exhibit:
         """
         entry = next(e for e in products if e.key == key)
         product = _sound(opened(store, key))
+        calibrations = [e for e in entries if e.producer == CALIBRATION and e.state == "complete"]
         checks = _beside(entry, calibrations)
         checked = checks[0] if checks else None
         asked = query.given.get("checks")

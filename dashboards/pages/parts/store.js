@@ -76,7 +76,7 @@ async function check(button) {
   button.disabled = true;
   told("checking …", "");
   try {
-    const answer = await fetch("/check", {method: "POST", body: new URLSearchParams({key})});
+    const answer = await fetch("check", {method: "POST", body: new URLSearchParams({key})});
     if (!answer.ok) throw new Error(answer.statusText);
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "", last = {};

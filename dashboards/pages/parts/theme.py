@@ -40,16 +40,11 @@ def notices(messages: Iterable[str]) -> str:
     )
 
 
-def guide_text(title: str, lines: Iterable[str], commands: Iterable[str]) -> str:
-    """Return the HTML of a friendly page: what is missing, and the commands that make it."""
+def guide_text(title: str, lines: Iterable[str], commands: Iterable[str], more: str = "") -> str:
+    """Return the HTML of a friendly page: what is missing, the commands that make it, `more`."""
     said = "".join(f"<p>{escape(line)}</p>" for line in lines)
     typed = "".join(f"<pre>{escape(command)}</pre>" for command in commands)
-    return f'<div class="guide"><h2>{escape(title)}</h2>{said}{typed}</div>'
-
-
-def guide(title: str, lines: Iterable[str], commands: Iterable[str]) -> Div:
-    """Return :func:`guide_text` as a piece of a page of figures."""
-    return html(guide_text(title, lines, commands))
+    return f'<div class="guide"><h2>{escape(title)}</h2>{said}{typed}{more}</div>'
 
 
 def size_text(size: float) -> str:

@@ -50,14 +50,32 @@ def options(
 @app.command()
 def dashboard(
     store: StoreOption = None,
-    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 5006,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")
+    ] = 5006,
     show: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST[:PORT]",
+            help="Address of a tunnel or proxy, as in the browser; may be repeated. Pages of "
+            "other addresses than this and this machine's are refused.",
+        ),
+    ] = None,
+    prefix: Annotated[
+        str, typer.Option(metavar="PATH", help="Path that a proxy puts before every address.")
+    ] = "",
 ) -> None:
     """Browse grids, generated distributions and residuals."""
     from presage.cli.dashboards import load
     from presage.store import Store
 
-    load().serve(store=Path(Store(store).root).absolute(), port=port, show=show)
+    served, at, origins = load(), Path(Store(store).root).absolute(), origin or []
+    try:
+        served.settings(port, origins, prefix)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    served.serve(at, port, show, origins, prefix)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -17,6 +17,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from presage.inputs import InputWarning
 from presage.labels import Parameter, Variable
 from presage.studies.events.resonance import Resonance
 from presage.studies.events.root import (
@@ -25,11 +26,11 @@ from presage.studies.events.root import (
     Layout,
     Range,
     RootReader,
-    RootWarning,
     write_root,
 )
-from presage.studies.events.root import files as root_files
 from presage.studies.events.root.expression import Expression
+from presage.studies.events.root.finding import RootFile
+from presage.studies.events.root.path_labels import path_labels
 from presage.studies.events.root.values import Values
 
 DATA = Path(__file__).parent / "data" / "root"
@@ -189,6 +190,13 @@ def test_a_float32_is_compared_in_double_precision() -> None:
     assert result.data.tolist() == [float(value) >= 220.1]
 
 
+def test_sums_of_single_precision_are_made_in_double() -> None:
+    x = np.array([1e8, *[1.0] * 1000, 3.5], np.float32)
+    values = {"x": Values(x, np.array([0, 1001, 1002]))}
+    total = Expression("sum(x)").evaluate(values)
+    assert (total.data.dtype, total.data.tolist()) == (np.float64, [1e8 + 1000, 3.5])
+
+
 # --- real files, against plain uproot -----------------------------------------------------
 
 
@@ -247,6 +255,7 @@ def test_hzz_with_lists_aliases_and_an_invariant_mass() -> None:
     assert 85 < np.median(got["mass"]) < 95
 
 
+@pytest.mark.filterwarnings("ignore:.* have a missing value")
 def test_nanoaod_with_indices_of_minus_one() -> None:
     """The jet that goes with the leading photon, in Python: -1 means there is none."""
     reader = RootReader(
@@ -288,6 +297,7 @@ def test_only_the_named_branches_are_read(tmp_path: Path) -> None:
 # --- there and back -----------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:.* have a missing value")
 @pytest.mark.parametrize("distractors", [0.0, 0.7])
 def test_written_events_come_back_bit_for_bit(tmp_path: Path, distractors: float) -> None:
     events = toy()
@@ -334,6 +344,7 @@ def test_written_files_have_the_production_layout(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.filterwarnings("ignore:.* have a missing value")
 def test_three_labels_and_three_columns_of_another_layout(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     layout = Layout(
@@ -390,6 +401,7 @@ def test_memory_is_bounded_by_the_setting(tmp_path: Path) -> None:
     assert peak < 6 * 2**20
 
 
+@pytest.mark.filterwarnings("ignore:.* have a missing value")
 def test_labels_with_few_events_are_dropped_and_said(tmp_path: Path) -> None:
     events = toy(1000, 2, 2).isel(event=slice(0, 1000))
     light = (events["phi_label"] < 100).values
@@ -398,7 +410,9 @@ def test_labels_with_few_events_are_dropped_and_said(tmp_path: Path) -> None:
     )
     folder = write_root(few, tmp_path / "grid", distractors=0.2)
     reader = RootReader.fedhex(folder)
-    with pytest.warns(RootWarning, match="2 of 4 labels have fewer than min_events=150.*60 events"):
+    with pytest.warns(
+        InputWarning, match="2 of 4 labels have fewer than min_events=150.*60 events"
+    ):
         got = read_all(reader)
     assert set(got["phi_label"]) == {5410.0}
     assert len(got["phi_label"]) == 500
@@ -410,7 +424,7 @@ def test_invalid_values_are_dropped_with_a_count(tmp_path: Path) -> None:
     reader = RootReader(
         path, tree="t", columns={Variable("x", lower=0.0): "x", "y": "y"}, invalid="drop"
     )
-    with pytest.warns(RootWarning, match="3 events have a value that is not finite"):
+    with pytest.warns(InputWarning, match="3 events have a value that is not finite"):
         got = read_all(reader)
     assert got["x"].tolist() == [1.0, 2.0]
     assert got["y"].tolist() == [0.0, 4.0]
@@ -428,8 +442,8 @@ def test_invalid_values_are_dropped_with_a_count(tmp_path: Path) -> None:
     ],
 )
 def test_labels_in_paths(tmp_path: Path, pattern: str, path: str, labels: tuple[float]) -> None:
-    file = root_files.RootFile(path, tmp_path / path)
-    assert tuple(root_files.path_labels(pattern, file).values()) == labels
+    file = RootFile(path, tmp_path / path)
+    assert tuple(path_labels(pattern, file).values()) == labels
 
 
 def test_path_labels_stand_in_expressions(tmp_path: Path) -> None:

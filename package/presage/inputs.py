@@ -1,8 +1,9 @@
-"""Users' files among the settings of a source: named by what they hold, not by where they are."""
+"""Users' files: named by what they hold, not where they are; what is left out is said."""
 
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,34 @@ from presage.hashes import content_hashes
 
 class InputError(ValueError):
     """An input file is missing, too large, or not what it was."""
+
+
+class InputWarning(UserWarning):
+    """Something that a user gave is not used, or not as it was given; it is said how much."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What of a user's files is not in a dataset.
+
+    Parameters
+    ----------
+    counts
+        All numbers in one sentence, those of what was asked for (a cut) included.
+    said
+        What was not asked for, or is easily overlooked, a sentence each.
+    """
+
+    counts: str = ""
+    said: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "; ".join(filter(None, (self.counts, *self.said)))
+
+    def warn(self) -> None:
+        """Say it on the terminal and in the notebook."""
+        for sentence in self.said:
+            warnings.warn(sentence, InputWarning, stacklevel=3)
 
 
 @dataclass(frozen=True, init=False)

@@ -23,6 +23,8 @@ KEY = "presage_key"
 PRODUCER = "presage_producer"
 RECIPE = "presage_recipe"
 SAMPLE = "presage_sample"
+#: What of a user's files a dataset does not hold, in words.
+LEFT_OUT = "presage_left_out"
 
 
 def attributes_of(recipe: Recipe, sample: str = "") -> dict[str, str]:

@@ -363,4 +363,8 @@ class Reader(Source):
 
     @abstractmethod
     def chunks(self) -> Iterator[Arrays]:
-        """Yield name → array chunks in a fixed order, in bounded memory."""
+        """Yield name → array chunks in a fixed order, in bounded memory.
+
+        A generator may return a :class:`~presage.inputs.LeftOut`, which it has said aloud; it
+        is kept with the dataset, in its attributes, and said again when the dataset is found.
+        """

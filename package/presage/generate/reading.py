@@ -10,35 +10,80 @@ from tqdm import tqdm
 
 from presage.generate.samples import SHARD_BYTES, cut, length
 from presage.generate.versions import warn_if_source_changed
+from presage.inputs import LeftOut
 from presage.labels import Array, Arrays, LabelError, check_arrays
+from presage.lineage import LEFT_OUT
 from presage.recipe import Recipe
 from presage.simulator import Reader
 from presage.store import Store
 
 _MANY = 1 << 40
+#: With more different values a parameter is no label of a grid.
+_MOST_LABELS = 100_000
 
 
 def read_all(source: Reader, n: int | None, store: Store, progress: bool) -> xr.Dataset:
     """Publish a reader's chunks in order; what was published before is passed over."""
     recipe = source.recipe()
-    total = store.finished(recipe)
-    if total is None:
+    if store.finished(recipe) is None:
         warn_if_source_changed(source, recipe, store)
         store.entry(recipe).prepare()
-        total = _read_chunks(source, recipe, store, progress)
-        store.finish(recipe, total)
-    if total == 0:
-        raise LabelError(f"{source.name} found no samples; loosen the cut or check the files")
-    if n is not None and n > total:
-        raise LabelError(f"{source.name} holds {total} samples, {n} were asked for")
-    return store.open(recipe, 0, total if n is None else n)
+        total, left_out = _read_chunks(source, recipe, store, progress)
+        store.finish(recipe, total, left_out)
+    else:
+        store.left_out(recipe).warn()
+    dataset, cut = read_back(source, n, store)
+    cut.warn()
+    return dataset
 
 
-def _read_chunks(source: Reader, recipe: Recipe, store: Store, progress: bool) -> int:
+def read_back(source: Reader, n: int | None, store: Store) -> tuple[xr.Dataset, LeftOut]:
+    """Return the first `n` samples that a reader published, and what is cut off thereby.
+
+    Raises
+    ------
+    StoreError
+        They were not read, or not all of them.
+    LabelError
+        There are fewer, or none.
+    """
+    recipe = source.recipe()
+    whole = store.open(recipe, 0, store.finished(recipe))
+    total = whole.sizes[source.sample_dim]
+    if n is None or n == total:
+        return whole, LeftOut()
+    if n > total:
+        raise LabelError(
+            f"{source.name} holds {total} samples, {n} were asked for; leave n out (n_events=0 in "
+            "the notebooks) to take all of them"
+        )
+    dataset = store.open(recipe, 0, n)
+    names = [p.name for p in source.parameters if not p.dims]
+    some, every = _distinct(dataset, names), _distinct(whole, names)
+    lost = f", and {every - some} of {every} labels are left out altogether" if some < every else ""
+    said = f"only the first {n} of {total} samples of {source.name} are used, as asked for{lost}"
+    before = [whole.attrs[LEFT_OUT]] if LEFT_OUT in whole.attrs else []
+    return dataset.assign_attrs({LEFT_OUT: "; ".join([*before, said])}), LeftOut(said=(said,))
+
+
+def _distinct(dataset: xr.Dataset, names: list[str]) -> int:
+    """Count distinct labels; 0 where there are none, or so many that they are no labels."""
+    if not names:
+        return 0
+    table = np.stack([dataset[name].values for name in names], axis=1)
+    changes = np.flatnonzero((table[1:] != table[:-1]).any(axis=1)) + 1  # files hold one each
+    runs = table[np.concatenate(([0], changes))]
+    return len(np.unique(runs, axis=0)) if len(runs) <= _MOST_LABELS else 0
+
+
+def _read_chunks(
+    source: Reader, recipe: Recipe, store: Store, progress: bool
+) -> tuple[int, LeftOut]:
     position = 0
+    left_out: list[LeftOut] = []
     there = _covered(store.missing(recipe, _MANY))
     with tqdm(desc=source.name, unit_scale=True, delay=2.0, disable=not progress) as bar:
-        for arrays in _gather(source):
+        for arrays in _gather(_noting(source, left_out)):
             count = length(arrays, source.schema)
             checked = check_arrays(arrays, source.schema, count, source.name)
             for low, high in there(position, position + count):
@@ -47,7 +92,16 @@ def _read_chunks(source: Reader, recipe: Recipe, store: Store, progress: bool) -
                 store.add(recipe, source.schema, piece, low, provenance)
             position += count
             bar.update(count)
-    return position
+    if position == 0:
+        raise LabelError(f"{source.name} found no samples; loosen the cut or check the files")
+    return position, (left_out or [LeftOut()])[0]
+
+
+def _noting(source: Reader, left_out: list[LeftOut]) -> Iterator[Arrays]:
+    """Yield a reader's chunks, and note what it returns at the end."""
+    told: object = yield from source.chunks()  # type: ignore[func-returns-value]
+    if isinstance(told, LeftOut):
+        left_out.append(told)
 
 
 def _covered(missing: list[tuple[int, int]]) -> Callable[[int, int], list[tuple[int, int]]]:
@@ -60,11 +114,11 @@ def _covered(missing: list[tuple[int, int]]) -> Callable[[int, int], list[tuple[
     return parts
 
 
-def _gather(source: Reader) -> Iterator[dict[str, Array]]:
+def _gather(chunks: Iterator[Arrays]) -> Iterator[dict[str, Array]]:
     """Join small chunks to shards of about `SHARD_BYTES`."""
     held: list[Arrays] = []
     size = 0
-    for chunk in source.chunks():
+    for chunk in chunks:
         held.append(chunk)
         size += sum(np.asarray(a).nbytes for a in chunk.values())
         if size >= SHARD_BYTES:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
+from presage.inputs import LeftOut
 from presage.labels import Array, Schema, nearest
-from presage.lineage import SAMPLE, attributes_of
+from presage.lineage import LEFT_OUT, SAMPLE, attributes_of
 from presage.recipe import Recipe
 from presage.store import checked
 from presage.store.adopt import adopted_samples, own_sample, product_recipe, without_origin
@@ -135,17 +138,24 @@ class Store:
             arrays, schema, (start, stop), attributes, provenance or {}, tolerance
         )
 
-    def finish(self, recipe: Recipe, n: int) -> None:
-        """Record that a reader's dataset ends after `n` samples."""
-        self.put_file(recipe, _COMPLETE, lambda path: _write_text(path, f'{{"samples": {n}}}'))
+    def finish(self, recipe: Recipe, n: int, left_out: LeftOut | None = None) -> None:
+        """Record that a reader's dataset ends after `n` samples, and what is not in it."""
+        content = {"samples": n, **(asdict(left_out) if left_out else {})}
+        self.put_file(recipe, _COMPLETE, lambda path: _write_text(path, json.dumps(content)))
 
     def finished(self, recipe: Recipe) -> int | None:
         """Return the full length of a reader's dataset, None while it is not all there."""
+        n = self._ending(recipe).get("samples")
+        return n if n is not None and reach(self.entry(recipe).shards()) >= n else None
+
+    def left_out(self, recipe: Recipe) -> LeftOut:
+        """Return what of the user's files a reader's dataset does not hold."""
+        ending = self._ending(recipe)
+        return LeftOut(ending.get("counts", ""), tuple(ending.get("said", ())))
+
+    def _ending(self, recipe: Recipe) -> dict[str, Any]:
         path = self.file(recipe, _COMPLETE)
-        if path is None:
-            return None
-        n = int(path.read_text().partition(":")[2].strip(" }"))
-        return n if reach(self.entry(recipe).shards()) >= n else None
+        return {} if path is None else dict(json.loads(path.read_text(encoding="utf-8")))
 
     def open(self, what: Recipe | str, start: int = 0, stop: int | None = None) -> xr.Dataset:
         """Open a dataset by recipe or key; samples are read from disk when looked at.
@@ -172,7 +182,9 @@ class Store:
         product = self.get(recipe)
         if product is not None:
             return product
-        return open_samples(self.entry(recipe), self.root, start, stop)
+        dataset = open_samples(self.entry(recipe), self.root, start, stop)
+        left_out = str(self.left_out(recipe))
+        return dataset.assign_attrs({LEFT_OUT: left_out}) if left_out else dataset
 
     def rows(self, what: Recipe | str, start: int = 0, stop: int | None = None) -> Rows:
         """Return the raw memory-mapped arrays of samples ``[start, stop)``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from presage.studies.events.root.columns import Column
-from presage.studies.events.root.errors import RootError, RootWarning
+from presage.studies.events.root.errors import RootError
 from presage.studies.events.root.layout import FEDHEX, Layout, Range
 from presage.studies.events.root.reader import RootReader
 from presage.studies.events.root.survey import Survey
@@ -16,7 +16,6 @@ __all__ = [
     "Range",
     "RootError",
     "RootReader",
-    "RootWarning",
     "Survey",
     "write_root",
 ]

@@ -2,60 +2,157 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from presage.labels import Array, nearest
-from presage.studies.events.root.errors import RootError
-from presage.studies.events.root.files import RootFile, reading, too_large
+from presage.studies.events.root import ntuple
+from presage.studies.events.root.errors import BadFileError, TooLargeError
+from presage.studies.events.root.finding import RootFile
+from presage.studies.events.root.opening import reading
 from presage.studies.events.root.values import Values
 
 
+@dataclass(frozen=True)
+class Branches:
+    """What can be named in one tree, a TTree or an RNTuple.
+
+    Parameters
+    ----------
+    tree
+        The open tree.
+    file
+        For errors.
+    known
+        Full path (``parent/child``, ``Muon.pt``) → branch or field.
+    """
+
+    tree: Any
+    file: RootFile
+    known: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, tree: Any, file: RootFile) -> Branches:
+        """Return the branches of an open tree."""
+        with reading(file):
+            if tree.classname == ntuple.KIND:
+                return cls(tree, file, ntuple.fields(tree))
+            return cls(tree, file, dict(tree.iteritems(recursive=True, full_paths=True)))
+
+    @property
+    def is_ntuple(self) -> bool:
+        """Whether the tree is an RNTuple."""
+        return bool(self.tree.classname == ntuple.KIND)
+
+    def paths(self, name: str) -> list[str]:
+        """Return the full paths that a name may stand for: a path, its end, or parts of it."""
+        if name in self.known and self.is_numeric(name):
+            return [name]
+        separator = "." if self.is_ntuple else "/"
+        wanted = name.replace("/", separator).split(separator)
+        fits = [path for path in self.known if _ends(path.split(separator), wanted)]
+        return [path for path in fits if self.is_numeric(path)] or fits
+
+    def is_numeric(self, path: str) -> bool:
+        """Whether a branch holds one number or one list of numbers in each entry."""
+        branch = self.known[path]
+        with reading(self.file):
+            if self.is_ntuple:
+                return ntuple.is_numeric(branch)
+            return _is_numeric(branch.interpretation)
+
+    def choose(self, names: Sequence[str]) -> dict[str, str]:
+        """Return name → full path of the branch it stands for.
+
+        Raises
+        ------
+        BadFileError
+            There is none, there are several, or it holds no numbers.
+        """
+        if not self.is_ntuple:
+            # A tree can carry aliases of its own, as code; one may not stand in for a branch.
+            with reading(self.file):
+                shadowed = sorted(set(self.tree.aliases) & set(names))
+            if shadowed:
+                raise BadFileError(
+                    self.file.path,
+                    f"{shadowed[0]!r} is an alias inside the file; write its expression out in "
+                    "aliases=",
+                )
+        return {name: self._choose(name) for name in names}
+
+    def _choose(self, name: str) -> str:
+        paths = self.paths(name)
+        if not paths:
+            raise BadFileError(
+                self.file.path,
+                f"tree {self.tree.name!r} has no branch {name!r}{self._suggest(name)}",
+            )
+        if len(paths) > 1:
+            shown = ", ".join(f'"{path}"' for path in sorted(paths)[:6])
+            raise BadFileError(
+                self.file.path,
+                f"{name!r} is the name of {len(paths)} branches; write one of their paths, in "
+                f"quotes: {shown}",
+            )
+        (path,) = paths
+        if not self.is_numeric(path):
+            with reading(self.file):
+                kind = self.known[path].typename or "other branches"
+            raise BadFileError(
+                self.file.path,
+                f"branch {name!r} holds {kind}; only numbers and lists of numbers can be used",
+            )
+        return path
+
+    def _suggest(self, name: str) -> str:
+        """Suggest the nearest of many names; a list of 947 branches helps nobody."""
+        text = nearest(name, self.known)
+        few = len(self.known) <= 40 or text.startswith("; did")
+        return text if few else f" among its {len(self.known)} branches"
+
+
+def _ends(path: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether a path ends as wanted, and has the other wanted parts before that, in order."""
+    rest = iter(path[:-1])
+    return path[-1] == wanted[-1] and all(part in rest for part in wanted[:-1])
+
+
 def read(
-    tree: Any, names: Sequence[str], file: RootFile, memory: int
+    branches: Branches, names: Sequence[str], memory: int
 ) -> Iterator[tuple[int, int, dict[str, Values]]]:
     """Yield (first entry, entries, values of each branch) in the tree's order.
 
     Parameters
     ----------
-    tree
-        An open TTree.
+    branches
+        Of an open tree.
     names
         The branches that are read; no other is touched.
-    file
-        For errors.
     memory
         Bytes of uncompressed data that are read at a time, and the largest basket.
 
     Raises
     ------
-    RootError
+    BadFileError
         A branch is missing, holds no numbers, is damaged, or declares too large a basket.
     """
-    entries = int(tree.num_entries)
-    chosen = _chosen(tree, names, file)
+    file = branches.file
+    paths = branches.choose(names)
+    chosen = {path: branches.known[path] for path in paths.values()}
     if not names:
-        yield from _without_branches(entries, memory)
+        yield from _without_branches(int(branches.tree.num_entries), memory)
         return
+    read_arrays = ntuple.read if branches.is_ntuple else _read_ttree
     with reading(file):
-        step = _step(chosen, entries, file, memory)
-        start = 0
-        for arrays in tree.iterate(
-            {name: branch.interpretation for name, branch in chosen.items()},
-            step_size=step,
-            library="ak",
-            how=dict,
-        ):
-            stop = min(start + step, entries)
+        for start, entries, arrays in read_arrays(branches.tree, chosen, file, memory):
             # Popped one by one: nothing of this chunk is kept while the next is read.
-            yield (
-                start,
-                stop - start,
-                {name: _values(name, arrays.pop(name), stop - start, file) for name in names},
-            )
-            start = stop
+            read = {p: _values(p, arrays.pop(p), entries, file) for p in list(arrays)}
+            yield start, entries, {name: read[path] for name, path in paths.items()}
+            del read
 
 
 def _without_branches(entries: int, memory: int) -> Iterator[tuple[int, int, dict[str, Values]]]:
@@ -64,39 +161,22 @@ def _without_branches(entries: int, memory: int) -> Iterator[tuple[int, int, dic
         yield start, min(step, entries - start), {}
 
 
-def _chosen(tree: Any, names: Sequence[str], file: RootFile) -> dict[str, Any]:
-    with reading(file):
-        known = tree.keys(recursive=True, full_paths=False)
-        # A tree can carry aliases of its own, as code; one may not stand in for a branch.
-        shadowed = sorted(set(tree.aliases) & set(names))
-    if shadowed:
-        raise RootError(
-            f"{file.path}: {shadowed[0]!r} is an alias inside the file; "
-            "write its expression out in aliases="
-        )
-    for name in names:
-        if name not in known:
-            raise RootError(
-                f"{file.path}: tree {tree.name!r} has no branch {name!r}{_suggest(name, known)}"
-            )
-    chosen = {name: tree[name] for name in names}
-    for name, branch in chosen.items():
-        if not _is_numeric(branch.interpretation):
-            raise RootError(
-                f"{file.path}: branch {name!r} holds {branch.typename}; "
-                "only numbers and lists of numbers can be used"
-            )
-    return chosen
-
-
-def _suggest(name: str, known: Sequence[str]) -> str:
-    return nearest(name, known) if len(known) <= 40 else _only_close(name, known)
-
-
-def _only_close(name: str, known: Sequence[str]) -> str:
-    """Suggest the nearest of many names; a list of 947 branches helps nobody."""
-    text = nearest(name, known)
-    return text if text.startswith("; did") else f" among its {len(known)} branches"
+def _read_ttree(
+    tree: Any, chosen: Mapping[str, Any], file: RootFile, memory: int
+) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Yield (first entry, entries, Awkward array of each branch)."""
+    entries = int(tree.num_entries)
+    step = _step(chosen, entries, file, memory)
+    start = 0
+    for arrays in tree.iterate(
+        {path: branch.interpretation for path, branch in chosen.items()},
+        step_size=step,
+        library="ak",
+        how=dict,
+    ):
+        stop = min(start + step, entries)
+        yield start, stop - start, arrays
+        start = stop
 
 
 def _is_numeric(interpretation: Any) -> bool:
@@ -108,19 +188,22 @@ def _is_numeric(interpretation: Any) -> bool:
     return flat and dtype.base.kind in "biuf"
 
 
-def _step(chosen: dict[str, Any], entries: int, file: RootFile, memory: int) -> int:
+def _step(chosen: Mapping[str, Any], entries: int, file: RootFile, memory: int) -> int:
     """Return how many entries are read at a time; check what every basket declares."""
     total = 0
     for name, branch in chosen.items():
         if branch.num_entries != entries:
-            raise RootError(
-                f"{file.path}: branch {name!r} has {branch.num_entries} entries, "
-                f"the tree {entries}; the file is damaged"
+            raise BadFileError(
+                file.path,
+                f"branch {name!r} has {branch.num_entries} entries, the tree {entries}; the file "
+                "is damaged",
             )
         for number in range(branch.num_baskets):
             declared = int(branch.basket_uncompressed_bytes(number))
             if not 0 <= declared <= memory:
-                raise too_large(file, f"basket {number} of branch {name!r}", declared, memory)
+                raise TooLargeError(
+                    file.path, f"basket {number} of branch {name!r}", declared, memory
+                )
             total += declared
     # In memory an entry takes at least an offset or a number of 8 bytes in each branch,
     # whatever little the baskets say they hold.
@@ -138,15 +221,15 @@ def _values(name: str, array: Any, entries: int, file: RootFile) -> Values:
     if isinstance(layout, ak.contents.NumpyArray) and layout.data.ndim == 2:
         layout = layout.to_RegularArray().to_ListOffsetArray64(True)
     if len(layout) != entries:
-        raise RootError(
-            f"{file.path}: branch {name!r} gave {len(layout)} entries instead of {entries}"
+        raise BadFileError(
+            file.path, f"branch {name!r} gave {len(layout)} entries instead of {entries}"
         )
     if isinstance(layout, ak.contents.NumpyArray):
         return Values(_wide(name, file, np.asarray(layout.data)))
     offsets = np.asarray(layout.offsets.data, dtype=np.int64)
     content = np.asarray(layout.content.data)
     if offsets[0] != 0 or offsets[-1] > len(content) or (np.diff(offsets) < 0).any():
-        raise RootError(f"{file.path}: branch {name!r} is damaged: its lists run backwards")
+        raise BadFileError(file.path, f"branch {name!r} is damaged: its lists run backwards")
     return Values(_wide(name, file, content[: offsets[-1]]), offsets)
 
 
@@ -155,5 +238,5 @@ def _wide(name: str, file: RootFile, data: Array) -> Array:
     if data.dtype.kind not in "iu":
         return data
     if data.dtype == np.uint64 and data.size and data.max() > np.iinfo(np.int64).max:
-        raise RootError(f"{file.path}: branch {name!r} holds whole numbers of 2^63 or more")
+        raise BadFileError(file.path, f"branch {name!r} holds whole numbers of 2^63 or more")
     return data.astype(np.int64, copy=False)

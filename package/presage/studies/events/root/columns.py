@@ -45,21 +45,11 @@ def columns_of(given: Columns, kind: type[Variable], dtype: str) -> tuple[Column
         Variable or Parameter: what a column's declaration is turned into.
     dtype
         Stored type where only a name is given.
-
-    Raises
-    ------
-    RootError
-        An expression that is not allowed.
     """
     if isinstance(given, Mapping):
         pairs = [(_declare(key, kind, dtype), text) for key, text in given.items()]
     else:
         pairs = [(_declare(c.variable, kind, dtype), c.expression) for c in given]
-    for variable, text in pairs:
-        try:
-            Expression(text)
-        except RootError as error:
-            raise RootError(f"{variable.name}: {error}") from None
     return tuple(Column(variable, text) for variable, text in pairs)
 
 
@@ -96,11 +86,13 @@ def _follow(name: str, aliases: Mapping[str, str], path: tuple[str, ...]) -> Non
 
 
 def branches_needed(
-    expressions: Iterable[str], aliases: Mapping[str, str], path_labels: Iterable[str]
+    expressions: Iterable[Expression],
+    aliases: Mapping[str, Expression],
+    path_labels: Iterable[str],
 ) -> tuple[str, ...]:
     """Return the names of all branches that the expressions come down to, sorted."""
     needed: set[str] = set()
-    waiting = [name for text in expressions for name in Expression(text).names]
+    waiting = [name for expression in expressions for name in expression.names]
     known = set(path_labels)
     while waiting:
         name = waiting.pop()
@@ -108,7 +100,7 @@ def branches_needed(
             continue
         if name in aliases:
             known.add(name)
-            waiting.extend(Expression(aliases[name]).names)
+            waiting.extend(aliases[name].names)
         else:
             needed.add(name)
     return tuple(sorted(needed))

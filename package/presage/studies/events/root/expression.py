@@ -20,7 +20,7 @@ from presage.labels import Array
 from presage.studies.events.root import values as v
 from presage.studies.events.root.errors import RootError
 from presage.studies.events.root.functions import FUNCTIONS, double, exact
-from presage.studies.events.root.grammar import dotted, names_in, parse
+from presage.studies.events.root.grammar import names_in, parse
 from presage.studies.events.root.values import Values
 
 _ARITHMETIC: dict[type[ast.AST], Callable[..., Array]] = {
@@ -55,7 +55,8 @@ class Expression:
     Parameters
     ----------
     text
-        Such as ``CBL_Region == 1 and Photon_pt[CBL_RecoPhi_photonindex] > 220``.
+        Such as ``CBL_Region == 1 and Photon_pt[CBL_RecoPhi_photonindex] > 220``. Branches that
+        are no plain words are quoted: ``"jet pt" / 2``, ``"parent/child"``.
 
     Raises
     ------
@@ -78,6 +79,13 @@ not 'x.__class__'; there is abs, all, any, ...
     def __post_init__(self) -> None:
         _ = self.names  # parse now: an error belongs where the text was given
 
+    @classmethod
+    def of(cls, text: str, tree: ast.expr) -> Expression:
+        """Return an expression whose names were made out: see :mod:`.resolving`."""
+        expression = object.__new__(cls)
+        expression.__dict__.update(text=text, tree=tree)
+        return expression
+
     @functools.cached_property
     def tree(self) -> ast.expr:
         """The checked syntax tree."""
@@ -87,6 +95,12 @@ not 'x.__class__'; there is abs, all, any, ...
     def names(self) -> frozenset[str]:
         """Names of the branches, aliases and path labels that it needs."""
         return frozenset(names_in(self.tree))
+
+    @property
+    def sums(self) -> bool:
+        """Whether lists are added up in it."""
+        calls = (node.func for node in ast.walk(self.tree) if isinstance(node, ast.Call))
+        return any(isinstance(function, ast.Name) and function.id == "sum" for function in calls)
 
     def evaluate(self, names: Mapping[str, Values]) -> Values:
         """Return the expression's values.
@@ -115,7 +129,7 @@ def _evaluate(node: Any, names: Mapping[str, Values]) -> Values:
 
 
 def _name(node: Any, names: Mapping[str, Values]) -> Values:
-    return names[dotted(node)]
+    return names[node.id]
 
 
 def _constant(node: Any, names: Mapping[str, Values]) -> Values:  # noqa: ARG001
@@ -199,7 +213,6 @@ def _call(node: Any, names: Mapping[str, Values]) -> Values:
 
 _RULES: dict[type[ast.AST], Callable[[Any, Mapping[str, Values]], Values]] = {
     ast.Name: _name,
-    ast.Attribute: _name,
     ast.Constant: _constant,
     ast.UnaryOp: _unary,
     ast.BinOp: _binary,

@@ -3,14 +3,19 @@
 Text from a file of settings is not to be trusted. It is parsed to a syntax tree in which
 only names, numbers, arithmetic, comparisons, and/or/not, indices and the listed functions
 may occur. No Python code is ever compiled or run.
+
+A branch may have any name. One that is no plain word is quoted, ``"jet pt"`` or in backquotes;
+names are taken letter by letter, where Python would take the micro sign for a mu.
 """
 
 from __future__ import annotations
 
 import ast
 import math
+import re
+import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from presage.labels import nearest
 from presage.studies.events.root.errors import RootError
@@ -46,30 +51,84 @@ def parse(text: str) -> ast.expr:
     if len(text) > LONGEST:
         raise RootError(f"an expression of {len(text)} characters; at most {LONGEST} are read")
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "1or x" is told by the error
+            plain, names = _without_names(text)
+            tree = _Names(names).visit(ast.parse(plain, mode="eval").body)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         hints = [f"write '{good}' for '{bad}'" for bad, good in _HINTS.items() if bad in text]
         why = hints[0] if hints else getattr(error, "msg", None) or "nested too deeply"
-        raise RootError(f"{text!r:.200} is not an expression: {why}") from None
+        raise RootError(
+            f"{text!r:.200} is not an expression: {why} (a branch that is no plain word is "
+            'quoted, as "jet pt")'
+        ) from None
     _check(tree, text)
-    return tree
+    return cast(ast.expr, tree)
+
+
+def quoted(name: str) -> str:
+    """Return a name as it is written in an expression.
+
+    Raises
+    ------
+    RootError
+        It holds both kinds of quotes.
+    """
+    quote = next((q for q in '"`' if q not in name), None)
+    if quote is None:
+        raise RootError(f"{name!r} holds both kinds of quotes and cannot be written")
+    return f"{quote}{name}{quote}"
+
+
+_TOKEN = re.compile(r"\"[^\"]*\"|`[^`]*`|[^\W\d]\w*")
+
+
+def _without_names(text: str) -> tuple[str, dict[str, str]]:
+    """Put plain words in place of names that Python does not read, or reads as others."""
+    prefix = "_"
+    while prefix in text:
+        prefix += "_"
+    names: dict[str, str] = {}
+
+    def place(match: re.Match[str]) -> str:
+        token = match[0]
+        if token[0] not in '"`' and token.isascii():
+            return token
+        word = f"{prefix}{len(names)}"
+        names[word] = token[1:-1] if token[0] in '"`' else token
+        return f" {word} "
+
+    return _TOKEN.sub(place, text).strip(), names
+
+
+class _Names(ast.NodeTransformer):
+    """Put the names back, and make one name of ``Muon.pt``: it is no attribute."""
+
+    def __init__(self, names: dict[str, str]) -> None:
+        self.names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """Put back what was quoted."""
+        return ast.Name(self.names.get(node.id, node.id), node.ctx)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """Join the parts."""
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Name):
+            return ast.Name(f"{node.value.id}.{self.names.get(node.attr, node.attr)}", node.ctx)
+        return node
 
 
 def names_in(node: ast.AST) -> Iterator[str]:
     """Yield the names of branches, aliases and path labels; functions are none."""
-    if isinstance(node, (ast.Name, ast.Attribute)):
-        yield dotted(node)
+    if isinstance(node, ast.Name):
+        yield node.id
     elif isinstance(node, ast.Call):
         for argument in node.args:
             yield from names_in(argument)
     else:
         for child in ast.iter_child_nodes(node):
             yield from names_in(child)
-
-
-def dotted(node: ast.AST) -> str:
-    """Return the branch name: ``Muon.pt`` is a name, not an attribute."""
-    return ast.unparse(node)
 
 
 def _check(node: ast.AST, text: str, depth: int = 0) -> None:
@@ -81,12 +140,8 @@ def _check(node: ast.AST, text: str, depth: int = 0) -> None:
         raise RootError(f"{text!r}: {_named(node)} is not allowed in an expression")
     rule(node, text)
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.expr) and not _is_name_part(node, child):
+        if isinstance(child, ast.expr) and not (isinstance(node, ast.Call) and child is node.func):
             _check(child, text, depth + 1)
-
-
-def _is_name_part(node: ast.AST, child: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) or (isinstance(node, ast.Call) and child is node.func)
 
 
 def _named(node: ast.AST) -> str:
@@ -101,12 +156,9 @@ def _accept(node: Any, text: str) -> None:
     """Accept a node whose kind alone decides."""
 
 
-def _check_attribute(node: Any, text: str) -> None:
-    inner = node.value
-    while isinstance(inner, ast.Attribute):
-        inner = inner.value
-    if not isinstance(inner, ast.Name):
-        raise RootError(f"{text!r}: {_named(node)} is not the name of a branch")
+def _check_name(node: Any, text: str) -> None:
+    if not node.id:
+        raise RootError(f"{text!r}: a name in quotes is empty")
 
 
 def _check_constant(node: Any, text: str) -> None:
@@ -152,8 +204,7 @@ def _check_call(node: Any, text: str) -> None:
 
 
 _CHECKS: dict[type[ast.AST], Callable[[Any, str], None]] = {
-    ast.Name: _accept,
-    ast.Attribute: _check_attribute,
+    ast.Name: _check_name,
     ast.Constant: _check_constant,
     ast.UnaryOp: _check_operator,
     ast.BinOp: _check_operator,

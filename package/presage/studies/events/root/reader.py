@@ -7,29 +7,29 @@ every event that is left out is counted.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
-from presage.hashes import Stamp, content_hashes, stamp
+from presage.hashes import stamp
+from presage.inputs import LeftOut
 from presage.labels import Array, Parameter, Variable
 from presage.simulator import Reader
 from presage.studies.events.root import branches
+from presage.studies.events.root.branches import Branches
 from presage.studies.events.root.columns import Column, Columns, Names, aliases_of, columns_of
-from presage.studies.events.root.errors import RootError, RootWarning
-from presage.studies.events.root.files import (
-    Paths,
-    RootFile,
-    find,
-    open_tree,
-    path_labels,
-    path_names,
-)
+from presage.studies.events.root.errors import BadFileError, RootError, TooLargeError, joined
+from presage.studies.events.root.expression import Expression
+from presage.studies.events.root.finding import Paths, RootFile, find, split_tree
+from presage.studies.events.root.gathering import Gathered, Input, gather
+from presage.studies.events.root.grammar import quoted
 from presage.studies.events.root.layout import FEDHEX, Layout
+from presage.studies.events.root.opening import open_tree
+from presage.studies.events.root.path_labels import path_names
 from presage.studies.events.root.selection import Selection, parse_cut
 from presage.studies.events.root.survey import Survey, groups, show
 from presage.studies.events.root.values import Values
@@ -44,21 +44,22 @@ class RootReader(Reader):
     Parameters
     ----------
     files
-        A file, a directory that is searched for ``.root`` files with all below it, or
-        several of them.
+        A file, a directory that is searched for ``.root`` files with all below it, links
+        included, a pattern such as ``grid/*/events.root`` or ``grid/**/a*.root``, or several of
+        them; ``~`` and ``$NAME`` are expanded. ``events.root:tree`` names the tree too.
     tree
-        Name of the tree.
+        Name of the tree, a TTree or an RNTuple.
     columns
         Name or Variable → expression over branches: what is measured. A plain name is a
-        float32 without unit or bounds.
+        float32 without unit or bounds. A branch of an unusual name is quoted, ``"jet pt"``.
     labels
         Name or Parameter → expression: what the events are conditioned on, a grid's
         labels or any quantity. A plain name is a float64; a single-precision branch is
         then read as the decimal number it stands for, 9.025 and not 9.0249996.
     path
         Labels in paths: ``Phi_{phi_label}_omega_{omega_label}`` finds 1870 and 9.025 in
-        ``Phi_1870_omega_9p025``. Its names can be used in every expression; without
-        `labels` they are the labels.
+        ``Phi_1870_omega_9p025``, and -0.5 in ``..._m0p5``. Its names can be
+        used in every expression; without `labels` they are the labels.
     aliases
         Name → expression, for use in other expressions.
     cut
@@ -68,9 +69,15 @@ class RootReader(Reader):
     invalid
         What to do with values that are NaN, infinite or beyond their variable's bounds:
         ``"raise"``, or ``"drop"`` the event, with a warning.
+    bad_files
+        What to do with files that cannot be read, lack the tree or a branch, or have no labels
+        in their path: ``"raise"``, all of them named, or ``"skip"`` them whole, with a warning.
+    duplicates
+        What to do with files of the same content, by links or copied: ``"raise"``, ``"skip"``
+        all but the first, or ``"keep"`` them, so that their events count twice.
     memory
-        Bytes of uncompressed data read at a time, and the largest basket accepted; about
-        five times as much is in use.
+        Bytes of uncompressed data read at a time, and the largest basket, or column of a
+        cluster, that is accepted; about five times as much is in use.
 
     Raises
     ------
@@ -106,6 +113,8 @@ class RootReader(Reader):
     cut: str = ""
     min_events: int = 0
     invalid: str = "raise"
+    bad_files: str = "raise"
+    duplicates: str = "raise"
     memory: int = 64 * MEBIBYTE
 
     name: ClassVar[str] = "root-events"
@@ -113,20 +122,53 @@ class RootReader(Reader):
     sample_dim: ClassVar[str] = "event"
 
     def __post_init__(self) -> None:
+        files, tree = split_tree(self.files)
+        if tree and self.tree not in (tree, type(self).tree):
+            raise RootError(f"files= names the tree {tree!r}, and tree= is {self.tree!r}")
         labels = self.labels or {name: name for name in path_names(self.path)}
         for attribute, value in (
-            ("columns", columns_of(self.columns, Variable, "float32")),
-            ("labels", columns_of(labels, Parameter, "float64")),
+            ("files", files),
+            ("tree", tree or self.tree),
+            ("columns", self._readable(columns_of(self.columns, Variable, "float32"))),
+            ("labels", self._readable(columns_of(labels, Parameter, "float64"))),
             ("aliases", aliases_of(self.aliases)),
         ):
             object.__setattr__(self, attribute, value)
         self._check_settings()
 
+    def _readable(self, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+        """Return columns with expressions that can be parsed; a bare ``jet pt`` gets quotes."""
+        found = []
+        for column in columns:
+            text = column.expression
+            try:
+                Expression(text)
+            except RootError as error:
+                if not self._is_branch(text.strip()):
+                    raise RootError(f"{column.variable.name}: {error}") from None
+                column = Column(column.variable, quoted(text.strip()))
+            found.append(column)
+        return tuple(found)
+
+    def _is_branch(self, name: str) -> bool:
+        """Whether the first file that can be opened has a branch of this name."""
+        with suppress(RootError):
+            for file in find(self.files).files:
+                with suppress(BadFileError), open_tree(file, self.tree, self.memory) as tree:
+                    return bool(Branches.of(tree, file).paths(name))
+        return False
+
     def _check_settings(self) -> None:
         if not self.columns:
             raise RootError("columns= is empty; name what to read, as {'phi_mass': 'branch'}")
-        if self.invalid not in ("raise", "drop"):
-            raise RootError(f"invalid= is 'raise' or 'drop', not {self.invalid!r}")
+        for name, known in (
+            ("invalid", ("raise", "drop")),
+            ("bad_files", ("raise", "skip")),
+            ("duplicates", ("raise", "skip", "keep")),
+        ):
+            if getattr(self, name) not in known:
+                choices = " or ".join(map(repr, known))
+                raise RootError(f"{name}= is {choices}, not {getattr(self, name)!r}")
         if self.min_events < 0 or self.memory < MEBIBYTE:
             raise RootError(
                 f"min_events is at least 0 and memory at least {MEBIBYTE} bytes, "
@@ -193,34 +235,34 @@ class RootReader(Reader):
         return dict(self.aliases)
 
     @cached_property
+    def _gathered(self) -> Gathered:
+        return gather(self.files, self.path, self.duplicates)
+
+    @property
     def found(self) -> tuple[RootFile, ...]:
         """The files, in the order in which they are read."""
-        return find(self.files)
+        return tuple(item.file for item in self._gathered.inputs)
 
-    @cached_property
+    @property
     def contents(self) -> dict[str, str]:
         """Relative path → SHA-256 of each file."""
-        hashes = content_hashes([file.path for file in self.found])
-        for file, digest in zip(self.found, hashes, strict=True):
-            if isinstance(digest, OSError):
-                raise RootError(f"{file.path} cannot be read: {digest.strerror}") from digest
-        return {f.name: str(digest) for f, digest in zip(self.found, hashes, strict=True)}
-
-    @cached_property
-    def _stamps(self) -> dict[str, Stamp]:
-        return {file.name: stamp(file.path) for file in self.found}
+        return {item.file.name: item.sha256 for item in self._gathered.inputs}
 
     def identity(self) -> Mapping[str, Any]:
         """Return the settings, and every file by relative path and hash of its content.
 
-        Where the files lie, and how much memory is used, is no part of it.
+        Where the files lie, and how much memory is used, is no part of it; nor is what to do
+        with bad files and copies, for the files that are looked at are named.
         """
         settings = {
             name: getattr(self, name)
             for name in ("tree", "columns", "labels", "path", "aliases", "cut", "min_events")
         }
-        _ = self._stamps  # what is hashed now is what must be read later
-        named = {file.name: path_labels(self.path, file) for file in self.found if self.path}
+        if self._gathered.bad and self.bad_files == "raise":
+            self.survey()  # which names all bad files, not only those that cannot be hashed
+        named = {i.file.name: i.labels for i in self._gathered.inputs if self.path}
+        if self._selection.sums:  # earlier versions added up single precision in single precision
+            settings["sums"] = "float64"
         return {**settings, "invalid": self.invalid, "files": self.contents, "in_paths": named}
 
     def survey(self) -> Survey:
@@ -236,11 +278,16 @@ class RootReader(Reader):
             pass
         return survey
 
-    def chunks(self) -> Iterator[dict[str, Array]]:
+    def chunks(self) -> Generator[dict[str, Array], None, LeftOut]:
         """Yield name → array ``[event]`` of labels and columns, file by file.
 
         With `min_events` the events are first counted; they are kept in memory meanwhile
         where they fit into `memory` bytes, and read a second time where they do not.
+
+        Returns
+        -------
+        LeftOut
+            What of the files is not in it, of which there were warnings.
 
         Raises
         ------
@@ -251,29 +298,23 @@ class RootReader(Reader):
         if not self.min_events:
             yield from self._selected(survey)
             survey.check(self.tree)
-            self._say(survey)
-            return
-        held: list[dict[str, Array]] = []
-        size = 0
-        for chunk in self._selected(survey, count=True):
-            size += sum(array.nbytes for array in chunk.values())
-            held.append(chunk)
-            if size > self.memory:
-                held.clear()
+            return self._told(survey)
+        held = _held(self._selected(survey, count=True), self.memory)
         survey.check(self.tree)
         good = survey.enough(self.min_events, self.parameters)
-        self._say(survey, good)
-        for chunk in self._selected(Survey()) if size > self.memory else held:
+        left_out = self._told(survey, good)
+        for chunk in self._selected(Survey()) if held is None else held:
             kept = self._with_labels(chunk, good, len(good) == len(survey.labels))
             if kept:
                 yield kept
+        return left_out
 
-    @property
+    @cached_property
     def _selection(self) -> Selection:
         return Selection(
-            (*self._labels, *self._columns),
-            self.cut,
-            self._aliases,
+            [(c.variable, Expression(c.expression)) for c in (*self._labels, *self._columns)],
+            parse_cut(self.cut) if self.cut else None,
+            {name: Expression(text) for name, text in self._aliases.items()},
             path_names(self.path),
             self.invalid == "drop",
         )
@@ -294,45 +335,101 @@ class RootReader(Reader):
             return chunk
         return {name: array[keep] for name, array in chunk.items()} if keep.any() else {}
 
-    def _say(self, survey: Survey, good: set[tuple[float, ...]] | None = None) -> None:
+    def _told(self, survey: Survey, good: set[tuple[float, ...]] | None = None) -> LeftOut:
         """Warn of what was left out beyond the cut."""
+        said = list(self._gathered.said)
+        if survey.bad:
+            shown = "; ".join(f"{e.path.name}: {e.reason}" for e in survey.bad[:3])
+            said.append(
+                f"{len(survey.bad)} file(s) cannot be used and are left out "
+                f"({shown}{'; ...' if len(survey.bad) > 3 else ''})"
+            )
+        if survey.missing:
+            said.append(f"{survey.missing} events have a missing value and are left out")
         if survey.invalid:
-            warnings.warn(
+            said.append(
                 f"{survey.invalid} events have a value that is not finite or beyond a bound "
-                f"and are left out. {survey}",
-                RootWarning,
-                stacklevel=3,
+                "and are left out"
             )
         few = {} if good is None else {k: n for k, n in survey.labels.items() if k not in good}
         if few:
             shown = "; ".join(
                 f"{show(label, self._label_names)}: {few[label]}" for label in sorted(few)[:3]
             )
-            warnings.warn(
+            said.append(
                 f"{len(few)} of {len(survey.labels)} labels have fewer than "
                 f"min_events={self.min_events} events and are left out, "
-                f"{sum(few.values())} events in all ({shown}{', ...' if len(few) > 3 else ''})",
-                RootWarning,
-                stacklevel=3,
+                f"{sum(few.values())} events in all ({shown}{', ...' if len(few) > 3 else ''})"
             )
+        left_out = LeftOut(str(survey), tuple(said))
+        left_out.warn()
+        return left_out
 
     def _selected(self, survey: Survey, count: bool = False) -> Iterator[dict[str, Array]]:
-        """Yield the selected events of all files, counting into `survey`."""
-        plan = self._selection
-        for file in self.found:
-            survey.files += 1
-            if stamp(file.path) != self._stamps[file.name]:
-                raise RootError(f"{file.path} was changed while it was in use; start again")
-            constants = {k: Values(np.asarray(x)) for k, x in path_labels(self.path, file).items()}
-            with open_tree(file, self.tree, self.memory) as tree:
-                for start, entries, given in branches.read(tree, plan.branches, file, self.memory):
-                    given.update(constants)
-                    names = Names(given, plan.aliases)
-                    survey.entries += entries
-                    chunk = plan.events(names, file, start, entries, survey)
-                    if count:
-                        survey.count(chunk, self._label_names)
-                    names.release()
-                    if len(next(iter(chunk.values()))):
+        """Yield the selected events of all files, counting into `survey`.
+
+        A bad file does not end it: the others are looked at too, so that all are named.
+        """
+        skip = self.bad_files == "skip"
+        survey.bad = list(self._gathered.bad)
+        for item in self._gathered.inputs:
+            part = Survey(files=1)
+            try:
+                chunks = self._of_file(item, part, count)
+                if skip:
+                    chunks = self._whole(item, chunks)
+                for chunk in chunks:
+                    if skip or not survey.bad:
                         yield chunk
-                    del chunk
+                survey.add(part, self._label_names)
+            except BadFileError as error:
+                if skip and isinstance(error, TooLargeError):
+                    raise
+                survey.bad.append(error)
+        if survey.bad and not skip:
+            raise joined(survey.bad, len(self._gathered.inputs) + len(self._gathered.bad))
+
+    def _whole(self, item: Input, chunks: Iterator[dict[str, Array]]) -> Iterator[dict[str, Array]]:
+        """Yield a file's events only once all were read: none of a file that is damaged."""
+        held = _held(chunks, self.memory)
+        yield from self._of_file(item, Survey(), False) if held is None else held
+
+    def _of_file(self, item: Input, survey: Survey, count: bool) -> Iterator[dict[str, Array]]:
+        """Yield the selected events of one file."""
+        file = item.file
+        if not _unchanged(item):
+            raise RootError(f"{file.path} was changed while it was in use; start again")
+        constants = {k: Values(np.asarray(x)) for k, x in item.labels.items()}
+        with open_tree(file, self.tree, self.memory) as tree:
+            known = Branches.of(tree, file)
+            plan = self._selection.resolved(known)
+            for start, entries, given in branches.read(known, plan.branches, self.memory):
+                given.update(constants)
+                names = Names(given, plan.aliases)
+                survey.entries += entries
+                chunk = plan.events(names, file, start, entries, survey)
+                if count:
+                    survey.count(chunk, self._label_names)
+                names.release()
+                if len(next(iter(chunk.values()))):
+                    yield chunk
+                del chunk
+
+
+def _unchanged(item: Input) -> bool:
+    try:
+        return stamp(item.file.path) == item.stamp
+    except OSError:
+        return False
+
+
+def _held(chunks: Iterator[dict[str, Array]], memory: int) -> list[dict[str, Array]] | None:
+    """Return all chunks where they fit into memory, None where they do not; all are read."""
+    held: list[dict[str, Array]] = []
+    size = 0
+    for chunk in chunks:
+        size += sum(array.nbytes for array in chunk.values())
+        held.append(chunk)
+        if size > memory:
+            held.clear()
+    return held if size <= memory else None

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from presage.labels import Array, Parameter, Variable
-from presage.studies.events.root.columns import Column, Names, branches_needed
+from presage.studies.events.root.branches import Branches
+from presage.studies.events.root.columns import Names, branches_needed
 from presage.studies.events.root.errors import RootError
 from presage.studies.events.root.expression import Expression
-from presage.studies.events.root.files import RootFile
+from presage.studies.events.root.finding import RootFile
+from presage.studies.events.root.resolving import resolve
 from presage.studies.events.root.survey import Survey, groups
 from presage.studies.events.root.values import Values
 
@@ -26,6 +30,7 @@ def parse_cut(text: str) -> Expression:
         raise RootError(f"cut: {error}") from None
 
 
+@dataclass(frozen=True)
 class Selection:
     """Expressions, parsed, and what they come down to.
 
@@ -34,7 +39,7 @@ class Selection:
     columns
         What each event holds, labels included.
     cut
-        Condition, or empty text.
+        Condition, if any.
     aliases
         Name → expression.
     path_labels
@@ -43,20 +48,40 @@ class Selection:
         Leave out events with invalid values instead of raising.
     """
 
-    def __init__(
-        self,
-        columns: Iterable[Column],
-        cut: str,
-        aliases: Mapping[str, str],
-        path_labels: Iterable[str],
-        drop: bool,
-    ) -> None:
-        self.columns = [(c.variable, Expression(c.expression)) for c in columns]
-        self.cut = parse_cut(cut) if cut else None
-        self.aliases = {name: Expression(text) for name, text in aliases.items()}
-        self.drop = drop
-        texts = [expression.text for _, expression in self.columns]
-        self.branches = branches_needed([*texts, cut] if cut else texts, aliases, path_labels)
+    columns: Sequence[tuple[Variable, Expression]]
+    cut: Expression | None
+    aliases: Mapping[str, Expression]
+    path_labels: tuple[str, ...]
+    drop: bool
+
+    @property
+    def sums(self) -> bool:
+        """Whether lists are added up in any of it."""
+        cut = [self.cut] if self.cut else []
+        return any(e.sums for e in (*(e for _, e in self.columns), *cut, *self.aliases.values()))
+
+    @cached_property
+    def branches(self) -> tuple[str, ...]:
+        """Names of the branches that are read."""
+        used = [expression for _, expression in self.columns]
+        used += [self.cut] if self.cut else []
+        return branches_needed(used, self.aliases, self.path_labels)
+
+    def resolved(self, branches: Branches) -> Selection:
+        """Return the selection with all names made out for one tree.
+
+        Raises
+        ------
+        RootError
+            A text could be a branch and an expression.
+        """
+        defined = {*self.aliases, *self.path_labels}
+        return replace(
+            self,
+            columns=[(v, resolve(e, branches, defined)) for v, e in self.columns],
+            cut=resolve(self.cut, branches, defined) if self.cut else None,
+            aliases={n: resolve(e, branches, defined) for n, e in self.aliases.items()},
+        )
 
     def events(
         self, names: Names, file: RootFile, start: int, entries: int, survey: Survey

@@ -10,7 +10,7 @@ import numpy as np
 
 from presage.labels import Array, Parameter
 from presage.labels.equality import MOST_LABELS, merge
-from presage.studies.events.root.errors import RootError
+from presage.studies.events.root.errors import BadFileError, RootError
 
 
 @dataclass
@@ -31,6 +31,8 @@ class Survey:
         Events that remain.
     labels
         Label → its events; only counted where a minimum is asked for.
+    bad
+        Files that cannot be used, and why.
     """
 
     files: int = 0
@@ -40,6 +42,20 @@ class Survey:
     invalid: int = 0
     kept: int = 0
     labels: Counter[tuple[float, ...]] = field(default_factory=Counter)
+    bad: list[BadFileError] = field(default_factory=list)
+
+    def add(self, other: Survey, names: Sequence[str]) -> None:
+        """Add what was counted in another file.
+
+        Raises
+        ------
+        RootError
+            There are so many labels that they cannot be labels.
+        """
+        for name in ("files", "entries", "cut", "missing", "invalid", "kept"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.labels.update(other.labels)
+        self._check_labels(names)
 
     def __str__(self) -> str:
         return (
@@ -49,16 +65,13 @@ class Survey:
         )
 
     def count(self, chunk: Mapping[str, Array], names: Sequence[str]) -> None:
-        """Count the labels of a chunk.
-
-        Raises
-        ------
-        RootError
-            There are so many labels that they cannot be labels.
-        """
+        """Count the labels of a chunk; as many are refused as in :meth:`add`."""
         rows, which = groups([chunk[name] for name in names])
         numbers = np.bincount(which, minlength=len(rows))
         self.labels.update(dict(zip(map(tuple, rows.tolist()), numbers.tolist(), strict=True)))
+        self._check_labels(names)
+
+    def _check_labels(self, names: Sequence[str]) -> None:
         if len(self.labels) > MOST_LABELS:
             raise RootError(
                 f"more than {MOST_LABELS} different labels ({', '.join(names)}): "

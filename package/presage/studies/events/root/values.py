@@ -210,8 +210,8 @@ def reduce(name: str, values: Values) -> Values:
     ufunc, empty = REDUCTIONS[name]
     filled = values.counts > 0
     kind = bool if name in ("any", "all") else values.data.dtype
-    if name == "sum" and values.data.dtype.kind != "f":
-        kind = np.dtype("int64")
+    if name == "sum":  # single precision loses the small ones among a thousand
+        kind = np.dtype("float64" if values.data.dtype.kind == "f" else "int64")
     data = np.full(filled.shape, empty or 0, dtype=kind)
     if filled.any():
         # Empty lists have no extent, so the filled ones' starts cut the data exactly.

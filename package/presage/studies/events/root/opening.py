@@ -1,0 +1,114 @@
+"""Opening ROOT files and trees, with clear errors for whatever may be wrong with them."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from presage.labels import nearest
+from presage.studies.events.root import ntuple
+from presage.studies.events.root.errors import BadFileError, RootError, TooLargeError
+from presage.studies.events.root.finding import RootFile
+
+#: Classes that hold events.
+TREES = ("TTree", "TNtuple", "TNtupleD", ntuple.KIND)
+
+
+@contextmanager
+def reading(file: RootFile) -> Iterator[None]:
+    """Turn whatever goes wrong inside the ROOT library into an error that names the file.
+
+    A damaged file can make its reader raise nearly any exception.
+    """
+    try:
+        yield
+    except (RootError, GeneratorExit):
+        raise
+    except Exception as error:
+        raise BadFileError(
+            file.path,
+            f"the file cannot be read, it is damaged or of an unknown kind "
+            f"({type(error).__name__}: {[*str(error).strip().splitlines(), '-'][0]})",
+        ) from error
+
+
+@contextmanager
+def open_tree(file: RootFile, name: str, limit: int) -> Iterator[Any]:
+    """Open a tree.
+
+    Parameters
+    ----------
+    file
+        Where it is.
+    name
+        Its name, with directories inside the file before it.
+    limit
+        Largest description of a tree that is read, bytes.
+
+    Raises
+    ------
+    BadFileError
+        Not a ROOT file, truncated, or no such tree.
+    """
+    import uproot
+
+    _check_header(file)
+    with reading(file):
+        handle = uproot.open(file.path, handler=uproot.MemmapSource)
+    with handle:
+        yield _tree(handle, file, name, limit)
+
+
+def _check_header(file: RootFile) -> None:
+    """Check the first bytes: magic, and the length that the header tells."""
+    try:
+        with file.path.open("rb") as stream:
+            head, size = stream.read(20), stream.seek(0, os.SEEK_END)
+    except OSError as error:
+        raise BadFileError(file.path, f"the file cannot be read: {error.strerror}") from error
+    if size == 0:
+        raise BadFileError(file.path, "the file is empty (0 bytes)")
+    if not head.startswith(b"root"):
+        raise BadFileError(file.path, f"not a ROOT file, it begins with {head[:8]!r}")
+    if len(head) < 20:
+        raise BadFileError(file.path, f"truncated, only {size} bytes are there")
+    version, _ = struct.unpack(">ii", head[4:12])
+    (end,) = (
+        struct.unpack(">q", head[12:20])
+        if version >= 1_000_000
+        else struct.unpack(">i", head[12:16])
+    )
+    if size < end:
+        raise BadFileError(
+            file.path,
+            f"truncated, it has {size} bytes of the {end} that its header tells; copy it again",
+        )
+
+
+def trees_in(handle: Any, file: RootFile) -> dict[str, str]:
+    """Return name → class of everything in a file; trees are of a class in :data:`TREES`."""
+    with reading(file):
+        return dict(handle.classnames(cycle=False))
+
+
+def _tree(handle: Any, file: RootFile, name: str, limit: int) -> Any:
+    kinds = trees_in(handle, file)
+    trees = sorted(key for key, kind in kinds.items() if kind in TREES)
+    if name not in kinds:
+        listed = f" (its trees: {', '.join(trees)})" if trees else " (it holds no tree)"
+        raise BadFileError(file.path, f"no tree {name!r}{nearest(name, trees)}{listed}")
+    if name not in trees:
+        raise BadFileError(
+            file.path, f"{name!r} is a {kinds[name]}; only TTrees and RNTuples are read"
+        )
+    with reading(file):
+        declared = handle.key(name).data_uncompressed_bytes
+        if declared > limit:
+            raise TooLargeError(file.path, f"the description of tree {name!r}", declared, limit)
+        tree = handle[name]
+        if kinds[name] == ntuple.KIND:
+            ntuple.check(tree, file, limit)
+        return tree

@@ -1,0 +1,74 @@
+"""Labels that stand in the paths of files: ``Phi_1870_omega_9p025/events.root``."""
+
+from __future__ import annotations
+
+import functools
+import re
+import string
+
+from presage.studies.events.root.errors import BadFileError, RootError
+from presage.studies.events.root.finding import RootFile
+
+#: As generators write numbers: ``p`` for the decimal point, ``m`` for a minus.
+_NUMBER = r"[-+m]?\d+(?:[p.]\d+)?(?:[eE][-+m]?\d+)?"
+
+
+@functools.lru_cache(maxsize=64)
+def _regular(pattern: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    names: list[str] = []
+    regular = r"(?<![A-Za-z0-9])"
+    for literal, name, *_ in string.Formatter().parse(pattern):
+        regular += re.escape(literal)
+        if name is not None:
+            if not name.isidentifier() or name in names:
+                raise RootError(
+                    f"path pattern {pattern!r}: {{{name}}} should be a label's name, once each"
+                )
+            names.append(name)
+            regular += f"(?P<{name}>{_NUMBER})"
+    if not names:
+        raise RootError(
+            f"path pattern {pattern!r} names no label; write one as 'Phi_{{phi_label}}'"
+        )
+    return re.compile(regular + r"(?![p.]?[0-9])"), tuple(names)
+
+
+def path_names(pattern: str) -> tuple[str, ...]:
+    """Return the label names in a path pattern such as ``Phi_{phi}_omega_{omega}``."""
+    return _regular(pattern)[1] if pattern else ()
+
+
+def path_labels(pattern: str, file: RootFile) -> dict[str, float]:
+    """Read labels from a file's path: ``p`` is the decimal point, ``m`` a minus.
+
+    Parameters
+    ----------
+    pattern
+        Fixed text and ``{names}``; ``Phi_{phi}_omega_{omega}`` reads 1870 and 9.025 from
+        ``.../Phi_1870_omega_9p025/events.root``, ``cW_{cW}`` reads -0.5 in ``cW_m0p5``.
+        Empty: there are none.
+    file
+        The path below the searched directory is tried first, then the whole path; the
+        last match counts.
+
+    Raises
+    ------
+    BadFileError
+        The pattern does not match.
+    """
+    if not pattern:
+        return {}
+    regular, names = _regular(pattern)
+    for text in (file.name, file.path.resolve().as_posix()):
+        matches = list(regular.finditer(text))
+        if matches:
+            return {name: _number(matches[-1][name]) for name in names}
+    example = re.sub(r"\{.*?\}", "9p025", pattern)
+    raise BadFileError(
+        file.path,
+        f"the path does not match {pattern!r}; expected something like {example!r}",
+    )
+
+
+def _number(text: str) -> float:
+    return float(text.replace("p", ".").replace("m", "-"))

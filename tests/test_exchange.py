@@ -210,7 +210,7 @@ def test_from_the_command_line(
                     np.arange(9, dtype="f4"),
                     Variable("mass", unit="GeV").attributes(),
                 ),
-                "label": ("event", np.ones(9), Parameter("label").attributes()),
+                "mass_label": ("event", np.ones(9), Parameter("mass_label").attributes()),
             }
         ),
         "mine",

@@ -13,6 +13,7 @@ import xarray as xr
 from event_toys import events_of, gaussian_events, grid, many_dimensional
 from presage.generate import simulate
 from presage.labels import LabelError, Parameter
+from presage.labels.names import RESERVED
 from presage.lineage import parent_of, recipe_of, take
 from presage.pipeline import ParameterError, run_study
 from presage.store import Store
@@ -445,6 +446,14 @@ def test_a_gain_says_where_it_came_from(tiny, gain):
         "refinement", "label_ranking", "residuals", "flow_sample", "fit-spline_flow",
         "joined_events", "resonance",
     }  # fmt: skip
+
+
+def test_no_label_can_be_called_like_something_of_these_products(tiny, gain):
+    ranking, found = gain
+    for made in (tiny.folds.dataset, ranking, found.dataset):
+        names = {*map(str, made.variables), *map(str, made.dims)}
+        own = {n for n in names if not n.startswith(("phi_label", "omega_label", "added_"))}
+        assert own <= RESERVED
 
 
 def test_a_gain_shows_itself(gain):

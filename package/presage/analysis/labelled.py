@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from presage.analysis.sorting import by_code, distinct
 from presage.labels import LabelError, Variable, nearest, require
 from presage.labels.equality import merge, positions
+from presage.labels.names import check_label_names
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -128,6 +129,7 @@ def declared(
             )
         is_parameter = array.attrs.get("role") == "parameter"
         (parameters if is_parameter else variables).append(Variable.of(array, sample=dim))
+    check_label_names(parameters, f"{source}: a label")
     if not parameters:
         raise LabelError(f"{source} has no labels: mark their columns with attrs role='parameter'")
     if not variables:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from presage.labels.errors import LabelError, nearest
+from presage.labels.names import check_label_names
 from presage.labels.variables import Coordinate, Parameter, Variable
 
 
@@ -37,6 +38,14 @@ class Schema:
         doubles = sorted({name for name in names if names.count(name) > 1})
         if doubles:
             raise LabelError(f"variable names must differ; twice: {', '.join(doubles)}")
+        check_label_names(self.parameters)
+        own = self._own_names()
+        for name in names:
+            if name in own:
+                raise LabelError(
+                    f"a column cannot be called {name!r}: that is {own[name]} in the dataset, and "
+                    f"would hide it. Rename it, to '{name}_value' for one"
+                )
         for variable in self.variables:
             late = set(variable.dims[1:]) & set(self.ragged)
             if late:
@@ -47,6 +56,16 @@ class Schema:
         if name not in self._by_name:
             raise LabelError(f"no variable {name!r}{nearest(name, self._by_name)}")
         return self._by_name[name]
+
+    def _own_names(self) -> dict[str, str]:
+        """Return the names that a stored dataset has besides its variables, and what they are."""
+        dims = {dim for variable in self.variables for dim in variable.dims}
+        own = dict.fromkeys(dims, "a dimension")
+        for coordinate in self.coordinates:
+            own |= {coordinate.along: "a dimension", coordinate.name: "a coordinate"}
+        for dim in self.ragged:
+            own |= {dim: "a dimension", f"{dim}_count": "a length", f"{dim}_start": "a position"}
+        return {**own, self.sample: "the number of the sample"}
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

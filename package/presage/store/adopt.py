@@ -59,7 +59,7 @@ def adopted_samples(
         raise StoreError(f"{name!r} holds no sample along {sample!r}")
     ragged = tuple(str(a.attrs["sample_dimension"]) for a in _counts(dataset))
     packed = take(without_origin(dataset).assign_attrs({SAMPLE: sample}), slice(None))
-    coordinates = _coordinates(packed, sample, ragged)
+    coordinates = _coordinates(packed, sample, ragged, numbered=own_sample(dataset) == sample)
     along = [str(n) for n, c in packed.coords.items() if sample in c.dims and n != sample]
     starts = [flat_start(dim) for dim in ragged]
     columns = packed.drop_vars([n for n in starts if n in packed.coords]).reset_coords(
@@ -140,12 +140,15 @@ def _declared(array: xr.DataArray, sample: str) -> Variable:
 
 
 def _coordinates(
-    dataset: xr.Dataset, sample: str, ragged: tuple[str, ...]
+    dataset: xr.Dataset, sample: str, ragged: tuple[str, ...], numbered: bool
 ) -> tuple[Coordinate, ...]:
+    """Return the fixed coordinates; `numbered`: those of the samples are presage's own numbers."""
     found = []
     for key, array in dataset.coords.items():
         name = str(key)
-        if name == sample and array.dtype.kind not in "iu":
+        whole = array.dtype.kind in "iu"
+        counted = whole and (numbered or bool((array.values == np.arange(array.size)).all()))
+        if name == sample and not counted:
             raise StoreError(
                 f"samples are numbered from 0, so the coordinate {name!r} of {array.dtype} would "
                 f"be lost; make it a variable with reset_index({name!r}) and rename"

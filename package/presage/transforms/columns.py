@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from presage.labels import LabelError, Parameter, Variable, nearest
+from presage.labels.names import check_label_names
 
 Floats = NDArray[np.float64]
 Columns = Mapping[str, ArrayLike]
@@ -45,6 +46,7 @@ def declared(
             parameters.append(variable)
         else:
             variables.append(variable)
+    check_label_names(parameters)
     if not variables:
         raise LabelError(f"the dataset has no variable along {sample!r} besides its parameters")
     return tuple(variables), tuple(parameters)

@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from presage.analysis.labelled import Floats, Grouped, Labels, group, label_table
-from presage.labels import LabelError
+from presage.labels import LabelError, stored_as
 from presage.rng import generator
 
 
@@ -63,9 +63,10 @@ def draw_at(
     columns = {v.name: drawn[:, i] for i, v in enumerate(grouped.variables)}
     columns |= {p.name: np.repeat(table[:, i], sizes) for i, p in enumerate(grouped.parameters)}
     like = train.data_vars
+    kinds = {v.name: v.dtype for v in (*grouped.variables, *grouped.parameters)}
     events = xr.Dataset(
         {
-            key: (grouped.dim, columns[str(key)].astype(like[key].dtype), dict(like[key].attrs))
+            key: (grouped.dim, stored_as(columns[str(key)], kinds[str(key)]), dict(like[key].attrs))
             for key in like
         },
         coords={grouped.dim: np.arange(len(drawn))},

@@ -16,7 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from presage.analysis.sorting import by_code, distinct
-from presage.labels import LabelError, Variable, nearest, require
+from presage.labels import LabelError, Parameter, Variable, nearest, real, require
 from presage.labels.equality import merge, positions
 from presage.labels.names import check_label_names
 
@@ -127,8 +127,11 @@ def declared(
                 f"{source}: {name!r} should have dims ({dim!r},), got {array.dims}; "
                 "split it into one column per quantity"
             )
-        is_parameter = array.attrs.get("role") == "parameter"
-        (parameters if is_parameter else variables).append(Variable.of(array, sample=dim))
+        variable = Variable.of(array, sample=dim)
+        if isinstance(variable, Parameter):
+            parameters.append(real(variable))
+        else:
+            variables.append(variable)
     check_label_names(parameters, f"{source}: a label")
     if not parameters:
         raise LabelError(f"{source} has no labels: mark their columns with attrs role='parameter'")

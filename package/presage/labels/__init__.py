@@ -9,6 +9,7 @@ from presage.labels.checks import Array as Array
 from presage.labels.checks import Arrays as Arrays
 from presage.labels.checks import check_arrays as check_arrays
 from presage.labels.checks import require as require
+from presage.labels.checks import stored_as as stored_as
 from presage.labels.equality import LabelMergeWarning as LabelMergeWarning
 from presage.labels.errors import LabelError as LabelError
 from presage.labels.errors import nearest as nearest
@@ -20,3 +21,4 @@ from presage.labels.variables import COMPONENT as COMPONENT
 from presage.labels.variables import Coordinate as Coordinate
 from presage.labels.variables import Parameter as Parameter
 from presage.labels.variables import Variable as Variable
+from presage.labels.variables import real as real

@@ -74,6 +74,12 @@ def _check_shape(
         raise LabelError(f"{source}: {name!r} should be [{shown}], got shape {array.shape}")
 
 
+def stored_as(values: Array, dtype: str | np.dtype[Any]) -> Array:
+    """Return values in another type; floats become the nearest whole number, none is cut off."""
+    whole = np.dtype(dtype).kind in "iu" and values.dtype.kind == "f"
+    return (np.rint(values) if whole else values).astype(dtype)
+
+
 def _in_declared_type(array: Array, variable: Variable, source: str) -> Array:
     """Convert to the declared type; refuse what would lose more than precision."""
     want = np.dtype(variable.dtype)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
 
 from presage.labels.errors import LabelError
+
+Declared = TypeVar("Declared", bound="Variable")
 
 #: Share by which two values of a label may differ, by default: single precision's rounding.
 TOLERANCE = 1e-6
@@ -191,6 +193,12 @@ class Parameter(Variable):
         if self.tolerance != TOLERANCE:
             attributes["tolerance"] = float(self.tolerance)
         return attributes
+
+
+def real(parameter: Declared) -> Declared:
+    """Return the declaration of a label as models and grids have it: whole numbers as float64."""
+    whole = np.dtype(parameter.dtype).kind in "iu"
+    return replace(parameter, dtype="float64") if whole else parameter
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from presage.labels import require
+from presage.labels import require, stored_as
 from presage.models.density import DensityNetwork
 from presage.models.prepared import stack
 from presage.transforms.scale import LabelScale
@@ -108,7 +108,7 @@ class ConditionalFlow:
         drawn = self._by_rows(draw, events).reshape(events, len(self.scale.variables))
         z = {v.name: drawn[:, i] for i, v in enumerate(self.scale.variables)}
         values = self.scale.inverse(z, columns)
-        return {v.name: values[v.name].astype(v.dtype) for v in self.scale.variables}
+        return {v.name: stored_as(values[v.name], v.dtype) for v in self.scale.variables}
 
     def _condition(self, columns: Mapping[str, ArrayLike], events: int) -> Tensor | None:
         if not self.scale.parameters:

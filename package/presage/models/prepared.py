@@ -11,6 +11,8 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from presage.lineage import sample_dim
+from presage.transforms.atoms import check_continuous
+from presage.transforms.columns import declared
 from presage.transforms.scale import LabelScale
 
 
@@ -49,8 +51,10 @@ def prepare_columns(dataset: xr.Dataset) -> Prepared:
         ``[sample, feature]``.
     """
     sample = sample_dim(dataset)
-    scale = LabelScale.fit_dataset(dataset, sample)
-    columns = {v.name: dataset[v.name].values for v in (*scale.variables, *scale.parameters)}
+    variables, parameters = declared(dataset, sample)
+    columns = {v.name: dataset[v.name].values for v in (*variables, *parameters)}
+    check_continuous(columns, variables, parameters)
+    scale = LabelScale.fit(columns, variables, parameters)
     arrays = {"target": stack(scale.apply(columns, columns))}
     ranges = {}
     if scale.parameters:

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from presage.labels import LabelError, Parameter, Variable, nearest
+from presage.labels import LabelError, Parameter, Variable, nearest, real
 from presage.labels.names import check_label_names
 
 Floats = NDArray[np.float64]
@@ -43,7 +43,7 @@ def declared(
             raise LabelError(f"{array.name!r} should be one number per {sample}, has {array.dims}")
         variable = Variable.of(array, sample)
         if isinstance(variable, Parameter):
-            parameters.append(variable)
+            parameters.append(real(variable))
         else:
             variables.append(variable)
     check_label_names(parameters)

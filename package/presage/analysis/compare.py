@@ -22,6 +22,8 @@ from presage.labels import LabelError
 from presage.labels.equality import positions
 
 Which = bool | Literal["held_out"]
+#: Events that a label is judged by at least.
+FEWEST = 50
 
 
 def compare(
@@ -34,7 +36,7 @@ def compare(
     bins: int = 40,
     classifier: Which = True,
     subsample: int | None = 100_000,
-    minimum: int = 50,
+    minimum: int = FEWEST,
     seed: int = 0,
     progress: bool = False,
     metrics: Iterable[str] | None = None,

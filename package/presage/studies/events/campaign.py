@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from presage.analysis.compare import FEWEST
 from presage.analysis.labelled import declared, label_table
 from presage.analysis.residuals import Residuals, residuals
 from presage.fit import Fitted
@@ -116,7 +117,9 @@ class Campaign:
     @cached_property
     def held_out_labels(self) -> list[tuple[float, ...]]:
         """The labels that are held out, the inner ones first."""
-        return choose_held_out(self.events, self.interior, self.edge)
+        # Of files the held-out events are the truth as well, and are judged as such.
+        least = {"minimum": FEWEST} if isinstance(self.producer, Reader) else {}
+        return choose_held_out(self.events, self.interior, self.edge, **least)
 
     @cached_property
     def new_labels(self) -> list[tuple[float, ...]]:

@@ -22,6 +22,7 @@ from presage.studies.pdf.problems import PROBLEMS
 from presage.studies.pdf.problems import problem as build
 from presage.studies.pdf.refreshed import RefreshedViews
 from presage.studies.pdf.training import PRESETS, Training, problem_of
+from presage.transforms.tail import UnlikeTrainingWarning
 
 TINY = Training(
     hidden=(8,), seeds=1, encoder_epochs=2, smallest=4, sizes=(4, 10), per_size=2, head=(16,),
@@ -160,6 +161,26 @@ def test_draws_are_labelled_and_inside_the_prior(inference, observed):
     inference.problem.check_theta(drawn["theta"])
     assert (drawn["acceptance"] == 1).all()
     assert drawn.attrs["encoder"] == inference.encoder.key
+    assert drawn["p_value"].dims == ("sample",)
+    assert drawn["p_value"].attrs["note"] == "counted among 160 sets of each size"
+    assert drawn["p_value"].equals(inference.p_value(observed))
+
+
+ANSWERS = {
+    "sample": lambda inference, events: inference.sample(events, 3),
+    "log_prob": lambda inference, events: inference.log_prob(inference.point(events), events),
+    "point": lambda inference, events: inference.point(events),
+    "p_value": lambda inference, events: inference.p_value(events),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_set_unlike_the_training_is_answered_with_a_warning(inference, observed, name):
+    strange = observed.isel(sample=0).copy()
+    strange[3] = -999.0
+    with pytest.warns(UnlikeTrainingWarning, match="this set is unlike") as caught:
+        ANSWERS[name](inference, strange)
+    assert all(warning.filename == __file__ for warning in caught)
 
 
 def test_draws_carry_the_density_that_log_prob_gives(inference, observed):

@@ -23,6 +23,8 @@ from presage.recipe import Recipe, encode, settings_of
 from presage.store import Store
 
 WEIGHTS, HISTORY, DECLARATION = "weights.safetensors", "history.nc", "declaration.json"
+#: What its training data were like; models that were trained before there was any lack it.
+SEEN = "seen.nc"
 _PREFIX = "fit-"
 
 
@@ -46,6 +48,10 @@ class Fitted:
         Over `epoch`: training and validation loss, learning rate, seconds.
     saved
         Whether a store holds it.
+    seen
+        The law of what it was trained on, which says what is unlike that; None where its
+        model has none, or was trained by a release that kept none: fit it once more with the
+        same settings, which adds the law and trains nothing.
     """
 
     recipe: Recipe
@@ -55,6 +61,7 @@ class Fitted:
     state: dict[str, NDArray[Any]]
     history: xr.Dataset
     saved: bool = False
+    seen: xr.Dataset | None = None
 
     @property
     def key(self) -> str:
@@ -133,16 +140,19 @@ def publish(fitted: Fitted, store: Store) -> None:
         **{f"network/{n}": t for n, t in fitted.network.state_dict().items()},
         **{f"state/{n}": torch.from_numpy(np.array(a)) for n, a in fitted.state.items()},
     }
-    history = fitted.history
-
-    def write_history(path: Path) -> None:
-        history.to_netcdf(path, engine="h5netcdf")
-
     text = json.dumps(fitted.declaration, indent=1, sort_keys=True, allow_nan=False)
     store.put_file(fitted.recipe, WEIGHTS, lambda path: write_tensors(path, tensors))
-    store.put_file(fitted.recipe, HISTORY, write_history)
+    store.put_file(fitted.recipe, HISTORY, lambda path: _write_dataset(path, fitted.history))
+    publish_seen(fitted, store)
     store.put_file(fitted.recipe, DECLARATION, lambda path: _write_text(path, text + "\n"))
     store.clear_workspace(fitted.recipe)
+
+
+def publish_seen(fitted: Fitted, store: Store) -> None:
+    """Put the law of what a model was trained on beside its weights."""
+    seen = fitted.seen
+    if seen is not None:
+        store.put_file(fitted.recipe, SEEN, lambda path: _write_dataset(path, seen))
 
 
 def is_published(recipe: Recipe, store: Store) -> bool:
@@ -188,15 +198,15 @@ def read(recipe: Recipe, model: Any, store: Store) -> Fitted:
         )
     declaration = json.loads(paths[DECLARATION].read_text())
     groups = read_groups(paths[WEIGHTS])
-    with xr.open_dataset(paths[HISTORY], engine="h5netcdf") as stored:
-        history = stored.load()
+    history, law = _read_dataset(paths[HISTORY]), store.file(recipe, SEEN)
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn only to be replaced
         network = model.build(declaration)
     weights = groups.get("network", {})
     network.to(next((t.dtype for t in weights.values() if t.dtype == torch.float64), None))
     network.load_state_dict(weights)
     state = {name: tensor.numpy() for name, tensor in groups.get("state", {}).items()}
-    return Fitted(recipe, model, network.eval(), declaration, state, history, saved=True)
+    seen = None if law is None else _read_dataset(law)
+    return Fitted(recipe, model, network.eval(), declaration, state, history, True, seen)
 
 
 def complete_declaration(declaration: Mapping[str, Any], dataset: xr.Dataset) -> dict[str, Any]:
@@ -266,6 +276,15 @@ def model_fields(model: Any) -> dict[str, Any]:
                 "Store data on their own and name them by key in `parents`"
             )
     return found
+
+
+def _write_dataset(path: Path, dataset: xr.Dataset) -> None:
+    dataset.to_netcdf(path, engine="h5netcdf")
+
+
+def _read_dataset(path: Path) -> xr.Dataset:
+    with xr.open_dataset(path, engine="h5netcdf") as stored:
+        return stored.load()
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -28,6 +28,7 @@ from presage.fit.result import (
     model_fields,
     producer,
     publish,
+    publish_seen,
     read,
 )
 from presage.fit.settings import Settings
@@ -35,6 +36,7 @@ from presage.fit.source import BatchSource, TensorBatch, Where, make_source
 from presage.fit.splitting import is_fresh, made_samples, order_of, split
 from presage.fit.state import history_dataset
 from presage.lineage import RECIPE, sample_dim, sample_numbers
+from presage.models.threads import one_thread
 from presage.recipe import Parent, Recipe
 from presage.store import Store, parents_of
 
@@ -179,7 +181,7 @@ def fit(
         if progress:
             text = f"{recipe.producer} {recipe.key[:16]} is in the store; nothing to train"
             tqdm.write(text, file=sys.stderr)
-        return read(recipe, model, store)
+        return _with_seen(read(recipe, model, store), train, settings, store, fabric)
     if compile:
         check_compiler()
     checkpoints = Checkpoints(store, recipe) if store is not None else None
@@ -187,6 +189,8 @@ def fit(
     habits = Habits(checkpoints, checkpoint_every, progress, recipe.producer, numbers, compile)
     with reproducible(fabric.device, seed):
         fitted = _train(model, train, settings, recipe, fabric, habits)
+    if store is None or fabric.global_rank == 0:
+        fitted = _see(fitted, train, settings)
     if store is None:
         return fitted
     if fabric.global_rank == 0:
@@ -248,6 +252,29 @@ def _train(
     history = label_history(history_dataset(loop.state.history), recipe)
     state = {name: np.asarray(array) for name, array in prepared.state.items()}
     return Fitted(recipe, model, network.eval(), declaration, state, history)
+
+
+def _with_seen(
+    fitted: Fitted, train: xr.Dataset, settings: Settings, store: Store, fabric: Fabric
+) -> Fitted:
+    """Return a stored model with the law of its data, made now where it was trained without."""
+    lacking = fitted.seen is None and hasattr(fitted.model, "seen")
+    if not fabric.broadcast(lacking):
+        return fitted
+    if fabric.global_rank == 0:
+        publish_seen(_see(fitted, train, settings), store)
+    fabric.barrier()
+    return read(fitted.recipe, fitted.model, store)
+
+
+@one_thread()
+def _see(fitted: Fitted, train: xr.Dataset, settings: Settings) -> Fitted:
+    """Return a model with the law of what it was trained on, where its kind has one."""
+    if not hasattr(fitted.model, "seen"):
+        return fitted
+    total, last = train.sizes[sample_dim(train)], settings.shuffle == "aligned"
+    held_out = split(total, settings.validation, last=last)[1]
+    return replace(fitted, seen=fitted.model.seen(fitted, train, held_out))
 
 
 def _source(

@@ -17,6 +17,7 @@ from presage.fit import FitError, Fitted
 from presage.labels import LabelError
 from presage.models.posterior import PosteriorNetwork
 from presage.models.set_network import SetNetwork
+from presage.models.set_verdict import judged
 from presage.models.threads import one_thread
 from presage.rng import generator
 from presage.studies.pdf.estimate import Estimate
@@ -126,7 +127,8 @@ class Inference:
         xarray.Dataset
             ``theta`` ``[..., draw, parameter]``, ``log_prob`` ``[..., draw]`` (natural logarithm
             of the estimate's density in theta's units), ``acceptance`` ``[...]``: the share of
-            the flow's draws that was physical, 1 where all of the box is.
+            the flow's draws that was physical, 1 where all of the box is; and ``p_value``
+            ``[...]``, see :meth:`p_value`.
 
         Raises
         ------
@@ -139,10 +141,13 @@ class Inference:
         -----
         UntrainedSizeWarning
             A set's size is outside of what the posterior was trained with.
+        UnlikeTrainingWarning
+            A set is unlike those of the training: the answer means little, however sure it is.
         """
         if n < 1:
             raise LabelError(f"n is the number of draws, at least 1; got {n}")
         sets, dims, coords = self._sets(events)
+        p_value = self._judged(sets, events, dims, coords)
         found = []
         for number, summary in enumerate(self._summaries(sets)):
             rng = generator("presage.studies.pdf.inference", seed, number)
@@ -154,6 +159,7 @@ class Inference:
                 "theta": ((*dims, "draw", "parameter"), theta.reshape(*shape, n, -1)),
                 "log_prob": ((*dims, "draw"), log_prob.reshape(*shape, n)),
                 "acceptance": (dims, accepted.reshape(shape)),
+                "p_value": p_value,
             },
             coords={**coords, **self._parameter_coords()},
             attrs={"kind": "estimate", **self._keys()},
@@ -182,6 +188,7 @@ class Inference:
             As :meth:`sample`; or other parameters.
         """
         sets, dims, coords = self._sets(events)
+        judged(self.encoder, sets, stacklevel=3)
         values, names = theta_of_sets(self.problem, theta, dims)
         found = [
             self._estimate.density(summary, values[i if len(values) > 1 else 0])
@@ -210,6 +217,7 @@ class Inference:
             As :meth:`sample`.
         """
         sets, dims, coords = self._sets(events, self.encoder)
+        judged(self.encoder, sets, stacklevel=3)
         count = len(self.problem.prior)
         unit = torch.stack([s[:count] for s in self._summaries(sets)]).double().clamp(0, 1)
         theta = self.problem.low.cpu() + (self.problem.high - self.problem.low).cpu() * unit
@@ -232,6 +240,42 @@ class Inference:
             name="features",
             attrs={"long_name": "pooled features, log10 of the number of events last"},
         )
+
+    # -- what was never seen -------------------------------------------------------------------
+
+    @one_thread()
+    def p_value(self, events: xr.DataArray) -> xr.DataArray:
+        """Return how likely a set of the training is to look as unusual as each set, ``[...]``.
+
+        See :mod:`presage.models.set_law`. NaN for fewer events than were ever trained with, and
+        for a model that knows no law of its training sets; ``attrs["note"]`` then says why.
+
+        Raises
+        ------
+        LabelError
+            As :meth:`sample`.
+
+        Warns
+        -----
+        UnlikeTrainingWarning
+            The smallest is below 1 % over the number of sets.
+        """
+        sets, dims, coords = self._sets(events)
+        return self._judged(sets, events, dims, coords)
+
+    def _judged(
+        self, sets: list[Tensor], like: xr.DataArray, dims: tuple[str, ...], coords: Any
+    ) -> xr.DataArray:
+        """Return the p-value of each set, and warn of the smallest."""
+        values, note = judged(self.encoder, sets)
+        return xr.DataArray(
+            values.reshape([like.sizes[d] for d in dims]),
+            dims=dims,
+            coords=coords,
+            name="p_value",
+            attrs={"long_name": "p-value of the set among those of the training", "units": "1",
+                   "note": note},
+        )  # fmt: skip
 
     # -- sets ----------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 
-from tqdm import tqdm
+from presage.progress import Bar
 
 #: Size, inode, and times of the last change of content and of status, in nanoseconds.
 Stamp = tuple[int, int, int, int]
@@ -106,8 +106,8 @@ def _threads(files: int) -> int:
 def _bar(size: int, progress: bool) -> Iterator[Callable[[int], None]]:
     """Give a function that is told how many bytes were read, from any thread."""
     lock = Lock()
-    with tqdm(
-        total=size, desc="hashing files", unit="B", unit_scale=True, delay=2.0, disable=not progress
+    with Bar(
+        total=size, desc="hashing files", unit="B", unit_scale=True, disable=not progress
     ) as bar:
 
         def advance(read: int) -> None:

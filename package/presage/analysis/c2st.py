@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from presage.labels import LabelError
+from presage.progress import Bar
 from presage.rng import generator
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _accuracies(
     group = max(1, _AT_ONCE // judge.folds)
     found = []
     starts = range(0, len(first), group)
-    for start in tqdm(starts, desc="C2ST", unit="group", delay=2.0, disable=not progress):
+    for start in Bar(starts, desc="C2ST", unit="group", disable=not progress):
         part = slice(start, start + group)
         x, y = _whitened(first[part], second[part])
         found.append(_group(x, y, weight[part], judge, rng))

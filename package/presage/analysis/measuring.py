@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -59,8 +59,8 @@ class Measured:
 
     def test(
         self, label: int, samples: Mapping[str, Sample], seed: int, subsample: int | None
-    ) -> None:
-        """Run the classifier where no sample repeats events."""
+    ) -> Iterator[str]:
+        """Run the classifier where no sample repeats events; yield each source when done."""
         from presage.analysis.two_sample import MINIMUM, classifier_auc  # loads torch
 
         reference = samples["reference"]
@@ -79,6 +79,7 @@ class Measured:
             for array, number in zip(found.values(), (value, error), strict=True):
                 if array is not None:
                     array[s, label] = number
+            yield source
 
     def arrays(self) -> dict[str, tuple[tuple[str, ...], Floats, dict[str, str]]]:
         """Return the metrics as labelled arrays."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from presage.labels import LabelError
+from presage.progress import Bar
 from presage.rng import generator
 
 Floats = NDArray[np.float64]
@@ -62,7 +62,7 @@ def ranks(
     rng = generator("calibration-ranks", seed, 0)
     names: list[str] = []
     columns: list[Floats] = []
-    bar = tqdm(truths.items(), desc="ranks", unit="quantity", delay=2.0, disable=not progress)
+    bar = Bar(truths.items(), desc="ranks", unit="quantity", disable=not progress)
     counts = {array.sizes.get(dim, 0) for array in drawn.values()}
     for name, value in bar:
         labels, true, sample = _matched(name, value, drawn[name], observation, dim)

@@ -24,6 +24,7 @@ from presage.cli.common import (
 from presage.cli.sources import simulator
 from presage.hashes import forget
 from presage.pipeline.parameters import ParameterError
+from presage.progress import CLOCK, Bar
 
 if TYPE_CHECKING:
     from presage.simulator import Source
@@ -68,7 +69,8 @@ def generate(
     if not 0 <= verify <= 1:
         raise ParameterError(f"--verify takes a share between 0 and 1, got {verify:g}")
     options = {"n_events": num_events, "n_repeat": n_repeat, "device": device}
-    sources = [simulator(name, pairs(parameter), options) for name in simulators]
+    with Bar(desc="loading", bar_format=CLOCK, leave=False):
+        sources = [simulator(name, pairs(parameter), options) for name in simulators]
     for source in sources:
         if n is None and isinstance(source, Simulator) and source.length is None:
             raise ParameterError(

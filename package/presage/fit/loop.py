@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
-from tqdm import tqdm
 
 from presage.fit.checkpoint import Checkpoints
 from presage.fit.compiling import compiled
@@ -28,6 +27,7 @@ from presage.fit.schedules import make_schedule
 from presage.fit.settings import Settings
 from presage.fit.source import BatchSource, Piece, TensorBatch, divide
 from presage.fit.state import Average, Progress, snapshot
+from presage.progress import Bar
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -128,12 +128,11 @@ class Loop:
         """Train to the end and return the weights that are the result."""
         self._resume()
         total = self.settings.epochs * self.source.steps
-        with tqdm(
+        with Bar(
             total=total,
             initial=self.position,
             desc=self.habits.title,
             unit="step",
-            mininterval=0.5,
             disable=not self.habits.progress or self.fabric.global_rank > 0,
         ) as self._bar:
             while self.state.epoch < self.settings.epochs and not self._exhausted:
@@ -333,7 +332,7 @@ class Loop:
             self.meter.load(rest["losses"] if rank == 0 else [])
         if self.habits.progress and self.fabric.global_rank == 0:
             at = f"epoch {self.state.epoch}, step {self.state.step}"
-            tqdm.write(f"{self.habits.title}: going on at {at}", file=sys.stderr)
+            Bar.write(f"{self.habits.title}: going on at {at}", file=sys.stderr)
 
     # -- what must not happen ------------------------------------------------------------
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 import xarray as xr
-from tqdm import tqdm
 
 from presage.fit.checkpoint import Checkpoints
 from presage.fit.compiling import check_compiler
@@ -37,6 +36,7 @@ from presage.fit.splitting import is_fresh, made_samples, order_of, split
 from presage.fit.state import history_dataset
 from presage.lineage import RECIPE, sample_dim, sample_numbers
 from presage.models.threads import one_thread
+from presage.progress import Bar
 from presage.recipe import Parent, Recipe
 from presage.store import Store, parents_of
 
@@ -180,7 +180,7 @@ def fit(
     if store is not None and fabric.broadcast(is_published(recipe, store)):
         if progress:
             text = f"{recipe.producer} {recipe.key[:16]} is in the store; nothing to train"
-            tqdm.write(text, file=sys.stderr)
+            Bar.write(text, file=sys.stderr)
         return _with_seen(read(recipe, model, store), train, settings, store, fabric)
     if compile:
         check_compiler()

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any, Protocol, TypeVar
 
 import xarray as xr
-from tqdm import tqdm
 
 from presage.fit.errors import FitError
 from presage.lineage import sample_dim, take
+from presage.progress import Bar
 
 _CHUNK = 64 << 20
 
@@ -67,7 +67,7 @@ def fit_streaming(
     samples = data.sizes[dim]
     rows = max(1, int(chunk_bytes // max(data.nbytes // samples, 1)))
     name = type(accumulator).__name__
-    with tqdm(total=samples, unit=dim, desc=name, mininterval=0.5, disable=not progress) as bar:
+    with Bar(total=samples, unit=dim, desc=name, disable=not progress) as bar:
         for start in range(0, samples, rows):
             stop = min(start + rows, samples)
             accumulator.update(_cut(data, dim, start, stop))

@@ -9,6 +9,7 @@ from presage.generate.run import simulate
 from presage.generate.samples import length, make
 from presage.labels import Array
 from presage.lineage import take
+from presage.progress import Bar
 from presage.recipe import Recipe
 from presage.simulator import Reader, Simulator, Source
 from presage.store import Rows, Store, StoreError
@@ -22,6 +23,7 @@ def verify(
     store: Store | None = None,
     fraction: float = 0.01,
     choice: int = 0,
+    progress: bool = True,
 ) -> int:
     """Simulate a random part of the stored samples again and compare.
 
@@ -41,6 +43,8 @@ def verify(
         Share of the blocks to look at; at least one.
     choice
         Which random part.
+    progress
+        Show a bar once it takes longer than two seconds.
 
     Returns
     -------
@@ -56,12 +60,12 @@ def verify(
     recipe = source.recipe(seed)
     n = store.samples(recipe) if n is None else n
     if not isinstance(source, Simulator):
-        return _verify_reader(source, store.open(recipe, 0, n))
+        return _verify_reader(source, store.open(recipe, 0, n), progress)
     blocks = -(-n // source.block_size)
     count = min(blocks, max(1, round(fraction * blocks)))
     picked = np.sort(np.random.default_rng(choice).choice(blocks, count, replace=False))
     compared = 0
-    for index in picked:
+    for index in Bar(picked, desc=f"{source.name} again", unit="block", disable=not progress):
         start, stop = index * source.block_size, min(n, (index + 1) * source.block_size)
         fresh = make(source, seed, int(start), int(stop))
         stored = store.rows(recipe, int(start), int(stop))
@@ -84,11 +88,12 @@ def repair(
     return simulate(source, n, seed=seed, store=store, workers=workers)
 
 
-def _verify_reader(source: Source, stored: xr.Dataset) -> int:
+def _verify_reader(source: Source, stored: xr.Dataset, progress: bool) -> int:
     if not isinstance(source, Reader):
         raise TypeError(f"verify needs a Simulator or a Reader, got {type(source).__name__}")
     position = 0
-    for chunk in source.chunks():
+    chunks = source.chunks()
+    for chunk in Bar(chunks, desc=f"{source.name} again", unit="chunk", disable=not progress):
         count = length(chunk, source.schema)
         part = take(stored, slice(position, position + count))
         for name, array in chunk.items():

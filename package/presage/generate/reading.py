@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import xarray as xr
-from tqdm import tqdm
 
 from presage.generate.samples import SHARD_BYTES, cut, length
 from presage.generate.versions import warn_if_source_changed
 from presage.inputs import LeftOut
 from presage.labels import Array, Arrays, LabelError, check_arrays
 from presage.lineage import LEFT_OUT
+from presage.progress import Bar
 from presage.recipe import Recipe
 from presage.simulator import Reader
 from presage.store import Store
@@ -82,7 +82,7 @@ def _read_chunks(
     position = 0
     left_out: list[LeftOut] = []
     there = _covered(store.missing(recipe, _MANY))
-    with tqdm(desc=source.name, unit_scale=True, delay=2.0, disable=not progress) as bar:
+    with Bar(desc=source.name, unit_scale=True, delay=2.0, disable=not progress) as bar:
         for arrays in _gather(_noting(source, left_out)):
             count = length(arrays, source.schema)
             checked = check_arrays(arrays, source.schema, count, source.name)

@@ -18,9 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tqdm import tqdm
-
 from presage.generate.samples import Portion, Spans, portions
+from presage.progress import Bar
 from presage.recipe import Recipe
 from presage.simulator import Simulator
 from presage.store import Store, StoreError
@@ -68,9 +67,7 @@ def run(job: Job, tasks: Spans, workers: int, executor: Executor | None, progres
     made = multiprocessing.get_context("spawn").RawArray("q", len(tasks))
     with (
         _executor(workers, executor, made) as pool,
-        tqdm(
-            total=total, desc=job.source.name, unit_scale=True, delay=2.0, disable=not progress
-        ) as bar,
+        Bar(total=total, desc=job.source.name, unit_scale=True, disable=not progress) as bar,
     ):
         if pool is None:
             _run_here(job, tasks, bar.update)

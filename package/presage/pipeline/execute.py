@@ -14,10 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tqdm import tqdm
-
 from presage.pipeline.steps import Notebook, PipelineError
 from presage.products import VARIABLE
+from presage.progress import Bar
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -57,12 +56,12 @@ def execute(
     StepError
         A cell raised; the notebook at `output` ends with it.
     """
-    papermill = _papermill()
     with (
+        _Progress(notebook, len(notebook.code) + bool(parameters), enabled=progress) as bar,
         tempfile.TemporaryDirectory(prefix="presage-") as work,
         _environment(Path(work), store, record),
-        _Progress(notebook, len(notebook.code) + bool(parameters), enabled=progress) as bar,
     ):
+        papermill = _papermill()  # under the bar: it may take a while
         try:
             papermill.execute_notebook(
                 _braced(notebook.path),
@@ -141,22 +140,20 @@ def _joined(first: str, rest: str | None) -> str:
 
 
 class _Progress:
-    """A bar of cells; behind it the last line that the notebook wrote to its own stderr.
+    """A bar of cells; behind it the cell's first line, or the last that it wrote to its stderr.
 
     papermill writes a kernel's stderr to any file-like object: this is one. Progress bars
     of long cells (generation, training) thus show on the terminal, on one line.
     """
 
     def __init__(self, notebook: Notebook, cells: int, *, enabled: bool) -> None:
-        self._bar = tqdm(
+        self._bar = Bar(
             total=cells,
             desc=notebook.name,
-            unit="cell",
-            disable=not enabled,
-            miniters=0,  # else an unchanged count would keep the notebook's own line back
-            mininterval=0.2 if sys.stderr.isatty() else 5.0,
             bar_format="{desc}: cell {n_fmt}/{total_fmt} [{elapsed}{postfix}]",
+            delay=0,
             leave=False,
+            disable=not enabled,
         )
 
     def __enter__(self) -> _Progress:
@@ -173,7 +170,7 @@ class _Progress:
     def start_cell(self, cell: Mapping[str, Any], **_: Any) -> None:
         """Count a code cell; nbclient calls this."""
         if cell["cell_type"] == "code":
-            self._bar.set_postfix_str("", refresh=False)
+            self._show(next(iter(cell["source"].splitlines()), ""))
             self._bar.update()
 
     def write(self, text: str) -> int:
@@ -181,9 +178,13 @@ class _Progress:
         lines = [line.strip() for line in re.split(r"[\r\n]", _COLOURS.sub("", text))]
         last = next((line for line in reversed(lines) if line), "")
         if last:
-            self._bar.set_postfix_str(last[:90], refresh=False)
+            self._show(last)
             self._bar.update(0)
         return len(text)
+
+    def _show(self, line: str) -> None:
+        room = max(20, (self._bar.ncols or 130) - 40)
+        self._bar.set_postfix_str(line if len(line) <= room else f"{line[: room - 1]}…", False)
 
     def flush(self) -> None:
         """Do nothing: the bar draws itself."""

@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from presage.pipeline import records
 from presage.pipeline.choose import combinations
 from presage.pipeline.execute import StepError, execute
@@ -27,6 +25,7 @@ from presage.pipeline.steps import (
     versions,
 )
 from presage.products import read as read_products
+from presage.progress import CLOCK, Bar
 from presage.store import Store
 from presage.studies import Study, resolve, study
 
@@ -164,8 +163,10 @@ def run_study(
     read = notebooks_of(chosen, notebooks)
     known = known_parameters(read)
     sweep = combinations(sources, known)
-    context = _Context(chosen, read, known, versions(chosen), store, runs, force, progress)
-    starts = [context.inputs(given) for given in sweep]
+    with Bar(desc=f"{chosen.name}: what there is", bar_format=CLOCK, leave=False,
+             disable=not progress):  # fmt: skip
+        context = _Context(chosen, read, known, versions(chosen), store, runs, force, progress)
+        starts = [context.inputs(given) for given in sweep]
     done = []
     for number, (given, inputs) in enumerate(zip(sweep, starts, strict=True), 1):
         if len(sweep) > 1:
@@ -190,7 +191,7 @@ class _Context:
     def say(self, text: str) -> None:
         """Print a line above the progress bar."""
         if self.progress:
-            tqdm.write(text)
+            Bar.write(text)
 
     def inputs(self, given: Mapping[str, Any]) -> dict[str, str]:
         """Return what a run with these parameters starts from, as it is now."""

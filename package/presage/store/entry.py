@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+from presage.progress import Bar
 
 from presage.labels import Array, Schema
 from presage.recipe import Recipe, RecipeError
@@ -315,7 +315,7 @@ def _hash_with_progress(path: Path, size: int) -> str:
     if size < _SLOW:
         return file_hash(path)
     last: int | str = ""
-    with tqdm(total=size, unit="B", unit_scale=True, desc=f"checking {path.name}") as bar:
+    with Bar(total=size, unit="B", unit_scale=True, desc=f"checking {path.name}") as bar:
         for last in hash_file(path):
             if isinstance(last, int):
                 bar.update(last - bar.n)

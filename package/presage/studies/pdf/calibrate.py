@@ -12,13 +12,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 import xarray as xr
-from tqdm import tqdm
 
 from presage.analysis.calibration import calibration
 from presage.analysis.importance import importance
 from presage.analysis.tarp import tarp
 from presage.labels import LabelError
 from presage.models.threads import one_thread
+from presage.progress import Bar
 from presage.studies.pdf.correction import log_posterior
 from presage.studies.pdf.problem import Curve, Problem
 from presage.studies.pdf.reference import parameter_coordinates
@@ -136,7 +136,7 @@ def _values(problem: Problem, curve: Curve, theta: xr.DataArray, progress: bool)
     moved = theta.transpose(..., "parameter")
     flat = torch.as_tensor(moved.values, dtype=torch.float64, device=problem.device)
     parts = torch.split(flat.reshape(-1, flat.shape[-1]), _AT_ONCE)
-    bar = tqdm(parts, desc=curve.name, unit="part", delay=2.0, disable=not progress)
+    bar = Bar(parts, desc=curve.name, unit="part", disable=not progress)
     with torch.no_grad():
         values = torch.cat([problem.curve(curve, part) for part in bar]).cpu().numpy()
     along = f"{curve.name}_point"

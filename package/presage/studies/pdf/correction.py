@@ -14,11 +14,11 @@ import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
-from tqdm import tqdm
 
 from presage.analysis.importance import PARETO_BAR, importance, resample
 from presage.labels import LabelError
 from presage.models.threads import one_thread
+from presage.progress import Bar
 from presage.studies.pdf.problem import Problem
 from presage.studies.pdf.target import Target, count_sets, sets_of
 
@@ -153,8 +153,8 @@ def log_posterior(
     flat = torch.as_tensor(ordered.values, dtype=torch.float64, device=problem.device)
     rows = flat.reshape(count_sets(events), -1, len(names))
     found: list[tuple[Tensor, Tensor]] = []
-    bar = tqdm(
-        sets_of(problem, events), total=len(rows), desc="likelihoods", unit="set", delay=2.0,
+    bar = Bar(
+        sets_of(problem, events), total=len(rows), desc="likelihoods", unit="set",
         disable=not progress,
     )  # fmt: skip
     with torch.no_grad():

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from presage.progress import Bar
 from presage.studies.pdf.target import Target
 
 Floats = NDArray[np.float64]
@@ -91,7 +91,7 @@ def ensemble(
     )
     seed = np.random.MT19937(int(rng.integers(2**32)))
     state: Any = emcee.State(start[:_WALKERS], random_state=seed.state)
-    with tqdm(total=longest, desc="MCMC", unit="step", delay=2.0, disable=not progress) as bar:
+    with Bar(total=longest, desc="MCMC", unit="step", disable=not progress) as bar:
         while True:
             state = sampler.run_mcmc(state, min(_LOOK, longest))
             bar.update(_LOOK)

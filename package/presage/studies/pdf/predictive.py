@@ -16,11 +16,11 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from presage.analysis.c2st import c2st
 from presage.labels import LabelError
 from presage.models.threads import one_thread
+from presage.progress import Bar
 from presage.rng import generator
 from presage.studies.pdf.draws import Draws
 from presage.studies.pdf.problem import Problem
@@ -86,9 +86,9 @@ def predictive(
     rows = theta.values.reshape(-1, *theta.shape[-2:])
     if len(rows) != count_sets(events):
         raise LabelError(f"{len(rows)} posteriors, {count_sets(events)} sets of events")
-    bar = tqdm(
+    bar = Bar(
         sets_of(problem, events), total=len(rows), desc="predictive p-values", unit="set",
-        delay=2.0, disable=not progress,
+        disable=not progress,
     )  # fmt: skip
     found = []
     for i, (one, points) in enumerate(zip(bar, rows, strict=True)):

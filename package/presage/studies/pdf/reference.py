@@ -15,12 +15,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import logsumexp
-from tqdm import tqdm
 
 from presage.analysis.c2st import c2st
 from presage.analysis.importance import PARETO_BAR, efficiency, importance, resample
 from presage.labels import LabelError, nearest
 from presage.models.threads import one_thread
+from presage.progress import Bar
 from presage.recipe import Recipe
 from presage.rng import generator
 from presage.store import Store
@@ -96,9 +96,9 @@ def reference(
         raise LabelError(f"no method {method!r}{nearest(method, METHODS)}")
 
     def make() -> xr.Dataset:
-        bar = tqdm(
+        bar = Bar(
             sets_of(problem, events), total=count_sets(events), desc="reference posteriors",
-            unit="set", delay=2.0, disable=not progress,
+            unit="set", disable=not progress,
         )  # fmt: skip
         found = [
             _one(Target.of(problem, one), n, method, check, generator("pdf-reference", seed, i))

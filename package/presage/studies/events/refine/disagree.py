@@ -8,9 +8,9 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from presage.analysis.labelled import Floats, group
+from presage.progress import Bar
 from presage.store import Store
 from presage.studies.events.sampling import RangeWarning, sample
 
@@ -47,7 +47,7 @@ def disagreement(
     numpy.ndarray
         ``[label]``.
     """
-    bar = tqdm(fits, desc="candidates", unit="model", disable=not progress, delay=2.0)
+    bar = Bar(fits, desc="candidates", unit="model", disable=not progress)
     drawn = [_columns(fit, labels, n, seed, store) for fit in bar]
     width = np.mean([columns.std(axis=2) for columns in drawn], axis=0)
     apart = np.mean([np.abs(a - b).mean(axis=2) / width for a, b in combinations(drawn, 2)], axis=0)

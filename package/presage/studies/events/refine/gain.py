@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from tqdm import tqdm
 
 from presage.analysis.labelled import declared
 from presage.analysis.report import model_of, parameters_of
 from presage.generate import simulate
 from presage.labels import LabelError
 from presage.lineage import parent_of
+from presage.progress import Bar
 from presage.recipe import Recipe
 from presage.simulator import Reader
 from presage.studies.events.grid import LabelledSimulator
@@ -96,7 +96,7 @@ def refine(
     arms = {CHOSEN: chosen}
     arms |= {name: at_random(ranking, budget, seed + i) for i, name in enumerate(names)}
     products = {BEFORE: before.dataset}
-    for name, added in (bar := tqdm(arms.items(), unit="arm", disable=not progress)):
+    for name, added in (bar := Bar(arms.items(), unit="arm", disable=not progress)):
         bar.set_description(name)
         source, n = simulator.at_labels(labels_of(added)), each * added.sizes["rank"]
         more = simulate(source, n, seed=seed, store=store, progress=progress)

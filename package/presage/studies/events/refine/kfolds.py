@@ -15,13 +15,13 @@ from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
-from tqdm import tqdm
 
 from presage.analysis.compare import compare
 from presage.analysis.labelled import Floats, Integers, Labels, declared, group, label_table
 from presage.analysis.residuals import RIVALS, VERSION, Residuals
 from presage.labels import LabelError
 from presage.lineage import parent_of
+from presage.progress import Bar
 from presage.recipe import Recipe
 from presage.store import Store
 from presage.studies.events.refine.folds import folds_of
@@ -154,7 +154,7 @@ def kfold(
         Fold(_others(events, table[number == k]), table[number == k], sizes[number == k], store)
         for k in range(int(number.max()) + 1)
     ]
-    bar = tqdm(parts, desc=f"{len(parts)} folds", unit="fold", disable=not progress)
+    bar = Bar(parts, desc=f"{len(parts)} folds", unit="fold", disable=not progress)
     fits = tuple(training.fit(fold, progress) for fold in bar)
     drawn = [fold.draw(fit, seed, progress) for fold, fit in zip(parts, fits, strict=True)]
     how: dict[str, Any] = {"bins": bins, "classifier": classifier, "minimum": minimum}

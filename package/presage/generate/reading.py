@@ -82,7 +82,7 @@ def _read_chunks(
     position = 0
     left_out: list[LeftOut] = []
     there = _covered(store.missing(recipe, _MANY))
-    with Bar(desc=source.name, unit_scale=True, delay=2.0, disable=not progress) as bar:
+    with Bar(desc=source.name, unit_scale=True, disable=not progress) as bar:
         for arrays in _gather(_noting(source, left_out)):
             count = length(arrays, source.schema)
             checked = check_arrays(arrays, source.schema, count, source.name)

@@ -119,7 +119,9 @@ def pip(*arguments: str) -> None:
 
 def is_stamped(stamp: Path, extras: str) -> bool:
     """Return whether these extras were installed for the present needs."""
-    return stamp.exists() and not broken() and stamp.read_text() == fingerprint(extras)
+    return (
+        stamp.exists() and not broken() and stamp.read_text(encoding="utf-8") == fingerprint(extras)
+    )
 
 
 def setup(_: list[str] | None = None) -> int:
@@ -134,7 +136,7 @@ def setup(_: list[str] | None = None) -> int:
     pip("torch")
     say("installing presage and the rest")
     pip("-e", f".[{EXTRAS}]")
-    stamp.write_text(fingerprint(EXTRAS))
+    stamp.write_text(fingerprint(EXTRAS), encoding="utf-8")
     say(f"ready after {time.monotonic() - start:.0f} s; the interpreter is {venv_python()}")
     return 0
 
@@ -150,7 +152,7 @@ def setup_peers() -> None:
     except RunError as error:
         say(f"{error}; going on without the missing peers")
     else:
-        stamp.write_text(fingerprint("bench"))
+        stamp.write_text(fingerprint("bench"), encoding="utf-8")
 
 
 def demo(arguments: list[str]) -> int:

@@ -120,7 +120,10 @@ def write_json(path: Path, results: list[Result], size: str) -> None:
         {**asdict(r), "ratio_to_limit": r.ratio_to_limit, "verdict": r.verdict} for r in results
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"machine": machine(), "size": size, "results": entries}, indent=1))
+    path.write_text(
+        json.dumps({"machine": machine(), "size": size, "results": entries}, indent=1),
+        encoding="utf-8",
+    )
 
 
 def machine() -> dict[str, Any]:
@@ -148,7 +151,7 @@ def installed(name: str) -> str | None:
 
 def _processor() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
     return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "")

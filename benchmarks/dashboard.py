@@ -180,7 +180,7 @@ def server(code: str, folder: Path) -> Iterator[str]:
         port = int(free.getsockname()[1])
     paths = [str(ROOT), str(ROOT / "package")]
     command = [sys.executable, "-c", code, str(folder / "store"), str(port), *paths]
-    with (folder / "server.log").open("w") as out:
+    with (folder / "server.log").open("w", encoding="utf-8") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, cwd=folder, env=os.environ)
     try:
         yield _when_up(f"http://127.0.0.1:{port}/", process)

@@ -320,7 +320,7 @@ def memory(size: str, _: Path) -> list[Result]:
     for what, label in labels.items():
         done = subprocess.run(
             [sys.executable, "-c", _CHILD, what, json.dumps(sys.path), str(sets)],
-            check=True, capture_output=True, text=True,
+            check=True, capture_output=True, text=True, encoding="utf-8"
         )  # fmt: skip
         peak = int(done.stdout) / 1e9
         found.append(Result(f"event_sets/{label}", peak, "GB", 4, most=True))

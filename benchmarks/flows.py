@@ -209,7 +209,7 @@ class TensorFlowPeer:
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         self._process = subprocess.Popen(
             [os.environ[VARIABLE], str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True, env=environment,
+            stderr=subprocess.DEVNULL, text=True, env=environment, encoding="utf-8"
         )  # fmt: skip
         self.versions = self.ask("open", data=str(folder / "events.npz"), threads=threads)
 

@@ -50,7 +50,7 @@ def run(size: str, folder: Path) -> list[Result]:
     done = subprocess.run(
         [sys.executable, "-c", _CHILD, str(folder / "store"), Noise().recipe().key,
          json.dumps(sys.path)],
-        check=True, capture_output=True, text=True,
+        check=True, capture_output=True, text=True, encoding="utf-8"
     )  # fmt: skip
     took = time.perf_counter() - began
     found = json.loads(done.stdout)

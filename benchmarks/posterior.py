@@ -227,12 +227,12 @@ def _rival(campaign: Campaign, plan: Plan, budget: float, folder: Path) -> Maker
         "sizes": sorted({*plan.sizes, plan.events}), "draws": int(_SPARE * plan.draws),
         "low": problem.low.tolist(), "high": problem.high.tolist(), **_RIVAL,
     }  # fmt: skip
-    (folder / "settings.json").write_text(json.dumps(settings))
+    (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
     script, place = Path(__file__).resolve().with_name("sbi_npe.py"), folder.resolve()
     told = subprocess.run(
         [os.environ[VARIABLE], str(script), str(place)], capture_output=True, text=True,
         cwd=place,  # sbi leaves logs where it runs
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False, encoding="utf-8"
     )  # fmt: skip
     if told.returncode:
         raise RuntimeError(f"{os.environ[VARIABLE]} failed: {told.stderr[-2000:]}")
@@ -240,7 +240,7 @@ def _rival(campaign: Campaign, plan: Plan, budget: float, folder: Path) -> Maker
     for count in plan.sizes:
         with np.load(folder / f"draws_{count}.npz") as found:
             posteriors[count] = labelled(problem, found["theta"], found["log_prob"])
-    took = json.loads((folder / "timing.json").read_text())
+    took = json.loads((folder / "timing.json").read_text(encoding="utf-8"))
     return Maker(
         posteriors,
         took["cpu"],

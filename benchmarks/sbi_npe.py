@@ -119,7 +119,7 @@ def draw(
 
 def main(folder: Path) -> None:
     """Train, then answer for all observations of all sizes."""
-    settings = json.loads((folder / "settings.json").read_text())
+    settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
     torch.set_num_threads(settings["threads"])
     torch.manual_seed(settings["seed"])
     prior = BoxUniform(torch.tensor(settings["low"]), torch.tensor(settings["high"]))
@@ -137,7 +137,7 @@ def main(folder: Path) -> None:
         theta, log_prob = (np.stack(part) for part in zip(*found, strict=True))
         np.savez(folder / f"draws_{size}.npz", theta=theta, log_prob=log_prob)
     took["draws_per_second"] = float(np.median(speed))
-    (folder / "timing.json").write_text(json.dumps(took))
+    (folder / "timing.json").write_text(json.dumps(took), encoding="utf-8")
 
 
 if __name__ == "__main__":

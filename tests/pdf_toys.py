@@ -161,13 +161,9 @@ def store_with(
     events = Recipe("gaussian", 1, {"n_events": 1000}, seed=2)
     fit = Recipe("fit-posterior", 1, {"bins": 16}, parents=(Parent(events.key, 0, 10_000),))
     store.put(events, xr.Dataset({"theta": ("sample", np.arange(5.0))}))
-    store.put_file(fit, "declaration.json", lambda path: _write(path))
+    store.put_file(fit, "declaration.json", lambda sink: sink.write(b"{}"))
     recipe = exhibits.recipe(exhibits.POSTERIORS, problem, [fit], seed=seed)
     store.put(recipe, product)
     if checked is not None:
         store.put(exhibits.recipe(exhibits.CALIBRATION, problem, [fit], seed=seed), checked)
     return store, recipe.key
-
-
-def _write(path: Path) -> None:
-    path.write_text("{}")

@@ -164,12 +164,8 @@ def store_with(root: Path, product: xr.Dataset, name: str = "toy") -> tuple[Stor
     events = Recipe("resonance", 3, {"phi": 10, "omega": 10}, seed=0)
     fit = Recipe("fit-spline-flow", 1, {"bins": 16}, parents=(Parent(events.key, 0, 48_500),))
     store.put(events, xr.Dataset({"phi_mass": ("event", np.arange(20.0), {"units": "GeV"})}))
-    store.put_file(fit, "declaration.json", lambda path: _write(path, '{"bins": 16}'))
+    store.put_file(fit, "declaration.json", lambda sink: sink.write(b'{"bins": 16}'))
     parents = (Parent(events.key, 0, 48_500), Parent(fit.key))
     recipe = Recipe("residuals", 1, {"name": name, "bins": BINS}, parents=parents)
     store.put(recipe, product)
     return store, recipe.key
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text)

@@ -314,19 +314,19 @@ def test_another_product_is_refused_with_what_differs(
 
 def test_files_and_workspaces(store: Store) -> None:
     assert store.file(RECIPE, "w.bin") is None
-    path = store.put_file(RECIPE, "w.bin", lambda p: p.write_bytes(b"one"))
-    assert store.put_file(RECIPE, "w.bin", lambda p: p.write_bytes(b"two")) == path
+    path = store.put_file(RECIPE, "w.bin", lambda sink: sink.write(b"one"))
+    assert store.put_file(RECIPE, "w.bin", lambda sink: sink.write(b"two")) == path
     assert store.file(RECIPE, "w.bin") == path
     assert path.read_bytes() == b"one"
-    store.write_work(RECIPE, "state", lambda p: p.write_bytes(b"a"))
-    store.write_work(RECIPE, "state", lambda p: p.write_bytes(b"b"))
+    store.write_work(RECIPE, "state", lambda sink: sink.write(b"a"))
+    store.write_work(RECIPE, "state", lambda sink: sink.write(b"b"))
     assert (store.workspace(RECIPE) / "state").read_bytes() == b"b"
     assert [e.state for e in store.list()] == ["unfinished"]
     store.clear_workspace(RECIPE)
     assert [(e.kind, e.state) for e in store.list()] == [("files", "complete")]
     for name in ("../w.bin", ".w", "w.done.json"):
         with pytest.raises(StoreError, match="plain file name"):
-            store.put_file(RECIPE, name, lambda p: p.write_bytes(b""))
+            store.put_file(RECIPE, name, lambda sink: sink.write(b""))
 
 
 # -- listing, checking, removing ----------------------------------------------------------

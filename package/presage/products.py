@@ -49,7 +49,7 @@ def record(**products: Any) -> None:
     known["products"].update(keys)
     known["figures"].update(figures)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(known, indent=1, sort_keys=True))
+    temporary.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
     temporary.replace(path)
 
 
@@ -57,7 +57,7 @@ def read(path: Path) -> dict[str, dict[str, str]]:
     """Return what was recorded so far: ``products`` (name → key) and ``figures`` (→ file)."""
     if not path.exists():
         return {"products": {}, "figures": {}}
-    content: dict[str, dict[str, str]] = json.loads(path.read_text())
+    content: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
     return content
 
 

@@ -1,7 +1,7 @@
 """Runs a store operation again and again, and lets it fail at each I/O step in turn.
 
 A *step* is one call that changes the disk: opening for writing, writing, flushing,
-linking, renaming, removing, making a directory, and each call into the netCDF writer.
+linking, renaming, removing, making a directory.
 The functions are patched from outside, in a child process forked for each step, so that
 the product needs no seams and a SIGKILL is a real one. Run as
 
@@ -12,9 +12,7 @@ it prints a JSON list of what went wrong, and the number of steps.
 
 from __future__ import annotations
 
-import builtins
 import errno
-import io
 import json
 import os
 import shutil
@@ -27,9 +25,6 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import h5netcdf
-import h5py
 
 from faults import toys
 from presage.generate import simulate
@@ -56,6 +51,7 @@ class Failpoint:
     def __init__(self, at: int, action: str, root: Path, links: bool = True) -> None:
         self.at, self.action, self.root, self.links = at, action, str(root), links
         self.names: list[str] = []
+        self._files: dict[int, str] = {}
         self._lock = threading.Lock()
 
     def step(self, name: str) -> None:
@@ -76,12 +72,9 @@ class Failpoint:
         for name in ("link", "unlink", "rename", "replace", "mkdir", "rmdir", "truncate"):
             setattr(os, name, self._by_path(name, getattr(os, name)))
         os.open = self._opening(os.open)
+        os.write = self._torn(os.write)
+        os.ftruncate = self._always("truncate", os.ftruncate)
         os.fsync = self._always("fsync", os.fsync)
-        for module in (builtins, io):
-            module.open = self._file(module.open)
-        for method in ("__init__", "create_variable", "close"):
-            self._method(h5netcdf.File, method)
-        self._method(h5py.Dataset, "__setitem__")
 
     def _by_path(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -104,64 +97,25 @@ class Failpoint:
         def call(path: Any, flags: int, *args: Any, **kwargs: Any) -> Any:
             if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and self.concerns((path,)):
                 self.step("os.open")
+                descriptor = real(path, flags, *args, **kwargs)
+                self._files[descriptor] = str(path)
+                return descriptor
             return real(path, flags, *args, **kwargs)
 
         return call
 
-    def _file(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
-            if set(mode) & set("wxa+") and self.concerns((file,)):
-                self.step(f"open {mode}")
-                kind = "netCDF " if ".nc." in str(file) and "b" in mode else ""
-                return _Torn(real(file, mode, *args, **kwargs), self, kind)
-            return real(file, mode, *args, **kwargs)
+    def _torn(self, real: Callable[..., int]) -> Callable[..., int]:
+        """A write stops half-way when its step is the failing one."""
+
+        def call(descriptor: int, data: Any) -> int:
+            name = self._files.get(descriptor)
+            if name is None:
+                return real(descriptor, data)
+            real(descriptor, data[: len(data) // 2])
+            self.step("netCDF write" if ".nc." in name and ".json." not in name else "write")
+            return len(data) // 2 + real(descriptor, data[len(data) // 2 :])
 
         return call
-
-    def _method(self, owner: type, name: str) -> None:
-        real = getattr(owner, name)
-
-        def call(this: Any, *args: Any, **kwargs: Any) -> Any:
-            writing = name != "__init__" or "w" in args or kwargs.get("mode") == "w"
-            if name == "close":
-                writing = getattr(this, "_presage_writing", False)
-                this._presage_writing = False
-            if writing:
-                self.step(f"{owner.__name__}.{name}")
-            result = real(this, *args, **kwargs)
-            if writing and name == "__init__":
-                this._presage_writing = True
-            return result
-
-        setattr(owner, name, call)
-
-
-class _Torn:
-    """A file whose write stops half-way when its step is the failing one."""
-
-    def __init__(self, file: Any, failpoint: Failpoint, kind: str) -> None:
-        self.file, self.failpoint, self.kind = file, failpoint, kind
-
-    def truncate(self, *args: Any) -> Any:
-        self.failpoint.step(f"{self.kind}truncate")
-        return self.file.truncate(*args)
-
-    def write(self, data: Any) -> Any:
-        half = len(data) // 2
-        self.file.write(data[:half])
-        self.file.flush()
-        self.failpoint.step(f"{self.kind}write")
-        self.file.write(data[half:])
-        return len(data)
-
-    def __enter__(self) -> _Torn:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.file, name)
 
 
 # -- what is done, and what must hold afterwards ------------------------------------------
@@ -188,11 +142,7 @@ def checkpoint(content: bytes) -> Callable[[Store], None]:
 
 
 def _checkpoint(store: Store, content: bytes) -> None:
-    store.write_work(toys.FILE, "state.bin", lambda path: _write(path, content))
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+    store.write_work(toys.FILE, "state.bin", lambda sink: sink.write(content))
 
 
 def nothing(store: Store) -> None:
@@ -252,7 +202,7 @@ SCENARIOS: dict[str, Scenario] = {
 
 
 #: Steps within the writing of a temporary: tried in two scenarios, alike in the others.
-WITHIN = {"File.create_variable", "Dataset.__setitem__", "netCDF write", "netCDF truncate"}
+WITHIN = {"netCDF write", "truncate"}
 
 
 def cases(scenario: str, steps: list[str], everything: bool) -> list[tuple[int, str, str]]:

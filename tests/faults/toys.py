@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -16,6 +15,7 @@ from presage.recipe import Recipe
 from presage.rng import sibling
 from presage.simulator import Simulator
 from presage.store import Store
+from presage.store.files import Sink
 
 
 @dataclass(frozen=True)
@@ -116,11 +116,10 @@ def product() -> xr.Dataset:
     )
 
 
-def write_file(path: Path) -> None:
+def write_file(sink: Sink) -> None:
     """What weights stand for: bytes in two writes."""
-    with path.open("wb") as file:
-        file.write(b"weights" * 100)
-        file.write(b"more" * 100)
+    sink.write(b"weights" * 100)
+    sink.write(b"more" * 100)
 
 
 WRITTEN = b"weights" * 100 + b"more" * 100

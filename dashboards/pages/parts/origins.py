@@ -108,7 +108,7 @@ def trained_range(store: Store, fit: EntryInfo) -> Ranges:
     """Return the range of the training labels, parameter → (low, high); {} if it cannot be read."""
     path = store.file(fit.recipe, "declaration.json") if fit.recipe is not None else None
     try:
-        declared = json.loads(path.read_text()) if path is not None else {}
+        declared = json.loads(path.read_text(encoding="utf-8")) if path is not None else {}
         ranges: Mapping[str, Sequence[float]] = declared.get("trained_range", {})
         return {str(name): (float(low), float(high)) for name, (low, high) in ranges.items()}
     except (OSError, ValueError, TypeError, AttributeError):

@@ -15,7 +15,7 @@ def total_memory() -> int:
     limits = [_machine_memory()]
     for path in _CGROUP_LIMITS:
         try:
-            text = Path(path).read_text().strip()
+            text = Path(path).read_text(encoding="utf-8").strip()
         except OSError:
             continue
         if text.isdigit():
@@ -25,7 +25,7 @@ def total_memory() -> int:
 
 def _machine_memory() -> int:
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
+        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("MemTotal:"):
                 return int(line.split()[1]) * 1024
     except OSError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,8 @@ import xarray as xr
 from presage.exchange.about import ABOUT, describe
 from presage.labels import Array, LabelError, nearest
 from presage.lineage import SAMPLE
+from presage.store.files import Sink, replace, require_room, sweep
+from presage.store.netcdf import write_dataset
 
 #: Tree of a ROOT file.
 TREE = "Events"
@@ -58,13 +61,9 @@ def write_file(dataset: xr.Dataset, path: str | os.PathLike[str], *, compression
     if compression not in _LEVELS or (compression and path.suffix in _PLAIN):
         levels = "0, there is no compression" if path.suffix in _PLAIN else "0 to 9"
         raise LabelError(f"{path.name}: compression is {levels}; got {compression!r}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        _WRITERS[path.suffix](dataset, temporary, compression)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    require_room(path.parent, 0 if compression else dataset.nbytes)
+    sweep(path.parent, glob.escape(path.name))
+    replace(path, lambda sink: _WRITERS[path.suffix](dataset, sink, compression))
     return path
 
 
@@ -77,7 +76,7 @@ def _without_range(dataset: xr.Dataset) -> xr.Dataset:
     return dataset
 
 
-def _table(dataset: xr.Dataset, path: Path) -> xr.Dataset:
+def _table(dataset: xr.Dataset, suffix: str) -> xr.Dataset:
     """Return a dataset of variables along one dimension, which comes first.
 
     Raises
@@ -92,12 +91,12 @@ def _table(dataset: xr.Dataset, path: Path) -> xr.Dataset:
     for name, variable in dataset.data_vars.items():
         if first not in variable.dims or variable.dtype.kind not in "biuf":
             raise LabelError(
-                f"{path.suffix} holds samples only, and {name!r} is {variable.dtype} with dims "
+                f"{suffix} holds samples only, and {name!r} is {variable.dtype} with dims "
                 f"{variable.dims}, not numbers along {first!r}; write it as .nc, or drop it with "
                 "drop_vars"
             )
     if not dataset.data_vars or not dataset.sizes[first]:
-        raise LabelError(f"there are no samples to write as {path.name}")
+        raise LabelError(f"there are no samples to write as {suffix}")
     kept = dataset.reset_index(first) if first in dataset.indexes else dataset
     return kept.reset_coords([n for n in kept.coords if first in kept[n].dims]).transpose(
         first, ...
@@ -114,48 +113,46 @@ def _rows(table: xr.Dataset) -> Iterator[dict[str, Array]]:
         yield {str(name): np.ascontiguousarray(a.values) for name, a in part.data_vars.items()}
 
 
-def _write_nc(dataset: xr.Dataset, path: Path, compression: int) -> None:
+def _write_nc(dataset: xr.Dataset, sink: Sink, compression: int) -> None:
     level = {"zlib": True, "complevel": compression} if compression else {}
-    encoding = dict.fromkeys(dataset.data_vars, level) if level else None
-    dataset.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    write_dataset(sink, dataset, dict.fromkeys(map(str, dataset.data_vars), level))
 
 
-def _write_root(dataset: xr.Dataset, path: Path, compression: int) -> None:
+def _write_root(dataset: xr.Dataset, sink: Sink, compression: int) -> None:
     import uproot
 
-    table = _table(dataset, path)
+    table = _table(dataset, ".root")
     types = {
         str(n): np.dtype((a.dtype, a.shape[1:])) if a.ndim > 1 else a.dtype
         for n, a in table.data_vars.items()
     }
     level = uproot.ZLIB(compression) if compression else None
-    with uproot.recreate(path, compression=level) as file:
+    with uproot.recreate(sink, compression=level) as file:
         tree = file.mktree(TREE, types, title=str(dataset.attrs.get("presage_producer", "")))
         for rows in _rows(table):
             tree.extend(rows)
         file[ABOUT] = describe(table)
 
 
-def _write_npy(dataset: xr.Dataset, path: Path, _: int) -> None:
-    table = _table(dataset, path)
+def _write_npy(dataset: xr.Dataset, sink: Sink, _: int) -> None:
+    table = _table(dataset, ".npy")
     fields = [(str(n), a.dtype, a.shape[1:]) for n, a in table.data_vars.items()]
     dtype = np.dtype(fields)
     (total, *_rest) = next(iter(table.data_vars.values())).shape
-    with path.open("wb") as file:
-        _write_header(file, dtype, (total,))
-        for rows in _rows(table):
-            records = np.empty(len(next(iter(rows.values()))), dtype)
-            for name, values in rows.items():
-                records[name] = values
-            file.write(records.view(np.uint8).data)
+    _write_header(sink, dtype, (total,))
+    for rows in _rows(table):
+        records = np.empty(len(next(iter(rows.values()))), dtype)
+        for name, values in rows.items():
+            records[name] = values
+        sink.write(records.view(np.uint8).data)
 
 
-def _write_npz(dataset: xr.Dataset, path: Path, compression: int) -> None:
+def _write_npz(dataset: xr.Dataset, sink: Sink, compression: int) -> None:
     dataset = _without_range(dataset)
     method = zipfile.ZIP_DEFLATED if compression else zipfile.ZIP_STORED
     variables = {str(name): variable for name, variable in dataset.variables.items()}
     variables[ABOUT] = xr.Variable((), np.array(describe(dataset)))
-    with zipfile.ZipFile(path, "w", method, compresslevel=compression or None) as archive:
+    with zipfile.ZipFile(sink, "w", method, compresslevel=compression or None) as archive:
         for name, variable in variables.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 _write_array(member, variable)
@@ -190,11 +187,11 @@ def _write_header(file: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> No
     np.lib.format.write_array_header_2_0(file, about)
 
 
-def _write_hdf5(dataset: xr.Dataset, path: Path, compression: int) -> None:
+def _write_hdf5(dataset: xr.Dataset, sink: Sink, compression: int) -> None:
     import h5py
 
     dataset = _without_range(dataset)
-    with h5py.File(path, "w") as content:
+    with h5py.File(sink, "w") as content:
         for name, variable in dataset.variables.items():
             text = variable.dtype.kind in "UOT"
             kind = h5py.string_dtype() if text else variable.dtype
@@ -206,7 +203,7 @@ def _write_hdf5(dataset: xr.Dataset, path: Path, compression: int) -> None:
         content[ABOUT] = describe(dataset)
 
 
-def _write_pt(dataset: xr.Dataset, path: Path, _: int) -> None:
+def _write_pt(dataset: xr.Dataset, sink: Sink, _: int) -> None:
     import torch
 
     dataset = _without_range(dataset)
@@ -216,10 +213,10 @@ def _write_pt(dataset: xr.Dataset, path: Path, _: int) -> None:
             held[str(name)] = torch.from_numpy(np.array(variable.values))
         elif variable.dtype.kind in "UOT" and variable.ndim == 1:
             held[str(name)] = [str(text) for text in variable.values]
-    torch.save(held, path)
+    torch.save(held, cast(IO[bytes], sink))
 
 
-_WRITERS: dict[str, Callable[[xr.Dataset, Path, int], None]] = {
+_WRITERS: dict[str, Callable[[xr.Dataset, Sink, int], None]] = {
     ".nc": _write_nc,
     ".root": _write_root,
     ".npz": _write_npz,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import safetensors.torch
 import torch
@@ -20,7 +20,7 @@ from torch import Tensor
 from presage.fit.errors import FitError
 from presage.recipe import Recipe
 from presage.store import Store
-from presage.store.files import replace, sweep
+from presage.store.files import Sink, reading, replace, sweep
 
 Groups = dict[str, dict[str, Tensor]]
 
@@ -52,8 +52,8 @@ class Checkpoints:
         """
         name = self._folder / f"step-{position:012d}"
         flat = {f"{group}/{n}": t for group, tensors in weights.items() for n, t in tensors.items()}
-        replace(name.with_suffix(".safetensors"), lambda path: write_tensors(path, flat))
-        replace(name.with_suffix(".pt"), lambda path: torch.save(dict(rest), path))
+        replace(name.with_suffix(".safetensors"), lambda sink: write_tensors(sink, flat))
+        replace(name.with_suffix(".pt"), lambda sink: torch.save(dict(rest), cast(IO[bytes], sink)))
         for old in self._folder.glob("step-*"):
             if old.stem != name.name:
                 old.unlink(missing_ok=True)
@@ -73,19 +73,21 @@ class Checkpoints:
         return None
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def write_tensors(sink: Sink, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors, on whatever device they are, as safetensors."""
     plain = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
     }
-    safetensors.torch.save_file(plain, path)
+    sink.write(safetensors.torch.save(plain))
 
 
 def read_groups(path: Path) -> Groups:
     """Read tensors back, grouped by what stands before the first ``/``."""
     groups: Groups = {}
-    for name, tensor in safetensors.torch.load_file(path).items():
+    with reading(path):
+        tensors = safetensors.torch.load_file(path)
+    for name, tensor in tensors.items():
         group, _, rest = name.partition("/")
         groups.setdefault(group, {})[rest] = tensor
     return groups

@@ -21,6 +21,8 @@ from presage.labels import Parameter, Variable, nearest, require
 from presage.lineage import attributes_of, sample_dim
 from presage.recipe import Recipe, encode, settings_of
 from presage.store import Store
+from presage.store.files import text
+from presage.store.netcdf import open_dataset, write_dataset
 
 WEIGHTS, HISTORY, DECLARATION = "weights.safetensors", "history.nc", "declaration.json"
 #: What its training data were like; models that were trained before there was any lack it.
@@ -140,11 +142,11 @@ def publish(fitted: Fitted, store: Store) -> None:
         **{f"network/{n}": t for n, t in fitted.network.state_dict().items()},
         **{f"state/{n}": torch.from_numpy(np.array(a)) for n, a in fitted.state.items()},
     }
-    text = json.dumps(fitted.declaration, indent=1, sort_keys=True, allow_nan=False)
-    store.put_file(fitted.recipe, WEIGHTS, lambda path: write_tensors(path, tensors))
-    store.put_file(fitted.recipe, HISTORY, lambda path: _write_dataset(path, fitted.history))
+    declaration = json.dumps(fitted.declaration, indent=1, sort_keys=True, allow_nan=False)
+    store.put_file(fitted.recipe, WEIGHTS, lambda sink: write_tensors(sink, tensors))
+    store.put_file(fitted.recipe, HISTORY, lambda sink: write_dataset(sink, fitted.history))
     publish_seen(fitted, store)
-    store.put_file(fitted.recipe, DECLARATION, lambda path: _write_text(path, text + "\n"))
+    store.put_file(fitted.recipe, DECLARATION, text(declaration + "\n"))
     store.clear_workspace(fitted.recipe)
 
 
@@ -152,7 +154,7 @@ def publish_seen(fitted: Fitted, store: Store) -> None:
     """Put the law of what a model was trained on beside its weights."""
     seen = fitted.seen
     if seen is not None:
-        store.put_file(fitted.recipe, SEEN, lambda path: _write_dataset(path, seen))
+        store.put_file(fitted.recipe, SEEN, lambda sink: write_dataset(sink, seen))
 
 
 def is_published(recipe: Recipe, store: Store) -> bool:
@@ -196,7 +198,7 @@ def read(recipe: Recipe, model: Any, store: Store) -> Fitted:
             f"the training of {recipe.producer} {recipe.key[:16]} is not finished "
             f"({', '.join(missing)} missing); run fit with the same settings to go on"
         )
-    declaration = json.loads(paths[DECLARATION].read_text())
+    declaration = json.loads(paths[DECLARATION].read_text(encoding="utf-8"))
     groups = read_groups(paths[WEIGHTS])
     history, law = _read_dataset(paths[HISTORY]), store.file(recipe, SEEN)
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn only to be replaced
@@ -278,14 +280,6 @@ def model_fields(model: Any) -> dict[str, Any]:
     return found
 
 
-def _write_dataset(path: Path, dataset: xr.Dataset) -> None:
-    dataset.to_netcdf(path, engine="h5netcdf")
-
-
 def _read_dataset(path: Path) -> xr.Dataset:
-    with xr.open_dataset(path, engine="h5netcdf") as stored:
+    with open_dataset(path) as stored:
         return stored.load()
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text)

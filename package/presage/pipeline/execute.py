@@ -110,7 +110,7 @@ def _environment(work: Path, store: Path, record: Path) -> Iterator[None]:
     # A kernel named python3 may exist in the user's folder and belong to another Python.
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     content = {"argv": argv, "display_name": "Python 3", "language": "python"}
-    (spec / "kernel.json").write_text(json.dumps(content))
+    (spec / "kernel.json").write_text(json.dumps(content), encoding="utf-8")
     changed = {
         VARIABLE: str(record.absolute()),
         "PRESAGE_STORE": str(store.absolute()),

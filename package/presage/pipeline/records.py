@@ -72,14 +72,16 @@ class Record:
     def write(self, folder: Path) -> None:
         """Write the record into a step's folder; it appears whole or not at all."""
         temporary = folder / f".{FILE}.{uuid.uuid4().hex[:12]}"
-        temporary.write_text(json.dumps(asdict(self), indent=1, sort_keys=True) + "\n")
+        temporary.write_text(
+            json.dumps(asdict(self), indent=1, sort_keys=True) + "\n", encoding="utf-8"
+        )
         temporary.replace(folder / FILE)
 
 
 def read(folder: Path) -> Record | None:
     """Return the record in a step's folder, None where there is none that can be read."""
     try:
-        content = json.loads((folder / FILE).read_text())
+        content = json.loads((folder / FILE).read_text(encoding="utf-8"))
         return Record(**{**content, "earlier": tuple(content.get("earlier", ()))})
     except (FileNotFoundError, NotADirectoryError, TypeError, ValueError):
         return None

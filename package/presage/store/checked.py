@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from presage.store.files import replace
+from presage.store.files import text as written
 
 FILE = ".checked.json"
 _MAX_BYTES = 16 << 20
@@ -70,7 +71,7 @@ def remember(folder: Path, files: Mapping[str, Stamp], problems: Sequence[str]) 
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     text = json.dumps(asdict(Checked(when, files, tuple(problems))), sort_keys=True)
     with contextlib.suppress(OSError):
-        replace(folder / FILE, lambda path: _write_text(path, text))
+        replace(folder / FILE, written(text))
 
 
 def recall(folder: Path) -> Checked | None:
@@ -79,12 +80,8 @@ def recall(folder: Path) -> Checked | None:
     try:
         if path.stat().st_size > _MAX_BYTES:
             return None
-        held = json.loads(path.read_text())
+        held = json.loads(path.read_text(encoding="utf-8"))
         files = {str(name): (int(size), int(time)) for name, (size, time) in held["files"].items()}
         return Checked(str(held["when"]), files, tuple(map(str, held["problems"])))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text)

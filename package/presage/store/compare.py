@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from presage.labels import Array
-from presage.store.netcdf import hash_array, map_shard
+from presage.store.netcdf import hash_array, map_shard, open_dataset
 
 #: Share of the largest value by which results may differ between environments, and
 #: products anywhere: sums are added up in another order by another number of threads.
@@ -68,7 +68,7 @@ def product_claim(dataset: xr.Dataset) -> Claim:
     """Return the claim of a product, which may differ by :data:`ELSEWHERE` anywhere."""
 
     def difference(path: Path, here: bool) -> str:  # noqa: ARG001
-        with xr.open_dataset(path, engine="h5netcdf") as stored:
+        with open_dataset(path) as stored:
             theirs = {str(n): v.values for n, v in stored.variables.items()}
         return arrays_differ({str(n): v.values for n, v in dataset.variables.items()}, theirs)
 

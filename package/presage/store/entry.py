@@ -7,7 +7,7 @@ import errno
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,18 @@ from presage.labels import Array, Schema
 from presage.recipe import Recipe, RecipeError
 from presage.store import verified
 from presage.store.compare import Claim, shard_claim
-from presage.store.files import StoreError, publish, sweep
+from presage.store.files import (
+    Check,
+    Sink,
+    StoreError,
+    Write,
+    make_folder,
+    publish,
+    replace,
+    sweep,
+    text,
+    unchecked,
+)
 from presage.store.lazy import ShardFile
 from presage.store.netcdf import file_hash, hash_file, map_shard, write_shard
 from presage.store.sidecar import (
@@ -76,7 +87,7 @@ class Entry:
             self.quarantine(path, "it does not hold the recipe that its folder is named after")
         except FileNotFoundError:
             pass
-        publish(path, lambda temporary: _write_text(temporary, self.recipe.json))
+        publish(path, text(self.recipe.json))
 
     def publish_shard(
         self,
@@ -93,15 +104,16 @@ class Entry:
         self._check_like_before(arrays, schema)
         flat = {dim: int(arrays[f"{dim}_count"].sum()) for dim in schema.ragged}
 
-        def write(temporary: Path) -> None:
-            write_shard(temporary, arrays, schema, {**attributes, "sample_range": [start, stop]})
-            written = map_shard(temporary, tuple(arrays))
-            if describe(written) != content:
+        def write(sink: Sink) -> None:
+            write_shard(sink, arrays, schema, {**attributes, "sample_range": [start, stop]})
+
+        def check(temporary: Path) -> None:
+            if describe(map_shard(temporary, tuple(arrays))) != content:
                 raise StoreError(f"{temporary} reads back differently: the disk is failing")
 
         name = f"shard-{start:012d}-{stop:012d}.nc"
         claim = shard_claim(content, arrays, tolerance)
-        self.publish_file(name, write, claim, provenance, start=start, stop=stop, flat=flat)
+        self.publish_file(name, write, claim, provenance, check, start=start, stop=stop, flat=flat)
 
     def _check_like_before(self, arrays: Mapping[str, Array], schema: Schema) -> None:
         """Refuse a shard whose fixed dimensions are not those of the first one there."""
@@ -122,17 +134,21 @@ class Entry:
     def publish_file(
         self,
         name: str,
-        write: Callable[[Path], None],
+        write: Write,
         claim: Claim,
         provenance: Mapping[str, Any],
+        check: Check = unchecked,
         **fields: Any,
     ) -> Path:
         """Publish any file with its sidecar; when another was first, compare with it."""
         self.prepare()
         path = self.folder / name
         provenance = {"environment": fingerprint(), "device": "cpu", **provenance}
-        if not publish(path, write):
-            self._settle(path, write, claim, provenance)
+        if not publish(path, write, check):
+            if _becomes_marked(path):
+                self._settle(path, write, claim, provenance, check)
+            else:  # of a writer that died before its sidecar: nobody was ever told of it
+                replace(path, write, check)
         sidecar = make_sidecar(
             path, provenance, key=self.recipe.key, arrays=claim.content, **fields
         )
@@ -143,21 +159,19 @@ class Entry:
     def _settle(
         self,
         path: Path,
-        write: Callable[[Path], None],
+        write: Write,
         claim: Claim,
         provenance: Mapping[str, Any],
+        check: Check,
     ) -> None:
         """Another writer was first: its file must hold the same, or has to go."""
-        marked = sidecar_path(path).exists()
-        problem = self.problem(path) if marked else self._orphan(path, claim.content)
-        if problem and not marked and _becomes_marked(path):
-            marked, problem = True, self.problem(path)
-        if problem:
-            self.quarantine(path, problem)
-            if not publish(path, write):
-                raise StoreError(f"{path} came back while it was being replaced; run again")
-        elif marked:
+        problem = self.problem(path)
+        if not problem:
             self._compare(path, claim, provenance)
+            return
+        self.quarantine(path, problem)
+        if not publish(path, write, check):
+            raise StoreError(f"{path} came back while it was being replaced; run again")
 
     def _compare(self, path: Path, claim: Claim, provenance: Mapping[str, Any]) -> None:
         """Raise when a file made before from the same recipe holds other values."""
@@ -175,17 +189,6 @@ class Entry:
                 f"{self.recipe.producer} is not deterministic: {path.name} was made before from "
                 f"the same recipe in {where} environment, and {difference}. {claim.advice}"
             )
-
-    def _orphan(self, path: Path, content: Mapping[str, Mapping[str, Any]]) -> str:
-        """Return what is wrong with a file whose writer died before its sidecar."""
-        if not content:
-            return "it was never finished"
-        try:
-            held = describe(map_shard(path, tuple(content)))
-        except (StoreError, OSError, TypeError, ValueError):  # text has no bytes to compare
-            return "it was never finished"
-        same = held == {k: dict(v) for k, v in content.items()}
-        return "" if same else "it was never finished"
 
     def shards(self) -> list[ShardFile]:
         """Return the sound shards, sorted; faulty ones are quarantined aloud."""
@@ -259,7 +262,7 @@ class Entry:
         aside = self.folder / "quarantine"
         stamp = f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
         try:
-            aside.mkdir(exist_ok=True)
+            make_folder(aside)
             for victim in (path, sidecar_path(path)):
                 if victim.exists():
                     victim.rename(aside / f"{victim.name}.{stamp}")
@@ -293,7 +296,7 @@ def read_recipe(folder: Path) -> Recipe:
     """
     path = folder / RECIPE_FILE
     try:
-        recipe = Recipe.from_json(path.read_text())
+        recipe = Recipe.from_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, RecipeError) as error:
         raise StoreError(f"{path} cannot be read: {error}") from error
     if not recipe.key.startswith(folder.name) or recipe.producer != folder.parent.name:
@@ -321,6 +324,3 @@ def _hash_with_progress(path: Path, size: int) -> str:
                 bar.update(last - bar.n)
     return str(last)
 
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text)

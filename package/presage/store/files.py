@@ -1,31 +1,134 @@
 """Publishing a file: it is there whole, or it is not there.
 
-A file is written under a temporary name in its own directory, flushed to the disk, and
-then *linked* to its name. Linking fails when the name exists, so among several writers the
-first wins and nothing is ever overwritten. Where hard links are not to be had, a lock file
-made with ``O_EXCL`` guards a rename instead.
+A file is written through a :class:`Sink` under a temporary name in its own directory, read
+back, flushed to the disk, and then *linked* to its name. Linking fails when the name exists,
+so among several writers the first wins and nothing is ever overwritten. Where hard links are
+not to be had, a lock file made with ``O_EXCL`` guards a rename instead.
+
+Who may read it is said by the umask and, in a folder that a group shares (its set-group-ID
+bit is set), by that folder.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import io
 import os
+import re
 import shutil
 import socket
+import stat
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+from presage.labels import LabelError
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK, errno.EACCES}
 _FOREIGN_AGE = 24 * 3600.0  # seconds after which another machine's temporary is taken for dead
+_PIECE = 8 << 20  # bytes read back at a time
 
 
 class StoreError(RuntimeError):
     """The store cannot do what was asked; the message says why and what to do."""
 
 
-def publish(path: Path, write: Callable[[Path], None]) -> bool:
+class Sink(io.RawIOBase):
+    """A new file to write into: it never fails, and tells of the first failure afterwards.
+
+    The HDF5 library and PyTorch's writer do not survive a failed write: they hide the cause
+    behind another error, say that all is well, or crash the process at the next use or at
+    exit. What was written is read back at once and compared.
+
+    Parameters
+    ----------
+    path
+        It must not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        self._error: OSError | None = None
+        with self._noted():
+            _share(path, 0o060)
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return os.lseek(self._descriptor, offset, whence)
+
+    def tell(self) -> int:
+        return self.seek(0, os.SEEK_CUR)
+
+    def readinto(self, buffer: Any) -> int:
+        count = len(view := memoryview(buffer).cast("B"))
+        with self._noted():
+            count = os.readv(self._descriptor, [view])
+        return count
+
+    def truncate(self, size: int | None = None) -> int:
+        length = self.tell() if size is None else size
+        with self._noted():
+            os.ftruncate(self._descriptor, length)
+        return length
+
+    def write(self, data: Any) -> int:
+        view, done = memoryview(data).cast("B"), 0
+        with self._noted():
+            while self._error is None and done < len(view):
+                done += self._put(view[done : done + _PIECE])
+        return len(view)
+
+    def _put(self, piece: memoryview) -> int:
+        start = self.tell()
+        count = os.write(self._descriptor, piece)
+        if os.pread(self._descriptor, count, start) != piece[:count]:
+            raise OSError(errno.EIO, "what was written reads back differently")
+        return count
+
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._error = self._error or error
+
+    def finish(self) -> None:
+        """Flush to the disk and close; raise the first failure."""
+        with self._noted():
+            os.fsync(self._descriptor)
+        with self._noted():
+            os.close(self._descriptor)
+        self.close()
+        if self._error is not None:
+            raise self._error
+
+
+Write = Callable[[Sink], object]
+Check = Callable[[Path], None]
+
+
+def text(content: str) -> Write:
+    """Return what writes a text, as UTF-8 in every locale."""
+    return lambda sink: sink.write(content.encode())
+
+
+def unchecked(temporary: Path) -> None:
+    """What was written is compared with what was handed over; there is no more to know."""
+
+
+def publish(path: Path, write: Write, check: Check = unchecked) -> bool:
     """Make `path` hold what `write` writes, whole or not at all.
 
     Parameters
@@ -33,7 +136,9 @@ def publish(path: Path, write: Callable[[Path], None]) -> bool:
     path
         Final name; its directory is made when missing.
     write
-        Called with the temporary name; writes and closes the file.
+        Called with the file to write into.
+    check
+        Called with the temporary name of what was written; raises when it is wrong.
 
     Returns
     -------
@@ -47,40 +152,106 @@ def publish(path: Path, write: Callable[[Path], None]) -> bool:
     OSError
         Any other failure of the file system; the temporary is gone.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{_owner()}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        write(temporary)
-        fsync(temporary)
+    with _written(path, write, check) as temporary:
         first = _claim(temporary, path)
         fsync(path.parent)
-        return first
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise disk_full(path.parent) from error
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
+    return first
 
 
-def replace(path: Path, write: Callable[[Path], None]) -> None:
+def replace(path: Path, write: Write, check: Check = unchecked) -> None:
     """Make `path` hold what `write` writes, in place of what it held before.
 
-    For unfinished state such as checkpoints: a reader sees the old file or the new one.
+    For unfinished state such as checkpoints, and for files that leave the store: a reader
+    sees the old file or the new one.
+
+    Raises
+    ------
+    StoreError
+        The disk is full.
+    OSError
+        Any other failure of the file system; the temporary is gone.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{_owner()}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        write(temporary)
-        fsync(temporary)
+    with _written(path, write, check) as temporary:
         temporary.replace(path)
         fsync(path.parent)
+
+
+@contextlib.contextmanager
+def _written(path: Path, write: Write, check: Check) -> Iterator[Path]:
+    """Give the name of a temporary that holds what `write` writes; remove it afterwards."""
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{_owner()}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        sink = Sink(temporary)
+        try:
+            write(sink)
+        finally:
+            sink.finish()
+        check(temporary)
+        yield temporary
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise disk_full(path.parent) from error
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def _remove(temporary: Path) -> None:
+    """Remove a temporary; one that stays all the same is swept once its writer is gone."""
+    for _ in range(2):
+        with contextlib.suppress(OSError):
+            return temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it; a group that shares the one above shares it too."""
+    if folder.is_dir():
+        return
+    if folder.parent != folder:
+        make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _share(folder, 0o070)
+
+
+def _share(path: Path, bits: int) -> None:
+    """Give the group those rights to a new file or folder that it has to a shared folder."""
+    above = path.parent.stat().st_mode
+    mode = stat.S_IMODE(path.stat().st_mode)
+    shared = mode | (above & bits)
+    if above & stat.S_ISGID and shared != mode:
+        path.chmod(shared)
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Say in a sentence what a library raises at a file that it cannot read.
+
+    Raises
+    ------
+    StoreError
+        Whatever was raised in the block, except for errors of presage's own, files that are
+        not there or may not be read, and a want of memory.
+    """
+    try:
+        yield
+    except (StoreError, LabelError, FileNotFoundError, PermissionError, MemoryError):
+        raise
+    except Exception as error:  # every library has errors of its own
+        raise StoreError(f"{path} cannot be read: {_short(error)}") from error
+
+
+def _short(error: Exception) -> str:
+    """Return an error in one line; HDF5 says the system's words in the middle of its own."""
+    words = re.search("error message = '([^']+)'", str(error))
+    if words:
+        return words[1]
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    line = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {line[:200]}"
 
 
 def disk_full(folder: Path, needed: int = 0) -> StoreError:
@@ -95,7 +266,7 @@ def disk_full(folder: Path, needed: int = 0) -> StoreError:
 
 def require_room(folder: Path, needed: int) -> None:
     """Raise :class:`StoreError` when `folder`'s disk has not `needed` bytes to spare."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     if shutil.disk_usage(folder).free < needed:
         raise disk_full(folder, needed)
 
@@ -113,17 +284,17 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-def sweep(folder: Path) -> None:
-    """Remove temporaries and locks whose writers are no longer alive."""
+def sweep(folder: Path, name: str = "*") -> None:
+    """Remove temporaries and locks, of one file or of all, whose writers are no longer alive."""
     if not folder.is_dir():
         return
-    for leftover in (*folder.glob(".*.tmp"), *folder.glob(".*.lock")):
+    for leftover in (*folder.glob(f".{name}.*.tmp"), *folder.glob(f".{name}.lock")):
         try:
             dead = _is_dead(leftover)
         except FileNotFoundError:
             continue
         if dead:
-            leftover.unlink(missing_ok=True)
+            _remove(leftover)
 
 
 def _claim(temporary: Path, path: Path) -> bool:
@@ -160,7 +331,7 @@ def _claim_by_lock(temporary: Path, path: Path) -> bool:
         return True
     finally:
         os.close(descriptor)
-        common.unlink(missing_ok=True)
+        _remove(common)
 
 
 def _owner() -> str:
@@ -171,7 +342,7 @@ def _owner() -> str:
 
 def _start_time(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return "0"
 
@@ -185,7 +356,7 @@ def _is_dead(leftover: Path) -> bool:
 
 def _lock_is_dead(lock: Path) -> bool:
     try:
-        owner = lock.read_text()
+        owner = lock.read_text(encoding="utf-8")
         # A lock just made may not hold its owner yet.
         return _owner_is_dead(owner, lock) if owner else _age(lock) > 10.0
     except FileNotFoundError:

@@ -6,7 +6,6 @@ offset, it can also be memory-mapped, and then a minibatch costs no more than th
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,21 +19,21 @@ import xxhash
 from xarray.backends import H5NetCDFStore
 
 from presage.labels import Array, Schema
-from presage.store.files import StoreError
+from presage.store.files import Sink, StoreError, reading
 
 _ALIGNMENT = 4096  # bytes: a page, so that float32 rows never straddle one more than they must
 _CHUNK = 8 << 20  # bytes hashed at a time
 
 
 def write_shard(
-    path: Path, arrays: Mapping[str, Array], schema: Schema, attributes: Mapping[str, Any]
+    sink: Sink, arrays: Mapping[str, Array], schema: Schema, attributes: Mapping[str, Any]
 ) -> None:
     """Write checked arrays as one netCDF file.
 
     Parameters
     ----------
-    path
-        File to make.
+    sink
+        Where to.
     arrays
         Name → array as in ``schema.stored()``.
     schema
@@ -43,7 +42,7 @@ def write_shard(
         Global attributes: recipe, key, range.
     """
     layout = schema.stored()
-    with _new_file(path) as file:
+    with new_file(sink) as file:
         for name, (dims, _) in layout.items():
             for dim, length in zip(dims, arrays[name].shape, strict=True):
                 if dim not in file.dimensions:
@@ -62,77 +61,32 @@ def write_shard(
             file.attrs[name] = value
 
 
-def write_dataset(path: Path, dataset: xr.Dataset) -> None:
-    """Write any labelled dataset as one netCDF file."""
-    with _new_file(path) as file:
-        dataset.dump_to_store(H5NetCDFStore(file))
+def write_dataset(
+    sink: Sink, dataset: xr.Dataset, encoding: Mapping[str, Any] | None = None
+) -> None:
+    """Write any labelled dataset as one netCDF file; `encoding` is xarray's."""
+    with new_file(sink) as file:
+        dataset.dump_to_store(H5NetCDFStore(file), encoding=encoding)
 
 
 @contextmanager
-def _new_file(path: Path) -> Iterator[h5netcdf.File]:
-    """Open a netCDF file to write; a full disk is an :class:`OSError` at the end."""
-    sink = _Sink(path)
-    aligned = {"alignment_threshold": _ALIGNMENT, "alignment_interval": _ALIGNMENT}
-    try:
-        with h5netcdf.File(sink, "w", **aligned) as file:
-            yield file
-    finally:
-        sink.finish()
+def open_dataset(path: Path, **options: Any) -> Iterator[xr.Dataset]:
+    """Open a netCDF-4 file with xarray.
 
-
-class _Sink(io.RawIOBase):
-    """What HDF5 writes into: it never fails, and tells of the first failure afterwards.
-
-    The HDF5 library does not survive a failed write: it hides the cause behind another
-    error and crashes the process at the next use or at exit.
+    Raises
+    ------
+    StoreError
+        It cannot be read.
     """
+    with reading(path), xr.open_dataset(path, engine="h5netcdf", **options) as dataset:
+        yield dataset
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w+b", buffering=0)
-        self._error: OSError | None = None
 
-    def readable(self) -> bool:
-        return True
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def readinto(self, buffer: Any) -> int | None:
-        return self._file.readinto(buffer)
-
-    def truncate(self, size: int | None = None) -> int:
-        with self._noted():
-            self._file.truncate(size)
-        return self.tell() if size is None else size
-
-    def write(self, data: Any) -> int:
-        view, done = memoryview(data), 0
-        with self._noted():
-            while self._error is None and done < len(view):
-                done += self._file.write(view[done:]) or 0
-        return len(view)
-
-    @contextmanager
-    def _noted(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            self._error = self._error or error
-
-    def finish(self) -> None:
-        """Close, and raise the first failure."""
-        self._file.close()
-        if self._error is not None:
-            raise self._error
+def new_file(sink: Sink) -> h5netcdf.File:
+    """Return a netCDF file to write, its arrays aligned."""
+    return h5netcdf.File(
+        sink, "w", alignment_threshold=_ALIGNMENT, alignment_interval=_ALIGNMENT
+    )
 
 
 def _write_variable(file: h5netcdf.File, name: str, variable: xr.Variable) -> None:
@@ -163,7 +117,7 @@ def map_shard(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
     """
     size = path.stat().st_size
     arrays: dict[str, Array] = {}
-    with h5py.File(path, "r", locking=False) as file:
+    with reading(path), h5py.File(path, "r", locking=False) as file:
         for name in names:
             if name not in file:
                 raise StoreError(f"{path.name} has no array {name!r}: the file was altered")

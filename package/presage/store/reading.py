@@ -17,6 +17,7 @@ from presage.recipe import Recipe
 from presage.store.entry import Entry, entry_of
 from presage.store.files import StoreError
 from presage.store.lazy import Rows, ShardFile, StoredArray, lazy_variable
+from presage.store.netcdf import open_dataset
 from presage.store.spans import chain, gaps, reach, shown
 from presage.store.verified import Stamp, known
 
@@ -79,7 +80,7 @@ def open_samples(entry: Entry, root: Path, start: int, stop: int | None) -> xr.D
 @contextmanager
 def _header(shard: ShardFile) -> Iterator[xr.Dataset]:
     """Open a shard to see what it declares; coordinates of other names than their dimension too."""
-    with xr.open_dataset(shard.path, engine="h5netcdf", decode_cf=False) as header:
+    with open_dataset(shard.path, decode_cf=False) as header:
         yield header.set_coords(str(header.attrs.get("coordinates", "")).split())
 
 

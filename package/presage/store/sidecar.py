@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from presage.labels import Array
-from presage.store.files import StoreError, publish
+from presage.store.files import StoreError, publish, reading, text
 from presage.store.netcdf import file_hash, hash_array
 
 #: A sidecar's name is its file's name and this.
@@ -88,7 +88,7 @@ def make_sidecar(path: Path, provenance: Mapping[str, Any], key: str, **fields: 
 
 def publish_sidecar(path: Path, sidecar: Sidecar) -> None:
     """Publish the sidecar of `path`; the first one wins."""
-    publish(sidecar_path(path), lambda temporary: _write_text(temporary, sidecar.text()))
+    publish(sidecar_path(path), text(sidecar.text()))
 
 
 def read_sidecar(path: Path) -> Sidecar:
@@ -102,7 +102,7 @@ def read_sidecar(path: Path) -> Sidecar:
     if path.stat().st_size > _MAX_BYTES:
         raise StoreError(f"{path.name} is too large for a sidecar")
     try:
-        parts = json.loads(path.read_text())
+        parts = json.loads(path.read_text(encoding="utf-8"))
         seal = parts.pop("seal")
         if int(parts["format"]) > FORMAT:
             raise NewerFormatError(
@@ -142,7 +142,7 @@ def _surroundings() -> dict[str, Any]:
 
 def _processor() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.machine()
     model = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
@@ -155,7 +155,3 @@ def _seal(body: str) -> str:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text)

@@ -21,10 +21,19 @@ from presage.store import checked
 from presage.store.adopt import adopted_samples, own_sample, product_recipe, without_origin
 from presage.store.compare import Claim, product_claim
 from presage.store.entry import Entry, entry_of, read_recipe
-from presage.store.files import StoreError, replace, require_room, sweep
+from presage.store.files import (
+    Sink,
+    StoreError,
+    Write,
+    make_folder,
+    replace,
+    require_room,
+    sweep,
+    text,
+)
 from presage.store.lazy import Rows
 from presage.store.listing import PRODUCT, WORK, EntryInfo, describe_entry
-from presage.store.netcdf import write_dataset
+from presage.store.netcdf import open_dataset, write_dataset
 from presage.store.reading import covering, open_samples, rows_of
 from presage.store.sidecar import MARK
 from presage.store.spans import gaps, reach
@@ -85,7 +94,9 @@ class Store:
         return entry
 
     def _folders(self) -> list[Path]:
-        return sorted(f for f in self.root.glob("[!.]*/[!.]*") if f.is_dir())
+        """Return the datasets' folders; an empty one is of a writer that failed at once."""
+        folders = sorted(f for f in self.root.glob("[!.]*/[!.]*") if f.is_dir())
+        return [f for f in folders if next(f.glob("[!.]*"), None) is not None]
 
     # -- samples -----------------------------------------------------------------------
 
@@ -141,7 +152,7 @@ class Store:
     def finish(self, recipe: Recipe, n: int, left_out: LeftOut | None = None) -> None:
         """Record that a reader's dataset ends after `n` samples, and what is not in it."""
         content = {"samples": n, **(asdict(left_out) if left_out else {})}
-        self.put_file(recipe, _COMPLETE, lambda path: _write_text(path, json.dumps(content)))
+        self.put_file(recipe, _COMPLETE, text(json.dumps(content)))
 
     def finished(self, recipe: Recipe) -> int | None:
         """Return the full length of a reader's dataset, None while it is not all there."""
@@ -211,8 +222,8 @@ class Store:
         labelled = dataset.assign_attrs(attributes_of(recipe))
         labelled.attrs.pop(SAMPLE, None)  # xarray keeps it through reductions
 
-        def write(path: Path) -> None:
-            write_dataset(path, labelled)
+        def write(sink: Sink) -> None:
+            write_dataset(sink, labelled)
 
         self.entry(recipe).publish_file(PRODUCT, write, product_claim(labelled), {})
         stored = self.get(recipe)
@@ -225,7 +236,7 @@ class Store:
         path = self.file(recipe, PRODUCT)
         if path is None:
             return None
-        with xr.open_dataset(path, engine="h5netcdf") as dataset:
+        with open_dataset(path) as dataset:
             if dataset.nbytes > 64 * path.stat().st_size + (1 << 20):
                 raise StoreError(f"{path} unpacks to {dataset.nbytes} bytes; refused")
             return dataset.load()
@@ -235,8 +246,17 @@ class Store:
         stored = self.get(recipe)
         return self.put(recipe, function()) if stored is None else stored
 
-    def put_file(self, recipe: Recipe, name: str, write: Callable[[Path], None]) -> Path:
-        """Publish a file (weights, an executed notebook) in a recipe's folder; first one wins."""
+    def put_file(self, recipe: Recipe, name: str, write: Write) -> Path:
+        """Publish a file (weights, an executed notebook) in a recipe's folder; first one wins.
+
+        Parameters
+        ----------
+        recipe, name
+            Whose file, and its plain name.
+        write
+            Called with the file to write bytes into; :func:`presage.store.files.text` makes
+            one of a text.
+        """
         if Path(name).name != name or name.startswith(".") or name.endswith(MARK):
             raise StoreError(f"a plain file name is needed, got {name!r}")
         return self.entry(recipe).publish_file(name, write, Claim(), {})
@@ -251,11 +271,11 @@ class Store:
         entry = self.entry(recipe)
         entry.prepare()
         folder = entry.folder / WORK
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         sweep(folder)
         return folder
 
-    def write_work(self, recipe: Recipe, name: str, write: Callable[[Path], None]) -> Path:
+    def write_work(self, recipe: Recipe, name: str, write: Write) -> Path:
         """Replace a file of the workspace; a reader sees the old one or the new one."""
         path = self.workspace(recipe) / name
         replace(path, write)
@@ -378,6 +398,3 @@ def _count(arrays: Mapping[str, Array], schema: Schema) -> int:
             return len(arrays[name])
     raise StoreError("a dataset needs at least one variable with the sample dimension")
 
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text)

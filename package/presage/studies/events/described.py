@@ -75,7 +75,7 @@ def _parsed(path: Path) -> dict[str, Any]:
             raise DescriptionError(
                 f"{path} is too large for a description ({path.stat().st_size} bytes)"
             )
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DescriptionError(f"{path} cannot be read as TOML: {error}") from error
 

@@ -124,7 +124,7 @@ def commands() -> dict[str, Command]:
     settings.append("checkpoint_every=1")
     options = [word for setting in settings for word in ("-p", setting)]
     return found | {
-        "train": Command(("train", "spline_flow", "{key}", *options), stored("fit-spline-flow")),
+        "train": Command(("train", "spline_flow", "{key}", *options), stored("fit-spline_flow")),
         "generate": Command(("generate", "resonance", "-n", "30"), stored("resonance")),
         "verify": Command(("store", "verify"), said),
         "ls": Command(("store", "ls"), said),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -81,6 +82,9 @@ def dashboard(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; errors of presage are one message and status 2."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a letter that the terminal lacks is no error
+            stream.reconfigure(errors="replace")
     try:
         app(join_pairs(dashed(given)), prog_name="presage")
     except Exception as error:

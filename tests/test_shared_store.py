@@ -123,7 +123,8 @@ def _leaves_encoding_to_the_locale(call: ast.Call) -> bool:
     """Whether a call reads or writes text without saying in which encoding."""
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
     given = {word.arg for word in call.keywords}
-    if "encoding" in given or None in given:
+    of = getattr(getattr(call.func, "value", None), "id", "")
+    if "encoding" in given or None in given or of == "formatter":  # which writes to the terminal
         return False
     if name in ("read_text", "write_text"):
         return len(call.args) < (1 if name == "read_text" else 2)

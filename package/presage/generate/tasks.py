@@ -16,6 +16,7 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 
 from presage.generate.samples import Portion, Spans, portions
@@ -116,10 +117,19 @@ def _begin(made: Any) -> None:
     """Remember in a new worker where to tell how far it is; workers do not share cores."""
     global _made
     _made = made
+    Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # for libraries that are not loaded yet
     torch: Any = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    """Wait in a worker's thread for its parent's end, killed or not, and end at once too."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _task(job: Job, number: int, start: int, stop: int) -> int:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from presage.pipeline.scratch import temporary
 from presage.pipeline.steps import Notebook, PipelineError
 from presage.products import VARIABLE
 from presage.progress import Bar
@@ -58,8 +58,8 @@ def execute(
     """
     with (
         _Progress(notebook, len(notebook.code) + bool(parameters), enabled=progress) as bar,
-        tempfile.TemporaryDirectory(prefix="presage-") as work,
-        _environment(Path(work), store, record),
+        temporary() as work,
+        _environment(work, store, record),
     ):
         papermill = _papermill()  # under the bar: it may take a while
         try:
@@ -71,9 +71,9 @@ def execute(
                 progress_bar=False,
                 stderr_file=bar,
                 on_cell_start=bar.start_cell,
-                cwd=work,
+                cwd=str(work),
                 start_timeout=300,
-                config=_transport(Path(work)),
+                config=_transport(work),
             )
         except papermill.PapermillExecutionError as error:
             raise StepError(_last_line(error)) from None
@@ -183,7 +183,7 @@ class _Progress:
         return len(text)
 
     def _show(self, line: str) -> None:
-        room = max(20, (self._bar.ncols or 130) - 40)
+        room = max(20, (getattr(self._bar, "ncols", None) or 130) - 40)  # a disabled bar has none
         self._bar.set_postfix_str(line if len(line) <= room else f"{line[: room - 1]}…", False)
 
     def flush(self) -> None:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from presage.pipeline.scratch import LOCK
 from presage.pipeline.steps import PipelineError
 from presage.store import Store
 
@@ -100,6 +101,7 @@ def is_up_to_date(folder: Path, step: str, store: Store) -> Record | None:
 
 def settle(temporary: Path, folder: Path) -> None:
     """Put a finished step's folder in its place; an older one of the same key gives way."""
+    (temporary / LOCK).unlink(missing_ok=True)
     old = folder.with_name(f".old-{uuid.uuid4().hex[:12]}")
     if folder.exists():
         folder.rename(old)

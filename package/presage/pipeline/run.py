@@ -15,6 +15,7 @@ from presage.pipeline.choose import combinations
 from presage.pipeline.execute import StepError, execute
 from presage.pipeline.parameters import Declared, ParameterError, defaults
 from presage.pipeline.records import Record
+from presage.pipeline.scratch import in_use, sweep
 from presage.pipeline.steps import (
     Notebook,
     PipelineError,
@@ -148,6 +149,7 @@ def run_study(
     chosen = name if isinstance(name, Study) else study(name)
     store = store if isinstance(store, Store) else Store(store)
     runs = runs or store.root.absolute().parent / "runs"
+    sweep(runs)
     sources: list[tuple[str, Mapping[str, Any]]] = []
     if preset is not None:
         sources.append((f"preset {preset}", chosen.preset(preset)))
@@ -162,15 +164,15 @@ def run_study(
         chosen = chosen.refined()
     read = notebooks_of(chosen, notebooks)
     known = known_parameters(read)
-    sweep = combinations(sources, known)
+    combined = combinations(sources, known)
     with Bar(desc=f"{chosen.name}: what there is", bar_format=CLOCK, leave=False,
              disable=not progress):  # fmt: skip
         context = _Context(chosen, read, known, versions(chosen), store, runs, force, progress)
-        starts = [context.inputs(given) for given in sweep]
+        starts = [context.inputs(given) for given in combined]
     done = []
-    for number, (given, inputs) in enumerate(zip(sweep, starts, strict=True), 1):
-        if len(sweep) > 1:
-            context.say(f"run {number} of {len(sweep)}: {_shown(given)}")
+    for number, (given, inputs) in enumerate(zip(combined, starts, strict=True), 1):
+        if len(combined) > 1:
+            context.say(f"run {number} of {len(combined)}: {_shown(given)}")
         done.append(context.run(given, inputs))
     return tuple(done)
 
@@ -221,7 +223,8 @@ class _Context:
             self.say(f"{label} {notebook.name}: up to date ({wanted.key[:16]})")
             return Step(known, folder, skipped=True)
         self.say(f"{label} {notebook.name} ({wanted.key[:16]})")
-        record = self.execute(notebook, wanted, folder)
+        with in_use(folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")) as temporary:
+            record = self.execute(notebook, wanted, folder, temporary)
         self.say(f"{label} {notebook.name}: done in {record.seconds:.0f} s")
         return Step(record, folder, skipped=False)
 
@@ -233,10 +236,8 @@ class _Context:
                 "leave them as they are"
             )
 
-    def execute(self, notebook: Notebook, wanted: Record, folder: Path) -> Record:
+    def execute(self, notebook: Notebook, wanted: Record, folder: Path, temporary: Path) -> Record:
         """Run a notebook in a folder of its own and put that in place, however it ends."""
-        temporary = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
-        temporary.mkdir(parents=True)
         start, state, fault = time.monotonic(), "interrupted", ""
         made = temporary / "products.json"
         try:

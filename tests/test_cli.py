@@ -214,7 +214,7 @@ def test_the_dashboard_is_found_without_touching_the_import_path() -> None:
 @pytest.mark.parametrize(
     ("study", "shown"),
     [
-        ("events", ["path: Path = ''", "n_events: int = 48500", "over the whole grid; 0: all that",
+        ("events", ["path: Path = ''", "n_events: int = 0", "over the whole grid; 0: all that",
                     "one of spline_flow, maf", "folds: int = 5", "quick, full, tiny"]),
         ("pdf", ["problem: str = 'gaussian'", "mceg", "sizes: list[int] = [100, 300, 1000]"]),
     ],

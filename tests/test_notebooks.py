@@ -153,7 +153,7 @@ def test_a_run_starts_from_what_files_hold_and_not_from_where_they_lie(
         ("events", "learning_rate", "0", "learning_rate must be above 0"),
         ("events", "schedule", "one", "no schedule 'one'"),
         ("events", "grid", "[4, -4]", "-4"),
-        ("events", "n_events", "0", "a simulator needs n_events of at least 1"),
+        ("events", "n_events", "-1", "n_events should be at least 1, or 0 for all"),
         ("events", "n_truth", "0", "n_truth should be at least 1, got 0"),
         ("events", "members", "0", "members: 1 is a network alone"),
         ("pdf", "problem", "gausian", "no problem 'gausian'; did you mean 'gaussian'"),

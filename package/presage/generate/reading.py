@@ -15,7 +15,7 @@ from presage.lineage import LEFT_OUT
 from presage.progress import Bar
 from presage.recipe import Recipe
 from presage.simulator import Reader
-from presage.store import Store
+from presage.store import Store, StoreError
 
 _MANY = 1 << 40
 #: With more different values a parameter is no label of a grid.
@@ -48,8 +48,10 @@ def read_back(source: Reader, n: int | None, store: Store) -> tuple[xr.Dataset, 
         There are fewer, or none.
     """
     recipe = source.recipe()
-    whole = store.open(recipe, 0, store.finished(recipe))
-    total = whole.sizes[source.sample_dim]
+    total = store.finished(recipe)
+    if total is None:
+        raise StoreError(f"no dataset {recipe.key[:16]}: {source.name} was not read to its end")
+    whole = store.open(recipe, 0, total)
     if n is None or n == total:
         return whole, LeftOut()
     if n > total:

@@ -41,7 +41,7 @@ _HOMES = {
 
 __all__ = [*_HOMES, "STUDY"]
 
-_QUICK = {"n_events": 48_500, "n_truth": 100_000, "n_grid": 10_000, "n_generated": 100_000}
+_QUICK = {"n_truth": 100_000, "n_grid": 10_000, "n_generated": 100_000}
 
 STUDY = Study(
     name="events",

@@ -19,14 +19,18 @@ from presage.analysis.labelled import declared, label_table
 from presage.analysis.residuals import Residuals, residuals
 from presage.fit import Fitted
 from presage.generate import simulate
+from presage.generate.reading import read_back
 from presage.labels import LabelError
 from presage.labels.equality import positions
-from presage.simulator import Reader, Simulator, Source
+from presage.simulator import Reader, Source
 from presage.store import Store, StoreError
 from presage.studies.events.grid import LabelledSimulator
 from presage.studies.events.sampling import sample
 from presage.studies.events.sources import Wish, build, known
 from presage.studies.events.split import choose_held_out, hold_out, unique_labels
+
+#: Events of a simulator where no number is given.
+_SIMULATED = 48_500
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Campaign:
         For ``"root"`` a folder, for ``"numpy"`` a file, in FEDHEX's layout, or a ``.toml`` file
         that describes another one (:func:`~presage.studies.events.described.read_description`).
     n_events
-        Events over the whole grid; 0 takes all that the files hold.
+        Events over the whole grid. 0 is all that files hold, and 48 500 of a simulator; fewer
+        than files hold are the first of them, with a warning of what is cut off.
     grid, weights
         A simulator's labels along each axis, and how events are spread over them:
         ``"default"`` is its own way.
@@ -55,12 +60,14 @@ class Campaign:
         once more for the statistical floor; files have only what they hold.
     seed
         Seed of the events; truth and floor use the next two.
+    bad_files
+        Of files that cannot be read: ``"raise"``, all of them named, or ``"skip"`` them.
     """
 
     store: Store
     source: str = "resonance"
     path: str = ""
-    n_events: int = 48_500
+    n_events: int = 0
     grid: tuple[int, ...] = (10, 10)
     weights: str = "default"
     interior: int = 4
@@ -68,6 +75,7 @@ class Campaign:
     n_truth: int = 100_000
     n_grid: int = 10_000
     seed: int = 0
+    bad_files: str = "raise"
 
     def __post_init__(self) -> None:
         known(self.source)
@@ -75,7 +83,7 @@ class Campaign:
     @cached_property
     def producer(self) -> Source:
         """The simulator, or the reader of files."""
-        return build(Wish(self.source, self.grid, self.weights, self.path))
+        return build(Wish(self.source, self.grid, self.weights, self.path, self.bad_files))
 
     @property
     def events_seed(self) -> int:
@@ -84,17 +92,22 @@ class Campaign:
 
     def check(self) -> None:
         """Raise what a source or a number of events that cannot be made raises."""
-        least = 1 if isinstance(self.producer, Simulator) else 0
-        if self.n_events < least:
+        _ = self.producer
+        if self.n_events < 0:
             raise LabelError(
-                "a simulator needs n_events of at least 1; 0 means all, for files; "
-                f"got {self.n_events}"
+                "n_events should be at least 1, or 0 for all that files hold "
+                f"({_SIMULATED} of a simulator); got {self.n_events}"
             )
+
+    @property
+    def _wanted(self) -> int | None:
+        """How many events; None for all that files hold."""
+        return self.n_events or (None if isinstance(self.producer, Reader) else _SIMULATED)
 
     def make(self) -> xr.Dataset:
         """Make what is missing of events, truth and floor, and return the events."""
         self.check()
-        simulate(self.producer, self.n_events or None, seed=self.events_seed, store=self.store)
+        simulate(self.producer, self._wanted, seed=self.events_seed, store=self.store)
         if isinstance(self.producer, LabelledSimulator):
             source, n = self._again(self.producer)
             for step in (1, 2):
@@ -104,10 +117,10 @@ class Campaign:
     @cached_property
     def events(self) -> xr.Dataset:
         """All events, which notebook 1 made."""
-        recipe = self.producer.recipe(self.events_seed)
         try:
-            stop = self.n_events or self.store.finished(recipe)
-            return self.store.open(recipe, 0, stop)
+            if isinstance(self.producer, Reader):
+                return read_back(self.producer, self._wanted, self.store)[0]
+            return self.store.open(self.producer.recipe(self.seed), 0, self._wanted)
         except StoreError as error:
             raise StoreError(
                 f"{error}. Notebook 1_generate makes these events: run it first with the same "

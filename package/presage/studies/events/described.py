@@ -20,7 +20,7 @@ class DescriptionError(LabelError):
     """A description cannot be read, or names what there is not."""
 
 
-def read_description(path: Path) -> RootReader | NumpyReader:
+def read_description(path: Path, **others: Any) -> RootReader | NumpyReader:
     """Return the reader that a TOML file describes.
 
     The keys are the settings of :class:`RootReader`, whose ``files`` are relative to the TOML
@@ -46,13 +46,16 @@ def read_description(path: Path) -> RootReader | NumpyReader:
     ----------
     path
         The file.
+    others
+        Settings in place of the file's.
 
     Raises
     ------
     DescriptionError
         It cannot be read, or names a setting that there is not.
     """
-    given = _parsed(path)
+    path = path.expanduser()
+    given = {**_parsed(path), **others}
     numpy_file = "file" in given
     kind: type[RootReader | NumpyReader] = NumpyReader if numpy_file else RootReader
     known = [f.name for f in fields(kind)]

@@ -33,12 +33,15 @@ class Wish:
         simulator knows ``"equal"``.
     path
         Files of one's own.
+    bad_files
+        What to do with those that cannot be read: ``"raise"`` or ``"skip"``.
     """
 
     source: str
     grid: tuple[int, ...] = ()
     weights: str = DEFAULT
     path: str = ""
+    bad_files: str = "raise"
 
     def axes(self, number: int) -> tuple[int, ...]:
         """Return the grid, which should have this many axes.
@@ -60,8 +63,8 @@ class Wish:
         """Return the weights, the source's own where none were asked for."""
         return default if self.weights == DEFAULT else self.weights
 
-    def files(self) -> Path:
-        """Return the path of the files.
+    def files(self) -> str:
+        """Return the path of the files as it was given: it may be a pattern.
 
         Raises
         ------
@@ -70,7 +73,7 @@ class Wish:
         """
         if not self.path:
             raise LabelError(f"source={self.source!r} needs path=, a file or a folder of files")
-        return Path(self.path).expanduser()
+        return str(self.path)
 
 
 def _resonance(wish: Wish) -> Source:
@@ -109,7 +112,11 @@ def _root(wish: Wish) -> Source:
     from presage.studies.events.root import RootReader
 
     path = wish.files()
-    return read_description(path) if path.suffix == ".toml" else RootReader.fedhex(str(path))
+    # A description says for itself what to do with bad files; a wish to skip them adds to it.
+    settings = {} if wish.bad_files == "raise" else {"bad_files": wish.bad_files}
+    if _is_description(path):
+        return read_description(Path(path), **settings)
+    return RootReader.fedhex(path, **settings)
 
 
 def _numpy(wish: Wish) -> Source:
@@ -117,7 +124,11 @@ def _numpy(wish: Wish) -> Source:
     from presage.studies.events.numpy_files import NumpyReader
 
     path = wish.files()
-    return read_description(path) if path.suffix == ".toml" else NumpyReader(path)
+    return read_description(Path(path)) if _is_description(path) else NumpyReader(Path(path))
+
+
+def _is_description(path: str) -> bool:
+    return path.lower().endswith(".toml")
 
 
 #: Name → function that builds the source. A new source is one line here.
@@ -154,4 +165,8 @@ def build(wish: Wish) -> Source:
     LabelError
         No such source, or a wish that it cannot fulfil.
     """
+    if wish.bad_files not in (choices := ("raise", "skip")):
+        raise LabelError(
+            f"bad_files={wish.bad_files!r} is not known{nearest(wish.bad_files, choices)}"
+        )
     return SOURCES[known(wish.source)](wish)

@@ -19,6 +19,13 @@ from presage.products import VARIABLE
 from presage.progress import Bar
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+#: A warning of a kind of its own, as Python writes it, with the line of code that it shows.
+#: Python's own kinds are about code, which is nothing that a user of a notebook can change.
+_WARNING = re.compile(
+    r"^.*?:\d+: (?!(?:User|Deprecation|Future|Runtime|Resource|Syntax|Import|PendingDeprecation)W)"
+    r"(\w+Warning: .+)\n?(?:[ \t].*\n?)?",
+    re.MULTILINE,
+)
 
 
 class StepError(PipelineError):
@@ -147,6 +154,8 @@ class _Progress:
     """
 
     def __init__(self, notebook: Notebook, cells: int, *, enabled: bool) -> None:
+        self._name = notebook.name
+        self._told: set[str] = set()
         self._bar = Bar(
             total=cells,
             desc=notebook.name,
@@ -174,8 +183,13 @@ class _Progress:
             self._bar.update()
 
     def write(self, text: str) -> int:
-        """Show the last line of what the kernel wrote."""
-        lines = [line.strip() for line in re.split(r"[\r\n]", _COLOURS.sub("", text))]
+        """Show the last line of what the kernel wrote; a warning stays on the terminal."""
+        plain = _COLOURS.sub("", text)
+        for told in _WARNING.findall(plain):
+            if told not in self._told:  # each once a step
+                Bar.write(f"{self._name}: {told}", file=sys.stderr)
+                self._told.add(told)
+        lines = [line.strip() for line in re.split(r"[\r\n]", _WARNING.sub("", plain))]
         last = next((line for line in reversed(lines) if line), "")
         if last:
             self._show(last)

@@ -196,6 +196,13 @@ def test_ten_million_events_are_merged_on_the_small_table() -> None:
     assert (np.bincount(codes) == sizes).all()
 
 
+def test_one_spelling_of_a_value_in_all_labels_that_have_it() -> None:
+    columns = [np.array([1.0, 1.0, 1 + 1e-9]), np.array([2.0, 2.0, 1.0])]
+    codes, table, sizes = distinct_labels(columns, [M, M])
+    assert table.tolist() == [[1.0, 1.0], [1.0, 2.0]]
+    assert (codes.tolist(), sizes.tolist()) == ([1, 1, 0], [1, 2])
+
+
 def test_a_million_continuous_values_are_left_as_they_are() -> None:
     values = np.random.default_rng(0).random(200_000)
     with warnings.catch_warnings():

@@ -120,7 +120,8 @@ def compare(
         held_out=("label", held_out, {"long_name": "label left out of the training"}),
         region=("label", _regions(truth, held_out, trained_labels)),
     )
-    return product.assign_attrs(_attributes(floor, model, subsample, seed))
+    lacking = {f"left_out_{name}": g.left_out for name, g in groups.items() if g.left_out}
+    return product.assign_attrs(_attributes(floor, model, subsample, seed) | lacking)
 
 
 def _work(
@@ -195,7 +196,7 @@ def _beyond(grouped: Grouped, edges: xr.DataArray, upper: bool) -> Any:
     counts = np.zeros((len(where), len(grouped.variables)), dtype=np.int64)
     for v, variable in enumerate(grouped.variables):
         bound = variable.upper if upper else variable.lower
-        if bound is not None:
+        if bound is not None and variable.period is None:
             column = grouped.columns[variable.name]
             bound = column.dtype.type(bound)  # a float32 column is judged in its own precision
             beyond = column > bound if upper else column < bound

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from presage.analysis.labelled import Floats, Grouped, Labels, group, label_table
 from presage.labels import LabelError, stored_as
+from presage.labels.circle import wrapped
 from presage.rng import generator
 
 
@@ -60,7 +61,10 @@ def draw_at(
         rng = _generator(name, seed, target)
         parts.append(rng.permutation(draw(target, size, rng)))  # any prefix is a fair sample
     drawn = np.concatenate(parts)
-    columns = {v.name: drawn[:, i] for i, v in enumerate(grouped.variables)}
+    columns = {
+        v.name: drawn[:, i] if v.period is None else wrapped(drawn[:, i], v)
+        for i, v in enumerate(grouped.variables)
+    }
     columns |= {p.name: np.repeat(table[:, i], sizes) for i, p in enumerate(grouped.parameters)}
     like = train.data_vars
     kinds = {v.name: v.dtype for v in (*grouped.variables, *grouped.parameters)}

@@ -8,7 +8,8 @@ other, by hashing and a counting sort on all cores; ten million events take half
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -17,7 +18,9 @@ from numpy.typing import NDArray
 
 from presage.analysis.sorting import by_code, distinct
 from presage.labels import LabelError, Parameter, Variable, nearest, real, require
+from presage.labels.circle import emptiest, opened, turn_of
 from presage.labels.equality import merge, positions
+from presage.labels.missing import complete
 from presage.labels.names import check_label_names
 
 Floats = NDArray[np.float64]
@@ -47,6 +50,11 @@ class Grouped:
         Variable name → values ``[event]``, sorted by label, in the stored type.
     source
         What to call the dataset in an error.
+    cuts
+        Variable with a period → where the circle is cut open at each label, ``[label]``; its
+        values lie from there on, see :mod:`presage.labels.circle`.
+    left_out
+        Number of events that lack a value.
     """
 
     dim: str
@@ -56,6 +64,8 @@ class Grouped:
     starts: Integers
     columns: Mapping[str, NDArray[Any]]
     source: str
+    cuts: Mapping[str, Floats] = field(default_factory=dict)
+    left_out: int = 0
 
     @property
     def sizes(self) -> Integers:
@@ -157,6 +167,11 @@ def group(events: xr.Dataset, source: str = "the dataset", like: Grouped | None 
     ------
     LabelError
         No labels or variables, missing ones, another unit, values that are not finite.
+
+    Warns
+    -----
+    MissingWarning, LabelMergeWarning
+        Events lack a value and are left out; labels differ by no more than their tolerance.
     """
     dim, parameters, variables = declared(events, source)
     if like is not None:
@@ -167,21 +182,46 @@ def group(events: xr.Dataset, source: str = "the dataset", like: Grouped | None 
             raise LabelError(f"{source}: {error}") from error
     if events.sizes[dim] == 0:
         raise LabelError(f"{source} is empty: it has no {dim}")
-    for variable in (*parameters, *variables):
-        _check_finite(events[variable.name].values, variable.name, source)
-    codes, table, _ = distinct_labels(
-        [events[p.name].values for p in parameters], parameters, source
-    )
-    starts, columns = by_code(codes, len(table), [events[v.name].values for v in variables])
-    return Grouped(
+    known = (*parameters, *variables)
+    columns = {variable.name: events[variable.name].values for variable in known}
+    there = complete(columns, known, source)
+    if there is not None:
+        columns = {name: column[there] for name, column in columns.items()}
+    for name, column in columns.items():
+        _check_finite(column, name, source)
+    codes, table, _ = distinct_labels([columns[p.name] for p in parameters], parameters, source)
+    starts, ordered = by_code(codes, len(table), [columns[v.name] for v in variables])
+    grouped = Grouped(
         dim=dim,
         parameters=tuple(parameters),
         variables=tuple(variables),
         table=table,
         starts=starts,
-        columns={v.name: column for v, column in zip(variables, columns, strict=True)},
+        columns={v.name: column for v, column in zip(variables, ordered, strict=True)},
         source=source,
+        left_out=0 if there is None else int(np.count_nonzero(~there)),
     )
+    return _opened(grouped, like) if any(v.period is not None for v in variables) else grouped
+
+
+def _opened(grouped: Grouped, like: Grouped | None) -> Grouped:
+    """Cut circles open at each label where there are fewest events, of `like` where it has any."""
+    columns, cuts = dict(grouped.columns), {}
+    rows = [slice(*pair) for pair in pairwise(grouped.starts.tolist())]
+    for variable in (v for v in grouped.variables if v.period is not None):
+        column, (_, period) = columns[variable.name], turn_of(variable)
+        whole = emptiest(column, variable)
+        cut = np.array([emptiest(column[own], variable) for own in rows])
+        # Neighbouring labels on the same turn: medians lie within one period of all events.
+        pairs = zip(rows, cut, strict=True)
+        middle = np.array([np.median(opened(column[own], at, period)) for own, at in pairs])
+        cut += opened(middle, whole, period) - middle
+        if like is not None:
+            where = positions(grouped.table, like.table, grouped.parameters)
+            cut = np.where(where < 0, cut, like.cuts[variable.name][where])
+        kept = opened(column, np.repeat(cut, grouped.sizes), period)
+        columns[variable.name], cuts[variable.name] = kept.astype(column.dtype), cut
+    return replace(grouped, columns=columns, cuts=cuts)
 
 
 def distinct_labels(
@@ -208,7 +248,7 @@ def distinct_labels(
     codes, spelled = distinct(columns)
     counts = np.bincount(codes, minlength=len(spelled))
     table, number = merge(spelled, counts, parameters, source)
-    if len(table) == len(spelled):
+    if (number == np.arange(len(number))).all():
         return codes, table, counts
     sizes = np.bincount(number, weights=counts).astype(np.int64)
     return number.astype(codes.dtype)[codes], table, sizes

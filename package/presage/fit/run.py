@@ -34,7 +34,7 @@ from presage.fit.settings import Settings
 from presage.fit.source import BatchSource, TensorBatch, Where, make_source
 from presage.fit.splitting import is_fresh, made_samples, order_of, split
 from presage.fit.state import history_dataset
-from presage.lineage import RECIPE, sample_dim, sample_numbers
+from presage.lineage import RECIPE, sample_dim, sample_numbers, take
 from presage.models.threads import one_thread
 from presage.progress import Bar
 from presage.recipe import Parent, Recipe
@@ -236,6 +236,9 @@ def _train(
     habits: Habits,
 ) -> Fitted:
     prepared = model.prepare(train)
+    kept = getattr(prepared, "kept", None)
+    if kept is not None:  # samples that lack a value were left out
+        train, habits = take(train, kept), replace(habits, numbers=habits.numbers[kept])
     declaration = complete_declaration(prepared.declaration, train)
     check_labels(train, declaration)
     network = model.build(declaration).to(fabric.device, settings.dtype)

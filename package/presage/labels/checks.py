@@ -10,9 +10,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from presage.labels.circle import on_circle
 from presage.labels.errors import LabelError, nearest
 from presage.labels.schema import Schema
-from presage.labels.variables import Variable
+from presage.labels.variables import Parameter, Variable
 
 Array = NDArray[Any]
 #: One block of samples: variable name to array, the sample dimension first.
@@ -49,6 +50,8 @@ def check_arrays(arrays: Arrays, schema: Schema, samples: int, source: str) -> d
         if name not in arrays:
             raise LabelError(f"{source} did not return the declared variable {name!r}")
         array = _in_declared_type(np.asarray(arrays[name]), variable, source)
+        if variable.period is not None and not isinstance(variable, Parameter):
+            array = on_circle(array, variable, source)
         _check_shape(array, name, dims, lengths, source)
         lengths.update(zip(dims, array.shape, strict=True))
         _check_values(array, variable, source)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from presage.labels.errors import LabelError
 from presage.labels.variables import Variable
+
+
+class MissingWarning(UserWarning):
+    """Events are left out for a value that they do not have."""
 
 
 def present(values: NDArray[Any], variable: Variable) -> NDArray[np.bool_]:
@@ -16,12 +23,53 @@ def present(values: NDArray[Any], variable: Variable) -> NDArray[np.bool_]:
     Parameters
     ----------
     values
-        In any shape; the number that stands for none is compared in their own type, so that
-        -999.9 is found among float32 as well.
+        In any shape; the number that stands for none is compared in their own type and in
+        the declared one, so that -999.9 is found among float32 as well.
     variable
         Their declaration: `gaps` allows NaN, `missing` names a number.
     """
-    there = np.ones(values.shape, dtype=bool) if values.dtype.kind != "f" else ~np.isnan(values)
+    there = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(values.shape, dtype=bool)
     if variable.missing is not None:
-        there &= values != np.asarray(variable.missing).astype(values.dtype)
+        for kind in {values.dtype, np.dtype(variable.dtype)}:
+            there &= values != np.asarray(variable.missing).astype(kind)
     return there
+
+
+def complete(
+    columns: Mapping[str, NDArray[Any]], variables: Iterable[Variable], source: str
+) -> NDArray[np.bool_] | None:
+    """Return which events have a value in every column, None where all have.
+
+    Only variables that declare how a missing value looks are searched for one.
+
+    Raises
+    ------
+    LabelError
+        No event has all values.
+
+    Warns
+    -----
+    MissingWarning
+        Events are left out; how many, and for which columns.
+    """
+    whole: NDArray[np.bool_] | None = None
+    lacking = []
+    for variable in variables:
+        if not variable.gaps and variable.missing is None:
+            continue
+        there = present(columns[variable.name], variable)
+        if not there.all():
+            lacking.append(f"{variable.name!r} in {np.count_nonzero(~there)}")
+            whole = there if whole is None else whole & there
+    if whole is None:
+        return None
+    left = np.count_nonzero(whole)
+    if not left:
+        raise LabelError(f"{source}: no event has a value in every column; {', '.join(lacking)}")
+    warnings.warn(
+        f"{source}: {len(whole) - left} of {len(whole)} events are left out, for a value is "
+        f"missing: {', '.join(lacking)}",
+        MissingWarning,
+        stacklevel=3,
+    )
+    return whole

@@ -85,11 +85,13 @@ class Variable:
     def _check_period(self, period: float) -> None:
         if not 0 < period < math.inf:
             raise LabelError(f"{self.name}: a period should be positive, got {period}")
-        if self.upper is not None and self.lower is None:
+        if self.upper is not None and (self.lower is None or self.upper < self.lower + period):
             raise LabelError(
                 f"{self.name}: with a period the range begins at lower= and is one period long; "
                 f"give lower={self.upper - period} instead of upper={self.upper}"
             )
+        if np.dtype(self.dtype).kind != "f":
+            raise LabelError(f"{self.name}: a variable with a period is a float, not {self.dtype}")
 
     @property
     def title(self) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from presage.labels.missing import complete
 from presage.lineage import sample_dim
 from presage.transforms.atoms import check_continuous
 from presage.transforms.columns import declared
@@ -28,11 +29,14 @@ class Prepared:
         Fitted numbers of the transforms, saved with the weights.
     declaration
         What the model is declared for, in JSON's terms.
+    kept
+        Positions of the rows in the dataset, where samples without a value were left out.
     """
 
     arrays: dict[str, NDArray[np.float32]]
     state: dict[str, NDArray[np.float64]]
     declaration: dict[str, Any]
+    kept: NDArray[np.int64] | None = None
 
 
 def prepare_columns(dataset: xr.Dataset) -> Prepared:
@@ -52,7 +56,11 @@ def prepare_columns(dataset: xr.Dataset) -> Prepared:
     """
     sample = sample_dim(dataset)
     variables, parameters = declared(dataset, sample)
-    columns = {v.name: dataset[v.name].values for v in (*variables, *parameters)}
+    known = (*variables, *parameters)
+    columns = {v.name: dataset[v.name].values for v in known}
+    there = complete(columns, known, "the training samples")
+    if there is not None:
+        columns = {name: column[there] for name, column in columns.items()}
     check_continuous(columns, variables, parameters)
     scale = LabelScale.fit(columns, variables, parameters)
     arrays = {"target": stack(scale.apply(columns, columns))}
@@ -64,7 +72,8 @@ def prepare_columns(dataset: xr.Dataset) -> Prepared:
             for p in scale.parameters
         }
     declaration = {**scale.declaration(), "sample": sample, "trained_range": ranges}
-    return Prepared(arrays, scale.state(), declaration)
+    kept = None if there is None else np.flatnonzero(there)
+    return Prepared(arrays, scale.state(), declaration, kept)
 
 
 def stack(columns: Mapping[str, ArrayLike]) -> NDArray[np.float32]:

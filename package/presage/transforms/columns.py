@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from presage.labels import LabelError, Parameter, Variable, nearest, real
+from presage.labels import LabelError, Parameter, Variable, nearest, present, real
+from presage.labels.circle import emptiest, opened
 from presage.labels.names import check_label_names
 
 Floats = NDArray[np.float64]
@@ -62,6 +63,19 @@ def from_entry(kind: type[Any], text: Mapping[str, Any]) -> Any:
     return kind(**{**text, "dims": tuple(text["dims"])})
 
 
+def cut_open(variable: Variable, x: Floats) -> Variable:
+    """Return a variable with a period as one between two bounds, cut where `x` has fewest."""
+    if variable.period is None:
+        return variable
+    cut = emptiest(x, variable)
+    return replace(variable, lower=cut, upper=cut + variable.period)
+
+
+def turned(x: Floats, variable: Variable) -> Floats:
+    """Return x within the bounds of a variable that was :func:`cut_open`."""
+    return x if variable.period is None else opened(x, float(variable.lower or 0), variable.period)
+
+
 def inside(x: Floats, variable: Variable) -> Floats:
     """Move x strictly inside the bounds, as seen in the type it is stored in."""
     kind = np.dtype(variable.dtype)
@@ -104,6 +118,12 @@ def columns_of(arrays: Columns, wanted: Sequence[Variable], what: str) -> dict[s
         column = np.atleast_1d(np.asarray(arrays[name], dtype=np.float64))
         if column.ndim != 1:
             raise LabelError(f"{name!r} should be one number per event, got shape {column.shape}")
+        lacking = np.count_nonzero(~present(np.asarray(arrays[name]), variable))
+        if lacking and variable.missing is not None:
+            raise LabelError(
+                f"{name!r} has no value ({variable.missing:g}) in {lacking} events; leave them "
+                "out: presage.labels.present says which values are there"
+            )
         if not np.isfinite(column).all():
             bad = int(np.count_nonzero(~np.isfinite(column)))
             raise LabelError(f"{name!r} holds {bad} values that are not finite")

@@ -16,6 +16,8 @@ For every variable x at a condition c this module removes both, exactly and inve
   the mirror image, two bounds use the logit, none the identity;
 - asinh compresses tails: an event 10^6 widths out stands at z of order 10.
 
+A variable with a period is cut open where it has fewest events, and then has two bounds.
+
 The statistics come from groups of events: one per label, or, where conditions are
 continuous, cells of a k-d split. Every quantile is robust, so outliers change nothing.
 """
@@ -23,7 +25,7 @@ continuous, cells of a k-d split. Every quantile is robust, so outliers change n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -31,16 +33,19 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from presage.labels import LabelError, Parameter, Variable, nearest
+from presage.labels.circle import wrapped
 from presage.transforms.bounds import BoundMap
 from presage.transforms.columns import (
     Columns,
     Floats,
     check_bounds,
     columns_of,
+    cut_open,
     declared,
     entry,
     from_entry,
     inside,
+    turned,
 )
 from presage.transforms.smooth import Smooth, features_of, groups, periodic_features
 
@@ -129,9 +134,10 @@ class LabelScale:
         design = (raw - centre) / spread
         members = groups(design)
         periodic = periodic_features(parameters)
+        lines = [cut_open(variable, values[variable.name]) for variable in variables]
         columns = tuple(
-            _fit_column(variable, values[variable.name], condition, design, members, periodic)
-            for variable in variables
+            _fit_column(line, turned(values[line.name], line), condition, design, members, periodic)
+            for line in lines
         )
         return cls(tuple(variables), tuple(parameters), centre, spread, columns)
 
@@ -176,7 +182,8 @@ class LabelScale:
             t = values[column.variable.name] * column.std + column.mean
             x = bounds.inverse(np.sinh(np.clip(t, -_FAR, _FAR)))
             result[column.variable.name] = inside(x, column.variable)
-        return result
+        circles = [v for v in self.variables if v.period is not None]
+        return result | {v.name: wrapped(result[v.name], v) for v in circles}
 
     def log_det(self, x: Columns, condition: Columns) -> Floats:
         """Return the sum over variables of log |dz/dx|, ``[event]``."""
@@ -193,6 +200,8 @@ class LabelScale:
             name = column.variable.name
             state[f"{name}.standard"] = np.array([column.mean, column.std])
             state |= {f"{name}.width.{k}": v for k, v in column.log_width.state().items()}
+            if column.variable.period is not None:
+                state[f"{name}.cut"] = np.array([column.variable.lower], dtype=float)
             if column.location is not None:
                 state |= {f"{name}.location.{k}": v for k, v in column.location.state().items()}
         return state
@@ -254,6 +263,7 @@ class LabelScale:
         result = []
         for column, bounds in self._maps(values, condition):
             name = column.variable.name
+            values[name] = turned(values[name], column.variable)
             check_bounds(values[name], column.variable)
             result.append((name, column, bounds, values[name], bounds.apply(values[name])))
         return result
@@ -262,6 +272,9 @@ class LabelScale:
 def _restore(variable: Variable, numbers: Mapping[str, Floats]) -> _Column:
     name = variable.name
     mean, std = numbers[f"{name}.standard"]
+    if variable.period is not None:
+        cut = float(numbers[f"{name}.cut"][0])
+        variable = replace(variable, lower=cut, upper=cut + variable.period)
     followed = f"{name}.location.coefficients" not in numbers
     return _Column(
         variable=variable,

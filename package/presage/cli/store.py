@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -172,6 +173,9 @@ def import_(
             "one of bare arrays."
         ),
     ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Group of a .nc or .h5 file; its only one.")
+    ] = None,
     reader: Annotated[
         str | None,
         typer.Option(help="Reader that knows such files, for example original-event-sets."),
@@ -191,9 +195,15 @@ def import_(
         typer.echo(f"{dataset.attrs['presage_key']}  {dict(dataset.sizes)}")
         return
     from presage.exchange import read_file
+    from presage.inputs import InputWarning
     from presage.labels import LabelError, nearest
+    from presage.lineage import LEFT_OUT
 
-    dataset = read_file(path, sample or "sample")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)  # it is said below, in one line
+        dataset = read_file(path, sample or "sample", group)
+    if LEFT_OUT in dataset.attrs:
+        typer.echo(dataset.attrs[LEFT_OUT], err=True)
     if sample and sample not in dataset.dims:
         raise LabelError(
             f"{path.name} has no dimension {sample!r}{nearest(sample, map(str, dataset.dims))}"

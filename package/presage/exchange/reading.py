@@ -6,6 +6,8 @@ samples.
 
 from __future__ import annotations
 
+import errno
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,45 +16,69 @@ import numpy as np
 import xarray as xr
 
 from presage.exchange.about import ABOUT, restore
+from presage.exchange.hdf5 import read_hdf5
+from presage.exchange.netcdf import read_netcdf
 from presage.exchange.numpy_archive import open_archive
+from presage.inputs import LeftOut
 from presage.labels import LabelError, nearest
+from presage.lineage import LEFT_OUT
+from presage.store.files import reading
 
 
-def read_file(path: Path, sample: str = "sample") -> xr.Dataset:
+def read_file(path: Path, sample: str = "sample", group: str | None = None) -> xr.Dataset:
     """Read a file of arrays as a dataset.
 
     Parameters
     ----------
     path
-        ``.nc``, ``.npz``, ``.h5``/``.hdf5`` (datasets of the root group) or ``.pt`` (tensors
-        by name; read without unpickling anything else). ROOT and ``.npy`` files of events have
-        readers of their own in the study.
+        ``.nc`` (classic or netCDF-4), ``.npz``, ``.h5``/``.hdf5`` (arrays, or a table whose
+        columns become variables) or ``.pt`` (tensors by name; read without unpickling anything
+        else). ROOT and ``.npy`` files of events have readers of their own in the study.
     sample
         Name of the first dimension of arrays that come without names.
+    group
+        Of ``.nc`` and ``.h5``; by default what stands outside of groups, else the only group.
+
+    Returns
+    -------
+    xarray.Dataset
+        Its attribute ``presage_left_out`` says what was not read, as does a warning.
 
     Raises
     ------
     LabelError
-        An unknown suffix, no arrays, arrays of unequal length, or a file that is damaged,
-        holds Python objects, or not the sizes that it declares.
+        An unknown suffix, no arrays, arrays of unequal length, no such group or several to
+        choose from, or a file that is damaged, holds Python objects, or not the sizes that it
+        declares.
     FileNotFoundError
         There is no such file.
     """
     _check_suffix(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    if path.suffix == ".nc":
-        with xr.open_dataset(path, engine="h5netcdf") as dataset:
-            return dataset.load()
-    arrays = _READERS[path.suffix](path)
-    about = arrays.pop(ABOUT, None)
-    if about is not None:
-        return restore(arrays, str(np.asarray(about)), path.name)
-    return _label(arrays, sample, path)
+        raise FileNotFoundError(errno.ENOENT, "there is no file", str(path))
+    if group is not None and path.suffix in (".npz", ".pt"):
+        raise LabelError(f"{path.name}: there are no groups in {path.suffix}; leave {group!r} out")
+    left_out = LeftOut()
+    with reading(path):
+        if path.suffix == ".nc":
+            dataset, left_out = read_netcdf(path, group)
+        else:
+            if path.suffix in (".npz", ".pt"):
+                arrays = _READERS[path.suffix](path)
+            else:
+                arrays, left_out = read_hdf5(path, group)
+            about = arrays.pop(ABOUT, None)
+            dataset = (
+                _label(arrays, sample, path)
+                if about is None
+                else restore(arrays, str(np.asarray(about)), path.name)
+            )
+    left_out.warn()
+    return dataset.assign_attrs({LEFT_OUT: str(left_out)}) if str(left_out) else dataset
 
 
 def _check_suffix(path: Path) -> None:
-    known = (".nc", *_READERS)
+    known = (".nc", ".h5", ".hdf5", *_READERS)
     if path.suffix not in known:
         raise LabelError(
             f"{path.name}: the suffix says the format, one of {', '.join(known)}"
@@ -80,22 +106,17 @@ def _read_npz(path: Path) -> dict[str, Any]:
         return {name: member.whole() for name, member in members.items()}
 
 
-def _read_hdf5(path: Path) -> dict[str, Any]:
-    import h5py
-
-    with h5py.File(path) as content:
-        return {n: _values(d) for n, d in content.items() if isinstance(d, h5py.Dataset)}
-
-
-def _values(dataset: Any) -> Any:
-    """Return a dataset's values, text as text."""
-    return dataset.asstr()[()] if dataset.dtype.kind == "O" else dataset[()]
-
-
 def _read_pt(path: Path) -> dict[str, Any]:
     import torch
 
-    content = torch.load(path, weights_only=True, map_location="cpu")
+    try:
+        content = torch.load(path, weights_only=True, map_location="cpu")
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        # torch's own words would advise to load the file unsafely.
+        raise LabelError(
+            f"{path.name} holds other Python objects than tensors by name, or is damaged "
+            f"({type(error).__name__}); only tensors are read"
+        ) from None
     if not isinstance(content, dict):
         raise LabelError(f"{path.name} holds a {type(content).__name__}, not tensors by name")
     found: dict[str, Any] = {
@@ -111,4 +132,4 @@ def _is_text(held: Any) -> bool:
     return all(isinstance(text, str) for text in texts)
 
 
-_READERS = {".npz": _read_npz, ".h5": _read_hdf5, ".hdf5": _read_hdf5, ".pt": _read_pt}
+_READERS = {".npz": _read_npz, ".pt": _read_pt}

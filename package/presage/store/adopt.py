@@ -132,7 +132,7 @@ def _declared(array: xr.DataArray, sample: str) -> Variable:
     """Read the declaration back; NaN that is there is allowed to be."""
     try:
         variable = Variable.of(array, sample)
-    except LabelError as error:
+    except (LabelError, TypeError) as error:  # numpy does not take every type's name back
         raise LabelError(f"{array.name!r} cannot be kept with samples: {error}") from None
     if array.dtype.kind == "f" and not variable.gaps and bool(np.isnan(array.values).any()):
         return replace(variable, gaps=True)

@@ -131,16 +131,28 @@ def _map_array(path: Path, dataset: h5py.Dataset, size: int) -> Array:
     offset = dataset.id.get_offset()
     plain = dataset.chunks is None and dataset.compression is None and not dataset.external
     if not plain or offset is None or not dataset.dtype.isnative:
-        if dataset.nbytes > 64 * size:
-            raise StoreError(
-                f"{path.name}: {dataset.name} unpacks to {dataset.nbytes} bytes from a file of "
-                f"{size}; refused as a possible decompression bomb"
-            )
+        check_unpacked(path, dataset.nbytes)
         return np.asarray(dataset[...]).astype(dataset.dtype.newbyteorder("="), copy=False)
     if offset + dataset.nbytes > size:
         raise StoreError(f"{path.name} is truncated: {dataset.name} ends beyond its {size} bytes")
     mapped = np.memmap(path, mode="r", dtype=dataset.dtype, shape=dataset.shape, offset=offset)
     return np.asarray(mapped)
+
+
+def check_unpacked(path: Path, size: int) -> None:
+    """Refuse a file whose arrays are far larger than the file.
+
+    Raises
+    ------
+    StoreError
+        They have more than 64 times its bytes, and a megabyte.
+    """
+    packed = path.stat().st_size
+    if size > 64 * packed + (1 << 20):
+        raise StoreError(
+            f"{path.name} unpacks to {size} bytes from a file of {packed}; refused as a possible "
+            "decompression bomb"
+        )
 
 
 def hash_array(array: Array) -> str:

@@ -33,7 +33,7 @@ from presage.store.files import (
 )
 from presage.store.lazy import Rows
 from presage.store.listing import PRODUCT, WORK, EntryInfo, describe_entry
-from presage.store.netcdf import open_dataset, write_dataset
+from presage.store.netcdf import check_unpacked, open_dataset, write_dataset
 from presage.store.reading import covering, open_samples, rows_of
 from presage.store.sidecar import MARK
 from presage.store.spans import gaps, reach
@@ -237,8 +237,7 @@ class Store:
         if path is None:
             return None
         with open_dataset(path) as dataset:
-            if dataset.nbytes > 64 * path.stat().st_size + (1 << 20):
-                raise StoreError(f"{path} unpacks to {dataset.nbytes} bytes; refused")
+            check_unpacked(path, dataset.nbytes)
             return dataset.load()
 
     def compute(self, recipe: Recipe, function: Callable[[], xr.Dataset]) -> xr.Dataset:
@@ -311,12 +310,15 @@ class Store:
             Values are infinite, beyond their bounds, or of a type that is not stored.
         """
         sample = sample or own_sample(dataset)
+        left_out = {LEFT_OUT: str(dataset.attrs[LEFT_OUT])} if LEFT_OUT in dataset.attrs else {}
         if sample is None:
             plain = without_origin(dataset)
-            return self.put(product_recipe(plain, name), plain)
+            return self.put(product_recipe(plain, name), plain.assign_attrs(left_out))
         recipe, schema, arrays = adopted_samples(dataset, name, sample)
         if self.missing(recipe, dataset.sizes[sample]):
             self.add(recipe, schema, arrays, 0)
+        if left_out:
+            self.finish(recipe, dataset.sizes[sample], LeftOut(left_out[LEFT_OUT]))
         return self.open(recipe)
 
     # -- housekeeping ------------------------------------------------------------------

@@ -26,8 +26,8 @@ def record(**products: Any) -> None:
     ----------
     **products
         Name → a dataset from a store, anything with a ``key`` (a fit, a recipe), a key as
-        text, a matplotlib figure, or the path of a picture. Figures are saved as PNG beside
-        the executed notebook.
+        text, a matplotlib figure, or the path of a picture. Figures are saved beside the
+        executed notebook, as PNG to look at, as PDF and as SVG to print.
 
     Raises
     ------
@@ -85,5 +85,28 @@ def _save(figure: Any, name: str, folder: Path) -> str:
         if figure.resolve() != target.resolve():
             shutil.copyfile(figure, target)
         return target.name
-    figure.savefig(folder / f"{name}.png", dpi=150, bbox_inches="tight")
+    save_figure(figure, folder / name)
     return f"{name}.png"
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Save a matplotlib figure as PNG, PDF and SVG.
+
+    Text stays text, in embedded TrueType fonts in PDF. Files of equal figures are equal to
+    the last byte: no dates, no random names.
+
+    Parameters
+    ----------
+    figure
+        Any matplotlib figure.
+    path
+        Of the files, without suffix.
+    """
+    import matplotlib  # only who draws needs it
+
+    plain = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "presage"}
+    undated = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    with matplotlib.rc_context(plain):
+        for suffix, metadata in undated.items():
+            target = path.with_name(f"{path.name}.{suffix}")
+            figure.savefig(target, dpi=200, bbox_inches="tight", metadata=metadata)

@@ -29,7 +29,9 @@ def binned(reference: xr.Dataset, other: xr.Dataset) -> xr.Dataset:
         ``chi2_per_ndf_10k``, ``pull_mean`` and ``pull_width``, ``[label, variable]``. The
         residuals are √max(0, mean r² − mean Var r) over the bins, weighted by their events:
         the rms relative density error as events see it. Unweighted, the emptiest bins would
-        drown the others in noise. Of pulls, those of
+        drown the others in noise. ``chi2_per_ndf_10k`` is what the excess of χ²/ndf over 1
+        would be in samples of 10 000 events, and 1 where there is none: subtracted from small
+        samples, noise would make it negative. Of pulls, those of
         :func:`presage.analysis.pull_histogram.clear_pulls` are taken.
 
     Notes
@@ -47,7 +49,6 @@ def binned(reference: xr.Dataset, other: xr.Dataset) -> xr.Dataset:
     excess = ((g / n - r / m) ** 2 - noise) / share.where(share > 0) ** 2
     outer = outermost(r.sizes["bin"])
     chi2 = _chi2(reference, other)
-    reach = n * m / (n + m)
     pulls = clear_pulls(reference, other)
     return xr.Dataset(
         {
@@ -55,7 +56,7 @@ def binned(reference: xr.Dataset, other: xr.Dataset) -> xr.Dataset:
             "bin_residual": _sqrt(excess.weighted(share * ~outer).mean("bin")),
             "bin_residual_outer": _sqrt(excess.weighted(share * outer).mean("bin")),
             "chi2_per_ndf": chi2,
-            "chi2_per_ndf_10k": 1 + (chi2 - 1) * 5000 / reach,
+            "chi2_per_ndf_10k": 1 + (chi2 - 1).clip(min=0.0) * 5000 / (n * m / (n + m)),
             "pull_mean": pulls.mean("bin"),
             "pull_width": _sqrt((pulls**2).mean("bin")),
         }
@@ -78,16 +79,18 @@ def binned_chance(reference: xr.Dataset, n: xr.DataArray) -> xr.Dataset:
 
     one = xr.ones_like(r.isel(bin=0, drop=True))
     width = _sqrt((1 + m / n) / r.where(r > 0))
-    mean, spread = pulls_by_chance(reference, n)
+    pulls = pulls_by_chance(reference, n)
+    total = _all_bins(reference).where(lambda counts: counts > 0)
+    excess = xr.apply_ufunc(_excess, total.count("bin") - 1, vectorize=True)
     return xr.Dataset(
         {
             "bin_difference": HALF_NORMAL * width.weighted(r).mean("bin"),
             "bin_residual": residual(~outer),
             "bin_residual_outer": residual(outer),
             "chi2_per_ndf": one,
-            "chi2_per_ndf_10k": one,
-            "pull_mean": HALF_NORMAL * mean,
-            "pull_width": spread,
+            "chi2_per_ndf_10k": 1 + excess * 5000 * (1 / n + 1 / m),
+            "pull_mean": HALF_NORMAL * pulls["mean"],
+            "pull_width": pulls["width"],
         }
     )
 
@@ -111,6 +114,13 @@ def _chi2(reference: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
 def _all_bins(sample: xr.Dataset) -> xr.DataArray:
     parts = [sample["counts"], sample["underflow"], sample["overflow"]]
     return xr.concat(parts, dim="bin", coords="minimal", compat="override").astype(float)
+
+
+@cache
+def _excess(ndf: float) -> float:
+    """E max(0, χ²/ndf − 1): half the mean absolute deviation of a gamma distribution."""
+    half = ndf / 2
+    return math.exp(half * math.log(half) - half - math.lgamma(half + 1)) if ndf > 0 else 0.0
 
 
 @cache

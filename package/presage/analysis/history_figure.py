@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from presage.analysis.canvas import INK, Page, colours, tidy
+from presage.analysis.canvas import SERIES, WIDTH, Page, in_words, plain_log, tidy
 from presage.labels import LabelError
 
 
@@ -38,18 +39,19 @@ def history_figure(history: xr.Dataset) -> Page:
     losses = {name: np.asarray(history[name].values, dtype=float) for name in names}
     everything = np.concatenate(list(losses.values()))
     everything = everything[np.isfinite(everything)]
-    page = Page(6.2, 3.8)
+    page = Page(0.7 * WIDTH, 3.2)
     axis = page.subplots()
-    palette = list(colours(names).values())[-len(names) :]
-    for colour, (name, values) in zip(palette, losses.items(), strict=True):
+    for (colour, dash, _), (name, values) in zip(SERIES, losses.items(), strict=False):
         finite = np.isfinite(values)
-        axis.plot(epoch[finite], values[finite], lw=1.4, color=colour, label=name.replace("_", " "))
+        words = "training loss" if name == "loss" else in_words(name)
+        axis.plot(epoch[finite], values[finite], lw=1.4, color=colour, ls=dash, label=words)
         if finite.any() and ("valid" in name or len(names) == 1):
             best = np.flatnonzero(finite)[values[finite].argmin()]
-            axis.plot(epoch[best], values[best], "o", ms=5, mfc="white", mec=colour)
-    ylabel = _loss_scale(axis, everything)
-    tidy(axis, "epoch", ylabel, "open circle: lowest")
-    axis.legend(fontsize=8, frameon=False)
+            axis.plot(epoch[best], values[best], "o", ms=5, mfc="white", mec=colour,
+                      label=f"lowest {words}")  # fmt: skip
+    tidy(axis, "epoch", _loss_scale(axis, everything))
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    page.key(axis.get_legend_handles_labels()[0])
     return page
 
 
@@ -60,10 +62,7 @@ def _loss_scale(axis: Axes, values: NDArray[np.float64]) -> str:
     low, high = float(values.min()), float(values.max())
     if low > 0:
         axis.set_yscale("log")
-        if high < 10 * low:  # within a decade, plain numbers read better than powers of ten
-            axis.yaxis.set_major_formatter("{x:g}")
-            axis.yaxis.set_minor_formatter("{x:g}")
-            axis.tick_params(axis="y", which="minor", labelsize=8, labelcolor=INK)
+        plain_log(axis.yaxis, low, high)
         return "loss"
     unit = max((high - low) * 1e-2, 1e-12)
 

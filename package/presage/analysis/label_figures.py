@@ -1,4 +1,4 @@
-"""Figures over the labels: a metric on the label grid, events by label."""
+"""The figure of a metric over the labels: tiles of two parameters, or a line over one."""
 
 from __future__ import annotations
 
@@ -9,16 +9,26 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import CenteredNorm, LogNorm, Normalize
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from presage.analysis.canvas import Page, colourbar, colours, tidy
-from presage.analysis.labelled import declared
+from presage.analysis.canvas import (
+    INK, TEXT, WIDTH, Page, colourbar, in_words, number, plain_log, styles, tidy, titled,
+    wrapped,
+)  # fmt: skip
+from presage.analysis.labelled import Floats
 from presage.analysis.metrics import SIZES
 from presage.analysis.report import model_of, parameters_of
 from presage.labels import LabelError, Variable, nearest
 
 #: Metrics that have a sign, drawn in diverging colours.
 SIGNED = ("mean_shift", "std_shift", "cdf_error", "correlation_shift", "pull_mean")
+#: Ratio of numbers of events of truth above which labels get panels of their own, and how
+#: many panels there may be: a floor that differs by much more than 1.4 is not one floor.
+_APART, _PANELS = 2.0, 3
+_MARK = "#d55e00"
+_HOLE = "#f0f0f0"
 
 
 def label_map(
@@ -32,6 +42,9 @@ def label_map(
     at: Mapping[str, float] | None = None,
 ) -> Page:
     """Draw a metric over the labels, held-out ones framed.
+
+    Labels whose numbers of events of truth differ by more than a factor of two have floors
+    that cannot be compared: they are drawn in panels of their own, each with its scale.
 
     Parameters
     ----------
@@ -55,6 +68,7 @@ def label_map(
     """
     source = source or model_of(product)
     values = _metric(product, metric, variable, source)
+    floor = _floor(product, metric, variable)
     names = parameters_of(product)
     x, y = x or names[0], y or (names[1] if len(names) > 1 else None)
     for name in (x, y, *(at or {})):
@@ -65,82 +79,173 @@ def label_map(
         chosen &= np.float32(product[name].values) == np.float32(value)
     if not chosen.any():
         raise LabelError(f"no label at {dict(at or {})}")
-    product, values = product.isel(label=chosen), values[chosen]
-    heading = f"{source}: {product[metric].attrs.get('long_name', metric)}"
-    several = variable is None and {"variable", "pair"} & set(product[metric].dims)
-    heading += f", {variable}" if variable else ", worst variable" if several else ""
-    page = Page(6.2, 4.6)
-    axis = page.subplots()
+    product, values, floor = product.isel(label=chosen), values[chosen], floor[chosen]
     if y is None:
-        _line(axis, product, x, values, source)
-        tidy(axis, _title(product, x), metric, heading)
-        return page
-    floor = _floor(product, metric, variable)
-    mesh = _tiles(axis, product, (x, y), values, _norm(metric, values, floor), metric)
-    tidy(axis, _title(product, x), _title(product, y), heading)
-    marked = metric not in SIGNED and np.isfinite(floor)
-    words = metric.replace("_", " ")
-    bar = colourbar(page, mesh, axis, f"{words} (mark: median floor)" if marked else words)
-    if marked:
-        bar.ax.plot([0, 1], [floor, floor], color="#d55e00", lw=2.5, clip_on=False)
-    if isinstance(mesh.norm, LogNorm):
-        ticks = _ticks(*mesh.get_clim())
-        bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks], minor=False)
-        bar.minorticks_off()
+        return _line(product, metric, variable, source, x, values, floor)
+    parts = _precisions(product, metric, values)
+    page = Page(WIDTH if len(parts) > 1 else 0.7 * WIDTH, 4.4 if len(parts) == 1 else 3.6)
+    axes = page.subplots(1, len(parts), squeeze=False, sharex=True, sharey=True)[0]
+    shown = titled(*_words(product, metric))
+    columns = [product[name].values for name in (x, y)]
+    for axis, part in zip(axes, parts, strict=True):
+        title = f"{_range(product, part)} events of truth a label" if len(parts) > 1 else ""
+        tidy(axis, _title(product, x), title=title)
+        chosen = (np.where(part, array, np.nan) for array in (values, floor))
+        _map(page, axis, columns, *chosen, metric, shown)
+        _frame(axis, columns, _held(product) & part)
+    axes[0].set_ylabel(_title(product, y), fontsize=TEXT, color=INK)
+    rest = [n for n in names if n not in (x, y, *(at or {}))]
+    page.heading(_heading(product, metric, variable, source) + _worst(product, metric, rest))
+    marks = {
+        "held out": (_held(product).any(), {"marker": "s", "ms": 7, "mfc": "none", "mew": 1.6}),
+        "negative": (metric in SIGNED, {"marker": "_", "color": INK}),
+        "floor, median": (metric not in SIGNED and np.isfinite(floor).any(), {"lw": 2}),
+    }
+    handles: list[Any] = [
+        Line2D([], [], **{"color": _MARK} | how, ls="" if "marker" in how else "-", label=name)
+        for name, (there, how) in marks.items()
+        if there
+    ]
+    if len(parts) > 1 or np.isnan(values).any():
+        handles.append(Patch(fc=_HOLE, label="no value here"))
+    if handles:
+        page.key(handles)
     return page
 
 
-def label_scatter(
-    events: xr.Dataset,
-    x: str | None = None,
-    y: str | None = None,
-    colour: str | None = None,
-    most: int = 20_000,
-) -> Page:
-    """Draw events of all labels in two variables, coloured by a parameter.
+def _precisions(product: xr.Dataset, metric: str, values: Floats) -> list[NDArray[np.bool_]]:
+    """Return the labels in parts of about as many events of truth each, the fewest first."""
+    every = np.ones(product.sizes["label"], dtype=bool)
+    if "reference" not in product["source"].values or metric == "events":
+        return [every]
+    events = product["events"].sel(source="reference").values
+    size = np.sort(events)
+    cuts = size[1:][size[1:] > _APART * size[:-1]]
+    part = np.searchsorted(cuts, events, side="right")
+    parts = [part == k for k in range(len(cuts) + 1)]
+    filled = [p for p in parts if np.isfinite(values[p]).any()]
+    return filled if 1 < len(filled) <= _PANELS else [every]
+
+
+def _map(
+    page: Page, axis: Axes, columns: list[Floats], values: Floats, floor: Floats, metric: str,
+    shown: str,
+) -> None:  # fmt: skip
+    """Draw one panel of tiles with its colour bar, on which the floor is marked."""
+    middle = float(np.nanmedian(floor)) if np.isfinite(floor).any() else float("nan")
+    norm = norm_of(metric, np.append(values, middle))
+    cmap = "RdBu_r" if metric in SIGNED else "viridis_r" if metric in SIZES else "viridis"
+    mesh = tiles(axis, columns, values, norm, cmap, least=metric in SIZES)
+    if metric in SIGNED:  # in grey, both ends of the scale are dark
+        below = np.nan_to_num(values) < 0
+        axis.plot(*(c[below] for c in columns), "_", ms=5, mew=0.9, color=INK)
+    bar = colourbar(page, mesh, axis, wrapped(shown, 36))
+    if metric not in SIGNED and np.isfinite(middle):
+        for colour, width in (("white", 4.0), (_MARK, 2.0)):  # a rim: seen on any colour
+            bar.ax.plot([0, 1], [middle, middle], color=colour, lw=width, clip_on=False)
+    if isinstance(norm, LogNorm):
+        plain_log(bar.ax.yaxis, *mesh.get_clim())
+
+
+def tiles(
+    axis: Axes, columns: list[Floats], values: Floats, norm: Normalize, cmap: str = "viridis",
+    *, least: bool = False,
+) -> Any:  # fmt: skip
+    """Draw tiles where labels stand on a grid, squares where they do not.
 
     Parameters
     ----------
-    events
-        Events with label columns.
-    x, y
-        Variables on the axes; by default the first two.
-    colour
-        Parameter; by default the first.
-    most
-        At most about this many events, chosen at random.
+    axis
+        What is drawn on.
+    columns
+        Two parameters of each label ``[label]``.
+    values
+        ``[label]``; of several labels at one place the largest is shown.
+    norm, cmap
+        How a value becomes a colour.
+    least
+        Show the smallest instead.
     """
-    dim, parameters, variables = declared(events)
-    if len(variables) < 2:
-        raise LabelError("a scatter needs two variables, there is one: draw its histogram")
-    by_name = {v.name: v for v in (*parameters, *variables)}
-    names = (x or variables[0].name, y or variables[1].name, colour or parameters[0].name)
-    for name in names:
-        if name not in by_name:
-            raise LabelError(f"no variable {name!r}{nearest(name, by_name)}")
-    rng = np.random.Generator(np.random.Philox(0))
-    total = events.sizes[dim]
-    # At random: labels often take turns, and every second event would miss half of them.
-    chosen = np.unique(rng.integers(total, size=most)) if total > most else np.arange(total)
-    some = events.isel({dim: chosen})
-    order = rng.permutation(some.sizes[dim])
-    columns = [some[name].values[order] for name in names]
-    page = Page(6.4, 5.0)
+    axes = [np.unique(column) for column in columns]
+    if not on_grid(columns):
+        return axis.scatter(*columns, c=values, s=60, marker="s", cmap=cmap, norm=norm)
+    grid = np.full((axes[1].size, axes[0].size), np.nan)
+    places = [np.searchsorted(a, c) for a, c in zip(axes, columns, strict=True)]
+    # The worst is written last.
+    for k in np.argsort(-values if least else np.abs(values), kind="stable"):
+        if np.isfinite(values[k]):
+            grid[places[1][k], places[0][k]] = values[k]
+    axis.set_facecolor(_HOLE)
+    borders = [_borders(a) for a in axes]
+    shown = np.ma.masked_invalid(grid)
+    return axis.pcolormesh(*borders, shown, cmap=cmap, norm=norm, rasterized=True)
+
+
+def on_grid(columns: list[Floats]) -> bool:
+    """Return whether labels fill at least half of the grid that their values span."""
+    places = len(np.unique(np.stack(columns, axis=1), axis=0))
+    return np.unique(columns[0]).size * np.unique(columns[1]).size <= 2 * places
+
+
+def norm_of(metric: str, values: Floats) -> Normalize:
+    """Return a scale for the values (and the floor: how far they are from it is the point)."""
+    shown = values[np.isfinite(values)]
+    if metric in SIGNED:
+        return CenteredNorm(0)
+    if not len(shown):
+        return Normalize(0, 1)
+    low, high = float(shown.min()), float(shown.max())
+    if metric == "auc" or low <= 0:
+        return Normalize(low, max(high, low + 1e-3))
+    return LogNorm(low, max(high, low * 1.01))
+
+
+def _frame(axis: Axes, columns: list[Floats], held: NDArray[np.bool_]) -> None:
+    """Frame the held-out labels."""
+    if not on_grid(columns):
+        axis.plot(*(c[held] for c in columns), "s", ms=11, mfc="none", mec=_MARK, mew=1.6)
+        return
+    axes = [np.unique(column) for column in columns]
+    borders = [_borders(a) for a in axes]
+    places = [np.searchsorted(a, c[held]) for a, c in zip(axes, columns, strict=True)]
+    for column, row in sorted(set(zip(*(p.tolist() for p in places), strict=True))):
+        left, right = borders[0][column : column + 2]
+        low, high = borders[1][row : row + 2]
+        dx, dy = 0.06 * (right - left), 0.06 * (high - low)
+        xs = [left + dx, right - dx, right - dx, left + dx, left + dx]
+        ys = [low + dy, low + dy, high - dy, high - dy, low + dy]
+        for colour, width in (("white", 3.2), (_MARK, 1.6)):  # a rim: seen on any tile
+            axis.plot(xs, ys, color=colour, lw=width, solid_joinstyle="miter")
+
+
+def _line(
+    product: xr.Dataset, metric: str, variable: str | None, source: str, x: str, values: Floats,
+    floor: Floats,
+) -> Page:  # fmt: skip
+    """Draw the metric over one parameter, above each label's own floor."""
+    page = Page(0.7 * WIDTH, 3.6)
     axis = page.subplots()
-    dots = axis.scatter(
-        columns[0], columns[1], c=columns[2], s=3, lw=0, alpha=0.7, cmap="viridis", rasterized=True
-    )
-    for axis_name, column in zip("xy", columns, strict=False):
-        low, high = np.quantile(column, (0.001, 0.999))
-        getattr(axis, f"set_{axis_name}lim")(low - 0.03 * (high - low), high + 0.05 * (high - low))
-    tidy(axis, by_name[names[0]].title, by_name[names[1]].title)
-    colourbar(page, dots, axis, by_name[names[2]].title)
+    order = np.argsort(product[x].values, kind="stable")
+    xs, held = product[x].values[order], _held(product)[order]
+    style = styles([source])[source]
+    axis.plot(xs, values[order], color=style.colour, lw=1.2, marker="o", ms=3.5,
+              label=in_words(source))  # fmt: skip
+    if held.any():
+        axis.plot(xs[held], values[order][held], "s", ms=8, mfc="none", mec=_MARK, mew=1.4,
+                  label="held out")  # fmt: skip
+    if np.isfinite(floor).any() and metric not in SIGNED:
+        axis.plot(xs, floor[order], color="#7f7f7f", lw=1, ls="--", label="floor")
+    tidy(axis, _title(product, x), titled(*_words(product, metric)), inches=2.8)
+    if isinstance(norm := norm_of(metric, np.append(values, floor)), LogNorm):
+        axis.set_yscale("log")
+        plain_log(axis.yaxis, norm.vmin / 1.2, norm.vmax * 1.2)
+        axis.set_ylim(norm.vmin / 1.2, norm.vmax * 1.2)
+    page.heading(_heading(product, metric, variable, source))
+    page.key(axis.get_legend_handles_labels()[0])
     return page
 
 
-def _metric(
-    product: xr.Dataset, metric: str, variable: str | None, source: str
-) -> NDArray[np.float64]:
+def _metric(product: xr.Dataset, metric: str, variable: str | None, source: str) -> Floats:
     """Return ``[label]``: one variable's value, or that of largest size."""
     known = [str(n) for n, a in product.data_vars.items() if {"source", "label"} <= set(a.dims)]
     if metric not in known:
@@ -156,100 +261,58 @@ def _metric(
     extra = [dim for dim in array.dims if dim != "label"]
     values = array.transpose("label", *extra).values.astype(float)
     flat = values.reshape(len(values), -1)
+    if not flat.shape[1]:
+        raise LabelError(f"{metric} goes over pairs of variables, and there is one variable only")
     pick = np.abs(np.nan_to_num(flat)).argmax(axis=1)
     if metric in SIZES:
         pick = np.nan_to_num(flat, nan=np.inf).argmin(axis=1)
     return np.asarray(flat[np.arange(len(flat)), pick], dtype=np.float64)
 
 
-def _floor(product: xr.Dataset, metric: str, variable: str | None) -> float:
-    """Return the median of the floor over the labels, NaN where there is none."""
+def _floor(product: xr.Dataset, metric: str, variable: str | None) -> Floats:
+    """Return the floor ``[label]``, NaN where there is none."""
     if "floor" not in product["source"].values:
-        return float("nan")
-    values = _metric(product, metric, variable, "floor")
-    values = values[np.isfinite(values)]
-    return float(np.median(values)) if len(values) else float("nan")
+        return np.full(product.sizes["label"], np.nan)
+    return _metric(product, metric, variable, "floor")
 
 
-def _norm(metric: str, values: NDArray[np.float64], floor: float) -> Normalize:
-    """Return a scale that holds the floor too: how far the values are from it is the point."""
-    shown = np.append(values[np.isfinite(values)], floor if np.isfinite(floor) else [])
-    if metric in SIGNED:
-        return CenteredNorm(0)
-    if len(shown) == 0:
-        return Normalize()
-    low, high = float(shown.min()), float(shown.max())
-    if metric == "auc" or low <= 0:
-        return Normalize(low, max(high, low + 1e-3))
-    return LogNorm(low, max(high, low * 1.01))
+def _held(product: xr.Dataset) -> NDArray[np.bool_]:
+    """Return which labels to mark; in K folds all are held out, which would say nothing."""
+    held: NDArray[np.bool_] = product["held_out"].values.astype(bool)
+    return held & ~held.all()
 
 
-def _tiles(
-    axis: Axes,
-    product: xr.Dataset,
-    names: tuple[str, str],
-    values: NDArray[np.float64],
-    norm: Normalize,
-    metric: str,
-) -> Any:
-    """Tiles where labels stand on a grid, framed where held out; squares where they do not."""
-    columns = [product[name].values for name in names]
-    axes = [np.unique(column) for column in columns]
-    held = product["held_out"].values.astype(bool)
-    held &= not held.all()  # in K folds every label is: a frame around each would say nothing
-    cmap = "RdBu_r" if metric in SIGNED else "viridis_r" if metric in SIZES else "viridis"
-    if axes[0].size * axes[1].size > 2 * len(values):
-        dots = axis.scatter(
-            columns[0], columns[1], c=values, s=70, marker="s", cmap=cmap, norm=norm
-        )
-        axis.scatter(
-            columns[0][held],
-            columns[1][held],
-            s=120,
-            marker="s",
-            facecolors="none",
-            edgecolors="#d55e00",
-            linewidths=1.6,
-        )
-        return dots
-    grid = np.full((axes[1].size, axes[0].size), np.nan)
-    places = [np.searchsorted(a, c) for a, c in zip(axes, columns, strict=True)]
-    for column, row, value in zip(*places, values, strict=True):
-        worse = np.isnan(grid[row, column]) or abs(value) > abs(grid[row, column])
-        grid[row, column] = value if worse else grid[row, column]
-    borders = [_borders(a) for a in axes]
-    mesh = axis.pcolormesh(*borders, np.ma.masked_invalid(grid), cmap=cmap, norm=norm)
-    axis.set_facecolor("#f4f4f4")
-    for column, row in {(int(c), int(r)) for c, r in zip(*(p[held] for p in places), strict=True)}:
-        left, right = borders[0][column : column + 2]
-        low, high = borders[1][row : row + 2]
-        dx, dy = 0.06 * (right - left), 0.06 * (high - low)
-        xs = [left + dx, right - dx, right - dx, left + dx, left + dx]
-        ys = [low + dy, low + dy, high - dy, high - dy, low + dy]
-        axis.plot(xs, ys, color="#d55e00", lw=1.6, solid_joinstyle="miter")
-    return mesh
+def _heading(product: xr.Dataset, metric: str, variable: str | None, source: str) -> str:
+    """Say the source, and of which variable the metric is."""
+    if variable is None:
+        several = max((product.sizes[d] for d in ("variable", "pair") if d in product[metric].dims),
+                      default=1) > 1  # fmt: skip
+        return in_words(source) + (", the worst variable" if several else "")
+    titles = dict(zip(product["variable"].values.tolist(), product["title"].values, strict=True))
+    return f"{in_words(source)}, " + " and ".join(str(titles[v]) for v in variable.split(","))
 
 
-def _line(
-    axis: Axes, product: xr.Dataset, x: str, values: NDArray[np.float64], source: str
-) -> None:
-    order = np.argsort(product[x].values)
-    held = product["held_out"].values.astype(bool)[order]
-    xs, ys = product[x].values[order], values[order]
-    axis.plot(xs, ys, color=colours([source])[source], lw=1.2, marker="o", ms=3.5)
-    axis.plot(xs[held], ys[held], "s", ms=9, mfc="none", mec="#d55e00", mew=1.6)
+def _worst(product: xr.Dataset, metric: str, rest: list[str]) -> str:
+    """Say what is shown of the labels that share a tile."""
+    if not any(len(np.unique(product[name])) > 1 for name in rest):
+        return ""
+    which = "most" if metric == "events" else "worst"
+    return f"; the {which} of any {' and '.join(_title(product, name) for name in rest)}"
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Return 1, 2, 5 times powers of ten between two positive numbers, or those two."""
-    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    steps = (1, 2, 5) if high < 200 * low else (1,)
-    ticks = [step * 10.0**decade for decade in decades for step in steps]
-    inside = [tick for tick in ticks if low <= tick <= high]
-    return inside if len(inside) > 1 else [low, high]
+def _words(product: xr.Dataset, metric: str) -> tuple[str, str]:
+    """Return long name and unit of a metric."""
+    about = product[metric].attrs
+    return str(about.get("long_name", in_words(metric))), str(about.get("units", "1"))
 
 
-def _borders(axis: NDArray[np.float64]) -> NDArray[np.float64]:
+def _range(product: xr.Dataset, part: NDArray[np.bool_]) -> str:
+    events = product["events"].sel(source="reference").values[part]
+    low, high = (float(f"{n:.2g}") for n in (events.min(), events.max()))
+    return number(low) if low == high else f"{number(low)} to {number(high)}"
+
+
+def _borders(axis: Floats) -> Floats:
     """Edges of tiles around the values of a grid axis."""
     if len(axis) == 1:
         half = max(abs(float(axis[0])) * 0.05, 0.25)

@@ -6,19 +6,23 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from presage.analysis.canvas import FAINT, INK, Page, colours, in_words, tidy
-from presage.analysis.pull_histogram import BINS, pull_histogram
+from presage.analysis.canvas import (
+    FAINT, WIDTH, Page, in_words, number, plain_log, styles, tidy,
+)  # fmt: skip
+from presage.analysis.pull_histogram import BINS, pull_histogram, pulls_by_chance
 from presage.analysis.report import model_of
 
 _MARKS = {"trained": "o", "interior": "s", "edge": "D"}
+#: Shares of labels inside, by chance, and the shades of these regions.
+INSIDE = {0.95: "#ededed", 0.68: FAINT}
 
 
 def pulls_figure(product: xr.Dataset, source: str | None = None) -> Page:
     """Draw how the pulls of all bins are spread, and mean and width of each label's.
 
-    Above, the histogram of all labels' pulls on that of unit normal ones; where a second
-    Monte Carlo sample was given, its pulls as well. Below, every label by the mean and the
-    width of its pulls, on the region that chance fills in 68 and 95 %.
+    In each panel above, the histogram of all labels' pulls on that of unit normal ones; where
+    a second Monte Carlo sample was given, its pulls as well. Below, every label by the mean
+    and the width of its pulls, on the regions that hold 68 and 95 % of labels by chance.
 
     Parameters
     ----------
@@ -38,39 +42,46 @@ def pulls_figure(product: xr.Dataset, source: str | None = None) -> Page:
     floor = (
         pull_histogram(product, "floor", reach) if product.attrs["floor"] == "measured" else None
     )
+    counted = product[["counts", "events"]]
+    law = pulls_by_chance(
+        counted.sel(source="reference", drop=True), counted["events"].sel(source=source, drop=True)
+    )
     variables = [str(name) for name in product["variable"].values]
-    page = Page(4.4 * len(variables) + 0.4, 6.0)
-    rows = page.subplots(2, len(variables), squeeze=False, height_ratios=(1.25, 1))
-    number = product.sizes["label"]
-    page.suptitle(
-        f"Pulls of {in_words(source)} at {number} label{'s'[: number > 1]}", fontsize=11, color=INK
+    columns = min(2, len(variables))
+    bands = -(-len(variables) // columns)
+    page = Page(WIDTH if columns > 1 else 0.6 * WIDTH, 4.9 * bands + 0.4)
+    axes = page.subplots(
+        2 * bands, columns, squeeze=False, height_ratios=(1.25, 1) * bands
     )
-    for column, variable in zip(rows.T, variables, strict=True):
+    labels = product.sizes["label"]
+    page.heading(f"Pulls of {in_words(source)} at {labels} label{'s'[: labels > 1]}")
+    for place, variable in enumerate(variables):
+        row, column = divmod(place, columns)
+        above, below = axes[2 * row : 2 * row + 2, column]
+        here = product.sel(variable=variable)
         other = None if floor is None else floor.sel(variable=variable)
-        _histogram(column[0], found.sel(variable=variable), source, other)
-        _labels(column[1], product.sel(variable=variable), source)
-    for axis in rows[:, 1:].ravel():
+        _histogram(above, found.sel(variable=variable), source, other)
+        _labels(below, here, law.sel(variable=variable), source)
+    for axis in axes[2 * (bands - 1) :, len(variables) - columns * (bands - 1) :].ravel():
+        axis.set_visible(False)
+    for axis in axes[:, 1:].ravel():
         axis.set_ylabel("")
-    rows[0, 0].legend(fontsize=7.5, frameon=False, loc="upper left")
-    rows[1, 0].legend(
-        fontsize=7.5, frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(-0.02, 1.0)
-    )
+    page.key([h for axis in axes.ravel() for h in axis.get_legend_handles_labels()[0]])
     return page
 
 
 def _histogram(axis: Axes, found: xr.Dataset, source: str, floor: xr.Dataset | None) -> None:
-    palette = colours([source])
     reach = float(found.attrs["reach"])
     edges = np.linspace(-reach, reach, BINS + 1)
-    share = 100 / max(int(found["pulls"].sum()), 1)
+    share = 100 / max(float(found["pulls"].sum()), 1)
     axis.stairs(found["expected"] * share, edges, fill=True, color=FAINT, label="unit normal")
     if floor is not None:
-        parts = 100 / max(int(floor["pulls"].sum()), 1)
-        axis.stairs(floor["pulls"] * parts, edges, color="#8c8c8c", lw=1.1, label="floor")
-    axis.stairs(
-        found["pulls"] * share, edges, color=palette[source], lw=1.6, label=in_words(source)
-    )
-    tidy(axis, f"({in_words(source)} − reference) / statistical error", "bins [%]", _words(found))
+        parts = 100 / max(float(floor["pulls"].sum()), 1)
+        label = "floor (second Monte Carlo sample)"
+        axis.stairs(floor["pulls"] * parts, edges, color="#7f7f7f", lw=1, ls="--", label=label)
+    colour = styles([source])[source].colour
+    axis.stairs(found["pulls"] * share, edges, color=colour, lw=1.5, label=in_words(source))
+    tidy(axis, "pull: difference / statistical error", "bins [%]", _words(found))
     axis.set_xlim(-reach, reach)
     axis.set_ylim(bottom=0)
 
@@ -78,35 +89,35 @@ def _histogram(axis: Axes, found: xr.Dataset, source: str, floor: xr.Dataset | N
 def _words(found: xr.Dataset) -> str:
     """Say the variable, mean and width of its pulls, and what chance gives."""
     mean, error, width, law, scatter = (
-        f"{float(found[n]):.2f}"
+        f"{float(found[n]):.2f}".replace("-", "−")
         for n in ("mean", "mean_by_chance", "width", "width_by_chance", "width_scatter")
     )
+    bins = number(float(found["pulls"].sum()))
     return (
-        f"{found['title'].values}, {int(found['pulls'].sum())} bins\n"
-        f"mean {mean} (chance 0 ± {error}), width {width} (chance {law} ± {scatter})"
+        f"{found['title'].values}\n{bins} bins; in brackets: by chance\n"
+        f"mean {mean} (0 ± {error}), width {width} ({law} ± {scatter})"
     )
 
 
-def _labels(axis: Axes, here: xr.Dataset, source: str) -> None:
+def _labels(axis: Axes, here: xr.Dataset, law: xr.Dataset, source: str) -> None:
+    """Mean and width of each label's pulls, and where chance puts them."""
     mean, width = (here[n].sel(source=source).values for n in ("pull_mean", "pull_width"))
-    bins = here.sizes["bin"]
-    expected = float(here["pull_width"].sel(source="floor").median())
-    reach = float(here["pull_mean"].sel(source="floor").median()) * np.sqrt(np.pi / 2)
-    for sigmas, shade in ((2, "#ededed"), (1, FAINT)):
-        low, high = expected + sigmas * np.array([-1, 1]) / np.sqrt(2 * bins)
-        name = "chance, 68 and 95 %" if sigmas == 1 else None
-        axis.fill_between(
-            [-sigmas * reach, sigmas * reach], low, high, color=shade, lw=0, label=name
-        )
+    middle, spread, scatter = (float(law[n].median()) for n in ("width", "mean", "scatter"))
+    theta = np.linspace(0, 2 * np.pi, 181)
+    for share, shade in INSIDE.items():
+        sigmas = np.sqrt(-2 * np.log(1 - share))  # of two independent normal numbers
+        x, y = sigmas * spread * np.cos(theta), middle + sigmas * scatter * np.sin(theta)
+        axis.fill(x, y, color=shade, lw=0, label=f"{100 * share:.0f} % of labels, by chance")
     for region, mark in _MARKS.items():
         chosen = here["region"].values == region
-        colour = "#8c8c8c" if region == "trained" else colours([source])[source]
+        colour = "#7f7f7f" if region == "trained" else styles([source])[source].colour
         if chosen.any():
-            axis.plot(mean[chosen], width[chosen], mark, ms=4, mfc="none", mec=colour, label=region)
+            name = {"trained": "trained on", "interior": "held out inside the grid",
+                    "edge": "held out on its edge"}[region]  # fmt: skip
+            axis.plot(mean[chosen], width[chosen], mark, ms=3.5, mfc="none", mec=colour, label=name)
     tidy(axis, "mean pull of a label", "rms pull of a label")
-    if np.nanmax(width, initial=0) > 6 * expected:
+    if np.nanmax(width, initial=0) > 6 * middle:
         axis.set_yscale("log")
-        axis.set_yticks([1, 2, 5, 10, 20, 50, 100], minor=False)
-        axis.yaxis.set_major_formatter("{x:g}")
-        axis.minorticks_off()
-        axis.set_ylim(0.6 * expected, 1.3 * float(np.nanmax(width)))
+        low, high = 0.6 * middle, 1.3 * float(np.nanmax(width))
+        plain_log(axis.yaxis, low, high)
+        axis.set_ylim(low, high)

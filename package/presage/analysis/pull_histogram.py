@@ -20,6 +20,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from presage.analysis.labelled import Floats
 from presage.labels import LabelError, nearest
 
 #: Expected events of the smaller sample below which a bin's pull is not close to normal.
@@ -43,8 +44,10 @@ def clear_pulls(reference: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
     return pull.transpose("label", "variable", "bin")
 
 
-def pulls_by_chance(reference: xr.Dataset, n: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return scatter of the mean and expected width of :func:`clear_pulls`, ``[label, variable]``.
+def pulls_by_chance(
+    reference: xr.Dataset, n: xr.DataArray, over: tuple[str, ...] = ("bin",)
+) -> xr.Dataset:
+    """Return what chance gives of mean and width of :func:`clear_pulls`.
 
     Parameters
     ----------
@@ -52,12 +55,28 @@ def pulls_by_chance(reference: xr.Dataset, n: xr.DataArray) -> tuple[xr.DataArra
         As above: the distribution.
     n
         Events of the other sample ``[label]``.
+    over
+        Whose pulls are put together: the bins of each label, or ``("label", "bin")``.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``mean``, the scatter of the mean, which is 0 on average; ``width``, the expected rms,
+        and ``scatter``, the standard deviation of that.
+
+    Notes
+    -----
+    Σ over pairs of bins of the covariance is B − (Σ√p)², that of its square
+    Σ(1−p)² + (Σp)² − Σp².
     """
     p = _shares(reference, n)
-    bins = p.count("bin")
-    root = (p**0.5).sum("bin")
-    mean = ((bins - root**2).clip(min=0.0)) ** 0.5 / bins.where(bins > 0)
-    return mean, (1 - p).mean("bin") ** 0.5
+    labels, number = [dim for dim in over if dim != "bin"], p.count(over)
+    number = number.where(number > 0)
+    mean = (p.count("bin") - (p**0.5).sum("bin") ** 2).clip(min=0.0).sum(labels) ** 0.5 / number
+    width = (1 - p).mean(over) ** 0.5
+    squares = (((1 - p) ** 2).sum("bin") + p.sum("bin") ** 2 - (p**2).sum("bin")).sum(labels)
+    scatter = (2 * squares) ** 0.5 / number / (2 * width.where(width > 0))
+    return xr.Dataset({"mean": mean, "width": width, "scatter": scatter})
 
 
 def pull_histogram(
@@ -78,7 +97,8 @@ def pull_histogram(
     Returns
     -------
     xarray.Dataset
-        ``pulls[variable, pull]``, their number in each bin of ``pull``, and
+        ``pulls[variable, pull]``, their number in each bin of ``pull`` (each spread over
+        the step between the values that whole counts allow), and
         ``expected[variable, pull]``, that of unit normal pulls; ``mean``, ``width``,
         ``mean_by_chance`` (its scatter), ``width_by_chance`` and ``width_scatter``,
         ``[variable]``, of all labels together. Those of each label are ``pull_mean`` and
@@ -97,23 +117,23 @@ def pull_histogram(
     reference, other = (counted.sel(source=s, drop=True) for s in ("reference", source))
     if not int(other["events"].sum()):
         raise LabelError(f"{source!r} is an expectation, not a sample: it has no pulls")
-    pulls = clear_pulls(reference, other).stack(place=("label", "bin"))
-    number = pulls.count("place")
+    place = ("label", "bin")
+    pulls = clear_pulls(reference, other)
+    number = pulls.count(place)
     edges = np.linspace(-1, 1, BINS + 1) * (reach or _reach(pulls.values))
-    inside = pulls.values.clip(edges[0], edges[-1])
-    rows = [np.histogram(x[np.isfinite(x)], edges)[0] for x in inside]
+    rows = _spread(pulls, _step(reference, other), edges)
     normal = np.diff(ndtr(np.concatenate([[-np.inf], edges[1:-1], [np.inf]])))
-    mean, width, scatter = _together(reference, other["events"])
-    squares = (pulls**2).mean("place") - pulls.mean("place") ** 2
+    law = pulls_by_chance(reference, other["events"], place)
+    squares = (pulls**2).mean(place) - pulls.mean(place) ** 2
     found = xr.Dataset(
         {
-            "pulls": (("variable", "pull"), np.array(rows)),
+            "pulls": (("variable", "pull"), rows),
             "expected": number * xr.DataArray(normal, dims="pull"),
-            "mean": pulls.mean("place"),
+            "mean": pulls.mean(place),
             "width": squares**0.5,
-            "mean_by_chance": mean,
-            "width_by_chance": width,
-            "width_scatter": scatter,
+            "mean_by_chance": law["mean"],
+            "width_by_chance": law["width"],
+            "width_scatter": law["scatter"],
         },
         coords={
             "pull": (
@@ -145,23 +165,37 @@ def _reach(pulls: NDArray[np.float64]) -> float:
     return 5.0 * max(1.0, math.ceil(np.quantile(far, 0.95) / 5)) if len(far) else 5.0
 
 
+def _step(reference: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
+    """Return how far apart the values are that a bin's pull can take.
+
+    Counts are whole: g/n − r/m is a multiple of gcd(n, m)/(nm).
+    """
+    m, n = reference["events"], other["events"]
+    total = (reference["counts"] + other["counts"]).transpose("label", "variable", "bin")
+    variance = total.where(total > 0) / (n * m).astype(float)
+    step: xr.DataArray = xr.apply_ufunc(np.gcd, n, m) / (n * m).astype(float) / variance**0.5
+    return step
+
+
+def _spread(pulls: xr.DataArray, step: xr.DataArray, edges: Floats) -> Floats:
+    """Count pulls ``[variable, pull]``, each over the step that it stands for.
+
+    Where both samples are of one size, one bin in ten or so has a pull of exactly 0. Counted
+    as points these would make a peak at one side of 0 and a gap at the other.
+    """
+    inner = edges[1:-1]
+    rows = []
+    for variable in pulls["variable"].values:
+        chosen = (array.sel(variable=variable).values.ravel() for array in (pulls, step))
+        pull, wide = next(chosen), next(chosen)
+        known = np.isfinite(pull)
+        below = ((inner[:, None] - pull[known]) / wide[known] + 0.5).clip(0, 1).sum(axis=1)
+        rows.append(np.diff(np.concatenate([[0.0], below, [known.sum()]])))
+    return np.array(rows)
+
+
 def _shares(reference: xr.Dataset, n: xr.DataArray) -> xr.DataArray:
     """Probability of each bin, NaN where its pull is not taken."""
     m = reference["events"].astype(float)
     p = reference["counts"] / m
     return p.where(p * np.minimum(n, m) >= LOW_COUNT)
-
-
-def _together(
-    reference: xr.Dataset, n: xr.DataArray
-) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
-    """Scatter of the mean, width, and scatter of the width of all labels' pulls, ``[variable]``.
-
-    Σ over pairs of bins of the squared covariance is Σ(1−p)² + (Σp)² − Σp².
-    """
-    p = _shares(reference, n)
-    bins, total = p.count("bin"), p.count(("label", "bin"))
-    mean = ((bins - (p**0.5).sum("bin") ** 2).clip(min=0.0)).sum("label") ** 0.5 / total
-    width = (1 - p).mean(("label", "bin")) ** 0.5
-    squares = ((1 - p) ** 2).sum("bin") + p.sum("bin") ** 2 - (p**2).sum("bin")
-    return mean, width, math.sqrt(2) * squares.sum("label") ** 0.5 / total / (2 * width)

@@ -1,0 +1,178 @@
+"""The figure of one-dimensional distributions, with strips of residuals below each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from presage.analysis.canvas import FAINT, INK, WIDTH, Page, in_words, styles, tidy, titled
+from presage.analysis.histograms import pulls
+from presage.analysis.labelled import Floats
+from presage.analysis.report import RIVALS, judged, label_number, model_of, parameters_of
+from presage.labels import Variable
+
+#: Reference events below which a bin's residual is not drawn.
+LOW_COUNT = 25
+#: Pulls beyond this are marked at the end of the strip.
+_REACH = 5.0
+_COLUMNS = 3
+
+
+def marginals(
+    product: xr.Dataset,
+    label: int | Sequence[float] | None = None,
+    sources: Sequence[str] | None = None,
+) -> Page:
+    """Draw each variable's distribution for all sources, with strips of residuals below.
+
+    The first strip is the pull of the first source; the second the relative difference of
+    every source with the floor (one standard error of two Monte Carlo samples) as a band.
+    Bins with fewer than 25 reference events are not judged.
+
+    Parameters
+    ----------
+    product
+        Of :func:`presage.analysis.residuals.compare`.
+    label
+        Its number or its values; by default the held-out label with the largest W1/std.
+    sources
+        What is drawn beside the reference; by default all, the model first.
+    """
+    i = label_number(product, label)
+    drawn = [name for name in sources or judged(product) if name != "floor"]
+    names = [str(name) for name in product["variable"].values]
+    columns = min(_COLUMNS, len(names)) if len(names) != 4 else 2
+    bands = -(-len(names) // columns)
+    page = Page(WIDTH if columns > 1 else 0.7 * WIDTH, 4.4 * bands + 0.5)
+    axes = page.subplots(
+        3 * bands, columns, sharex=False, squeeze=False, height_ratios=(3, 1, 1.2) * bands
+    )
+    page.heading(heading_of(product, i))
+    for axis in axes.ravel():
+        axis.set_visible(False)
+    for place, variable in enumerate(names):
+        band, column = divmod(place, columns)
+        three = axes[3 * band : 3 * band + 3, column]
+        here = product.isel(label=i).sel(variable=variable)
+        for axis in three:
+            axis.set(visible=True, xlim=here["edges"].values[[0, -1]])
+        distributions(three[0], here, drawn)
+        pull_strip(three[1], here, pulls(product, drawn[0]), drawn[0])
+        for axis in three[:2]:
+            axis.tick_params(labelbottom=False)
+        _relative_strip(three[2], here, drawn)
+        tidy(three[2], title(product, variable), "difference\n[%]", inches=5.5 / columns)
+        if column:
+            for axis in three[1:]:
+                axis.set_ylabel("")
+    page.key([h for axis in axes[:, 0] for h in axis.get_legend_handles_labels()[0]])
+    return page
+
+
+def heading_of(product: xr.Dataset, label: int) -> str:
+    """Return the values of a label with long names and units."""
+    parts = []
+    for name in parameters_of(product):
+        about = Variable.of(product[name], sample="label")
+        unit = "" if about.unit == "1" else f" {about.unit}"
+        parts.append(f"{about.long_name or name} = {float(product[name][label]):.5g}{unit}")
+    return ", ".join(parts)
+
+
+def title(product: xr.Dataset, variable: str) -> str:
+    """Return the axis title of a variable."""
+    return str(product["title"].sel(variable=variable).values)
+
+
+def distributions(axis: Axes, here: xr.Dataset, sources: Sequence[str]) -> None:
+    """Draw the densities of the reference, filled, and of `sources`, the first on top.
+
+    Parameters
+    ----------
+    axis
+        What is drawn on.
+    here
+        The product at one label and variable.
+    sources
+        Names; an expectation without events is left out.
+    """
+    edges, known = here["edges"].values, styles(list(sources))
+    for name in ("reference", *reversed(sources)):
+        events = float(here["events"].sel(source=name))
+        if events == 0:
+            continue
+        density = here["counts"].sel(source=name).values / events / np.diff(edges)
+        if name == "reference":
+            axis.stairs(density, edges, fill=True, color="#e3e3e3")
+        width = 1.1 if name in RIVALS else 1.5 if name == sources[0] else 1.2
+        axis.stairs(density, edges, color=known[name].colour, lw=width, ls=known[name].dash,
+                    label=in_words(name))  # fmt: skip
+    unit = str(here["unit"].values)
+    tidy(axis, ylabel=titled("density", "1" if unit == "1" else f"1/{unit}"))
+    axis.set_ylim(bottom=0)
+
+
+def pull_strip(axis: Axes, here: xr.Dataset, pull: xr.DataArray, source: str) -> None:
+    """Draw the pulls of one label and variable; bins with few events are shaded.
+
+    Parameters
+    ----------
+    axis, here
+        As of :func:`distributions`.
+    pull
+        Of all labels and variables.
+    source
+        Whose pulls.
+    """
+    edges = here["edges"].values
+    values = pull.sel(label=here["label"], variable=here["variable"]).values
+    few = here["counts"].sel(source="reference").values < LOW_COUNT
+    _shade_few(axis, edges, few, _REACH)
+    axis.axhspan(-1, 1, color=FAINT, lw=0)
+    values = np.where(few, 0, np.nan_to_num(values))
+    shown = np.clip(values, -_REACH, _REACH)
+    centres = (edges[1:] + edges[:-1]) / 2
+    for sign, colour, mark in ((1, "#b2182b", "^"), (-1, "#2166ac", "v")):
+        axis.stairs(np.where(sign * shown > 0, shown, 0), edges, fill=True, color=colour)
+        beyond = sign * values > _REACH
+        if beyond.any():
+            axis.plot(centres[beyond], np.full(beyond.sum(), sign * _REACH), mark, ms=3,
+                      color=colour, clip_on=False)  # fmt: skip
+    axis.axhline(0, color=INK, lw=0.6)
+    axis.set_ylim(-_REACH, _REACH)
+    tidy(axis, ylabel=f"pull of\n{in_words(source)}")
+
+
+def _shade_few(axis: Axes, edges: Floats, few: Floats, reach: float) -> None:
+    height = np.where(few, reach, 0.0)
+    label = f"fewer than {LOW_COUNT} reference events"
+    axis.stairs(height, edges, baseline=-height, fill=True, fc="none", ec="#b3b3b3", lw=0,
+                hatch="////", label=label if few.any() else None)  # fmt: skip
+
+
+def _relative_strip(axis: Axes, here: xr.Dataset, sources: Sequence[str]) -> None:
+    """Relative differences in percent, over the band that two Monte Carlo samples fill."""
+    edges, known = here["edges"].values, styles(list(sources))
+    counts, events = here["counts"], here["events"].astype(float)
+    few = counts.sel(source="reference").values < LOW_COUNT
+    reference = counts.sel(source="reference").where(~few)
+    m, n = (float(events.sel(source=s)) for s in ("reference", sources[0]))
+    band = np.nan_to_num(100 * np.sqrt((1 + m / n) / reference.values)) if n else 0 * edges[1:]
+    axis.stairs(band, edges, baseline=-band, fill=True, color=FAINT, label="floor (one sigma)")
+    reach = 3 * float(np.median(band[band > 0])) if (band > 0).any() else 1.0
+    centres = (edges[1:] + edges[:-1]) / 2
+    for name in reversed(sources):
+        size, style = float(events.sel(source=name)), known[name]
+        if size == 0:
+            continue
+        values = 100 * ((counts.sel(source=name) / size) / (reference / m) - 1).values
+        model = name == sources[0]
+        axis.plot(centres, values, style.marker, ms=2.8 if model else 2.2, color=style.colour,
+                  mfc=style.colour if model else "none", mew=0.6)  # fmt: skip
+        if model and np.isfinite(values).any():
+            reach = max(reach, 1.2 * float(np.nanquantile(np.abs(values), 0.95)))
+    axis.axhline(0, color=INK, lw=0.6)
+    axis.set_ylim(-reach, reach)

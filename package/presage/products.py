@@ -102,11 +102,11 @@ def save_figure(figure: Any, path: Path) -> None:
     path
         Of the files, without suffix.
     """
-    import matplotlib  # only who draws needs it
+    import matplotlib as mpl  # only who draws needs it
 
-    plain = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "presage"}
+    plain: Any = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "presage"}
     undated = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
-    with matplotlib.rc_context(plain):
+    with mpl.rc_context(plain):
         for suffix, metadata in undated.items():
             target = path.with_name(f"{path.name}.{suffix}")
             figure.savefig(target, dpi=200, bbox_inches="tight", metadata=metadata)

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from presage.analysis.canvas import FAINT, INK, Page, tidy
+from presage.analysis.canvas import FAINT, INK, SERIES, SMALL, WIDTH, Page, tidy, wrapped
 
-#: Colours of quantities, in order; more of them begin again.
-_PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b4fa3", "#4d4d4d")
 _BINS = 25
 #: Values of curves: there are many of them.
 CURVES = "#9aa0a8"
+#: Quantities up to which their names stand level.
+_LEVEL_NAMES = 8
 
 
 def calibration_figure(product: xr.Dataset) -> Page:
@@ -32,28 +33,42 @@ def calibration_figure(product: xr.Dataset) -> Page:
         Of :func:`presage.studies.pdf.exhibits.calibration_product`.
     """
     made = [draw for name, draw in _PANELS.items() if name in product]
-    columns = min(3, len(made))
+    columns = min(3, max(len(made), 1)) if len(made) != 4 else 2
     rows = -(-len(made) // columns)
-    page = Page(4.1 * columns + 0.3, 3.3 * rows + 0.4)
-    axes = page.subplots(rows, columns, squeeze=False).ravel()
+    names = _titles(product)
+    level = len(names) <= _LEVEL_NAMES
+    heights = 2.4 * rows, 2.1 if level else 1.7 + 0.058 * max(map(len, names.values()))
+    page = Page(WIDTH, sum(heights) + 0.6)
+    parts: Any = page.subfigures(2, 1, height_ratios=heights)
+    above, below = parts
+    axes = above.subplots(rows, columns, squeeze=False).ravel()
     for axis, draw in zip(axes, made, strict=False):
         draw(axis, product)
     for axis in axes[len(made) :]:
         axis.set_visible(False)
+    if "coverage" in product:
+        _coverage(below.subplots(), product, names, level=level)
     about = product.attrs
-    page.suptitle(
+    page.heading(
         f"{about['kind']} of {about['problem']}: {about['observations']} observations of "
-        f"{about['n_events']} events, {about['draw_count']} draws each",
-        fontsize=10.5, color=INK,
-    )  # fmt: skip
+        f"{about['n_events']} events, {about['draw_count']} draws each"
+    )
+    page.key([h for axis in axes for h in axis.get_legend_handles_labels()[0]])
     return page
+
+
+def _titles(product: xr.Dataset) -> dict[str, str]:
+    """Return the long name of each quantity; products of before have none."""
+    names = [str(name) for name in product["quantity"].values]
+    titles = product.coords.get("quantity_title", product["quantity"]).values
+    return dict(zip(names, map(str, titles), strict=True))
 
 
 def colours_of(product: xr.Dataset) -> dict[str, str]:
     """Return a colour for each quantity; values of curves (``name(0.1)``) share a grey."""
     names = [str(name) for name in product["quantity"].values]
     plain = [name for name in names if _title(name) == name]
-    own = {name: _PALETTE[k % len(_PALETTE)] for k, name in enumerate(plain)}
+    own = {name: SERIES[k % len(SERIES)].colour for k, name in enumerate(plain)}
     return {name: own.get(name, CURVES) for name in names}
 
 
@@ -81,21 +96,22 @@ def outside(product: xr.Dataset) -> list[str]:
 
 def _ranks(axis: Axes, product: xr.Dataset) -> None:
     fraction, palette = product["fraction"].values, colours_of(product)
-    titles = titles_of(palette)
+    legend, titles = titles_of(palette), _titles(product)
+    dashes = {style.colour: style.dash for style in SERIES}
     low, high = (product[name].values - fraction for name in ("ecdf_low", "ecdf_high"))
-    axis.fill_between(fraction, low, high, color=FAINT, lw=0)
+    axis.fill_between(fraction, low, high, color=FAINT, lw=0, label="95 % by chance")
     for name, colour in palette.items():
         values = product["ecdf"].sel(quantity=name).values - fraction
-        width = 0.7 if colour == CURVES else 1.1
-        axis.plot(fraction, values, color=colour, lw=width, label=titles.get(name))
+        # One entry for all values of a curve, without the place.
+        label = titles[name] if legend.get(name) == name else titles[name].rpartition(" at ")[0]
+        axis.plot(fraction, values, color=colour, ls=dashes.get(colour, "solid"),
+                  lw=0.7 if colour == CURVES else 1.1,
+                  label=label if name in legend else None)  # fmt: skip
     axis.axhline(0, color=INK, lw=0.6)
     lost = outside(product)
-    said = "all inside the band" if not lost else f"{len(lost)} of {len(palette)} leave the band"
+    said = "all in the band" if not lost else f"{len(lost)} of {len(palette)} leave the band"
     tidy(axis, "rank / draws", "ECDF − uniform", f"SBC ranks: {said}")
     axis.set_xlim(0, 1)
-    bottom, top = axis.get_ylim()
-    axis.set_ylim(bottom - 0.35 * (top - bottom), top)  # the legend stands there
-    axis.legend(fontsize=7, frameon=False, ncols=3, loc="lower center", handlelength=1.2)
 
 
 def _tarp(axis: Axes, product: xr.Dataset) -> None:
@@ -103,45 +119,44 @@ def _tarp(axis: Axes, product: xr.Dataset) -> None:
     credibility, bound = expected["credibility"].values, float(product["tarp_bound"])
     axis.fill_between(credibility, credibility - bound, credibility + bound, color=FAINT, lw=0)
     axis.plot([0, 1], [0, 1], color=INK, lw=0.6)
-    axis.plot(credibility, expected.values, color=_PALETTE[0], lw=1.5)
+    axis.plot(credibility, expected.values, color=SERIES[0].colour, lw=1.5)
     worst = float(product["tarp_distance"])
-    tidy(axis, "credibility α", "expected coverage", f"TARP: max |ECP − α| {worst:.3f}, "
-         f"bound {bound:.3f}")  # fmt: skip
+    tidy(axis, "credibility α", "expected coverage (ECP)",
+         f"TARP: max |ECP − α|\n{worst:.3f}, bound {bound:.3f}")  # fmt: skip
     axis.set_xlim(0, 1)
     axis.set_ylim(0, 1)
 
 
-def _coverage(axis: Axes, product: xr.Dataset) -> None:
+def _coverage(axis: Axes, product: xr.Dataset, titles: dict[str, str], *, level: bool) -> None:
     """Coverage minus the interval's mass, in percentage points, by quantity."""
     levels = [float(v) for v in product["level"].values]
-    names = [str(name) for name in product["quantity"].values]
     wide = 0.7 / len(levels)
-    for k, level in enumerate(levels):
-        here = product.sel(level=level)
-        place = np.arange(len(names)) + (k - (len(levels) - 1) / 2) * wide
-        low, high = (100 * (here[f"coverage_{end}"].values - level) for end in ("low", "high"))
+    for k, mass in enumerate(levels):
+        here, style = product.sel(level=mass), SERIES[k % len(SERIES)]
+        place = np.arange(len(titles)) + (k - (len(levels) - 1) / 2) * wide
+        low, high = (100 * (here[f"coverage_{end}"].values - mass) for end in ("low", "high"))
         axis.bar(place, high - low, wide * 0.9, bottom=low, color=FAINT, lw=0)
-        axis.plot(place, 100 * (here["coverage"].values - level), "o", ms=3.5,
-                  color=_PALETTE[k % len(_PALETTE)], label=f"{100 * level:.0f} %")  # fmt: skip
+        axis.plot(place, 100 * (here["coverage"].values - mass), style.marker, ms=3.5,
+                  color=style.colour, label=f"intervals of {100 * mass:.0f} %")  # fmt: skip
     axis.axhline(0, color=INK, lw=0.6)
-    tidy(axis, "", "coverage − mass [points]", "Coverage of intervals")
-    axis.set_xticks(range(len(names)), names, rotation=35 if len(names) <= 10 else 90)
-    axis.tick_params(axis="x", labelsize=8 if len(names) <= 10 else 5)
-    axis.legend(fontsize=7, frameon=False, ncols=len(levels), loc="upper center")
-    reach = 1.45 * np.abs(axis.get_ylim()).max()
-    axis.set_ylim(-reach, reach)
+    tidy(axis, "", "coverage − mass\n[percentage points]", "Coverage of intervals; grey: by chance")
+    width = max(8, int(5.8 * 72 / (0.6 * SMALL) / max(len(titles), 1))) if level else 60
+    axis.set_xticks(range(len(titles)), [wrapped(t, width) for t in titles.values()],
+                    rotation=0 if level else 90)  # fmt: skip
+    axis.legend(fontsize=SMALL, frameon=False, ncols=len(levels), loc="lower right",
+                bbox_to_anchor=(1, 1), borderaxespad=0)  # fmt: skip
 
 
 def _efficiency(axis: Axes, product: xr.Dataset) -> None:
     values = 100 * product["efficiency"].values
-    axis.hist(values, bins=np.linspace(0, 100, _BINS + 1).tolist(), color=_PALETTE[0])
+    axis.hist(values, bins=np.linspace(0, 100, _BINS + 1).tolist(), color=SERIES[0].colour)
     median = float(np.nanmedian(values))
     axis.axvline(median, color=INK, lw=0.9)
     tail = ""
     if "pareto_k" in product:
         share = float((product["pareto_k"] < 0.7).mean())
-        tail = f", $\\hat{{k}}$ < 0.7 for {100 * share:.0f} %"
-    tidy(axis, "importance efficiency [%]", "observations", f"Median {median:.0f} %{tail}")
+        tail = f"\n$\\hat{{k}}$ < 0.7 for {100 * share:.0f} %"
+    tidy(axis, "importance efficiency [%]", "observations", f"Weights: median {median:.0f} %{tail}")
     axis.set_xlim(0, 100)
 
 
@@ -150,15 +165,15 @@ def _predictive(axis: Axes, product: xr.Dataset) -> None:
     steps = product["fraction"].values
     low, high = (product[f"predictive_{end}"].values - steps for end in ("low", "high"))
     axis.fill_between(steps, low, high, color=FAINT, lw=0)
-    axis.plot(steps, product["predictive"].values - steps, color=_PALETTE[0], lw=1.4)
+    axis.plot(steps, product["predictive"].values - steps, color=SERIES[0].colour, lw=1.4)
     axis.axhline(0, color=INK, lw=0.6)
-    tidy(axis, "p-value", "ECDF − uniform", "Posterior predictive p-values")
+    tidy(axis, "p-value", "ECDF − uniform", "Posterior predictive p")
     axis.set_xlim(0, 1)
 
 
 def _c2st(axis: Axes, product: xr.Dataset) -> None:
     values = product["c2st"].values
-    axis.hist(values, bins=np.linspace(0.4, 1, _BINS + 1).tolist(), color=_PALETTE[0])
+    axis.hist(values, bins=np.linspace(0.4, 1, _BINS + 1).tolist(), color=SERIES[0].colour)
     tidy(axis, "C2ST against the reference", "observations", f"Median {np.nanmedian(values):.3f}")
     axis.axvline(0.5, color=INK, lw=0.9)
 
@@ -166,7 +181,6 @@ def _c2st(axis: Axes, product: xr.Dataset) -> None:
 _PANELS: dict[str, Callable[[Axes, xr.Dataset], None]] = {
     "ecdf": _ranks,
     "expected_coverage": _tarp,
-    "coverage": _coverage,
     "efficiency": _efficiency,
     "predictive": _predictive,
     "c2st": _c2st,

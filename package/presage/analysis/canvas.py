@@ -84,7 +84,10 @@ class Page(Figure):
     def key(self, handles: Sequence[Any], title: str | None = None) -> None:
         """Explain marks and lines in one legend below all panels, each name once."""
         named = {handle.get_label(): handle for handle in handles}
-        widest = 0.6 + 0.055 * max(len(name) for name in named)  # inches, at SMALL
+        if not named:
+            return
+        lines = [line for name in named for line in name.split("\n")]
+        widest = 0.6 + 0.055 * max(map(len, lines))  # inches, at SMALL
         columns = max(1, min(len(named), int(self.get_figwidth() / widest)))
         self.legend(handles=list(named.values()), loc="outside lower center", ncols=columns,
                     fontsize=SMALL, frameon=False, labelcolor=INK, title=title,
@@ -156,7 +159,7 @@ def plain_log(axis: Any, low: float, high: float) -> None:
     steps = (1, 2, 5) if high < 1000 * low else (1,)
     ticks = [step * 10.0**decade for decade in decades for step in steps]
     if sum(low <= tick <= high for tick in ticks) < 2:
-        ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high).tolist()
+        ticks = list(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
     axis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_locator(NullLocator())

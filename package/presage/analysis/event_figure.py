@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -105,7 +106,7 @@ class _Labels:
         self.few = len(table) <= FEW
         self.map = ScalarMappable(Normalize(self.values.min(), self.values.max()), "viridis")
 
-    def style(self, label: int) -> tuple[object, object]:
+    def style(self, label: int) -> tuple[Any, Any]:
         """Return colour and dash of a label."""
         if self.few:
             return SERIES[label].colour, SERIES[label].dash
@@ -142,12 +143,10 @@ def _scatter(axis: Axes, x: Floats, y: Floats, drawn: _Labels) -> None:
     axis.set(xlim=ends[0], ylim=ends[1])
     for label in range(len(drawn.table) if drawn.few else 0):
         inside = drawn.code == label
-        _contours(axis, x[inside], y[inside], ends, *drawn.style(label))
+        _contours(axis, x[inside], y[inside], *drawn.style(label))
 
 
-def _contours(
-    axis: Axes, x: Floats, y: Floats, ends: list[tuple[float, float]], colour: object, dash: object
-) -> None:
+def _contours(axis: Axes, x: Floats, y: Floats, colour: Any, dash: Any) -> None:
     """Draw the lines that hold half and nine tenths of some events."""
     bins = int(np.clip(2 * len(x) ** (1 / 3), 8, 60))
     spans = [np.quantile(c[np.isfinite(c)], (0.005, 0.995)) for c in (x, y)]
@@ -187,10 +186,8 @@ def _ends(column: Floats) -> tuple[float, float]:
 
 def _histograms(axis: Axes, values: Floats, variable: Variable, drawn: _Labels) -> None:
     edges = np.linspace(*_ends(values), 61)
-    labels = range(len(drawn.table))
-    if not drawn.few:
-        labels = np.unique(np.linspace(0, len(labels) - 1, _LINES).astype(int))
-    for label in labels:
+    last, most = len(drawn.table) - 1, FEW if drawn.few else _LINES
+    for label in np.unique(np.linspace(0, last, most).astype(int)).tolist():
         counts = np.histogram(values[drawn.code == label], edges)[0]
         colour, dash = drawn.style(label)
         density = counts / max(counts.sum(), 1) / np.diff(edges)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -74,5 +75,6 @@ def _loss_scale(axis: Axes, values: NDArray[np.float64]) -> str:
 
     axis.set_yscale("function", functions=(forward, inverse))
     ticks = low + (high - low) * np.array([0, 0.01, 0.03, 0.1, 0.3, 1.0])
-    axis.set_yticks(ticks, [f"{tick:.2f}" for tick in ticks])
+    digits = max(0, math.ceil(-math.log10(unit)))
+    axis.set_yticks(ticks, [f"{tick:.{digits}f}" for tick in ticks])
     return "loss (log scale above the lowest)"

@@ -14,7 +14,17 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from presage.analysis.canvas import (
-    INK, TEXT, WIDTH, Page, colourbar, in_words, number, plain_log, styles, tidy, titled,
+    INK,
+    TEXT,
+    WIDTH,
+    Page,
+    colourbar,
+    in_words,
+    number,
+    plain_log,
+    styles,
+    tidy,
+    titled,
     wrapped,
 )  # fmt: skip
 from presage.analysis.labelled import Floats
@@ -90,27 +100,34 @@ def label_map(
     for axis, part in zip(axes, parts, strict=True):
         title = f"{_range(product, part)} events of truth a label" if len(parts) > 1 else ""
         tidy(axis, _title(product, x), title=title)
-        chosen = (np.where(part, array, np.nan) for array in (values, floor))
-        _map(page, axis, columns, *chosen, metric, shown)
+        inside = [np.where(part, array, np.nan) for array in (values, floor)]
+        _map(page, axis, columns, inside[0], inside[1], metric, shown)
         _frame(axis, columns, _held(product) & part)
     axes[0].set_ylabel(_title(product, y), fontsize=TEXT, color=INK)
     rest = [n for n in names if n not in (x, y, *(at or {}))]
     page.heading(_heading(product, metric, variable, source) + _worst(product, metric, rest))
-    marks = {
-        "held out": (_held(product).any(), {"marker": "s", "ms": 7, "mfc": "none", "mew": 1.6}),
-        "negative": (metric in SIGNED, {"marker": "_", "color": INK}),
-        "floor, median": (metric not in SIGNED and np.isfinite(floor).any(), {"lw": 2}),
-    }
-    handles: list[Any] = [
-        Line2D([], [], **{"color": _MARK} | how, ls="" if "marker" in how else "-", label=name)
-        for name, (there, how) in marks.items()
-        if there
-    ]
-    if len(parts) > 1 or np.isnan(values).any():
-        handles.append(Patch(fc=_HOLE, label="no value here"))
-    if handles:
-        page.key(handles)
+    page.key(_marks(product, metric, values, floor, several=len(parts) > 1))
     return page
+
+
+def _marks(
+    product: xr.Dataset, metric: str, values: Floats, floor: Floats, *, several: bool
+) -> list[Any]:
+    """Return the entries of the legend that a map needs."""
+    found: list[Any] = []
+    if _held(product).any():
+        found.append(_mark("s", ms=7, mfc="none", mec=_MARK, mew=1.6, label="held out"))
+    if metric in SIGNED:
+        found.append(_mark("_", color=INK, label="negative"))
+    elif np.isfinite(floor).any():
+        found.append(Line2D([], [], color=_MARK, lw=2, label="floor, median"))
+    if several or np.isnan(values).any():
+        found.append(Patch(fc=_HOLE, label="no value here"))
+    return found
+
+
+def _mark(marker: str, **how: Any) -> Line2D:
+    return Line2D([], [], ls="", marker=marker, **how)
 
 
 def _precisions(product: xr.Dataset, metric: str, values: Floats) -> list[NDArray[np.bool_]]:
@@ -168,7 +185,9 @@ def tiles(
     """
     axes = [np.unique(column) for column in columns]
     if not on_grid(columns):
-        return axis.scatter(*columns, c=values, s=60, marker="s", cmap=cmap, norm=norm)
+        return axis.scatter(
+            columns[0], columns[1], c=values, s=60, marker="s", cmap=cmap, norm=norm
+        )
     grid = np.full((axes[1].size, axes[0].size), np.nan)
     places = [np.searchsorted(a, c) for a, c in zip(axes, columns, strict=True)]
     # The worst is written last.
@@ -236,10 +255,12 @@ def _line(
     if np.isfinite(floor).any() and metric not in SIGNED:
         axis.plot(xs, floor[order], color="#7f7f7f", lw=1, ls="--", label="floor")
     tidy(axis, _title(product, x), titled(*_words(product, metric)), inches=2.8)
-    if isinstance(norm := norm_of(metric, np.append(values, floor)), LogNorm):
+    norm = norm_of(metric, np.append(values, floor))
+    if isinstance(norm, LogNorm) and norm.vmin and norm.vmax:
+        low, high = norm.vmin / 1.2, norm.vmax * 1.2
         axis.set_yscale("log")
-        plain_log(axis.yaxis, norm.vmin / 1.2, norm.vmax * 1.2)
-        axis.set_ylim(norm.vmin / 1.2, norm.vmax * 1.2)
+        plain_log(axis.yaxis, low, high)
+        axis.set_ylim(low, high)
     page.heading(_heading(product, metric, variable, source))
     page.key(axis.get_legend_handles_labels()[0])
     return page

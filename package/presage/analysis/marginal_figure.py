@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from presage.analysis.canvas import FAINT, INK, WIDTH, Page, in_words, styles, tidy, titled
 from presage.analysis.histograms import pulls
 from presage.analysis.labelled import Floats
-from presage.analysis.report import RIVALS, judged, label_number, model_of, parameters_of
+from presage.analysis.report import RIVALS, judged, label_number, parameters_of
 from presage.labels import Variable
 
 #: Reference events below which a bin's residual is not drawn.
@@ -146,7 +147,7 @@ def pull_strip(axis: Axes, here: xr.Dataset, pull: xr.DataArray, source: str) ->
     tidy(axis, ylabel=f"pull of\n{in_words(source)}")
 
 
-def _shade_few(axis: Axes, edges: Floats, few: Floats, reach: float) -> None:
+def _shade_few(axis: Axes, edges: Floats, few: NDArray[np.bool_], reach: float) -> None:
     height = np.where(few, reach, 0.0)
     label = f"fewer than {LOW_COUNT} reference events"
     axis.stairs(height, edges, baseline=-height, fill=True, fc="none", ec="#b3b3b3", lw=0,

@@ -130,7 +130,9 @@ METRICS: Mapping[str, Metric] = {
     "bin_residual": Metric(_EACH, "rms relative bin residual, noise subtracted, inner bins"),
     "bin_residual_outer": Metric(_EACH, "rms relative bin residual, outermost bins"),
     "chi2_per_ndf": Metric(_EACH, "chi-squared per degree of freedom"),
-    "chi2_per_ndf_10k": Metric(_EACH, "chi-squared per degree of freedom expected of 10 000 events each, at least 1"),
+    "chi2_per_ndf_10k": Metric(
+        _EACH, "chi-squared per degree of freedom at 10 000 events, at least 1"
+    ),
     "pull_mean": Metric(_EACH, "mean pull of the bins"),
     "pull_width": Metric(_EACH, "rms pull of the bins"),
     "equivalent_events": Metric(

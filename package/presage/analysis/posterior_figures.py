@@ -8,7 +8,7 @@ estimate corrected by importance weights; the truth is red, the prior a dotted l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import xarray as xr
@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from presage.analysis import bands
-from presage.analysis.canvas import INK, Page, tidy
+from presage.analysis.canvas import INK, TEXT, WIDTH, Page, number, tidy, titled
 from presage.analysis.corner import pairs_of
 from presage.analysis.labelled import Floats
 from presage.labels import LabelError, nearest
@@ -33,7 +33,7 @@ COLOURS = {
 }
 #: Fills of the reference: outside the first contour, inside the first, inside the second.
 SHADES = ("#e9e9e9", "#d2d2d2")
-_DASHES = {"corrected": (0, (4, 1.6))}
+_DASHES = {"corrected": (0, (4, 1.6)), "truth": (0, (6, 1.5, 1, 1.5))}
 AGAINST = ("reference", "truth")
 
 
@@ -82,23 +82,23 @@ def corner_figure(
     here = chosen(product, observation, size)
     kinds = _known(here, kinds)
     count = here.sizes["parameter"]
-    page = Page(1.45 * count + 0.6, 1.45 * count + 0.5)
+    page = Page(WIDTH, 0.97 * WIDTH)
     axes = page.subplots(count, count, squeeze=False, sharex="col")
     for place in range(count):
         _marginal(axes[place, place], here.isel(parameter=place), kinds)
     for pair, (x, y) in enumerate(pairs_of(count)):
         _contours(axes[y, x], here.isel(pair=pair), here, (x, y), kinds)
     _frame(axes, here)
-    page.legend(handles=_legend(kinds, "corner"), loc="upper right", fontsize=8.5, frameon=False,
-                bbox_to_anchor=(0.99, 0.93), title=words(here), title_fontsize=8.5,
+    title = f"{words(here)}\ncontours hold 68 and 95 % of the draws"
+    page.legend(handles=_legend(kinds, "corner"), loc="upper right", fontsize=TEXT, frameon=False,
+                bbox_to_anchor=(0.99, 0.97), title=title, title_fontsize=TEXT,
                 alignment="right")  # fmt: skip
     return page
 
 
 def words(here: xr.Dataset) -> str:
     """Say the numbers of one observation: events, importance weights, C2ST with its floor."""
-    lines = [f"observation {int(here['observation'])}, {int(here['size']):,} events"]
-    lines[0] = lines[0].replace(",", "\u202f").replace("\u202f ", ", ", 1)
+    lines = [f"observation {int(here['observation'])}, {number(float(here['size']))} events"]
     efficiency, tail = float(here["efficiency"]), float(here["pareto_k"])
     if np.isfinite(efficiency):
         text = f"importance efficiency {100 * efficiency:.0f} %"
@@ -150,15 +150,14 @@ def curves_figure(
     if not names:
         raise LabelError(f"the problem {product.attrs['problem']} has no curves")
     kinds = _known(here, None)
-    page = Page(4.3 * len(names) + 0.4, 4.9)
+    page = Page(WIDTH if len(names) > 1 else 0.7 * WIDTH, 4.4)
     rows = page.subplots(2, len(names), squeeze=False, sharex="col", height_ratios=(2.2, 1))
     for column, name in zip(rows.T, names, strict=True):
         _curve(column[0], here, name, kinds)
         _residual(column[1], here, name, kinds, against)
-    rows[1, 0].set_ylabel(f"(curve − {against}) / σ ref.", fontsize=9, color=INK)
-    page.suptitle(words(here).split("\n")[0], fontsize=10, color=INK)
-    page.legend(handles=_legend(kinds, "curves"), loc="outside lower center", fontsize=8.5,
-                frameon=False, ncols=len(kinds) + 1)  # fmt: skip
+    rows[1, 0].set_ylabel(f"curve − {against}\n[σ of reference]", fontsize=TEXT, color=INK)
+    page.heading(words(here).split("\n")[0] + "; bands hold 68 % (grey: also 95 %)")
+    page.key(_legend(kinds, "curves"))
     return page
 
 
@@ -184,7 +183,7 @@ def _marginal(axis: Axes, here: xr.Dataset, kinds: Sequence[str]) -> None:
         axis.plot(grid, density, color=COLOURS[kind], lw=1.2, ls=style)
     prior = 1 / float(here["parameter_high"] - here["parameter_low"])
     axis.axhline(prior, color=COLOURS["prior"], lw=0.9, ls=":")
-    axis.axvline(float(here["theta"]), color=COLOURS["truth"], lw=1)
+    axis.axvline(float(here["theta"]), color=COLOURS["truth"], lw=1, ls=_DASHES["truth"])
     axis.set_ylim(bottom=0)
 
 
@@ -215,16 +214,17 @@ def pieces(line: Floats) -> list[Floats]:
 def _frame(axes: NDArray[np.object_], here: xr.Dataset) -> None:
     """Label the outer panels and take the upper triangle away."""
     count = len(axes)
-    names = [str(name) for name in here["parameter"].values]
+    names = [str(t) for t in here.coords.get("parameter_title", here["parameter"]).values]
+    inches = 0.65 * WIDTH / count
     for row, column in np.ndindex(count, count):
         axis = cast(Axes, axes[row, column])
         if column > row:
             axis.set_visible(False)
             continue
         xlabel = names[column] if row == count - 1 else ""
-        tidy(axis, xlabel, names[row] if column == 0 and row else "")
-        axis.locator_params(nbins=4)
-        axis.tick_params(labelsize=7, labelleft=column == 0 and row > 0,
+        tidy(axis, xlabel, names[row] if column == 0 and row else "", inches=inches)
+        axis.locator_params(nbins=4 if count < 5 else 3)
+        axis.tick_params(labelleft=column == 0 and row > 0,
                          left=column < row, labelbottom=row == count - 1)  # fmt: skip
         if row == column:
             axis.spines["left"].set_visible(False)
@@ -239,7 +239,9 @@ def _legend(kinds: Sequence[str], figure: str) -> list[Line2D | Patch]:
         else:
             style = _DASHES.get(kind, "solid")
             handles.append(Line2D([], [], color=COLOURS[kind], lw=1.3, ls=style, label=kind))
-    mark = {"marker": "+", "ms": 8, "mew": 1.5, "ls": ""} if figure == "corner" else {"lw": 1.2}
+    mark: dict[str, Any] = {"lw": 1.2, "ls": _DASHES["truth"]}
+    if figure == "corner":
+        mark |= {"marker": "+", "ms": 8, "mew": 1.5}
     handles.append(Line2D([], [], color=COLOURS["truth"], label="truth", **mark))
     if figure == "corner":
         handles.append(Line2D([], [], color=COLOURS["prior"], lw=0.9, ls=":", label="prior"))
@@ -258,9 +260,10 @@ def _curve(axis: Axes, here: xr.Dataset, name: str, kinds: Sequence[str]) -> Non
                 axis.plot(grid.values, edge, color=COLOURS[kind], lw=0.8,
                           ls=_DASHES.get(kind, "solid"))  # fmt: skip
         axis.plot(grid.values, median, color=COLOURS[kind], lw=1.4, ls=_DASHES.get(kind, "solid"))
-    axis.plot(grid.values, here[f"{name}_true"].values, color=COLOURS["truth"], lw=1.2)
+    axis.plot(grid.values, here[f"{name}_true"].values, color=COLOURS["truth"], lw=1.2,
+              ls=_DASHES["truth"])  # fmt: skip
     about = here[f"{name}_band"].attrs
-    tidy(axis, "", _titled(str(about["long_name"]), str(about["units"])))
+    tidy(axis, "", titled(str(about["long_name"]), str(about["units"])))
     if grid.attrs.get("logarithmic"):
         axis.set_xscale("log")
     axis.set_xlim(float(grid[0]), float(grid[-1]))
@@ -281,16 +284,12 @@ def _residual(axis: Axes, here: xr.Dataset, name: str, kinds: Sequence[str], aga
                           ls=_DASHES.get(kind, "solid"))  # fmt: skip
         axis.plot(grid.values, strip[2], color=COLOURS[kind], lw=1.3, ls=_DASHES.get(kind, "solid"))
     truth = bands.in_widths(here[f"{name}_true"].values[None], base, low, high)[0]
-    axis.plot(grid.values, truth, color=COLOURS["truth"], lw=1)
+    axis.plot(grid.values, truth, color=COLOURS["truth"], lw=1, ls=_DASHES["truth"])
     axis.axhline(0, color=INK, lw=0.6)
     axis.set_ylim(-3.2, 3.2)
-    tidy(axis, _titled(str(grid.attrs["long_name"]), str(grid.attrs["units"])))
+    tidy(axis, titled(str(grid.attrs["long_name"]), str(grid.attrs["units"])))
 
 
 def _band(here: xr.Dataset, name: str, kind: str) -> Floats:
     found: Floats = here[f"{name}_band"].sel(kind=kind).transpose("level", ...).values.astype(float)
     return found
-
-
-def _titled(name: str, unit: str) -> str:
-    return name if unit in ("", "1") else f"{name} [{unit}]"

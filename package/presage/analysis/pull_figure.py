@@ -7,7 +7,14 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from presage.analysis.canvas import (
-    FAINT, WIDTH, Page, in_words, number, plain_log, styles, tidy,
+    FAINT,
+    WIDTH,
+    Page,
+    in_words,
+    number,
+    plain_log,
+    styles,
+    tidy,
 )  # fmt: skip
 from presage.analysis.pull_histogram import BINS, pull_histogram, pulls_by_chance
 from presage.analysis.report import model_of
@@ -50,9 +57,7 @@ def pulls_figure(product: xr.Dataset, source: str | None = None) -> Page:
     columns = min(2, len(variables))
     bands = -(-len(variables) // columns)
     page = Page(WIDTH if columns > 1 else 0.6 * WIDTH, 4.9 * bands + 0.4)
-    axes = page.subplots(
-        2 * bands, columns, squeeze=False, height_ratios=(1.25, 1) * bands
-    )
+    axes = page.subplots(2 * bands, columns, squeeze=False, height_ratios=(1.25, 1) * bands)
     labels = product.sizes["label"]
     page.heading(f"Pulls of {in_words(source)} at {labels} label{'s'[: labels > 1]}")
     for place, variable in enumerate(variables):

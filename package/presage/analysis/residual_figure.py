@@ -19,7 +19,14 @@ from matplotlib.patches import Patch
 from scipy.ndimage import gaussian_filter
 
 from presage.analysis.canvas import (
-    TEXT, WIDTH, Page, colourbar, in_words, number, styles, tidy,
+    TEXT,
+    WIDTH,
+    Page,
+    colourbar,
+    in_words,
+    number,
+    styles,
+    tidy,
 )  # fmt: skip
 from presage.analysis.event_figure import enclosing
 from presage.analysis.histograms import pulls, pulls_2d
@@ -133,7 +140,7 @@ def _corner(product: xr.Dataset, label: int, source: str) -> Page:
             else:
                 mesh = _pull_map(axis, edges[::-1], _pull(product, label, pair, source).T)
         low = row == count - 1
-        ylabel = y if column == 0 and row or column == count - 1 and not low else ""
+        ylabel = y if (column == 0 and row) or (column == count - 1 and not low) else ""
         tidy(axis, title(product, x) if low else "", title(product, ylabel) if ylabel else "",
              inches=inches)  # fmt: skip
         if column == count - 1 and not low:
@@ -207,8 +214,9 @@ def _handles(source: str) -> list[Any]:
     return [
         Patch(fc=_SHADES[1], ec=known["reference"].colour, lw=0.8, label="reference"),
         Line2D([], [], color=known[source].colour, lw=1.2, ls="--", label=in_words(source)),
-        Patch(fc=_FEW, label="too few events to say"),
-        Line2D([], [], ls="", marker="o", ms=5, mfc="#2166ac", mec="none", label="dotted: pull < −2"),
+        Patch(fc=_FEW, label="not enough to say"),
+        Patch(fc="#b2182b", label="too many events"),
+        Patch(fc="#2166ac", label="too few (dotted: pull below −2)"),
     ]
 
 

@@ -77,6 +77,8 @@ def calibration_product(
     if "expected_coverage" in given and "tarp_bound" not in given:
         given = given.assign(_tarp(given["expected_coverage"], number))
     product = given.assign(ecdf=_ecdf(place, given["fraction"]))
+    titles = [_title(problem, str(name)) for name in product["quantity"].values]
+    product = product.assign_coords(quantity_title=("quantity", np.array(titles, dtype=str)))
     if "p_value" in given and bool(given["p_value"].notnull().any()):
         product = product.assign(_predictive(given["p_value"], given["fraction"]))
     said = {"problem": problem.name, "n_events": problem.n_events, "kind": "estimate"}
@@ -101,6 +103,15 @@ def _known(checks: xr.Dataset) -> xr.Dataset:
             raise LabelError(f"{name} should have the dims {wanted}, got {checks[name].dims}")
         checks = checks.assign({name: checks[name].transpose(*wanted)})
     return checks
+
+
+def _title(problem: Problem, quantity: str) -> str:
+    """Return what axes call a quantity: ``"u(0.1)"`` is the curve u at 0.1."""
+    known = {r.name: r.long_name for r in problem.prior}
+    known |= {curve.name: curve.long_name for curve in problem.curves}
+    name, _, at = quantity.partition("(")
+    words = known.get(name) or name.replace("_", " ")
+    return f"{words} at {at.removesuffix(')')}" if at else words
 
 
 def _draw_count(checks: xr.Dataset) -> int:

@@ -6,15 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from presage.analysis.canvas import INK, Page, tidy
+from presage.analysis.canvas import (
+    INK,
+    SERIES,
+    WIDTH,
+    Page,
+    Style,
+    plain_log,
+    tidy,
+    titled,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-_BINS = 40
+_SETS, _BINS = 4, 40
 
 
 def sets_figure(dataset: xr.Dataset, sets: int = 4) -> Page:
@@ -28,21 +38,23 @@ def sets_figure(dataset: xr.Dataset, sets: int = 4) -> Page:
     sets
         How many, four at most.
     """
-    names = [str(name) for name in dataset["feature"].values]
-    page = Page(max(3.4 * len(names), 5.5), 3.4)
-    panels = page.subplots(1, len(names), squeeze=False)[0]
-    shown = [_events(dataset, i) for i in range(min(sets, len(_COLOURS), dataset.sizes["sample"]))]
+    count = dataset.sizes["feature"]
+    page = Page(WIDTH if count > 1 else 0.7 * WIDTH, 3.6)
+    panels = page.subplots(1, count, squeeze=False)[0]
+    shown = [_events(dataset, i) for i in range(min(sets, _SETS, dataset.sizes["sample"]))]
     for column, axes in enumerate(panels):
         _feature(axes, dataset.isel(feature=column), [events[:, column] for events in shown])
-    page.legend(
-        panels[0].patches,
-        [_words(dataset, i) for i in range(len(shown))],
-        loc="outside upper left",
-        fontsize=7.5,
-        frameon=False,
-        labelcolor=INK,
-    )
+        if column:
+            axes.set_ylabel("")
+    page.key([_style(dataset, i)[1] for i in range(len(shown))])
     return page
+
+
+def _style(dataset: xr.Dataset, number: int) -> tuple[Style, Line2D]:
+    """Return how a set is drawn, and its entry in a legend."""
+    style = SERIES[number]
+    text = wrapped(_words(dataset, number), 115)
+    return style, Line2D([], [], color=style.colour, ls=style.dash, lw=1.3, label=text)
 
 
 def _events(dataset: xr.Dataset, number: int) -> NDArray[np.float64]:
@@ -59,13 +71,13 @@ def _feature(axes: Axes, about: xr.Dataset, values: list[NDArray[np.float64]]) -
     scale, unit = str(about["feature_scale"].values), str(about["feature_unit"].values)
     logarithmic = scale in ("log", "logit") and min(v.min() for v in values) > 0
     edges = _edges(np.concatenate(values), logarithmic)
-    for one, colour in zip(values, _COLOURS, strict=False):
+    for one, style in zip(values, SERIES, strict=False):
         counts, _ = np.histogram(one, edges)
-        axes.stairs(counts / len(one), edges, color=colour, linewidth=1.3)
+        axes.stairs(counts / len(one), edges, color=style.colour, ls=style.dash, linewidth=1.2)
     if logarithmic:
         axes.set_xscale("log")
     title = str(about["feature_title"].values)
-    tidy(axes, title if unit == "1" else f"{title} [{unit}]", "share of the events")
+    tidy(axes, titled(title, unit), "share of the events in a bin")
 
 
 def _edges(values: NDArray[np.float64], logarithmic: bool) -> NDArray[np.float64]:
@@ -77,8 +89,13 @@ def _edges(values: NDArray[np.float64], logarithmic: bool) -> NDArray[np.float64
 
 def _words(dataset: xr.Dataset, number: int) -> str:
     theta: Any = dataset["theta"].isel(sample=number)
-    pairs = zip(dataset["parameter"].values, theta.values, strict=True)
+    pairs = zip(_titles(dataset), theta.values, strict=True)
     return ", ".join(f"{name} {value:.2g}" for name, value in pairs)
+
+
+def _titles(dataset: xr.Dataset | xr.DataArray) -> list[str]:
+    """Return the long names of the parameters."""
+    return [str(t) for t in dataset.coords.get("parameter_title", dataset["parameter"]).values]
 
 
 def information_figure(limit: xr.Dataset, theta: xr.DataArray) -> Page:
@@ -92,18 +109,21 @@ def information_figure(limit: xr.Dataset, theta: xr.DataArray) -> Page:
     theta
         The parameters it was worked out at, with the prior's edges as coordinates.
     """
-    names = [str(name) for name in limit["parameter"].values]
+    names = [wrapped(title, 24) for title in _titles(theta)]
     spread = (theta["parameter_high"] - theta["parameter_low"]) / np.sqrt(12)
     share = (limit["deviation"] / spread).transpose("parameter", ...).values.reshape(len(names), -1)
-    page = Page(5.5, 0.5 + 0.35 * len(names))
+    page = Page(0.7 * WIDTH, 1.2 + 0.35 * len(names))
     axes = page.subplots()
     rows = np.arange(len(names))[::-1]
-    for column, colour in zip(share.T, _COLOURS, strict=False):
-        axes.plot(column, rows, "o", color=colour, markersize=5, alpha=0.85)
-    axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
+    for number, (column, style) in enumerate(zip(share.T, SERIES, strict=False)):
+        axes.plot(column, rows, style.marker, color=style.colour, ms=4.5, alpha=0.85,
+                  label=f"observation {number}")  # fmt: skip
+    axes.axvline(1, color=INK, linewidth=0.8, linestyle=":", label="the prior's own")
     axes.set_xscale("log")
+    plain_log(axes.xaxis, *axes.get_xlim())
     axes.set_yticks(rows, names)
     tidy(axes, "smallest standard deviation / the prior's")
+    page.key(axes.get_legend_handles_labels()[0])
     return page
 
 
@@ -115,14 +135,21 @@ def point_figure(point: xr.DataArray, truth: xr.DataArray) -> Page:
     point, truth
         ``[*, parameter]`` each.
     """
-    names = [str(name) for name in truth["parameter"].values]
-    page = Page(min(2.3 * len(names), 12), 2.5)
-    for name, axes in zip(names, page.subplots(1, len(names), squeeze=False)[0], strict=True):
-        x, y = truth.sel(parameter=name).values.ravel(), point.sel(parameter=name).values.ravel()
+    names, count = _titles(truth), truth.sizes["parameter"]
+    columns = min(3, count)
+    rows = -(-count // columns)
+    page = Page(WIDTH, 2.5 * rows + 0.3)
+    panels = page.subplots(rows, columns, squeeze=False).ravel()
+    for k, (title, axes) in enumerate(zip(names, panels, strict=False)):
+        x, y = (array.isel(parameter=k).values.ravel() for array in (truth, point))
         edges = [min(x.min(), y.min()), max(x.max(), y.max())]
-        axes.plot(edges, edges, color=INK, linewidth=0.8, linestyle=":")
-        axes.plot(x, y, ".", color=_COLOURS[0], markersize=3, alpha=0.7)
-        tidy(axes, f"true {name}", "estimate" if name == names[0] else "")
+        axes.plot(edges, edges, color=INK, linewidth=0.8, linestyle=":", label="exact")
+        axes.plot(x, y, ".", color=SERIES[0].colour, markersize=3, alpha=0.7, rasterized=True,
+                  label="one set of events")  # fmt: skip
         rmse = float(np.sqrt(np.mean((x - y) ** 2)))
-        axes.set_title(f"rms error {rmse:.2g}", fontsize=8, color=INK, loc="left")
+        tidy(axes, f"true {title}", "" if k % columns else "estimate",
+             f"rms error {rmse:.2g}", inches=1.8)  # fmt: skip
+    for axes in panels[count:]:
+        axes.set_visible(False)
+    page.key(panels[0].get_legend_handles_labels()[0])
     return page

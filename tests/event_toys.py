@@ -34,6 +34,30 @@ def gaussian_events(labels, n, seed=0, shift=0.0, rho=0.3, dtype="float32", coun
     return events_of(dict(zip(names, columns, strict=True)))
 
 
+LABELS = (("mass_label", "true mass", "GeV"), ("width_label", "true width", "GeV"),
+          ("coupling", "coupling strength", "1"))  # fmt: skip
+OBSERVABLES = (("mass", "reconstructed mass", "GeV"), ("pt", "transverse momentum", "GeV"),
+               ("eta", "pseudorapidity", "1"), ("angle", "decay angle", "rad"),
+               ("missing_pt", "missing transverse momentum", "GeV"))  # fmt: skip
+
+
+def observables(d, labels=2, side=2, n=200, seed=0, shift=0.0, counts=None):
+    """Return events of `d` observables at the labels of a grid, with long names and units."""
+    rng = np.random.default_rng(seed)
+    points = np.stack(np.meshgrid(*[np.arange(1.0, side + 1)] * labels, indexing="ij"), axis=-1)
+    table = np.repeat(points.reshape(-1, labels), n if counts is None else counts, axis=0)
+    z = rng.standard_normal((len(table), d)) + shift
+    x = np.exp(0.3 * (table[:, [k % labels for k in range(d)]] + 0.4 * z + 0.2 * z[:, :1]))
+    named = [*zip(LABELS, table.T, strict=False),
+             *zip(OBSERVABLES, x.T.astype("float32"), strict=False)]  # fmt: skip
+    dataset = xr.Dataset({about[0]: ("event", column) for about, column in named})
+    for (name, long_name, unit), _ in named:
+        dataset[name].attrs = {"long_name": long_name, "units": unit}
+        if (name, long_name, unit) in LABELS:
+            dataset[name].attrs["role"] = "parameter"
+    return dataset.assign_attrs(presage_sample="event", presage_producer="toy")
+
+
 def grid(n=5, m=4):
     """Labels of an n × m grid."""
     return [(float(p), float(w)) for p in range(n) for w in range(m)]

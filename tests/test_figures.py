@@ -9,6 +9,7 @@ from matplotlib.text import Text
 
 from event_toys import events_of, gaussian_events, grid, many_dimensional
 from presage.analysis import figures
+from presage.analysis.pull_histogram import pull_histogram
 from presage.analysis.residuals import Residuals, compare, residuals
 from presage.labels import LabelError
 
@@ -43,12 +44,12 @@ def test_the_residual_figure_has_four_panels_with_units(product):
     page = Residuals(product).figure(label=HELD[0])
     shows(
         page,
-        "phi_label = 1 GeV, omega_label = 1 GeV",
+        "phi label = 1 GeV, omega label = 1 GeV",
         "phi mass [GeV]",
         "omega mass [GeV]",
         "(flow − reference) / statistical error",
-        "reference, 2 500 events",
-        "red too many",
+        "reference, 2\u202f500 events",
+        "too many events",
     )
     assert len(page.axes) == 4 + 2
 
@@ -56,7 +57,7 @@ def test_the_residual_figure_has_four_panels_with_units(product):
 def test_the_worst_held_out_label_is_drawn_first(product):
     w1 = product["w1_over_std"].sel(source="flow").max("variable").where(product["held_out"])
     worst = int(w1.fillna(-1).argmax("label"))
-    expected = f"omega_label = {float(product['omega_label'][worst]):.5g} GeV"
+    expected = f"omega label = {float(product['omega_label'][worst]):.5g} GeV"
     shows(Residuals(product).figure(), expected)
 
 
@@ -87,7 +88,8 @@ def test_marginals_have_strips_for_every_variable(product):
 def test_pulls_stand_on_the_unit_normal_with_what_chance_gives(product):
     page = Residuals(product).pulls()
     assert len(page.axes) == 4
-    shows(page, "phi mass [GeV], 4", "chance 0 ±", "unit normal", "chance, 68 and 95 %", "interior")
+    shows(page, "phi mass [GeV]\n4", "(0 ± 0.0", "unit normal", "68 % of labels, by chance")
+    shows(page, "held out inside the grid")
     page.draw_without_rendering()
     assert page.axes[0].get_xlim() == (-5, 5)
     page = Residuals(product).pulls("nearest")
@@ -119,6 +121,35 @@ def test_the_scale_of_a_map_reaches_down_to_the_floor(product):
     assert page.axes[1].lines[0].get_ydata()[0] == pytest.approx(floor)
 
 
+@pytest.mark.parametrize("n", [600, 3000])
+def test_labels_that_differ_by_chance_lie_in_the_regions_of_chance(n):
+    counts = [n] * 200
+    labels = [(float(k), 1.0) for k in range(200)]
+    one, two = (gaussian_events(labels, n, seed=s, counts=counts) for s in range(2))
+    found = compare(one, {"flow": two}, classifier=False, metrics=["pull_mean", "pull_width"])
+    page = Residuals(found).pulls()
+    for v, axis in enumerate(page.axes[2:4]):
+        here = found.sel(source="flow").isel(variable=v)
+        points = np.stack([here["pull_mean"].values, here["pull_width"].values], axis=1)
+        for region, share in zip(axis.patches, (0.95, 0.68), strict=True):
+            inside = region.get_path().contains_points(points)
+            assert inside.mean() == pytest.approx(share, abs=4 * np.sqrt(share * (1 - share) / 200))
+
+
+def test_pulls_of_exactly_zero_make_no_peak():
+    one, two = (gaussian_events(grid(8, 5), 300, seed=s) for s in range(2))
+    found = pull_histogram(compare(one, {"flow": two}, classifier=False))
+    same = pull_histogram(compare(one, {"flow": one}, classifier=False))
+    for variable in ("phi_mass", "omega_mass"):
+        pulls = found["pulls"].sel(variable=variable).values
+        expected = found["expected"].sel(variable=variable).values
+        middle = slice(16, 24)
+        assert (abs(pulls - expected)[middle] < 4 * np.sqrt(expected[middle])).all()
+        zeros = same["pulls"].sel(variable=variable).values
+        assert zeros == pytest.approx(zeros[::-1])
+        assert zeros.sum() == pytest.approx(same["expected"].sel(variable=variable).sum())
+
+
 def test_cells_with_few_events_are_not_judged():
     few = compare(
         gaussian_events([(0.0, 0.0)], 60),
@@ -142,7 +173,8 @@ def test_the_map_marks_held_out_labels(product, metric):
     page = figures.label_map(product, metric)
     frames = [line for line in page.axes[0].lines if line.get_color() == "#d55e00"]
     assert len(frames) == len(HELD)
-    shows(page, "phi label [GeV]", "omega label [GeV]", metric.replace("_", " "))
+    name = product[metric].attrs["long_name"]
+    shows(page, "phi label [GeV]", "omega label [GeV]", " ".join(name.split()[:3]))
 
 
 def test_maps_of_one_and_of_three_labels_and_off_the_grid():
@@ -155,15 +187,16 @@ def test_maps_of_one_and_of_three_labels_and_off_the_grid():
         figures.label_map(cube, at={"l2": 7.0})
     scattered = gaussian_events([(0.0, 0.1), (1.0, 0.7), (2.0, 0.4), (3.0, 0.9)], 100)
     page = figures.label_map(compare(scattered, {"flow": scattered}, classifier=False), "ks")
-    assert len(page.axes[0].collections) == 2
+    assert len(page.axes[0].collections) == 1
 
 
 def test_one_variable_has_marginals_and_no_pair():
     line = events_of({"x": np.repeat([0.0, 1.0], 200), "m": np.arange(400.0)}, labels=("x",))
     found = compare(line, {"flow": line}, classifier=False)
     assert len(figures.marginals(found).axes) == 3
-    with pytest.raises(LabelError, match="draw its marginals"):
-        figures.residual_figure(found)
+    assert len(figures.residual_figure(found).axes) == 3
+    with pytest.raises(LabelError, match="there is one variable only"):
+        figures.label_map(found, "correlation_shift")
 
 
 def test_a_scatter_shows_labels_by_colour():

@@ -316,8 +316,8 @@ def shows(page, *expected: str) -> None:
 def test_the_corner_names_parameters_kinds_and_numbers(product):
     page = posterior_figures.corner_figure(product, 1, 100)
     efficiency = 100 * float(product["efficiency"].sel(size=100)[1])
-    shows(page, "mu_x", "rho", "exact reference", "estimate", "corrected", "truth", "prior",
-          "observation 1, 100 events", f"efficiency {efficiency:.0f} %",
+    shows(page, "mean of x", "exact reference", "68 and 95 %", "estimate", "corrected", "truth",
+          "prior", "observation 1, 100 events", f"efficiency {efficiency:.0f} %",
           "C2ST of estimate")  # fmt: skip
     assert sum(axis.get_visible() for axis in page.axes) == 15
     alone = posterior_figures.corner_figure(product, 1, 100, kinds=["estimate"])
@@ -341,10 +341,10 @@ def test_a_corner_marks_the_truth_within_its_panels(product):
 
 def test_curves_stand_above_their_residuals(product):
     page = posterior_figures.curves_figure(product, 0, 10)
-    shows(page, "density of x", "density of y", "(curve − reference) / σ ref.", "truth")
+    shows(page, "density of x", "density of y", "curve − reference", "truth")
     assert len(page.axes) == 4
     against = posterior_figures.curves_figure(product, 0, 10, ["density_y"], against="truth")
-    shows(against, "(curve − truth) / σ ref.")
+    shows(against, "curve − truth")
     flat = [line for line in against.axes[1].lines if np.allclose(line.get_ydata(), 0)]
     assert len(flat) == 2, "the truth minus itself, and the line at 0"
 
@@ -352,8 +352,8 @@ def test_curves_stand_above_their_residuals(product):
 def test_the_calibration_has_a_panel_for_all_that_was_checked():
     found = toy.calibration(300, 60)
     page = calibration_figures.calibration_figure(found)
-    shows(page, "SBC ranks", "TARP: max", "Coverage", "Median", "Posterior predictive p",
-          "300 observations of 1000 events, 60 draws each", "log_likelihood")  # fmt: skip
+    shows(page, "SBC ranks", "TARP: max", "Coverage", "median", "Posterior predictive p",
+          "300 observations of 1000 events, 60 draws each", "log likelihood")  # fmt: skip
     less = calibration_figures.calibration_figure(found.drop_vars(["predictive", "efficiency"]))
     assert sum(axis.get_visible() for axis in less.axes) == 3
 

@@ -31,6 +31,7 @@ from presage.analysis.labelled import Floats
 from presage.analysis.metrics import SIZES
 from presage.analysis.report import model_of, parameters_of
 from presage.labels import LabelError, Variable, nearest
+from presage.labels.equality import positions
 
 #: Metrics that have a sign, drawn in diverging colours.
 SIGNED = ("mean_shift", "std_shift", "cdf_error", "correlation_shift", "pull_mean")
@@ -86,7 +87,8 @@ def label_map(
             raise LabelError(f"no parameter {name!r}{nearest(name, names)}")
     chosen = np.ones(product.sizes["label"], dtype=bool)
     for name, value in (at or {}).items():
-        chosen &= np.float32(product[name].values) == np.float32(value)
+        about = [Variable.of(product[name], sample="label")]
+        chosen &= positions(product[name].values[:, None], np.array([[value]]), about) >= 0
     if not chosen.any():
         raise LabelError(f"no label at {dict(at or {})}")
     product, values, floor = product.isel(label=chosen), values[chosen], floor[chosen]

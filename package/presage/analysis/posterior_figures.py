@@ -34,6 +34,8 @@ COLOURS = {
 #: Fills of the reference: outside the first contour, inside the first, inside the second.
 SHADES = ("#e9e9e9", "#d2d2d2")
 _DASHES = {"corrected": (0, (4, 1.6)), "truth": (0, (6, 1.5, 1, 1.5))}
+#: The reference is thin, on a fill.
+_WIDTHS = {"reference": 0.9}
 AGAINST = ("reference", "truth")
 
 
@@ -180,7 +182,7 @@ def _marginal(axis: Axes, here: xr.Dataset, kinds: Sequence[str]) -> None:
         if kind == "reference":
             axis.fill_between(grid, density, color=SHADES[1], lw=0)
         style = _DASHES.get(kind, "solid")
-        axis.plot(grid, density, color=COLOURS[kind], lw=1.2, ls=style)
+        axis.plot(grid, density, color=COLOURS[kind], lw=_WIDTHS.get(kind, 1.3), ls=style)
     prior = 1 / float(here["parameter_high"] - here["parameter_low"])
     axis.axhline(prior, color=COLOURS["prior"], lw=0.9, ls=":")
     axis.axvline(float(here["theta"]), color=COLOURS["truth"], lw=1, ls=_DASHES["truth"])
@@ -196,8 +198,8 @@ def _contours(
             if kind == "reference":
                 for piece in pieces(lines[k]):
                     axis.fill(*piece.T, color=SHADES[1 if k == 0 else 0], lw=0)
-            axis.plot(*lines[k].T, color=COLOURS[kind], lw=(1.2, 0.8)[min(k, 1)],
-                      ls=_DASHES.get(kind, "solid"))  # fmt: skip
+            width = _WIDTHS.get(kind, 1.3) * (0.7 if k else 1)
+            axis.plot(*lines[k].T, color=COLOURS[kind], lw=width, ls=_DASHES.get(kind, "solid"))
     x, y = (float(here["theta"][k]) for k in pair)
     axis.plot(x, y, marker="+", ms=9, mew=1.5, color=COLOURS["truth"])
     axis.set_xlim(*here["shown"].values[pair[0]])
@@ -259,7 +261,8 @@ def _curve(axis: Axes, here: xr.Dataset, name: str, kinds: Sequence[str]) -> Non
             for edge in (low, high):
                 axis.plot(grid.values, edge, color=COLOURS[kind], lw=0.8,
                           ls=_DASHES.get(kind, "solid"))  # fmt: skip
-        axis.plot(grid.values, median, color=COLOURS[kind], lw=1.4, ls=_DASHES.get(kind, "solid"))
+        axis.plot(grid.values, median, color=COLOURS[kind], lw=_WIDTHS.get(kind, 1.3),
+                  ls=_DASHES.get(kind, "solid"))  # fmt: skip
     axis.plot(grid.values, here[f"{name}_true"].values, color=COLOURS["truth"], lw=1.2,
               ls=_DASHES["truth"])  # fmt: skip
     about = here[f"{name}_band"].attrs
@@ -282,7 +285,8 @@ def _residual(axis: Axes, here: xr.Dataset, name: str, kinds: Sequence[str], aga
             for edge in (1, 3):
                 axis.plot(grid.values, strip[edge], color=COLOURS[kind], lw=0.8,
                           ls=_DASHES.get(kind, "solid"))  # fmt: skip
-        axis.plot(grid.values, strip[2], color=COLOURS[kind], lw=1.3, ls=_DASHES.get(kind, "solid"))
+        axis.plot(grid.values, strip[2], color=COLOURS[kind], lw=_WIDTHS.get(kind, 1.3),
+                  ls=_DASHES.get(kind, "solid"))  # fmt: skip
     truth = bands.in_widths(here[f"{name}_true"].values[None], base, low, high)[0]
     axis.plot(grid.values, truth, color=COLOURS["truth"], lw=1, ls=_DASHES["truth"])
     axis.axhline(0, color=INK, lw=0.6)

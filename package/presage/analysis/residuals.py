@@ -33,7 +33,7 @@ RIVALS = {
     "nearest": nearest_label,
 }
 #: Raised whenever the numbers change.
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)

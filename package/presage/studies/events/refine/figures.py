@@ -126,7 +126,8 @@ def _sorted(axis: Axes, gain: xr.Dataset, arms: list[str]) -> None:
         style = _ARMS.get(arm, _RANDOM)
         label = f"{arm}: worst {values[0]:.3f}, median {np.median(values):.3f}"
         axis.plot(np.arange(1, len(values) + 1), values, lw=1.4, ls=style.dash,
-                  color=style.colour, marker=style.marker, ms=4, markevery=[0], label=label)  # fmt: skip
+                  color=style.colour, marker=style.marker, ms=4, markevery=[0],
+                  label=label)  # fmt: skip
     floor = float(gain["floor"].median())
     axis.axhline(floor, color=INK, lw=0.8, ls="-.", label=f"floor: median {floor:.3f}")
     axis.set_yscale("log")

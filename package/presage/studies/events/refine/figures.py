@@ -64,7 +64,7 @@ def ranking_figure(ranking: xr.Dataset, number: int = 10) -> Page:
             str(place + 1), at, color=INK, fontsize=TEXT, fontweight="bold", ha="left",
             va="center", xytext=(5, 0), textcoords="offset points",
         )  # fmt: skip
-        axis.plot(*at, "s", ms=7.5, mfc="none", mec=_MARK, mew=1.6)
+        axis.plot(*at, "s", color=_MARK, ms=7.5, mfc="none", mew=1.6)
     axis.margins(0.07)
     page.heading(f"{ranking.sizes['rank']} candidates, the first {number} numbered")
     return page

@@ -208,7 +208,7 @@ def test_of_many_variables_the_corner_shows_the_worst_five():
 
     def six(shift):
         table = xr.Dataset({n: ("event", rng.standard_normal(300)) for n in names})
-        table["label"] = ("event", np.zeros(300), {"role": "parameter"})
+        table["x_label"] = ("event", np.zeros(300), {"role": "parameter"})
         return table.assign(x3=table["x3"] * 0 + rng.standard_normal(300) + shift)
 
     page = figures.residual_figure(compare(six(0.0), {"f": six(1.0)}, classifier=False))

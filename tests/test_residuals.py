@@ -10,6 +10,7 @@ from scipy.stats import wasserstein_distance
 from event_toys import events_of, gaussian_events, grid, many_dimensional
 from presage.analysis import distances
 from presage.analysis.histograms import adaptive_edges, histogram, pulls
+from presage.analysis.judging import contests
 from presage.analysis.labelled import group, label_table
 from presage.analysis.metrics import METRICS, chance, measure
 from presage.analysis.report import against_rivals, best_rival
@@ -298,6 +299,66 @@ def test_a_model_has_to_beat_the_best_rival_of_each_label(product):
     assert against_rivals(found, "morphing").tolist() == ["worse", "better"] * 3
     nobody = product[["held_out", "w1_over_std"]]
     assert set(best_rival(nobody)) == set(against_rivals(nobody)) == {"-"}
+
+
+def verdict_of(make, rival_shift=0.0, n=20_000):
+    """Residuals at one held-out label of a model made by `make`, beside a rival."""
+
+    def events(seed, draw=lambda rng: rng.standard_cauchy(n)):
+        return events_of({"x": np.zeros(n), "m": draw(np.random.default_rng(seed))}, labels=("x",))
+
+    rival = events(3, lambda rng: rng.standard_cauchy(n) + rival_shift)
+    found = compare(events(1), {"flow": events(2, make), "morphing": rival}, classifier=False)
+    return Residuals(found)
+
+
+def test_what_w1_cannot_see_below_heavy_tails_ks_decides():
+    found = verdict_of(lambda rng: rng.standard_cauchy(20_000), rival_shift=0.4)
+    assert against_rivals(found.dataset).tolist() == ["better"]
+    w1 = contests(found.dataset)["w1_over_std"]
+    assert w1.tolist() == [0]
+    assert contests(found.dataset)["ks"].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("make", "cause"),
+    [
+        (lambda rng: 20 * rng.standard_cauchy(20_000), "the width of m is 2"),
+        (lambda rng: rng.standard_cauchy(20_000) + 9, "m is shifted by"),
+    ],
+)
+def test_a_verdict_names_the_cause_and_the_label(make, cause):
+    text = verdict_of(make).verdict()
+    assert "worse at 1" in text
+    assert "Worst at x = 0 GeV: " in text
+    assert cause in text
+
+
+def test_an_unknown_auc_is_not_within_the_bar_and_many_events_are_not_few():
+    found = verdict_of(lambda rng: rng.standard_cauchy(20_000))
+    assert not found.table()["within 1 %"].any()
+    assert "within 1 % at 0 of 1 (AUC not measured at 1)" in found.verdict()
+    assert "20 000 reference events a label cannot tell them apart" in found.verdict()
+
+
+def test_a_few_events_beyond_the_range_are_told_from_chance():
+    def with_outliers(rng):
+        x = rng.uniform(-1, 1, 20_000)
+        x[:8] *= 40
+        return x
+
+    def events(seed, make=lambda rng: rng.uniform(-1, 1, 20_000)):
+        return events_of({"x": np.zeros(20_000), "m": make(np.random.default_rng(seed))},
+                         labels=("x",))  # fmt: skip
+
+    product = compare(
+        events(1), {"flow": events(2, with_outliers), "morphing": events(3)}, classifier=False
+    )
+    share = product["beyond_range"].isel(label=0, variable=0)
+    assert share.sel(source="flow") == pytest.approx(10 / 20_000, abs=5 / 20_000)
+    assert share.sel(source="floor") == pytest.approx(2 / 20_001)
+    assert contests(product)["beyond_range"].tolist() == [-1]
+    assert "the share beyond the range at 1" in Residuals(product).verdict()
 
 
 def test_table_knows_when_there_is_no_rival_and_nothing_held_out(product):

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from event_toys import gaussian_events, many_dimensional
 from presage.analysis.residuals import compare, residuals
-from presage.analysis.two_sample import Classifier, classifier_auc, roc_area, scores
+from presage.analysis.two_sample import Classifier, classifier_auc, effective, roc_area, scores
 from presage.labels import LabelError
 
 
@@ -93,17 +93,51 @@ def test_wrong_samples_are_refused(a, b, message):
         classifier_auc(a, b)
 
 
-def test_resampled_rivals_get_no_auc():
+def test_copies_of_events_are_no_trace_of_the_distribution():
+    pulls, rng = [], np.random.default_rng(0)
+    for seed in range(6):
+        copies = normal(400, seed + 50)[rng.integers(400, size=4000)]
+        found = classifier_auc(normal(4000, seed), copies, seed=seed)
+        pulls.append((found.value - 0.5) / found.error)
+        assert found.error > 0.015  # 4 000 events would have 0.007
+    assert abs(np.mean(pulls)) < 1.3
+    assert max(map(abs, pulls)) < 4
+    with pytest.raises(LabelError, match=r"got \(4000, \d+\) without copies"):
+        classifier_auc(normal(4000, 1), copies[rng.integers(120, size=4000)])
+
+
+def test_one_variable_in_single_precision_is_no_sample_of_copies():
+    a, b = (np.random.default_rng(s).standard_normal((60_000, 1)) for s in (1, 2))
+    rough = [np.float32(x).astype(float) for x in (a, b)]
+    assert len(np.unique(rough[0])) < 60_000
+    assert effective(rough[0]) > 59_900
+    assert abs(classifier_auc(*rough).value - 0.5) < 4 * classifier_auc(*rough).error
+
+
+def test_rivals_that_repeat_events_get_an_auc_with_the_error_of_the_events_they_have():
     labels = [(0.0, 0.0), (1.0, 0.0), (2.0, 0.0)]
     train = gaussian_events([labels[0], labels[2]], 300, seed=1)
     reference, drawn = (gaussian_events([labels[1]], 1500, seed=s) for s in (2, 3))
     found = residuals(drawn, reference, train=train).dataset.isel(label=0)
-    assert np.isfinite(found["auc"].sel(source="flow"))
-    assert np.isnan(found["auc"].sel(source=["morphing", "nearest"])).all()
+    error = found["auc_error"]
+    assert np.isfinite(found["auc"].sel(source=["flow", "morphing", "nearest"])).all()
+    assert error.sel(source="nearest") > 1.5 * error.sel(source="flow")
+    assert found["auc"].sel(source="nearest") > 0.7
     assert found["auc"].sel(source="floor") == 0.5
-    few = gaussian_events([labels[0], labels[2]], 3000, seed=1)
-    found = residuals(drawn, reference, train=few).dataset.isel(label=0)
-    assert np.isfinite(found["auc"].sel(source="morphing"))
+
+
+# a network or trees alone find less than 0.501 of the second and of the first
+@pytest.mark.parametrize(("distort", "least"), [("shift", 0.506), ("ring", 0.51)])
+def test_smooth_distortions_and_thin_structures_are_both_found(distort, least):
+    def ring(seed, width):
+        rng = np.random.default_rng(seed)
+        angle, radius = rng.uniform(0, 2 * np.pi, 50_000), 1 + width * rng.standard_normal(50_000)
+        return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+
+    pair = (ring(1, 0.10), ring(2, 0.11))
+    if distort == "shift":
+        pair = normal(50_000, 1), normal(50_000, 2, shift=(0.05, 0.0))
+    assert classifier_auc(*pair).value > least
 
 
 def test_the_test_can_be_kept_to_held_out_labels():

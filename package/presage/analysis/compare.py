@@ -241,7 +241,7 @@ def _attributes(
         "model": model,
         "auc_events_per_side": -1 if subsample is None else subsample,
         "auc_seed": seed,
-        "auc_missing": "NaN where a sample repeats events or holds fewer than 200",
+        "auc_missing": "NaN where a sample holds fewer than 200 events, copies counted once",
     }
 
 

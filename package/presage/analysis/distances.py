@@ -63,6 +63,15 @@ def kolmogorov(a: Floats, b: Floats) -> float:
     return float(max(above.max(), below.max(), 0.0))
 
 
+def beyond_range(reference: Floats, other: Floats) -> float:
+    """Return the share of a sorted sample below or above all of a sorted reference.
+
+    Of one distribution it is 2/(m + 1) on average, m the size of the reference.
+    """
+    inside = np.searchsorted(other, reference[-1], "right") - np.searchsorted(other, reference[0])
+    return float(1 - inside / len(other))
+
+
 def cdf_error(reference: Floats, other: Floats) -> Floats:
     """Return F_other − F_reference at the reference's `QUANTILES`, ``[quantile]``."""
     at = np.quantile(reference, QUANTILES)

@@ -1,17 +1,28 @@
-"""Which source is judged, whom it has to beat, and what counts as close enough."""
+"""Which source is judged, whom it has to beat and in what, and what counts as close enough."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
+
 #: What "within 1 %" asks for: largest W1 over standard deviation, and largest AUC.
 W1_BAR, AUC_BAR = 0.01, 0.505
 #: Sources that train nothing; a model has to beat the closest of them at every label.
 RIVALS = ("morphing", "histogram_morphing", "nearest")
+#: What a model and its rivals are compared in, and the words for it. W1 is blind to a wrong
+#: shape below heavy tails, KS to tails, both to how variables hang together.
+CONTESTS = {
+    "w1_over_std": "W1",
+    "ks": "KS",
+    "auc": "AUC",
+    "beyond_range": "the share beyond the range",
+}
 
 
 def model_of(product: xr.Dataset) -> str:
@@ -44,39 +55,72 @@ def best_rival(product: xr.Dataset) -> NDArray[Any]:
     return best
 
 
-def against_rivals(product: xr.Dataset, rival: str | None = None) -> NDArray[Any]:
-    """Return ``better``, ``level`` or ``worse`` for each label, ``-`` without a rival.
-
-    Level means closer than the floor's W1/std; the worst of the variables counts.
+def contests(product: xr.Dataset, rival: str | None = None) -> dict[str, NDArray[np.int64]]:
+    """Return how the model fares at each label in each of :data:`CONTESTS` that was measured.
 
     Parameters
     ----------
     product
         Of :func:`presage.analysis.compare.compare`.
     rival
-        One of :func:`rivals_of`; by default the best of each label, so that a model is not
-        better where any rival does as well.
+        One of :func:`rivals_of`; by default the best of each label and metric.
+
+    Returns
+    -------
+    dict
+        Metric → 1 better, -1 worse, 0 level or unknown, ``[label]``. Level means closer than
+        chance moves them: the floor's own value; of the AUC twice its standard errors.
     """
     rivals = rivals_of(product) if rival is None else [rival]
-    if not rivals:
+    found: dict[str, NDArray[np.int64]] = {}
+    for name in (n for n in CONTESTS if rivals and n in product):
+        model = worst_distance(product, model_of(product), name)
+        others = np.array([worst_distance(product, r, name) for r in rivals])
+        gain = np.where(np.isnan(others), np.inf, others).min(axis=0) - model
+        clear = np.abs(gain) > _by_chance(product, name, rivals)
+        known = clear & np.isfinite(gain)
+        found[name] = np.where(known, np.sign(np.where(known, gain, 0.0)), 0).astype(np.int64)
+    return found
+
+
+def against_rivals(product: xr.Dataset, rival: str | None = None) -> NDArray[Any]:
+    """Return ``better``, ``level``, ``worse`` or ``mixed`` for each label, ``-`` without a rival.
+
+    Better in one of :func:`contests` and worse in none is better; better in one and worse in
+    another is mixed.
+    """
+    found = list(contests(product, rival).values())
+    if not found:
         return np.full(product.sizes["label"], "-", dtype=object)
-    closest = np.min([worst_distance(product, name) for name in rivals], axis=0)
-    gain = closest - worst_distance(product, model_of(product))
-    floor = worst_distance(product, "floor")
-    words = np.where(gain > floor, "better", np.where(gain < -floor, "worse", "level"))
+    better, worse = (np.any([outcome == sign for outcome in found], axis=0) for sign in (1, -1))
+    words = np.where(worse, np.where(better, "mixed", "worse"), np.where(better, "better", "level"))
     return words.astype(object)
 
 
 def within_bar(product: xr.Dataset) -> NDArray[np.bool_]:
-    """Return where every W1/std is at most 0.01 and the AUC, if known, at most 0.505."""
-    model = model_of(product)
-    close = (product["w1_over_std"].sel(source=model) <= W1_BAR).all("variable")
-    auc = product["auc"].sel(source=model)
-    hidden = (auc <= AUC_BAR) | auc.isnull()
-    return np.asarray((close & hidden).values, dtype=bool)
+    """Return where every W1/std is at most 0.01 and the AUC is known and at most 0.505."""
+    close = worst_distance(product, model_of(product)) <= W1_BAR
+    hidden = worst_distance(product, model_of(product), "auc") <= AUC_BAR - 0.5
+    return np.asarray(close & hidden, dtype=bool)
 
 
-def worst_distance(product: xr.Dataset, source: str) -> NDArray[np.float64]:
-    """Return W1/std of the worst variable at each label."""
-    values = product["w1_over_std"].sel(source=source).max("variable").values
-    return np.asarray(values, dtype=float)
+def worst_distance(
+    product: xr.Dataset, source: str, metric: str = "w1_over_std"
+) -> NDArray[np.float64]:
+    """Return a metric of the worst variable at each label; of the AUC what is above 0.5."""
+    values = product[metric].sel(source=source)
+    worst = values.max([dim for dim in values.dims if dim != "label"])
+    return np.asarray(worst - 0.5 if metric == "auc" else worst, dtype=float)
+
+
+def _by_chance(product: xr.Dataset, metric: str, rivals: Iterable[str]) -> Floats:
+    """Return the difference of two sources that chance makes, ``[label]``."""
+    if metric == "auc":
+        errors = product["auc_error"].sel(source=[model_of(product), *rivals])
+        return np.asarray(2 * np.sqrt(2) * errors.max("source"), dtype=float)
+    floor = worst_distance(product, "floor", metric)
+    if metric == "beyond_range":  # a few events: as many more as 0.1 % of all cases have
+        events = product["events"].sel(source=model_of(product)).values
+        expected = np.maximum(floor * events, 1)
+        return np.asarray((expected + 3.1 * np.sqrt(expected)) / events, dtype=float)
+    return floor

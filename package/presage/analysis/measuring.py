@@ -9,14 +9,10 @@ import xarray as xr
 
 from presage.analysis import distances
 from presage.analysis.binned import binned, binned_chance
-from presage.analysis.drawing import repeated_share
 from presage.analysis.histograms import pair_names
 from presage.analysis.labelled import Floats, Grouped
 from presage.analysis.metrics import METRICS, chance, measure
 from presage.analysis.samples import Sample
-
-#: Share of repeated events above which a classifier would only memorise.
-REPEATS = 0.01
 
 
 class Measured:
@@ -60,22 +56,26 @@ class Measured:
     def test(
         self, label: int, samples: Mapping[str, Sample], seed: int, subsample: int | None
     ) -> Iterator[str]:
-        """Run the classifier where no sample repeats events; yield each source when done."""
-        from presage.analysis.two_sample import MINIMUM, classifier_auc  # loads torch
+        """Run the classifier where both samples have enough events; yield each source when done.
 
-        reference = samples["reference"]
-        if len(reference) < MINIMUM or repeated_share(reference.events) > REPEATS:
-            return
+        Copies of an event are counted once.
+        """
+        from presage.analysis.two_sample import MINIMUM, classifier_auc, effective  # loads torch
+
         found = {name: self.values.get(name) for name in ("auc", "auc_error")}
+        worth = {name: effective(sample.events) for name, sample in samples.items()}
+        if worth["reference"] < MINIMUM:
+            return
         for s, source in enumerate(self.sources[1:], start=1):
-            value, error = np.nan, np.nan
-            if source not in samples:
-                value = 0.5
-            elif len(samples[source]) >= MINIMUM:
-                other = samples[source].events
-                if repeated_share(other) <= REPEATS:
-                    auc = classifier_auc(reference.events, other, seed=seed, subsample=subsample)
-                    value, error = auc.value, auc.error
+            value, error = (np.nan, np.nan) if source in samples else (0.5, np.nan)
+            if worth.get(source, 0) >= MINIMUM:
+                auc = classifier_auc(
+                    samples["reference"].events,
+                    samples[source].events,
+                    seed=seed,
+                    subsample=subsample,
+                )
+                value, error = auc.value, auc.error
             for array, number in zip(found.values(), (value, error), strict=True):
                 if array is not None:
                     array[s, label] = number

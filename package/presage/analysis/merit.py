@@ -32,6 +32,7 @@ from presage.analysis.pull_histogram import pull_histogram
 
 __all__ = [
     "beyond_bounds",
+    "beyond_range",
     "bin_residuals",
     "cdf_error",
     "chi2",
@@ -106,6 +107,11 @@ def trimmed_moments(reference: xr.Dataset, events: xr.Dataset, **settings: Any) 
     return figures_of_merit(reference, events, ("mean_shift", "std_shift"), **settings)
 
 
+def beyond_range(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
+    """Return the share of events below or above all of the reference's, for each variable."""
+    return figures_of_merit(reference, events, ("beyond_range",), **settings)
+
+
 def trimmed_correlation(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
     """Return Δρ of each pair of variables, of events inside both 99 % ranges."""
     return figures_of_merit(reference, events, ("correlation_shift",), **settings)
@@ -148,7 +154,7 @@ def equivalent_events(reference: xr.Dataset, events: xr.Dataset, **settings: Any
 def two_sample_auc(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
     """Return a classifier's AUC between the samples and its standard error, ``[source, label]``.
 
-    NaN where a sample repeats events, which a classifier memorises.
+    NaN where a sample holds fewer than 200 events, copies counted once.
     """
     return figures_of_merit(reference, events, ("auc", "auc_error"), **settings)
 

@@ -60,15 +60,22 @@ def _moment(which: int) -> Callable[[Pair], Floats]:
     return shift
 
 
-def _kolmogorov(pair: Pair) -> Floats:
-    columns = zip(pair.reference.columns, pair.other.columns, strict=True)
-    return np.array([distances.kolmogorov(a, b) for a, b in columns])
+def _each(distance: Callable[[Floats, Floats], float]) -> Callable[[Pair], Floats]:
+    def of(pair: Pair) -> Floats:
+        columns = zip(pair.reference.columns, pair.other.columns, strict=True)
+        return np.array([distance(a, b) for a, b in columns])
+
+    return of
 
 
 def _correlation_by_chance(reference: Sample, n: int) -> Floats:
     spread = distances.HALF_NORMAL * math.sqrt(1 / n + 1 / len(reference))
     columns = combinations(reference.events.T, 2)
     return spread * np.array([laws.correlation_by_chance(x, y) for x, y in columns])
+
+
+def _beyond_by_chance(reference: Sample, n: int) -> Floats:  # noqa: ARG001 (one signature for all)
+    return np.full(len(reference.columns), 2 / (len(reference) + 1))
 
 
 def _equivalent(pair: Pair) -> Floats:
@@ -119,7 +126,13 @@ METRICS: Mapping[str, Metric] = {
         lambda pair: pair.cdf_error,
         _law("cdf_error"),
     ),
-    "ks": Metric(_EACH, "Kolmogorov-Smirnov distance", _kolmogorov, _law("ks")),
+    "ks": Metric(_EACH, "Kolmogorov-Smirnov distance", _each(distances.kolmogorov), _law("ks")),
+    "beyond_range": Metric(
+        _EACH,
+        "share of events beyond the range of the reference",
+        _each(distances.beyond_range),
+        _beyond_by_chance,
+    ),
     "correlation_shift": Metric(
         ("pair",),
         "shift of the trimmed correlation",

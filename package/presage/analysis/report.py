@@ -10,10 +10,14 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from presage.analysis.diagnosis import cause
 from presage.analysis.judging import (
+    CONTESTS,
     RIVALS,
+    W1_BAR,
     against_rivals,
     best_rival,
+    contests,
     judged,
     model_of,
     rivals_of,
@@ -96,7 +100,7 @@ def worst_label(product: xr.Dataset) -> int:
 
 
 def table(product: xr.Dataset, labels: Literal["held_out", "all"] = "held_out") -> pd.DataFrame:
-    """Return one row per label: W1/std by source and variable, AUC, size and verdict.
+    """Return one row per label: W1/std by source and variable, AUC, KS, tail, size and verdict.
 
     Parameters
     ----------
@@ -115,6 +119,9 @@ def table(product: xr.Dataset, labels: Literal["held_out", "all"] = "held_out") 
             chosen = product["w1_over_std"].sel(source=source, variable=variable)
             columns[f"W1/std {variable} {source}"] = chosen.values
     columns[f"AUC {model}"] = product["auc"].sel(source=model).values
+    for metric, title in (("ks", "KS"), ("beyond_range", "beyond range")):
+        if metric in product:
+            columns[f"{title} {model}"] = worst_distance(product, model, metric)
     columns["equivalent events"] = (
         product["equivalent_events"].sel(source=model).min("variable").values.round()
     )
@@ -159,10 +166,29 @@ def verdict(product: xr.Dataset) -> str:
     text = (
         f"{model} at {len(ours)} held-out labels: W1/std median {np.median(ours):.4f}, "
         f"worst {ours.max():.4f} (floor {np.median(floor):.4f}); "
-        f"within 1 % at {int(within_bar(product)[held].sum())} of {len(ours)}."
+        f"within 1 % at {int(within_bar(product)[held].sum())} of {len(ours)}{_untold(product)}."
         + _worth(product, model, held)
     )
-    return text + _contest(product, model, held)
+    return text + _contest(product, model, held) + _worst(product, model, held)
+
+
+def _untold(product: xr.Dataset) -> str:
+    """Say at how many held-out labels the AUC is unknown, which are then not within 1 %."""
+    auc = product["auc"].sel(source=model_of(product)).values[product["held_out"].values]
+    unknown = int(np.isnan(auc).sum())
+    return f" (AUC not measured at {unknown})" if unknown else ""
+
+
+def _worst(product: xr.Dataset, model: str, held: NDArray[np.bool_]) -> str:
+    """Name the cause at the held-out label that is farthest from the bar, if one is beyond it."""
+    at = worst_label(product)
+    if (
+        worst_distance(product, model)[at] <= W1_BAR
+        and not (against_rivals(product)[held] == "worse").any()
+    ):
+        return ""
+    why = cause(product, at)
+    return f" Worst at {title_of(product, at)}: {why}." if why else ""
 
 
 def _contest(product: xr.Dataset, model: str, held: NDArray[np.bool_]) -> str:
@@ -171,19 +197,28 @@ def _contest(product: xr.Dataset, model: str, held: NDArray[np.bool_]) -> str:
     if not rivals:
         return " No rival was drawn: give the training events to compare with morphing."
     outcome = against_rivals(product)[held].tolist()
-    count = {word: outcome.count(word) for word in ("better", "level", "worse")}
+    count = {word: outcome.count(word) for word in ("better", "level", "mixed", "worse")}
     medians = ", ".join(f"{r} {np.median(worst_distance(product, r)[held]):.4f}" for r in rivals)
     text = (
         f" Against the best rival of each label (medians: {medians}): "
-        + ", ".join(f"{word} at {number}" for word, number in count.items())
+        + ", ".join(f"{word} at {number}" for word, number in count.items() if number)
+        + _losses(product, held)
         + "."
     )
     if count["worse"] and count["better"] <= count["worse"]:
         winner = min(rivals, key=lambda r: float(np.median(worst_distance(product, r)[held])))
         return f"{text} {model} does not beat {winner}: its training is not worth it yet."
-    if not count["better"]:
-        return f"{text} With so few reference events they cannot be told apart."
+    if count["level"] == len(outcome):
+        events = int(np.median(product["events"].sel(source="reference").values[held]))
+        return f"{text} {_round(events)} reference events a label cannot tell them apart."
     return text
+
+
+def _losses(product: xr.Dataset, held: NDArray[np.bool_]) -> str:
+    """Say in what, and at how many labels, the best rival is closer."""
+    found = {CONTESTS[m]: int((sign[held] < 0).sum()) for m, sign in contests(product).items()}
+    lost = [f"{what} at {number}" for what, number in found.items() if number]
+    return f" (worse in {', in '.join(lost)})" if lost else ""
 
 
 def equivalent(product: xr.Dataset) -> pd.DataFrame:

@@ -9,18 +9,29 @@ same. For small relative density errors δ the best classifier has
 so that 1 % of density error is 0.503 (Lopez-Paz & Oquab, arXiv:1610.06545, for the test).
 
 Inputs are ranks in the pooled sample, uniform and as normal scores: an outlier does no
-harm and every part of a distribution is resolved alike. On distortions of the resonance
-simulator (a mass shift of 0.2 %, a correlation of 0.25 for 0.35, 100 000 events a side) a
-small smooth network found more than gradient-boosted trees: 0.522 and 0.505 against
-0.520 and 0.503, in 1.3 s on one core.
+harm and every part of a distribution is resolved alike. A small smooth network and
+gradient-boosted trees (scikit-learn) are trained, and the sum of their log odds is the score:
+each is nearly blind where the other sees. AUC of network, trees and sum, 100 000 events a side:
+
+====================================  ======  ======  ======
+a shift of 0.03 standard deviations   0.5084  0.5039  0.5063
+a correlation of 0.25 for 0.35        0.5270  0.5229  0.5262
+a ring 10 % wider                     0.4994  0.5205  0.5203
+an edge smeared by 3 %                0.5008  0.5092  0.5085
+====================================  ======  ======  ======
+
+Copies of one event are kept in one fold, where a classifier cannot remember them, and the
+error counts how many events a sample with copies is worth.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.special import ndtri
@@ -28,25 +39,30 @@ from torch import Tensor, nn
 
 from presage.analysis.labelled import Floats
 from presage.labels import LabelError
+from presage.models.threads import one_thread
 from presage.rng import generator
 
-#: Fewest events of a side that a classifier is trained on.
+#: Fewest events of a side that a classifier is trained on, copies of one event counted once.
 MINIMUM = 200
+#: So many times the smaller side is enough of the larger: the error grows by 2 %.
+_ENOUGH = 20
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """Settings of the test's network: two hidden layers, AdamW, a one-cycle schedule.
+    """Settings of the test's two classifiers.
 
     Parameters
     ----------
     width
-        Units of a hidden layer.
+        Units of each of the network's two hidden layers.
     epochs, batch_size, learning_rate, weight_decay
-        Of the training; an epoch has at least eight batches, and there are as many epochs
-        as make `minimum_steps` steps.
+        Of its training by AdamW with a one-cycle schedule; an epoch has at least eight
+        batches, and there are as many epochs as make `minimum_steps` steps.
+    trees, leaves, tree_learning_rate
+        Of the gradient-boosted trees.
     folds
-        Every event is scored by the network that did not see its fold.
+        Every event is scored by classifiers that did not see its fold.
     """
 
     width: int = 32
@@ -55,6 +71,9 @@ class Classifier:
     learning_rate: float = 1e-2
     weight_decay: float = 1e-2
     minimum_steps: int = 100
+    trees: int = 60
+    leaves: int = 31
+    tree_learning_rate: float = 0.1
     folds: int = 2
 
 
@@ -67,6 +86,7 @@ class Auc:
     events: tuple[int, int]
 
 
+@one_thread(others=True)
 def classifier_auc(
     reference: Floats,
     candidate: Floats,
@@ -75,13 +95,12 @@ def classifier_auc(
     subsample: int | None = 100_000,
     classifier: Classifier = Classifier(),
 ) -> Auc:
-    """Train a classifier between two samples and return its cross-fitted AUC.
+    """Train classifiers between two samples and return the cross-fitted AUC.
 
     Parameters
     ----------
     reference, candidate
-        Events ``[event, variable]``, finite; without repeats (repeated events are
-        memorised, and the AUC then says nothing about the distribution).
+        Events ``[event, variable]``, finite. Copies of an event count as one, in effect.
     seed
         Of the subsample, the folds, the initial weights and the batches.
     subsample
@@ -92,13 +111,15 @@ def classifier_auc(
     Returns
     -------
     Auc
-        Averaged over the folds. The error is that of a rank statistic,
-        √((n + m + 1) / 12 n m) at 0.5.
+        Averaged over the folds. The error is that of a rank statistic of one fold,
+        √(folds (n + m + 1) / 12 n m) at 0.5, n and m the :func:`effective` numbers of events:
+        folds learn from one another's events and go up and down together (1.2 to 1.45 times
+        the error of independent folds in 60 pairs of equal normal samples).
 
     Raises
     ------
     LabelError
-        Fewer than 200 events on a side, or another number of variables.
+        Fewer than 200 distinct events on a side, or another number of variables.
     """
     if reference.ndim != 2 or candidate.ndim != 2 or reference.shape[1] != candidate.shape[1]:
         raise LabelError(
@@ -106,16 +127,51 @@ def classifier_auc(
             f"got shapes {reference.shape} and {candidate.shape}"
         )
     rng = generator("two-sample", seed, 0)
-    sides = [_subsample(side, subsample, rng) for side in (reference, candidate)]
-    sizes = len(sides[0]), len(sides[1])
-    if min(sizes) < MINIMUM:
-        raise LabelError(f"a two-sample test needs {MINIMUM} events a side, got {sizes}")
-    x = torch.from_numpy(scores(np.concatenate(sides)))
-    y = torch.cat([torch.zeros(sizes[0]), torch.ones(sizes[1])])
-    fold = rng.permuted(np.arange(len(y)) % classifier.folds)
-    areas = [_fold_auc(x, y, fold == k, classifier, rng) for k in range(classifier.folds)]
-    n, m = sizes
-    return Auc(float(np.mean(areas)), math.sqrt((n + m + 1) / (12 * n * m)), sizes)
+    worth = [int(effective(side)) for side in (reference, candidate)]
+    if min(worth) < MINIMUM:
+        raise LabelError(
+            f"a two-sample test needs {MINIMUM} events a side, got {tuple(worth)}"
+            + (" without copies" if worth != [len(reference), len(candidate)] else "")
+        )
+    most = min(_ENOUGH * min(worth), subsample or max(worth))
+    sides = [
+        _subsample(side, min(most, n), rng)
+        for side, n in zip((reference, candidate), worth, strict=True)
+    ]
+    n, m = (effective(side) for side in sides)
+    pooled = np.concatenate(sides)
+    truth = np.repeat([False, True], [len(side) for side in sides])
+    fold, inputs = _folds(pooled, classifier.folds, rng), scores(pooled)
+    areas = [_fold_auc(inputs, truth, fold == k, classifier, rng) for k in range(classifier.folds)]
+    error = math.sqrt(classifier.folds * (n + m + 1) / (12 * n * m))
+    return Auc(float(np.mean(areas)), error, (len(sides[0]), len(sides[1])))
+
+
+def effective(events: Floats) -> float:
+    """Return how many events without copies a sample is worth: n² over Σ (copies)².
+
+    Columns in single precision repeat a few values by chance, which costs little; a sample
+    that was drawn with replacement is worth no more than what it was drawn from.
+    """
+    counts = np.bincount(_numbers(events)).astype(float)
+    return float(len(events) ** 2 / np.dot(counts, counts))
+
+
+def _numbers(events: Floats) -> NDArray[np.int64]:
+    """Return a number for each event, the same for copies, ``[event]``."""
+    numbers = np.zeros(len(events), dtype=np.int64)
+    for column in events.T:
+        numbers = numbers * len(events) + pd.factorize(column)[0]
+        numbers, kinds = pd.factorize(numbers)
+        if len(kinds) == len(events):
+            break
+    return numbers
+
+
+def _folds(pooled: Floats, folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the fold of each event, copies in one fold, ``[event]``."""
+    numbers = _numbers(pooled)
+    return np.asarray(rng.permuted(np.arange(int(numbers.max()) + 1) % folds)[numbers])
 
 
 def scores(pooled: Floats) -> NDArray[np.float32]:
@@ -153,22 +209,44 @@ def _ranks(values: NDArray[np.floating]) -> Floats:
     return ranks
 
 
-def _subsample(sample: Floats, most: int | None, rng: np.random.Generator) -> Floats:
-    if most is None or len(sample) <= most:
+def _subsample(sample: Floats, most: int, rng: np.random.Generator) -> Floats:
+    if len(sample) <= most:
         return sample
     return sample[rng.choice(len(sample), size=most, replace=False)]
 
 
 def _fold_auc(
-    x: Tensor, y: Tensor, held: NDArray[np.bool_], settings: Classifier, rng: np.random.Generator
+    inputs: NDArray[np.float32],
+    truth: NDArray[np.bool_],
+    held: NDArray[np.bool_],
+    settings: Classifier,
+    rng: np.random.Generator,
 ) -> float:
-    """Train on the other folds and return the AUC on the held one."""
-    seen, unseen = torch.from_numpy(~held), torch.from_numpy(held)
+    """Train both classifiers on the other folds and return the AUC on the held one."""
+    x, y = torch.from_numpy(inputs), torch.from_numpy(truth.astype(np.float32))
+    ranks = inputs[:, : inputs.shape[1] // 2]  # trees need only one form of them
     network = _network(x.shape[1], settings.width, rng)
-    _train(network, x[seen], y[seen], settings, rng)
+    _train(network, x[~held], y[~held], settings, rng)
+    trees = _trees(ranks[~held], truth[~held], settings)
     with torch.no_grad():
-        score = network(x[unseen])[:, 0]
-    return roc_area(score.numpy(), y[unseen].numpy() > 0)
+        log_odds = network(x[held])[:, 0].numpy()
+    return roc_area(log_odds + trees.decision_function(ranks[held]), truth[held])
+
+
+def _trees(x: NDArray[np.float32], truth: NDArray[np.bool_], settings: Classifier) -> Any:
+    """Train gradient-boosted trees, both classes of one weight."""
+    from sklearn.ensemble import HistGradientBoostingClassifier  # loads slowly
+
+    trees = HistGradientBoostingClassifier(
+        max_iter=settings.trees,
+        learning_rate=settings.tree_learning_rate,
+        max_leaf_nodes=settings.leaves,
+        min_samples_leaf=int(np.clip(len(x) // 50, 20, 100)),
+        early_stopping=False,
+        class_weight="balanced",
+        random_state=0,
+    )
+    return trees.fit(x, truth)
 
 
 def _network(inputs: int, width: int, rng: np.random.Generator) -> nn.Sequential:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from presage.fit.errors import FitError
 from presage.fit.schedules import check_named
@@ -70,10 +70,6 @@ def _resolve(device: str) -> str:
     return device
 
 
-#: Weights times rows of a step below which one thread is as fast as several.
-_SMALL = 3e7
-
-
 @contextmanager
 def reproducible(device: torch.device, seed: int) -> Iterator[None]:
     """Seed torch for a while and make it deterministic, then leave it as it was."""
@@ -94,38 +90,6 @@ def reproducible(device: torch.device, seed: int) -> Iterator[None]:
             torch.use_deterministic_algorithms(flags[0], warn_only=warn_only)
             torch.backends.cudnn.benchmark = flags[1]
             memory.fill_uninitialized_memory = fill
-
-
-@contextmanager
-def fitting_threads(
-    network: nn.Module, few: Mapping[str, Tensor], batch_size: int
-) -> Iterator[None]:
-    """Use one thread for a while where a step is too small to be shared among several.
-
-    Two threads gain nothing there, and on a busy machine they wait for one another: a step
-    of 3 ms was seen to take a second. The rule looks at the model and the batch alone, so
-    that results do not depend on the moment.
-
-    Parameters
-    ----------
-    network
-        Only networks all of whose weights are in linear layers are looked at.
-    few
-        A few samples, first dimension samples.
-    batch_size
-        Samples of a step.
-    """
-    layers = [m for m in network.modules() if list(m.parameters(recurse=False))]
-    weights = sum(p.numel() for p in network.parameters())
-    rows = max(t[0].numel() // max(t.shape[-1], 1) if t.dim() > 1 else 1 for t in few.values())
-    small = all(isinstance(m, nn.Linear) for m in layers)
-    threads = torch.get_num_threads()
-    if small and weights * max(rows, 1) * batch_size < _SMALL:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import xarray as xr
 
 from presage.fit.checkpoint import Checkpoints
 from presage.fit.compiling import check_compiler
-from presage.fit.device import fitting_threads, make_fabric, reproducible, set_aside
+from presage.fit.device import make_fabric, reproducible, set_aside
 from presage.fit.errors import FitError
 from presage.fit.loop import Habits, Loop
 from presage.fit.result import (
@@ -35,7 +35,7 @@ from presage.fit.source import BatchSource, TensorBatch, Where, make_source
 from presage.fit.splitting import is_fresh, made_samples, order_of, split
 from presage.fit.state import history_dataset
 from presage.lineage import RECIPE, sample_dim, sample_numbers, take
-from presage.models.threads import one_thread
+from presage.models.threads import one_thread, step_threads
 from presage.progress import Bar
 from presage.recipe import Parent, Recipe
 from presage.store import Store, parents_of
@@ -248,7 +248,7 @@ def _train(
     # Ranks begin with the same weights and go on with random numbers of their own.
     torch.manual_seed(recipe.seed + 1_000_003 * (1 + fabric.global_rank))
     loop = Loop(network, source, settings, recipe.seed, fabric, habits)
-    with fitting_threads(network, few, settings.batch_size):
+    with step_threads(network, few, settings.batch_size):
         weights = loop.run()
     network = network.cpu()
     network.load_state_dict(weights)

@@ -72,4 +72,5 @@ def terminal_table(product: xr.Dataset) -> pd.DataFrame:
 
 def _words(against: str, within: bool) -> str:
     rival = {"better": "beats rivals", "level": "level with rivals", "worse": "loses"}
+    rival["mixed"] = "beats and loses"
     return rival.get(against, "no rival") + (", within 1 %" if within else "")

@@ -58,7 +58,6 @@ def page(store: Store, query: Query) -> str:
     return (
         f'<div class="tools"><input id="search" type="search" value="{escape(search)}" '
         'placeholder="Search names, keys, settings" aria-label="Search" autocomplete="off">'
-        '<span class="keys">/ search · ↑ ↓ entry</span>'
         f'<span id="summary">{_summary(store, told)}</span>'
         '<button type="button" data-check="">Check all</button></div>'
         '<p id="all" class="progress" role="status" aria-live="polite"></p>'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import panel as pn
-from bokeh.models import Column, ColumnDataSource, CustomJS, Div, InlineStyleSheet, Range1d, Row
+from bokeh.models import Column, ColumnDataSource, CustomJS, Range1d
 
 from . import figures, handover
 from .controls import controls
@@ -13,11 +13,8 @@ from .exhibit import Exhibit
 from .lean import lean
 from .live import Visitor
 from .loss import loss_panel
-from .theme import colours, text_of
-
-#: Heights that follow the window's, so that everything is seen at once.
-GRID = "clamp(220px, calc(60vh - 205px), 480px)"
-JOINT, MARGINALS = "clamp(200px, 35.5vh, 430px)", "clamp(250px, 42.5vh, 500px)"
+from .pieces import column, kernel, later, piece, row
+from .theme import colours
 
 
 def board(exhibit: Exhibit, state: dict[str, Any]) -> Column:
@@ -37,52 +34,41 @@ def board(exhibit: Exhibit, state: dict[str, Any]) -> Column:
     shown = ranges if payload.pairs else ranges[:1]
     marginals = [figures.marginal(exhibit.marked, x_range, shades) for x_range in shown]
     grid = figures.label_grid(payload)
-    pieces = {name: _piece() for name in ("caption", "table_div", "head")}
-    bar = _piece("live.css")
-    bar.styles = {"flex": "1 1 420px", "min-width": "0"}
+    table, live = piece("table"), piece("live", "live.css")
+    pieces = {name: piece(name) for name in ("caption", "head", "legend")}
     panel = controls(exhibit, state, shades)
-    aside = Column(children=[], sizing_mode="stretch_width", margin=0, visible=False)
+    aside = later(lambda: loss_panel(exhibit.bench.store, exhibit.fits, shades))
     arguments = {
         **handover.data(exhibit, state),
         **handover.models(joint, marginals, grid, ranges),
         **pieces,
-        "live_div": bar,
+        "table_div": table,
+        "live_div": live,
         "aside": aside,
         "source_control": panel.source,
         "against_control": panel.against,
         "live_request": ColumnDataSource({"serial": [0], "label": [[]], "sources": [[]]}),
         "live_answer": ColumnDataSource({"serial": [0]}),
     }
-    pn.state.curdoc.js_on_event("document_ready", CustomJS(args=arguments, code=_code()))
+    code = kernel("kernel.js", "words.js", "live.js", "start.js")
+    pn.state.curdoc.js_on_event("document_ready", CustomJS(args=arguments, code=code))
     lean(arguments["figure_models"])
     tap = "window.presage.click(cb_obj.x, cb_obj.y, cb_obj.modifiers?.shift)"
     grid.figure.js_on_event("tap", CustomJS(code=tap))
-    left = _column(_row([grid.figure], GRID), pieces["caption"], pieces["table_div"], aside,
-                   flex="0 0 clamp(350px, 28vw, 450px)")  # fmt: skip
-    pictures = [_row([p.figure for p in joint.values()], JOINT)] if joint else []
-    stacks = [_column(m.main, m.strip, flex="1 1 0") for m in marginals]
-    right = _column(pieces["head"], *pictures, _row(stacks, MARGINALS), flex="1 1 0")
-    body = _row([left, right], "auto")
-    body.styles = {"gap": "20px"}
-    second = _row([bar, *panel.second], "auto")
-    second.styles = {"align-items": "center", "gap": "4px 5px", "padding": "0 0 5px"}
-    whole = Column(children=[panel.first, second, body], sizing_mode="stretch_width", margin=0)
-    _connect(whole, exhibit, arguments, shades)
+    pictures = [row("joint", *(p.figure for p in joint.values()))] if joint else []
+    stacks = [column("half", m.main, m.strip) for m in marginals]
+    left = column("left", row("grid", grid.figure), pieces["caption"], table, aside)
+    right = column("right", pieces["head"], *pictures, pieces["legend"], row("marginals", *stacks))
+    second = row("controls", live, *panel.second)
+    whole = column("whole", panel.first, second, row("board", left, right))
+    _connect(whole, exhibit, arguments)
     return whole
 
 
-def _code() -> str:
-    """Return the kernel: one function body, of several files."""
-    return "\n".join(text_of(name) for name in ("swift.js", "tools.js", "kernel.js", "words.js",
-                                                "live.js", "picture.js", "start.js"))  # fmt: skip
-
-
-def _connect(
-    whole: Column, exhibit: Exhibit, arguments: dict[str, Any], shades: dict[str, str]
-) -> None:
-    """Let the kernel ask for slices, live draws and loss histories."""
-    names = ("cells_source", "request_source", "live_request", "live_answer", "aside")
-    cells, request, wanted, answer, aside = (arguments[name] for name in names)
+def _connect(whole: Column, exhibit: Exhibit, arguments: dict[str, Any]) -> None:
+    """Let the kernel ask for slices and live draws."""
+    names = ("cells_source", "request_source", "live_request", "live_answer")
+    cells, request, wanted, answer = (arguments[name] for name in names)
     whole.tags = [cells, request, wanted, answer]  # the server only hears of what a root refers to
     if not exhibit.payload.whole:
         cells.js_on_change("data", CustomJS(code="window.presage.received()"))
@@ -91,25 +77,3 @@ def _connect(
         visitor = Visitor(exhibit.bench, pn.state.curdoc, answer)
         answer.js_on_change("data", CustomJS(code="window.presage.answered()"))
         wanted.on_change("data", visitor.asked)
-
-    def fill(_attribute: str, _old: bool, visible: bool) -> None:
-        if visible and not aside.children:
-            aside.children = loss_panel(exhibit.bench.store, exhibit.fits, shades)
-
-    aside.on_change("visible", fill)
-
-
-def _piece(sheet: str = "piece.css") -> Div:
-    """Return an empty piece of HTML for the kernel to fill."""
-    empty = '<div class="text"></div>'
-    return Div(text=empty, stylesheets=[InlineStyleSheet(css=text_of(sheet))],
-               sizing_mode="stretch_width", margin=0)  # fmt: skip
-
-
-def _row(children: list[Any], height: str) -> Row:
-    return Row(children=children, sizing_mode="stretch_width", styles={"height": height}, margin=0)
-
-
-def _column(*children: Any, flex: str) -> Column:
-    styles = {"flex": flex, "min-width": "0"}
-    return Column(children=list(children), sizing_mode="stretch_both", styles=styles, margin=0)

@@ -19,6 +19,7 @@ from bokeh.models import (
 
 from .exhibit import PANELS, Exhibit
 from .payload import Payload, plain
+from .pieces import row, sheets
 from .theme import text_of
 from .view import SCALES, STRIPS
 
@@ -50,10 +51,7 @@ def controls(exhibit: Exhibit, state: dict[str, Any], colours: dict[str, str]) -
         pairs = [(str(k), plain(name)) for k, name in enumerate(payload.pairs)]
         first += named("pair", select(pairs, str(state["pair"]), _setter("pair"), 170))
     first += _other_parameters(payload, state)
-    row = Row(children=first, sizing_mode="stretch_width", margin=0, styles={
-        "flex-wrap": "wrap", "align-items": "center", "gap": "4px 5px", "padding": "0 0 5px",
-    })  # fmt: skip
-    return Controls(row, _looks(payload, state), source, against)
+    return Controls(row("controls", *first), _looks(payload, state), source, against)
 
 
 def _looks(payload: Payload, state: dict[str, Any]) -> list[Any]:
@@ -96,8 +94,8 @@ def _other_parameters(payload: Payload, state: dict[str, Any]) -> list[Any]:
 def named(name: str, control: Any) -> list[Any]:
     """Return a control behind its name."""
     title = Div(text=name, margin=(0, 0, 0, 4), styles={"white-space": "nowrap"},
-                stylesheets=[InlineStyleSheet(css=text_of("control.css"))])  # fmt: skip
-    return [title, control]
+                stylesheets=sheets("control.css"))  # fmt: skip
+    return [row("named", title, control, sizing_mode=None)]
 
 
 def called(source: str) -> str:
@@ -112,7 +110,7 @@ def _setter(name: str) -> str:
 def select(options: list[tuple[str, str]], value: str, code: str, width: int) -> Select:
     """Return a menu of (value, title) that runs `code` when another one is chosen."""
     menu = Select(options=options, value=value, width=width, margin=0, height=27,
-                    stylesheets=[InlineStyleSheet(css=text_of("control.css"))])  # fmt: skip
+                    stylesheets=sheets("control.css"))  # fmt: skip
     menu.js_on_change("value", CustomJS(code=code + "; window.presage.leaveControl()"))
     return menu
 

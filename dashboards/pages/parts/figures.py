@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from bokeh.core.properties import value
 from bokeh.models import (
     BasicTicker,
     ColorBar,
@@ -23,6 +24,7 @@ from bokeh.palettes import RdBu11, Viridis256, interp_palette
 from bokeh.plotting import figure
 
 from .payload import Payload
+from .pieces import columns
 from .theme import BAND, FONT, INK, MASK, RULE
 
 #: Cells with fewer events in both samples (were they of equal size) and bins with fewer in the
@@ -61,6 +63,8 @@ class Marginal:
     bars: ColumnDataSource
     band: ColumnDataSource
     masked: ColumnDataSource
+    beyond: ColumnDataSource
+    said: ColumnDataSource
 
 
 def plain(plot: figure) -> figure:
@@ -121,6 +125,8 @@ def _joint_panel(
         sizing_mode="stretch_both",
         min_width=120,
         min_height=120,
+        x_axis_label=" ",
+        y_axis_label=" ",
     )
     plain(plot)
     plot.background_fill_color = MASK if name == "pull" else "#ffffff"
@@ -144,7 +150,8 @@ def _joint_panel(
 
 def _colour_bar(mapper: Any, scale: str) -> ColorBar:
     pull = scale == "pull"
-    ticker = FixedTicker(ticks=[-4, -2, 0, 2, 4]) if pull else BasicTicker(desired_num_ticks=5)
+    ticker = FixedTicker(ticks=[-4, -2, 0, 2, 4] if pull else [])
+    title = {"pull": "pull", "metric": ""}.get(scale, "density / peak")
     sign = '(tick > 0 ? "+" : "") + ' if pull else ""
     number = f'return ({sign}String(+tick.toPrecision(3))).replace("-", "−")'
     return ColorBar(
@@ -152,7 +159,13 @@ def _colour_bar(mapper: Any, scale: str) -> ColorBar:
         width=9,
         padding=6,
         label_standoff=4,
-        ticker=LogTicker() if scale == "log" else ticker,
+        title=title or None,
+        title_text_font=FONT,
+        title_text_font_size="11px",
+        title_text_font_style="normal",
+        title_text_color=INK,
+        title_standoff=5,
+        ticker={"log": LogTicker(), "linear": BasicTicker(desired_num_ticks=5)}.get(scale, ticker),
         formatter=CustomJSTickFormatter(code=number),
         major_label_text_font=FONT,
         major_label_text_font_size="11px",
@@ -198,33 +211,39 @@ def _with_glyphs(
     names: Sequence[str], main: figure, strip: figure, colours: dict[str, str]
 ) -> Marginal:
     outlines, points = {}, {}
-    masked = _columns("left", "right")
+    masked = columns("left", "right")
     for plot in (main, strip):
         plot.quad(left="left", right="right", bottom=-1e9, top=1e9, fill_color=MASK,
                   line_color=None, source=masked)  # fmt: skip
-    band = _columns("x", "low", "high")
+    band = columns("x", "low", "high")
     strip.varea(x="x", y1="low", y2="high", fill_color=BAND, fill_alpha=1.0, source=band)
     zero = ColumnDataSource({"x": [-1e9, 1e9], "y": [0.0, 0.0]})
     strip.line("x", "y", line_color=INK, line_width=0.8, source=zero)
-    outlines["reference"] = _columns("x", "y")
+    outlines["reference"] = columns("x", "y")
     main.varea(x="x", y1=0, y2="y", fill_color="#e6e6e6", source=outlines["reference"])
     main.line("x", "y", line_color=colours["reference"], line_width=1.1,
               source=outlines["reference"])  # fmt: skip
-    bars = _columns("x", "low", "high")
+    bars = columns("x", "low", "high")
     main.segment(x0="x", x1="x", y0="low", y1="high", line_color=colours["reference"],
                  line_width=1.0, source=bars)  # fmt: skip
     for name in reversed(names):
-        outlines[name], points[name] = _columns("x", "y"), _columns("x", "y", "low", "high")
+        outlines[name], points[name] = columns("x", "y"), columns("x", "y", "low", "high")
         main.line("x", "y", line_color=colours[name], line_width=1.6, source=outlines[name])
         strip.segment(x0="x", x1="x", y0="low", y1="high", line_color=colours[name],
                       line_width=1.1, source=points[name])  # fmt: skip
         strip.scatter("x", "y", size=4, fill_color=colours[name], line_color=None,
                       source=points[name])  # fmt: skip
-    return Marginal(main, strip, outlines, points, bars, band, masked)
+    beyond, said = (
+        ColumnDataSource({name: [] for name in names})
+        for names in (("x", "y", "marker", "colour"), ("x", "y", "text"))
+    )
+    strip.scatter("x", "y", marker="marker", size=8, fill_color="colour", line_color="#ffffff",
+                  line_width=0.5, source=beyond)  # fmt: skip
+    strip.text("x", "y", text="text", text_align="right", text_baseline="top", x_offset=-4,
+               y_offset=2, text_font=value(FONT), text_font_size="10.5px", text_color=INK,
+               background_fill_color="#ffffff", background_fill_alpha=0.8, source=said)  # fmt: skip
+    return Marginal(main, strip, outlines, points, bars, band, masked, beyond, said)
 
-
-def _columns(*names: str) -> ColumnDataSource:
-    return ColumnDataSource({name: np.zeros(0) for name in names})
 
 
 @dataclass(frozen=True)
@@ -236,7 +255,7 @@ class Grid:
     chosen: ColumnDataSource
     cross: ColumnDataSource
     marks: dict[str, ColumnDataSource]
-    mapper: dict[str, Any]
+    mapper: LinearColorMapper
     bar: ColorBar
 
 
@@ -265,15 +284,15 @@ def label_grid(payload: Payload) -> Grid:
     squares = plot.rect("x", "y", width=0.94, height=0.94, fill_color=field,
                         line_color=RULE, line_width=0.5, source=cells)  # fmt: skip
     squares.nonselection_glyph = squares.selection_glyph = None
-    marks = {name: _columns("x", "y") for name in ("interior", "edge")}
+    marks = {name: columns("x", "y") for name in ("interior", "edge")}
     for name, marker, size in (("interior", "circle", 8), ("edge", "diamond", 10)):
         plot.scatter("x", "y", marker=marker, size=size, fill_color="#ffffff", line_color=INK,
                      line_width=1.4, source=marks[name])  # fmt: skip
-    chosen = _columns("x", "y")
+    chosen = columns("x", "y")
     for colour, wide in (("#ffffff", 6), (INK, 3)):  # seen on any colour beneath
         plot.rect("x", "y", width=1.0, height=1.0, fill_color=None, line_color=colour,
                   line_width=wide, line_join="miter", source=chosen)  # fmt: skip
-    cross = _columns("x", "y")  # where a flow is drawn live, between the squares
+    cross = columns("x", "y")  # where a flow is drawn live, between the squares
     for colour, wide, size in (("#ffffff", 7, 19), (INK, 3, 17)):
         plot.scatter("x", "y", marker="cross", size=size, line_color=colour, line_width=wide,
                      source=cross)  # fmt: skip
@@ -285,7 +304,7 @@ def label_grid(payload: Payload) -> Grid:
             point_policy="follow_mouse", visible=False,
         )
     )  # fmt: skip
-    return Grid(plot, cells, chosen, cross, marks, {"linear": linear}, bar)
+    return Grid(plot, cells, chosen, cross, marks, linear, bar)
 
 
 def _name_places(axis: Any, values: Sequence[float] | np.ndarray, title: str, most: int) -> None:

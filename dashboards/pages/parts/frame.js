@@ -56,4 +56,13 @@ document.addEventListener("click", (event) => {
   const element = event.composedPath()[0];
   if (element.matches?.(".notice .close")) element.closest(".notice").remove();
 });
+const help = document.querySelector(".help");
+document.addEventListener("keydown", (event) => {
+  const typing = ["INPUT", "SELECT", "TEXTAREA"].includes(event.composedPath()[0].tagName);
+  if (event.key === "?" && !typing) help.open = !help.open;
+  else if (event.key === "Escape") help.open = false;
+});
+document.addEventListener("click", (event) => {
+  if (!event.composedPath().includes(help)) help.open = false;
+});
 window.frame = {say, lost};

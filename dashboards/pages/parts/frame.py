@@ -16,6 +16,7 @@ import bokeh
 
 from presage.store import Store
 
+from .guidance import guidance
 from .theme import text_of
 
 
@@ -120,6 +121,7 @@ def _bar(page: str, root: str) -> str:
     )
     return (
         f'<header><a class="title" href="?">presage</a><nav>{links}</nav>'
-        f'<span class="root" title="folder of the store">{escape(root)}</span></header>'
+        f'<span class="root" title="folder of the store">{escape(root)}</span>'
+        f"{guidance(page)}</header>"
         '<div id="said" role="status" aria-live="polite"></div>'
     )

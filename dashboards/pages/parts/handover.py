@@ -10,6 +10,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource, Range1d
 
 from . import figures
+from .controls import called
 from .exhibit import RIVALS, Exhibit
 from .payload import Payload, plain
 from .theme import colours
@@ -68,13 +69,15 @@ def _meta(exhibit: Exhibit, state: dict[str, Any]) -> dict[str, Any]:
         "fits": {name: fit.key for name, fit in exhibit.fits.items()},
         "axes": [axis.tolist() for axis in payload.axes],
         "drawn": payload.drawn,
+        "called": {name: called(name) for name in exhibit.cast},
         "variables": payload.variables,
         "axis_titles": payload.axis_titles,
         "pair_names": payload.pairs,
         "pairs": [[index[name] for name in pair.split(",")] for pair in payload.pairs],
         "columns": [
-            {"metric": c.metric, "of": c.of, "name": c.name, "title": c.title, "signed": c.signed,
-             "large_is_good": c.large_is_good}
+            {"metric": c.metric, "of": c.of, "name": c.name, "title": c.title,
+             "short": c.merit.short, "said": c.merit.said, "signed": c.merit.signed,
+             "best": c.merit.best}
             for c in payload.columns
         ],
         "table": payload.table.tolist(),
@@ -84,6 +87,7 @@ def _meta(exhibit: Exhibit, state: dict[str, Any]) -> dict[str, Any]:
         "neighbours": payload.neighbours.tolist(),
         "bins": payload.product.sizes["bin"],
         "side": payload.product.sizes.get("bin_x", 0),
+        "pull": figures.PULL,
         "low_cell": figures.LOW_CELL,
         "low_bin": figures.LOW_BIN,
         "sequential": list(reversed(figures.DENSITY)),  # bright is large, as in the notebooks
@@ -114,6 +118,10 @@ def models(
     return {
         "joint_models": {name: panel.source for name, panel in joint.items()},
         "title_models": {name: panel.figure.title for name, panel in joint.items()},
+        "axis_models": [
+            [joint[name].figure.xaxis[0] for name in ("reference", "pull") if name in joint],
+            [joint[name].figure.yaxis[0] for name in ("reference",) if name in joint],
+        ],
         "scale_models": [
             {"scale": scale, "models": models}
             for name, panel in joint.items()
@@ -138,6 +146,8 @@ def models(
                 "bars": m.bars,
                 "band": m.band,
                 "masked": m.masked,
+                "beyond": m.beyond,
+                "said": m.said,
             }
             for m in marginals
         ],
@@ -147,6 +157,7 @@ def models(
             "cross": grid.cross,
             "interior": grid.marks["interior"],
             "edge": grid.marks["edge"],
-            "mapper": grid.mapper["linear"],
+            "mapper": grid.mapper,
+            "bar": grid.bar,
         },
     }

@@ -73,6 +73,9 @@ const enough = (x, y, m, n) => ((x + y) / (m + n)) * Math.min(m, n) * 2 >= meta.
 // peak `scale` is the density's 1. Marginals show the sources `shown` on top of `base`, and in
 // the strips each of `strips` against it. NONE: there is no such sample.
 const NONE = -1;
+const called = (k) => meta.called[cast[k]];
+// Pixels of a cell: live ones may be larger.
+const wideness = (label) => label === LIVE ? side / live.bins : 1;
 function scene() {
   if (live !== null) return liveScene();
   const {label, source, against} = state;
@@ -91,6 +94,7 @@ function drawJoint(now) {
   const last = ex.length - 1;
   const box = {x: [ex[0]], y: [ey[0]], dw: [ex[last] - ex[0]], dh: [ey[last] - ey[0]]};
   const alone = minus === NONE, g = cellsOf(plus, label, state.pair);
+  let beyond = 0;
   const images = ["reference", "generated", "pull"].map((n) => columnOf(joint[n], "image")[0]);
   if (g === null) {
     for (const image of images) image.fill(NaN);
@@ -103,7 +107,7 @@ function drawJoint(now) {
     peak /= total(now.scale, label);
     const scaleR = alone ? NaN : 1 / (m * peak), scaleG = 1 / (n * peak);
     const [a, b] = left === plus ? [images[1], images[0]] : images, c = images[2];
-    const wide = label === LIVE ? side / live.bins : 1;  // pixels of a cell: live ones may be larger
+    const wide = wideness(label);
     for (let i = 0; i < side; i++) {
       const row = ((i / wide) | 0) * (side / wide);
       for (let j = 0; j < side; j++) {
@@ -112,6 +116,7 @@ function drawJoint(now) {
         a[to] = x * scaleR;
         b[to] = y * scaleG;
         c[to] = !alone && enough(x, y, m, n) ? pull(x, y, m, n) : NaN;
+        if (Math.abs(c[to]) > meta.pull) beyond += 1;
       }
     }
   }
@@ -123,10 +128,13 @@ function drawJoint(now) {
   });
   put(ranges[0], {start: ex[0], end: ex[last]});
   put(ranges[1], {start: ey[0], end: ey[last]});
-  const named = (k) => k === NONE ? "no rival" : `${cast[k]}, ${whole(total(k, label))} events`;
+  const named = (k) => k === NONE ? "no rival" : `${called(k)}, ${whole(total(k, label))} events`;
   put(titles.reference, {text: named(left)});
   put(titles.generated, {text: named(middle)});
-  put(titles.pull, {text: alone ? "" : `(${cast[plus]} − ${cast[minus]}) / σ`});
+  const cells = Math.round(beyond / wideness(label) ** 2);
+  put(titles.pull, {text: alone ? "" : `(${called(plus)} − ${called(minus)}) / σ${cells ? `, ▲▼ ${cells}` : ""}`});
+  [v, w].forEach((variable, k) => axis_models[k].forEach(
+    (axis) => put(axis, {axis_label: meta.axis_titles[variable]})));
 }
 
 function outline(values, edge, scale) {
@@ -200,11 +208,31 @@ function drawMarginal(panel, now, variable) {
   const typical = sizes.length ? sizes[Math.floor(0.9 * (sizes.length - 1))] : 1;
   const steps = ratio ? [0.03, 0.06, 0.12, 0.25, 0.5, 1, 2, 4] : [4, 8, 16, 32, 64, 128];
   const reach = steps.find((step) => typical * 1.3 <= step) ?? steps[steps.length - 1];
+  markBeyond(panel, strips, reach, edge[bins]);
   put(panel.x_range, {start: edge[0], end: edge[bins]});
   put(panel.y_range, {start: 0, end: top * 1.08});
   put(panel.strip_range, {start: -reach, end: reach});
   put(panel.axis, {axis_label: meta.axis_titles[variable]});
   put(panel.strip_axis, {axis_label: ratio ? "ratio − 1" : "pull"});
+}
+
+// What is off the scale stands at its edge as a triangle, and is counted.
+function markBeyond(panel, strips, reach, right) {
+  const out = {x: [], y: [], marker: [], colour: []};
+  for (const s of strips) {
+    const {x, y} = plain(panel.points[cast[s]].data);
+    for (let i = 0; i < y.length; i++) {
+      if (!(Math.abs(y[i]) > reach)) continue;
+      out.x.push(x[i]);
+      out.y.push(Math.sign(y[i]) * reach * 0.9);
+      out.marker.push(y[i] > 0 ? "triangle" : "inverted_triangle");
+      out.colour.push(meta.colours[cast[s]]);
+    }
+  }
+  const count = out.x.length;
+  if (!count && !panel.beyond.get_length()) return;
+  put(panel.beyond, {data: out});
+  put(panel.said, {data: count ? {x: [right], y: [reach], text: [`▲▼ ${count} off scale`]} : {x: [], y: [], text: []}});
 }
 
 const inSlice = (label) => state.rest.every((value, k) => places[label][k + 2] === value);
@@ -222,29 +250,52 @@ function drawGrid() {
   const column = columns[state.column], two_sided = column.signed || state.against > 0;
   const x = [], y = [], value = [], index = [], text = [];
   const marks = {interior: {x: [], y: []}, edge: {x: [], y: []}};
-  const what = state.against ? `${column.title}, ${sources[state.source]} − ${sources[state.against]}:` : column.title;
+  const what = state.against ? `${column.title}, ${called(state.source)} − ${called(state.against)}:` : column.title;
+  const floor = sources.indexOf("floor");
   for (let label = 0; label < nLabels; label++) {
     if (!inSlice(label)) continue;
-    const here = valueAt(label);
+    const here = valueAt(label), chance = floor < 0 ? NaN : number(state.column, floor, label);
     const [i, j] = [places[label][0], places[label][1] ?? 0];
     x.push(i); y.push(j); value.push(here); index.push(label);
-    text.push(`${meta.names[label]}: ${what} ${show(here)}`);
+    text.push(`${meta.names[label]}: ${what} ${show(here)}${Number.isFinite(chance) ? `, floor ${show(chance)}` : ""}`);
     if (marks[regions[label]]) { marks[regions[label]].x.push(i); marks[regions[label]].y.push(j); }
   }
   const finite = value.filter(Number.isFinite).sort((a, b) => a - b);
   const at = (list, q) => list.length ? list[Math.floor(q * (list.length - 1))] : 0;
   let low = Math.min(0, at(finite, 0)), high = at(finite, 0.98);
-  if (column.metric === "auc") low = 0.5;
+  if (column.best === 0.5) low = 0.5;
   if (two_sided) { high = Math.max(Math.abs(at(finite, 0.02)), Math.abs(high)); low = -high; }
-  else if (column.large_is_good) low = 0;
+  else if (column.best === null) low = 0;
   if (!(high > low)) { high = low + 1e-6; low -= two_sided ? 1e-6 : 0; }
   const palette = two_sided ? meta.diverging : meta.sequential;
-  put(grid.mapper, {palette: column.large_is_good ? [...palette].reverse() : palette, low, high});
+  put(grid.mapper, {palette: column.best === null ? [...palette].reverse() : palette, low, high});
+  nameColours(column, [low, high]);
   put(grid.cells, {data: {x, y, value, label: index, text}});
   put(grid.interior, {data: marks.interior});
   put(grid.edge, {data: marks.edge});
   drawCaption();
 }
+
+// Which end of the colours is good, in words; between them the floor and round numbers.
+function nameColours(column, [low, high]) {
+  const away = (a, b) => Math.abs(a - b) > 0.07 * (high - low), more = column.best === null;
+  let ends = more ? ["bad", "good"] : column.signed ? ["bad", "bad"] : ["good", "bad"];
+  if (state.against) ends = [called(state.source), called(state.against)].map((name) => `${name}\nbetter`);
+  if (state.against && more) ends.reverse();
+  const words = new Map([[low, ends[0]], [high, ends[1]]]);
+  const chance = middleOf(valuesIn(sources.indexOf("floor")));
+  if (!state.against && !column.signed && !more && chance > low && chance < high && away(chance, low)) {
+    words.set(chance, "floor");
+  }
+  for (const tick of roundNumbers([low, high], 4)) {
+    if (![...words.keys()].every((word) => away(tick.at, word))) continue;
+    words.set(tick.at, column.signed && tick.at === 0 && !state.against ? "0 good" : Math.abs(tick.at) < 1e4 ? tick.text : show(tick.at));
+  }
+  put(grid.bar.ticker, {ticks: [...words.keys()].sort((a, b) => a - b)});
+  put(grid.bar, {major_label_overrides: words});
+}
+const valuesIn = (source) => source < 0 ? [] : table.map((_, label) => label).filter(inSlice)
+  .map((label) => number(state.column, source, label)).filter(Number.isFinite).sort((a, b) => a - b);
 
 function drawLabel() {
   const now = scene();
@@ -253,19 +304,6 @@ function drawLabel() {
   drawJoint(now);
   marginals.forEach((panel, k) => drawMarginal(panel, now, pairs.length ? pairs[state.pair][k] : 0));
   drawTextSoon();
-}
-
-// Text changes the page's styles, which Bokeh reads while it paints: figures first.
-let textIsDue = false;
-function drawTextSoon() {
-  if (textIsDue) return;
-  textIsDue = true;
-  requestAnimationFrame(() => setTimeout(() => {
-    textIsDue = false;
-    if (live === null) drawNumbers(state.label);
-    else drawLiveNumbers();
-    drawHead();
-  }));
 }
 
 function setScale() {

@@ -130,7 +130,7 @@ function liveHead() {
   const known = table.findIndex((row) => row.every((v, k) => Math.abs(v - live.label[k]) <= 1e-6 * Math.abs(v)));
   const tag = known < 0 ? "never simulated" : regions[known] === "trained" ? "in the training" : "held out";
   const flows = live.sources.filter((name) => meta.live.flows.includes(name)).length;
-  return {text, tag, keys: `${whole(live.events[0] * flows)} events drawn in ${live.ms.toFixed(0)} ms · Esc back`};
+  return {text, tag, more: `${whole(live.events[0] * flows)} events drawn in ${live.ms.toFixed(0)} ms · Esc back`};
 }
 
 // -- where it is -------------------------------------------------------------------------

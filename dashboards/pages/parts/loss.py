@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from bokeh.models import BasicTicker, CustomJSTickFormatter, Div, InlineStyleSheet
+from bokeh.models import BasicTicker, CustomJSTickFormatter
 from bokeh.plotting import figure
 
 from presage.store import EntryInfo, Store
 
 from .figures import plain
-from .theme import RULE, text_of
+from .pieces import note
+from .theme import RULE
 
 
 def history_of(store: Store, fit: EntryInfo) -> xr.Dataset | None:
@@ -47,7 +48,7 @@ def loss_panel(
     found = {name: history_of(store, fit) for name, fit in fits.items()}
     histories = {name: history for name, history in found.items() if history is not None}
     if not histories:
-        return [_note("No loss history: the fit behind these events is not in this store.")]
+        return [note("No loss history: the fit behind these events is not in this store.")]
     main = _axes("loss", histories, ["loss", "validation_loss"], height=175)
     rate = _axes("learning rate", histories, ["learning_rate"], height=125, x_range=main.x_range)
     for name, history in histories.items():
@@ -61,7 +62,7 @@ def loss_panel(
                 plot.line(epoch, values, color=colours[name], line_dash=dash, line_width=1.6)
     main.xaxis.visible = False
     rate.xaxis.axis_label = "epoch"
-    return [_note(_words(fits, histories)), main, rate]
+    return [note(_words(fits, histories)), main, rate]
 
 
 def _axes(
@@ -99,8 +100,3 @@ def _words(fits: Mapping[str, EntryInfo], histories: Mapping[str, xr.Dataset]) -
     lines = [f"<b>{escape(n)}</b>, {escape(f.producer)} {f.key[:8]}: {t}" for n, f, t in rows]
     return "<br>".join([*lines, "solid: training, dashed: validation (−log p per event)"])
 
-
-def _note(text: str) -> Div:
-    sheet = InlineStyleSheet(css=text_of("piece.css"))
-    return Div(text=f'<div class="caption">{text}</div>', stylesheets=[sheet],
-               sizing_mode="stretch_width", margin=(4, 0, 2, 0))  # fmt: skip

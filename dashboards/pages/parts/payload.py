@@ -20,35 +20,15 @@ from numpy.typing import NDArray
 
 from presage.labels import Variable
 
+from .merits import MERITS, Merit
+
 Array = NDArray[Any]
 
 #: Bytes of two-dimensional counts up to which all go to the browser at once; lower it for a
 #: slow connection.
 BUDGET = int(os.environ.get("PRESAGE_DASHBOARD_BUDGET", 32 << 20))
-#: Metric → what tables and menus call it; others go by their long name.
-SHORT = {
-    "w1_over_std": "W₁ / std",
-    "w1_over_sigma68": "W₁ / σ68",
-    "mean_shift": "Δmean / std",
-    "std_shift": "Δstd / std",
-    "cdf_error": "max |ΔCDF|",
-    "ks": "KS distance",
-    "correlation_shift": "Δ correlation",
-    "bin_difference": "mean |bin diff.|",
-    "bin_residual": "bin residual",
-    "bin_residual_outer": "outer-bin residual",
-    "chi2_per_ndf": "χ² / ndf",
-    "chi2_per_ndf_10k": "χ² / ndf at 10k",
-    "pull_mean": "mean pull",
-    "pull_width": "rms pull",
-    "equivalent_events": "equivalent events",
-    "equivalent_events_cdf": "equivalent events, by CDF",
-    "auc": "classifier AUC",
-}
-_ORDER = list(SHORT)
+_ORDER = list(MERITS)
 _HIDDEN = {"auc_error", "edges"}
-_SIGNED = {"mean_shift", "std_shift", "correlation_shift", "pull_mean"}
-_LARGE_IS_GOOD = {"equivalent_events", "equivalent_events_cdf"}
 
 
 @dataclass(frozen=True)
@@ -59,15 +39,15 @@ class Column:
     ----------
     metric, of
         Metric, and the variable or pair it is of (empty for the label as a whole).
-    title
-        For menus and axes.
+    merit
+        What it is called and means.
     values
         ``[source, label]``, NaN where there is none.
     """
 
     metric: str
     of: str
-    title: str
+    merit: Merit
     values: Array
 
     @property
@@ -76,14 +56,9 @@ class Column:
         return f"{self.metric}:{self.of}" if self.of else self.metric
 
     @property
-    def signed(self) -> bool:
-        """Whether 0 is the good value and both signs occur."""
-        return self.metric in _SIGNED
-
-    @property
-    def large_is_good(self) -> bool:
-        """Whether larger is better."""
-        return self.metric in _LARGE_IS_GOOD
+    def title(self) -> str:
+        """For menus and axes."""
+        return f"{self.merit.short} · {plain(self.of)}" if self.of else self.merit.short
 
 
 @dataclass(frozen=True)
@@ -163,7 +138,7 @@ class Payload:
 
     def _split(self, name: str, array: xr.DataArray) -> list[Column]:
         """Split a metric by variable or pair; of quantiles the worst is kept."""
-        title = SHORT.get(name, str(array.attrs.get("long_name", name)))
+        merit = MERITS.get(name) or Merit(str(array.attrs.get("long_name", name)))
         if "quantile" in array.dims:
             array = abs(array).max("quantile")
         array = array.sel(source=self.sources)
@@ -173,12 +148,12 @@ class Payload:
                     Column(
                         name,
                         str(of),
-                        f"{title} · {plain(str(of))}",
+                        merit,
                         array.sel({dim: of}).transpose("source", "label").values,
                     )
                     for of in array[dim].values
                 ]
-        return [Column(name, "", title, array.transpose("source", "label").values)]
+        return [Column(name, "", merit, array.transpose("source", "label").values)]
 
     # -- arrays ------------------------------------------------------------------------
 

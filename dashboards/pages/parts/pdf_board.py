@@ -7,21 +7,16 @@ from typing import Any
 
 import numpy as np
 import panel as pn
-from bokeh.models import Column, CustomJS, Div, InlineStyleSheet, Range1d, Row
+from bokeh.models import Column, CustomJS, Range1d
 
 from presage.analysis.posterior_figures import COLOURS
 
 from . import pdf_figures as figures
 from .lean import lean
-from .pdf_calibration import calibration_panels, waiting
+from .pdf_calibration import calibration_panels
 from .pdf_controls import controls
 from .pdf_exhibit import MOST_EVENTS, Exhibit, numbers_of
-from .theme import text_of
-
-#: Height that follows the window's, so that everything is seen at once.
-CORNER = "clamp(440px, calc(100vh - 172px), 860px)"
-_CODE = ("swift.js", "tools.js", "pdf_kernel.js", "pdf_scales.js", "pdf_words.js", "picture.js",
-         "pdf_start.js")  # fmt: skip
+from .pieces import column, kernel, later, piece, row
 
 
 def board(exhibit: Exhibit, state: dict[str, Any]) -> Column:
@@ -43,45 +38,30 @@ def board(exhibit: Exhibit, state: dict[str, Any]) -> Column:
     if exhibit.curves:
         sheets["curve"] = figures.curve(kinds, shared)
         sheets["strip"] = figures.curve(kinds, shared, strip=True)
-    pieces = {name: _piece() for name in ("head", "table_div", "caption")}
-    pieces["table_div"].styles = {"position": "absolute", "right": "0", "top": "0", "z-index": "1",
-                                  "width": "clamp(270px, 52%, 400px)"}  # fmt: skip
-    slider = _piece("live.css")
-    slider.styles = {"flex": "0 0 236px", "min-width": "0"}
-    aside = Column(children=[waiting()], sizing_mode="stretch_width", margin=0, visible=False)
+    head, caption, table = piece("head"), piece("caption"), piece("merit")
+    slider = piece("size", "live.css")
+    aside = later(lambda: calibration_panels(exhibit))
     panel = controls(exhibit, state, slider)
-    left = Column(children=[sheets["corner"].figure, pieces["table_div"]], margin=0,
-                  sizing_mode="stretch_both", styles={"position": "relative", "flex": "1.06 1 0",
-                                                      "min-width": "0"})  # fmt: skip
-    right = _right(sheets, pieces["caption"])
-    posterior = Row(children=[left, right], sizing_mode="stretch_width", margin=0,
-                    styles={"height": CORNER, "gap": "26px"})  # fmt: skip
+    parts = [sheets[name].figure for name in ("curve", "strip") if name in sheets]
+    right = column("curves", *parts, caption, row("events", sheets["data"].figure))
+    posterior = row("posterior", column("corner", sheets["corner"].figure, table), right)
     arguments = {
         **_data(exhibit, state),
-        **pieces,
+        "head": head,
+        "caption": caption,
+        "table_div": table,
         "sheet_models": figures.handed(sheets),
         "ranges": _ranges(sheets),
         "figure_models": [sheet.figure for sheet in sheets.values()],
         "slider_div": slider,
-        "posterior_parts": [*panel.of_posterior, pieces["head"], posterior],
+        "posterior_parts": [*panel.of_posterior, head, posterior],
         "aside": aside,
         "controls": panel.moved,
     }
-    pn.state.curdoc.js_on_event("document_ready", CustomJS(args=arguments, code=_code()))
+    code = kernel("pdf_kernel.js", "pdf_scales.js", "pdf_words.js", "pdf_start.js")
+    pn.state.curdoc.js_on_event("document_ready", CustomJS(args=arguments, code=code))
     lean(arguments["figure_models"])
-    whole = Column(children=[panel.first, panel.second, pieces["head"], posterior, aside], margin=0,
-                   sizing_mode="stretch_width")  # fmt: skip
-    _fill_when_asked(aside, exhibit)
-    return whole
-
-
-def _right(sheets: dict[str, figures.Sheet], caption: Div) -> Column:
-    """Return curve, residuals and events, under one another."""
-    parts: list[Any] = [sheets[name].figure for name in ("curve", "strip") if name in sheets]
-    events = Row(children=[sheets["data"].figure], sizing_mode="stretch_width", margin=0,
-                 styles={"flex": "0 0 30%", "min-height": "150px"})  # fmt: skip
-    return Column(children=[*parts, caption, events], sizing_mode="stretch_both", margin=0,
-                  styles={"flex": "1 1 0", "min-width": "0"})  # fmt: skip
+    return column("whole", panel.first, panel.second, head, posterior, aside)
 
 
 def _ranges(sheets: dict[str, figures.Sheet]) -> dict[str, Any]:
@@ -192,26 +172,3 @@ def _texts(array: Any) -> list[str]:
 
 def _text_at(product: Any, name: str, place: int, default: str) -> str:
     return str(product[name].values[place]) if name in product.coords else default
-
-
-def _fill_when_asked(aside: Column, exhibit: Exhibit) -> None:
-    """Make the calibration's figures when they are first looked at."""
-
-    def fill(_attribute: str, _old: bool, visible: bool) -> None:
-        if visible and not aside.tags:
-            aside.tags = ["made"]
-            aside.children = calibration_panels(exhibit)
-
-    aside.on_change("visible", fill)
-
-
-def _code() -> str:
-    """Return the kernel: one function body, of several files."""
-    return "\n".join(text_of(name) for name in _CODE)
-
-
-def _piece(sheet: str = "piece.css") -> Div:
-    """Return an empty piece of HTML for the kernel to fill."""
-    sheets = [InlineStyleSheet(css=text_of(sheet)), InlineStyleSheet(css=text_of("pdf.css"))]
-    return Div(text='<div class="text"></div>', stylesheets=sheets, sizing_mode="stretch_width",
-               margin=0)  # fmt: skip

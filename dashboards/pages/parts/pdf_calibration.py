@@ -11,13 +11,10 @@ import xarray as xr
 from bokeh.models import (
     BasicTicker,
     ColumnDataSource,
-    Div,
     FixedTicker,
-    InlineStyleSheet,
     Legend,
     LegendItem,
     Range1d,
-    Row,
 )
 from bokeh.plotting import figure
 
@@ -27,8 +24,9 @@ from presage.analysis.posterior_figures import COLOURS
 from .figures import LEFT, plain
 from .lean import lean
 from .pdf_exhibit import Exhibit
+from .pieces import note, row
 from .provenance import link
-from .theme import FONT, INK, RULE, text_of
+from .theme import FONT, INK, RULE
 
 _CHANCE = "#e4e4e4"
 _BLUE = COLOURS["estimate"]
@@ -43,11 +41,6 @@ _READING = (
 )
 
 
-def waiting() -> Div:
-    """Return what stands there until the panels are made."""
-    return _note("Reading …")
-
-
 def calibration_panels(exhibit: Exhibit) -> list[Any]:
     """Return the panels of the calibration beside a product, or what makes one.
 
@@ -59,19 +52,12 @@ def calibration_panels(exhibit: Exhibit) -> list[Any]:
     try:
         product = exhibit.calibration()
     except (OSError, RuntimeError, ValueError, LookupError) as error:
-        return [_note(f"The calibration cannot be read: {escape(str(error))}")]
+        return [note(f"The calibration cannot be read: {escape(str(error))}")]
     if product is None or exhibit.checked is None:
-        return [_note("No calibration of this problem is in the store yet: "
+        return [note("No calibration of this problem is in the store yet: "
                       "<code>presage run pdf --preset quick</code> makes one.")]  # fmt: skip
-    cells = [*_panels(product), _note(_READING)]
-    height = "clamp(250px, calc(50vh - 100px), 430px)"
-    across = {"display": "grid", "grid-template-columns": "repeat(3, minmax(0, 1fr))",
-              "gap": "10px 26px", "height": height}  # fmt: skip
-    rows = [
-        Row(children=cells[k : k + 3], sizing_mode="stretch_width", margin=0, styles=across)
-        for k in range(0, len(cells), 3)
-    ]
-    return [_note(_about(product, exhibit.checked.key)), *rows]
+    cells = [*_panels(product), note(_READING)]
+    return [note(_about(product, exhibit.checked.key)), row("checks", *cells)]
 
 
 def _panels(product: xr.Dataset) -> list[Any]:
@@ -83,7 +69,7 @@ def _panels(product: xr.Dataset) -> list[Any]:
         try:
             cells.append(draw(product))
         except (ValueError, LookupError, TypeError) as error:
-            cells.append(_note(f"{name} cannot be shown: {escape(str(error)[:200])}"))
+            cells.append(note(f"{name} cannot be shown: {escape(str(error)[:200])}"))
     lean(cell for cell in cells if isinstance(cell, figure))
     return cells
 
@@ -239,8 +225,3 @@ _PANELS: dict[str, Callable[[xr.Dataset], figure]] = {
     "c2st": _c2st,
 }
 
-
-def _note(text: str) -> Div:
-    sheet = InlineStyleSheet(css=text_of("piece.css"))
-    return Div(text=f'<div class="caption">{text}</div>', stylesheets=[sheet], disable_math=True,
-               sizing_mode="stretch_width", margin=(4, 0, 4, 0))  # fmt: skip

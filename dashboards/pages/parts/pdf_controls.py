@@ -11,6 +11,7 @@ from bokeh.models import CheckboxButtonGroup, Div, RadioButtonGroup, Row, Select
 from presage.analysis.posterior_figures import COLOURS
 
 from .controls import buttons, named, select, toggles
+from .pieces import row
 from .pdf_exhibit import AGAINST, PANELS, RANGES, STRIPS, Exhibit, title_of
 
 #: Observations beyond which there is a menu.
@@ -62,7 +63,7 @@ def controls(exhibit: Exhibit, state: dict[str, Any], slider: Div) -> Controls:
         second += named("residual in", _one("strip", STRIPS, state, ("σ of reference", "ratio")))
         second += named("against", _one("against", AGAINST, state))
     second += _events(exhibit, state)
-    return Controls(_row([*lasting, *first]), _row(second), [*first, *second], moved)
+    return Controls(row("controls", *lasting, *first), row("controls", *second), [*first, *second], moved)
 
 
 def _observation(count: int, shown: int) -> _Moved:
@@ -95,9 +96,3 @@ def _one(
 ) -> RadioButtonGroup:
     return buttons(labels or values, list(values).index(state[name]), name, values)
 
-
-def _row(children: list[Any]) -> Row:
-    """Return a row that goes on in a next line where there is no room."""
-    return Row(children=children, sizing_mode="stretch_width", margin=0, styles={
-        "flex-wrap": "wrap", "align-items": "center", "gap": "4px 5px", "padding": "0 0 5px",
-    })  # fmt: skip

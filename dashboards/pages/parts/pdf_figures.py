@@ -19,6 +19,7 @@ from bokeh.plotting import figure
 from presage.analysis.posterior_figures import COLOURS, SHADES
 
 from .figures import LEFT, plain
+from .pieces import columns
 from .theme import FONT, INK, RULE
 
 _TOOLS = "pan,wheel_zoom,box_zoom,reset,save"
@@ -39,14 +40,14 @@ def corner(count: int, kinds: Sequence[str]) -> Sheet:
     sheet = _bare((-margin, count + 0.02), (-0.075 * count, count + 0.02))
     plot, sources = sheet.figure, sheet.sources
     for name, shade in (("outer", SHADES[0]), ("inner", SHADES[1])):
-        sources[name] = _columns("x", "y")
+        sources[name] = columns("x", "y")
         plot.patch("x", "y", fill_color=shade, line_color=None, source=sources[name])
     _lines(sheet, "prior", COLOURS["prior"], 1.0, (2, 2))
     for kind in kinds:
         _lines(sheet, f"{kind}_wide", COLOURS[kind], 0.9, _DASHES.get(kind))
         _lines(sheet, kind, COLOURS[kind], 1.6, _DASHES.get(kind))
     _lines(sheet, "truth", COLOURS["truth"], 1.1)
-    sources["cross"] = _columns("x", "y", "size")
+    sources["cross"] = columns("x", "y", "size")
     for colour, wide in (("#ffffff", 4), (COLOURS["truth"], 2)):
         plot.scatter("x", "y", marker="cross", size="size", line_color=colour, line_width=wide,
                      source=sources["cross"])  # fmt: skip
@@ -58,7 +59,7 @@ def data(panels: int) -> Sheet:
     """Return the figure of the events: one against the other, and each one's histogram."""
     sheet = _bare((-0.21, panels + 0.02), (-0.28, 1.08))
     plot, sources = sheet.figure, sheet.sources
-    sources["fill"], sources["points"] = _columns("x", "y"), _columns("x", "y")
+    sources["fill"], sources["points"] = columns("x", "y"), columns("x", "y")
     plot.patch("x", "y", fill_color=SHADES[0], line_color=None, source=sources["fill"])
     _lines(sheet, "steps", COLOURS["reference"], 1.1)
     plot.scatter("x", "y", size=3, fill_color=COLOURS["reference"], fill_alpha=0.45,
@@ -91,7 +92,7 @@ def curve(kinds: Sequence[str], x_range: Range1d, strip: bool = False) -> Sheet:
         plot.xaxis.axis_label = " "
     sheet = Sheet(plot, {})
     for name, shade in (("outer", SHADES[0]), ("inner", SHADES[1])):
-        sheet.sources[name] = _columns("x", "low", "high")
+        sheet.sources[name] = columns("x", "low", "high")
         plot.varea(x="x", y1="low", y2="high", fill_color=shade, source=sheet.sources[name])
     if strip:
         zero = ColumnDataSource({"x": [-1e9, 1e9], "y": [0.0, 0.0]})
@@ -130,7 +131,7 @@ def _lines(
     sheet: Sheet, name: str, colour: str, width: float, dash: tuple[int, int] | None = None
 ) -> None:
     """Add lines that NaN separates."""
-    sheet.sources[name] = _columns("x", "y")
+    sheet.sources[name] = columns("x", "y")
     sheet.figure.line("x", "y", line_color=colour, line_width=width, source=sheet.sources[name],
                       line_dash=list(dash or ()), line_join="round")  # fmt: skip
 
@@ -141,16 +142,12 @@ def _scales(sheet: Sheet) -> None:
     for name, align, baseline, dx, dy in (
         ("below", "center", "top", 0, 6), ("beside", "right", "middle", -6, 0),
     ):  # fmt: skip
-        sheet.sources[name] = _columns("x", "y", "text")
+        sheet.sources[name] = columns("x", "y", "text")
         sheet.figure.text("x", "y", text="text", x_offset=dx, y_offset=dy, text_align=align,
                           text_baseline=baseline, text_font=value(FONT), text_font_size="10.5px",
                           text_color=INK, source=sheet.sources[name])  # fmt: skip
-    sheet.sources["names"] = _columns("x", "y", "text", "angle")
+    sheet.sources["names"] = columns("x", "y", "text", "angle")
     sheet.figure.text("x", "y", text="text", angle="angle", text_align="center",
                       text_font=value(FONT), text_baseline="middle", text_font_size="12px",
                       text_color=INK,
                       source=sheet.sources["names"])  # fmt: skip
-
-
-def _columns(*names: str) -> ColumnDataSource:
-    return ColumnDataSource({name: np.zeros(0) for name in names})

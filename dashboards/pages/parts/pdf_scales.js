@@ -1,16 +1,5 @@
 // -- axes of panels that share one figure ---------------------------------------------------
 
-// Round numbers in a range, about so many, with as many digits as they need.
-function roundNumbers([low, high], want) {
-  const raw = (high - low) / want, power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].find((s) => s * power >= raw * 0.72) * power;
-  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9)), found = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) {
-    found.push({at: k * step, text: (k * step + 0).toFixed(digits).replace(/^-(0(\.0*)?)$/, "$1").replace("-", "−")});
-  }
-  return found;
-}
-
 const RAISED = {"-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹"};
 const powerText = (exponent) => exponent >= -2 && exponent <= 3 ? String(+(10 ** exponent).toPrecision(3))
   : `10${[...String(exponent)].map((c) => RAISED[c]).join("")}`;

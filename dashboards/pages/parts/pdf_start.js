@@ -1,29 +1,20 @@
 // -- state ---------------------------------------------------------------------------------
 
-function remember() {
-  const query = new URLSearchParams();
-  query.set("page", "pdf");
-  query.set("key", meta.key.slice(0, 16));
-  if (meta.checks && meta.chose_checks) query.set("checks", meta.checks.slice(0, 16));
-  query.set("observation", String(state.observation));
-  query.set("size", String(sizes[state.size]));
-  query.set("kinds", kinds.filter((kind) => state.kinds.includes(kind)).join(","));
-  if (curves.length) {
-    query.set("curve", meta.curves[state.curve].name);
-    query.set("strip", state.strip);
-    query.set("against", state.against);
-  }
-  query.set("range", state.range);
-  if (meta.feature_pairs.length > 1) query.set("features", meta.feature_pairs[state.features]);
-  if (state.panel !== "posterior") query.set("panel", state.panel);
-  const text = query.toString().replaceAll("%2C", ",");
-  history.replaceState(history.state, "", `${location.pathname}?${text}`);
-}
-let waiting = 0;
-function rememberSoon() {  // browsers limit how often the address may change
-  clearTimeout(waiting);
-  waiting = setTimeout(remember, 150);
-}
+const inAddress = () => ({
+  page: "pdf",
+  key: meta.key.slice(0, 16),
+  checks: meta.checks && meta.chose_checks ? meta.checks.slice(0, 16) : null,
+  observation: state.observation,
+  size: sizes[state.size],
+  kinds: kinds.filter((kind) => state.kinds.includes(kind)).join(","),
+  curve: curves.length ? meta.curves[state.curve].name : null,
+  strip: curves.length ? state.strip : null,
+  against: curves.length ? state.against : null,
+  range: state.range,
+  features: meta.feature_pairs.length > 1 ? meta.feature_pairs[state.features] : null,
+  panel: state.panel === "posterior" ? null : state.panel,
+});
+const remembered = () => {};
 
 function setPanel() {
   const checks = state.panel === "calibration";
@@ -59,10 +50,8 @@ function move(name, value) {
   set({[name]: value});
 }
 const within = (value, count) => Math.max(0, Math.min(count - 1, value));
-document.addEventListener("keydown", (event) => {
-  const from = event.composedPath()[0];
-  if (event.ctrlKey || event.altKey || event.metaKey) return;
-  if (["INPUT", "SELECT", "TEXTAREA"].includes(from.tagName)) return;
+onKeys((event, from, free) => {
+  if (!free) return;
   const steps = {ArrowLeft: ["size", -1], ArrowRight: ["size", 1],
     ArrowUp: ["observation", -1], ArrowDown: ["observation", 1]}[event.key];
   const digit = Number(/^[1-9]$/.exec(event.key)?.[0] ?? 0);
@@ -81,7 +70,6 @@ document.addEventListener("keydown", (event) => {
 });
 
 // What picture.js asks of a page.
-function paintLegend() {}  // the head has it
 function pictureTitle() {
   return state.panel === "calibration" ? `${meta.problem}: calibration` : "";  // the head says it
 }

@@ -1,5 +1,8 @@
 // -- texts ---------------------------------------------------------------------------------
 
+const SIGMA = "Width of the posterior over that of the exact one; best: 1";
+const SHIFT = "Shift of the mean in widths of the exact posterior; best: 0";
+const C2ST = "Accuracy of a classifier that tells draws from exact ones; best: 0.5";
 const percent = (value) => Number.isFinite(value) ? `${(100 * value).toFixed(value < 0.1 ? 1 : 0)} %` : "–";
 const signed = (value) => !Number.isFinite(value) ? "–"
   : `${value > 0 ? "+" : ""}${value.toFixed(2)}`.replace("-", "−").replace(/^[+−]0\.00$/, "0.00");
@@ -7,28 +10,27 @@ const accuracy = (value) => Number.isFinite(value) ? value.toFixed(3) : "–";
 
 function drawHead() {
   const keys = kinds.filter((kind) => state.kinds.includes(kind)).map((kind) => kind === "reference"
-    ? `<span class="key"><i class="fill" style="background:#d2d2d2;border-color:${colours[kind]}"></i>exact reference</span>`
-    : `<span class="key"><i style="border-color:${colours[kind]}${kind === "corrected" ? ";border-top-style:dashed" : ""}"></i>${kind}</span>`);
-  keys.push(`<span class="key"><i style="border-color:${colours.truth}"></i>truth</span>`,
-    `<span class="key"><i style="border-color:${colours.prior};border-top-style:dotted"></i>prior</span>`);
-  write(head, `<div class="head"><span><b>${escaped(headText())}</b>${keys.join("")}</span>` +
-    `<span class="keys">← → events · ↑ ↓ observation · 1–${nKinds} shown${curves.length > 1 ? " · C curve" : ""}</span></div>`);
+    ? keyOf("exact reference", `background:#d2d2d2;border-color:${colours[kind]}`, "fill")
+    : keyOf(kind, `border-color:${colours[kind]}${kind === "corrected" ? ";border-top-style:dashed" : ""}`));
+  keys.push(keyOf("truth", `border-color:${colours.truth}`),
+    keyOf("prior", `border-color:${colours.prior};border-top-style:dotted`));
+  write(head, `<div class="head"><span><b>${escaped(headText())}</b></span><span class="keys">${keys.join("")}</span></div>`);
 }
 const headText = () => `${meta.problem}, observation ${state.observation}, ${whole(sizes[state.size])} events`;
 
 // What each posterior is worth here, beside what chance gives.
 function drawNumbers() {
   const compared = kinds.filter((kind) => kind !== "reference" && made(kind));
-  const name = (text) => `<td>${escaped(text)}</td>`;
+  const name = (text, about = "") => `<td${about ? ` title="${about}"` : ""}>${escaped(text)}</td>`;
   const far = (value, limit) => Number.isFinite(value) && Math.abs(value) > limit ? ' class="off"' : "";
   const head = compared.map((kind) => `<th class="wide" colspan="2">${escaped(kind)}</th>`).join("");
-  const sub = compared.map(() => "<th>σ / σ ref.</th><th>Δ / σ ref.</th>").join("");
+  const sub = compared.map(() => `<th title="${SIGMA}">σ / σ ref.</th><th title="${SHIFT}">Δ / σ ref.</th>`).join("");
   const rows = parameters.map((parameter, p) => {
     const cells = compared.map((kind) => {
       const ratio = ofParameter("sd_ratio", kind, p), shift = ofParameter("mean_shift", kind, p);
       return `<td${far(ratio - 1, 0.25)}>${Number.isFinite(ratio) ? ratio.toFixed(2) : "–"}</td><td${far(shift, 0.5)}>${signed(shift)}</td>`;
     });
-    return `<tr>${name(parameter)}${cells.join("")}</tr>`;
+    return `<tr>${name(parameter, escaped(meta.titles[p]))}${cells.join("")}</tr>`;
   });
   const merit = compared.map((kind) =>
     `<td colspan="2">${accuracy(numberOf("c2st", kind))}</td>`).join("");
@@ -37,9 +39,9 @@ function drawNumbers() {
   const weights = Number.isFinite(efficiency)
     ? `Importance efficiency ${percent(efficiency)}, k̂\u00a0${Number.isFinite(tail) ? signed(tail).replace("+", "") : "–"}` +
       `${tail >= 0.7 ? " (above 0.7: not to be trusted)" : ""}.` : "No importance weights.";
-  write(table_div, `<table class="merit"><tr><th></th>${head}</tr><tr><th></th>${sub}</tr>${rows.join("")}` +
-    `<tr>${name("C2ST")}${merit}</tr></table><div class="merit-note">` +
-    `${Number.isFinite(floor) ? `C2ST of two references: ${accuracy(floor)}. ` : ""}${weights}</div>`);
+  write(table_div, `<table class="numbers merit"><tr><th></th>${head}</tr><tr><th></th>${sub}</tr>${rows.join("")}` +
+    `<tr>${name("C2ST", C2ST)}${merit}</tr></table><div class="merit-note">` +
+    `${Number.isFinite(floor) ? `C2ST of two references: ${accuracy(floor)} (its floor). ` : ""}${weights}</div>`);
 }
 
 function drawCaption() {
@@ -51,18 +53,11 @@ function drawCaption() {
     `and 95 %. Events: ${whole(used)}${more}${cut}.</div>`);
 }
 
-// Text changes the page's styles, which Bokeh reads while it paints: figures first.
-let textIsDue = false;
-function drawTextSoon() {
-  if (textIsDue) return;
-  textIsDue = true;
-  requestAnimationFrame(() => setTimeout(() => {
-    textIsDue = false;
-    drawNumbers();
-    drawCaption();
-    drawHead();
-    drawSlider();
-  }));
+function drawTexts() {
+  drawNumbers();
+  drawCaption();
+  drawHead();
+  drawSlider();
 }
 
 // -- the slider of the number of events ------------------------------------------------------

@@ -7,7 +7,6 @@ function* insides(root) {  // elements and texts, through shadow roots
   for (const node of root.childNodes) {
     if (node.nodeType === Node.TEXT_NODE) yield node;
     if (node.nodeType !== Node.ELEMENT_NODE || ["STYLE", "SCRIPT", "BUTTON", "SELECT"].includes(node.tagName)) continue;
-    if (node.classList.contains("keys")) continue;
     yield node;
     if (node.shadowRoot) yield* insides(node.shadowRoot);
     yield* insides(node);
@@ -75,7 +74,7 @@ function paintText(c, node) {
 }
 
 function composed() {
-  const roots = [caption, table_div, head, aside, ...figure_models]
+  const roots = [caption, table_div, head, typeof legend === "undefined" ? null : legend, aside, ...figure_models]
     .map((model) => model && Bokeh.index.find_one_by_id?.(model.id)?.el).filter(Boolean);
   const boxes = roots.map((el) => el.getBoundingClientRect()).filter((box) => box.width && box.height);
   const left = Math.min(...boxes.map((b) => b.left)) - 14, right = Math.max(...boxes.map((b) => b.right)) + 14;
@@ -102,26 +101,10 @@ function composed() {
   c.fillStyle = "#262626";
   c.font = `600 14px ${fontOf()}`;
   c.fillText(pictureTitle(), left + 14, top + 18);
-  paintLegend(c, right - 14, top + 18);
   c.fillStyle = "#6b6f76";
   c.font = `11px ${fontOf()}`;
   c.fillText(pictureFoot(), left + 14, bottom - 8);
   return canvas;
-}
-
-// Which colour is whose; on the page the buttons say so.
-function paintLegend(c, right, y) {
-  const now = scene();
-  c.font = `12px ${fontOf()}`;
-  const names = [now.base === 0 ? 0 : NONE, ...now.shown].filter((k) => k !== NONE).map((k) => cast[k]);
-  for (const name of names.reverse()) {
-    right -= c.measureText(name).width;
-    c.fillStyle = "#262626";
-    c.fillText(name, right, y);
-    c.fillStyle = meta.colours[name];
-    c.fillRect(right - 20, y - 5, 15, 2.5);
-    right -= 36;
-  }
 }
 
 const fontOf = () => getComputedStyle(document.body).fontFamily || "sans-serif";

@@ -1,28 +1,22 @@
 // -- state -----------------------------------------------------------------------------
 
-function remember() {
-  const query = new URLSearchParams();
-  query.set("page", "events");
-  query.set("key", meta.key.slice(0, 16));
-  if (meta.with) query.set("with", meta.with.slice(0, 16));
-  query.set("label", table[state.label].map((v) => String(+v.toPrecision(7))).join(","));
-  if (state.live) query.set("live", state.live.map((v) => String(+v.toPrecision(7))).join(","));
-  query.set("source", sources[state.source]);
-  if (state.against) query.set("against", sources[state.against]);
-  query.set("metric", columns[state.column].name);
-  if (pairs.length > 1) query.set("pair", meta.pair_names[state.pair]);
-  query.set("overlay", state.overlay.join(","));
-  query.set("strip", state.strip);
-  query.set("colour", state.colour);
-  if (state.panel !== "numbers") query.set("panel", state.panel);
-  const text = query.toString().replaceAll("%2C", ",").replaceAll("%3A", ":");
-  history.replaceState(history.state, "", `${location.pathname}?${text}`);
-}
-let waiting = 0;
-function rememberSoon() {  // browsers limit how often the address may change
-  clearTimeout(waiting);
-  waiting = setTimeout(() => { remember(); followLabel(); }, 150);
-}
+const numbersOf = (label) => label.map((v) => String(+v.toPrecision(7))).join(",");
+const inAddress = () => ({
+  page: "events",
+  key: meta.key.slice(0, 16),
+  with: meta.with ? meta.with.slice(0, 16) : null,
+  label: numbersOf(table[state.label]),
+  live: state.live ? numbersOf(state.live) : null,
+  source: sources[state.source],
+  against: state.against ? sources[state.against] : null,
+  metric: columns[state.column].name,
+  pair: pairs.length > 1 ? meta.pair_names[state.pair] : null,
+  overlay: state.overlay.join(","),
+  strip: state.strip,
+  colour: state.colour,
+  panel: state.panel === "numbers" ? null : state.panel,
+});
+const remembered = () => followLabel();
 
 function setPanel() {
   const loss = state.panel === "loss";
@@ -64,15 +58,13 @@ function beside(key) {
 }
 
 const arrows = {ArrowLeft: 0, ArrowRight: 1, ArrowDown: 2, ArrowUp: 3};
-document.addEventListener("keydown", (event) => {
-  const from = event.composedPath()[0];
-  if (event.ctrlKey || event.altKey || event.metaKey) return;
+onKeys((event, from, free) => {
   if (event.key === "Escape" && (state.live || from.classList?.contains("slide"))) {
     leaveControl();
     if (state.live) leaveLive();
     return;
   }
-  if (["INPUT", "SELECT", "TEXTAREA"].includes(from.tagName)) return;
+  if (!free) return;
   const digit = /^Digit([1-9])$/.exec(event.code)?.[1] ?? /^[1-9]$/.exec(event.key)?.[0];
   if (event.key in arrows) {
     event.preventDefault();

@@ -30,6 +30,54 @@ const show = (value) => {
 const whole = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
+// Round numbers in a range, about so many, with as many digits as they need.
+function roundNumbers([low, high], want) {
+  const raw = (high - low) / want, power = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 5, 10].find((s) => s * power >= raw * 0.72) * power;
+  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9)), found = [];
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) {
+    found.push({at: k * step, text: (k * step + 0).toFixed(digits).replace(/^-(0(\.0*)?)$/, "$1").replace("-", "−")});
+  }
+  return found;
+}
+
+// Which line, point or shade is whose.
+const keyOf = (name, css, fill = "") =>
+  `<span class="key"><i class="${fill}" style="${css}"></i>${escaped(name)}</span>`;
+
+// Text changes the page's styles, which Bokeh reads while it paints: figures first.
+let textIsDue = false;
+function drawTextSoon() {
+  if (textIsDue) return;
+  textIsDue = true;
+  requestAnimationFrame(() => setTimeout(() => {
+    textIsDue = false;
+    drawTexts();
+  }));
+}
+
+// The address holds what `inAddress` of the page returns; null is left out.
+function remember() {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(inAddress())) if (value !== null) query.set(name, value);
+  const text = query.toString().replaceAll("%2C", ",").replaceAll("%3A", ":");
+  history.replaceState(history.state, "", `${location.pathname}?${text}`);
+}
+let waiting = 0;
+function rememberSoon() {  // browsers limit how often the address may change
+  clearTimeout(waiting);
+  waiting = setTimeout(() => { remember(); remembered(); }, 150);
+}
+
+// Keys that were not typed into something.
+function onKeys(act) {
+  document.addEventListener("keydown", (event) => {
+    const from = event.composedPath()[0];
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    act(event, from, !["INPUT", "SELECT", "TEXTAREA"].includes(from.tagName));
+  });
+}
+
 function leaveControl() {  // arrow keys are the grid's as soon as a choice was made
   let element = document.activeElement;
   while (element && element.shadowRoot && element.shadowRoot.activeElement) {

@@ -126,6 +126,13 @@ class Visit:
         self.page.wait_for_function(ready, timeout=PATIENCE)
         return self
 
+    def fits(self, width: int, height: int) -> None:
+        """Check that nothing makes the window scroll sideways."""
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.wait_for_function(
+            "document.documentElement.scrollWidth <= window.innerWidth", timeout=PATIENCE
+        )
+
     def piece(self, name: str) -> str:
         return self.page.locator(name).inner_text()
 

@@ -36,7 +36,7 @@ def residuals(
     rng = np.random.default_rng(seed)
     columns = labels(steps, parameters)
     table = np.stack(list(columns.values()), axis=1)
-    names = ["phi_mass", "omega_mass", "chi_mass"][:variables]
+    names = [f"{name}_mass" for name in ("phi", "omega", "chi", "psi", "rho")][:variables]
     pairs = [f"{x},{y}" for x, y in combinations(names, 2)]
     samples = {source: _sample(rng, table, variables, n, SHIFT[source]) for source in SOURCES}
     low, high = np.quantile(samples["reference"], (0.005, 0.995), axis=1)
@@ -87,8 +87,8 @@ def _sample(
     labels, out = len(table), []
     common = rng.standard_normal((labels, n))
     for v in range(variables):
-        centre = table[:, min(v, table.shape[1] - 1), None] + (40.0, 0.6, 0.3)[v]
-        width = 0.04 * centre + (8.0, 0.09, 0.05)[v]
+        centre = table[:, min(v, table.shape[1] - 1), None] + (40.0, 0.6, 0.3, 0.3, 0.3)[v]
+        width = 0.04 * centre + (8.0, 0.09, 0.05, 0.05, 0.05)[v]
         own = 0.4 * common + 0.9 * rng.standard_normal((labels, n))
         tail = rng.exponential(1.6, (labels, n)) * (rng.random((labels, n)) < 0.3)
         out.append(centre + width * (own - tail + shift))

@@ -11,6 +11,7 @@ from presage.recipe import Recipe
 from presage.store import Store
 
 pytestmark = pytest.mark.browser
+WINDOWS = (1600, 900), (1280, 800), (800, 900), (390, 844)
 
 
 @needs_browser
@@ -23,12 +24,8 @@ def test_events_page_draws_the_worst_held_out_label(visit, site):
     assert "resonance" in visit.piece(".provenance")
     assert sum(map(bool, visit.pixels())) >= 8, "every figure is drawn; overlays may be empty"
     visit.address(f"key={site.key[:16]}")
-    for width in (1600, 1280):
-        visit.page.set_viewport_size({"width": width, "height": 900})
-        visit.page.wait_for_timeout(200)
-        for element in ("document.documentElement", "document.querySelector('#main')"):
-            wide, room = visit.page.evaluate(f"[{element}.scrollWidth, {element}.clientWidth]")
-            assert wide <= room, f"{element} scrolls sideways at {width}"
+    for width, height in WINDOWS:
+        visit.fits(width, height)
 
 
 @needs_browser
@@ -134,3 +131,76 @@ def test_a_store_of_another_study_is_not_called_unfinished(visit, tmp_path, serv
     visit.page.get_by_text("No residuals here yet").wait_for(timeout=PATIENCE)
     assert "The store holds 2 datasets, none of study events" in visit.piece(".guide")
     assert visit.page.locator(".guide a").all_inner_texts() == ["PDF", "Store"]
+
+
+@needs_browser
+def test_the_numbers_of_both_variables_fit_a_laptop_and_say_what_they_are(visit, site):
+    visit.open(site.url, "?against=morphing")
+    visit.fits(1280, 800)
+    wide, room = visit.page.locator("table.numbers").evaluate(
+        "(t) => [t.scrollWidth, t.parentNode.clientWidth]"
+    )
+    assert wide <= room, "a column is hidden"
+    assert visit.piece("table.numbers").count("floor") == 2
+    said = visit.page.locator("table.numbers td[title]").first.get_attribute("title")
+    assert "How far events have to be moved" in said
+    assert "∫ |F_source − F_reference| dx / std" in said
+    assert "best: 0" in said
+    visit.page.keyboard.press("?")
+    assert "held out of the training" in visit.piece(".help")
+    assert "∫ |F_source − F_reference|" in visit.piece(".help")
+    visit.page.keyboard.press("Escape")
+    assert not visit.page.locator(".help dl").first.is_visible()
+
+
+@needs_browser
+def test_the_colour_bar_says_which_end_is_good(visit, site):
+    visit.open(site.url, "?metric=w1_over_std:phi_mass")
+
+    def ends() -> list[str]:
+        words = visit.page.evaluate("[...presage.words().entries()].sort((a, b) => a[0] - b[0])")
+        return [words[0][1], *(word for _, word in words if word == "floor"), words[-1][1]]
+
+    assert ends() == ["good", "floor", "bad"]
+    visit.page.evaluate("presage.set({column: presage.meta.columns.findIndex((c) => c.signed)})")
+    assert ends() == ["bad", "bad"]
+    visit.page.evaluate(
+        "presage.set({column: 0, against: presage.meta.sources.indexOf('nearest')})"
+    )
+    assert ends() == ["flow\nbetter", "nearest\nbetter"]
+
+
+_BEYOND = """presage.strips().map((panel) => ({
+  beyond: Object.values(panel.points).flatMap((source) => [...source.get_array("y")])
+    .filter((y) => Math.abs(y) > panel.strip_range.end).length,
+  marks: panel.beyond.get_length(),
+  said: [...panel.said.get_array("text")],
+}))"""
+
+
+@needs_browser
+def test_points_beyond_the_scale_are_marked_and_counted(visit, site):
+    visit.open(site.url, "?source=flow&overlay=nearest")
+    for name in ("reference ± √n", "flow", "nearest", "±1 σ of chance", "under 25 events"):
+        assert name in visit.piece(".keys")
+    found = visit.page.evaluate(_BEYOND)
+    assert sum(panel["beyond"] for panel in found) > 0
+    for panel in found:
+        assert panel["marks"] == panel["beyond"]
+        assert panel["said"] == [f"▲▼ {panel['beyond']} off scale"] * (panel["beyond"] > 0)
+
+
+@needs_browser
+@pytest.mark.parametrize("variables", [1, 5])
+def test_one_observable_and_five_are_drawn(visit, tmp_path, servers, variables):
+    product = toy.residuals(steps=3, variables=variables, n=400)
+    _, key = toy.store_with(tmp_path / "store", product)
+    site = start(tmp_path / "store", key, servers, tmp_path / "server.log")
+    visit.open(site.url)
+    for width, height in WINDOWS:
+        visit.fits(width, height)
+    assert visit.page.locator(".bk-Figure:visible").count() == (3 if variables == 1 else 8)
+    if variables == 5:
+        visit.page.evaluate("presage.set({pair: 9})")
+        visit.page.locator("table.numbers", has_text="rho mass").wait_for(timeout=PATIENCE)
+    assert "Traceback" not in site.log.read_text()

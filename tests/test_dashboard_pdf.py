@@ -122,6 +122,16 @@ def test_a_posterior_stands_beside_the_reference_with_its_numbers(visit, site):
 
 
 @needs_browser
+def test_narrow_windows_do_not_scroll_sideways(visit, site):
+    visit.open(at(site))
+    for width, height in ((1600, 900), (1280, 800), (800, 900), (390, 844)):
+        visit.fits(width, height)
+    visit.page.keyboard.press("?")
+    assert "(best: 0.5)" in visit.piece(".help")
+    assert visit.page.locator("td[title]", has_text="C2ST").get_attribute("title")
+
+
+@needs_browser
 def test_flips_change_what_is_drawn_and_ask_nothing_of_the_server(visit, site):
     sent: list[str] = []
     visit.page.on("websocket", lambda s: s.on("framesent", lambda frame: sent.append("frame")))

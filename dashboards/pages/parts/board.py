@@ -58,7 +58,13 @@ def board(exhibit: Exhibit, state: dict[str, Any]) -> Column:
     pictures = [row("joint", *(p.figure for p in joint.values()))] if joint else []
     stacks = [column("half", m.main, m.strip) for m in marginals]
     left = column("left", row("grid", grid.figure), pieces["caption"], table, aside)
-    right = column("right", pieces["head"], *pictures, pieces["legend"], row("marginals", *stacks))
+    right = column(
+        "right",
+        pieces["head"],
+        *pictures,
+        pieces["legend"],
+        row("marginals" if joint else "tall", *stacks),
+    )
     second = row("controls", live, *panel.second)
     whole = column("whole", panel.first, second, row("board", left, right))
     _connect(whole, exhibit, arguments)

@@ -133,7 +133,8 @@ def _joint_panel(
     plot.outline_line_color = RULE
     plot.xaxis.ticker = BasicTicker(desired_num_ticks=4)
     plot.yaxis.ticker = BasicTicker(desired_num_ticks=5)
-    plot.yaxis.visible = first
+    if not first:  # its scale is the first one's
+        plot.left = []
     empty = np.zeros((bins, bins), dtype=np.float32)
     source = ColumnDataSource({"image": [empty], "x": [0], "y": [0], "dw": [1], "dh": [1]})
     scales: dict[str, list[Any]] = {}
@@ -200,7 +201,7 @@ def marginal(names: Sequence[str], x_range: Range1d, colours: dict[str, str]) ->
     for plot in (plain(main), plain(strip)):
         plot.xaxis.ticker = BasicTicker(desired_num_ticks=7)
         plot.outline_line_color = RULE
-    main.xaxis.visible = False  # the strip below has it
+    main.below = []  # the strip below has it
     main.yaxis.ticker = BasicTicker(desired_num_ticks=5)
     strip.yaxis.ticker = BasicTicker(desired_num_ticks=4)
     strip.toolbar_location = None
@@ -245,7 +246,6 @@ def _with_glyphs(
     return Marginal(main, strip, outlines, points, bars, band, masked, beyond, said)
 
 
-
 @dataclass(frozen=True)
 class Grid:
     """The label grid: its figure and what the kernel changes."""
@@ -277,7 +277,8 @@ def label_grid(payload: Payload) -> Grid:
         (plot.xaxis[0], plot.yaxis[0]), axes, [*payload.parameters, None], (5, 10), strict=False
     ):
         _name_places(axis, values, parameter.title if parameter else "", most)
-    plot.yaxis.visible = len(payload.axes) > 1
+    if len(payload.axes) == 1:
+        plot.left = []
     linear = LinearColorMapper(palette=DENSITY, low=0, high=1, nan_color="#ffffff")
     cells = ColumnDataSource({n: np.zeros(0) for n in ("x", "y", "value", "label", "text")})
     field = {"field": "value", "transform": linear}

@@ -73,6 +73,11 @@ const enough = (x, y, m, n) => ((x + y) / (m + n)) * Math.min(m, n) * 2 >= meta.
 // peak `scale` is the density's 1. Marginals show the sources `shown` on top of `base`, and in
 // the strips each of `strips` against it. NONE: there is no such sample.
 const NONE = -1;
+// A title that a panel has room for, its unit kept.
+const fitted = (title, room) => {
+  const most = Math.max(10, Math.floor((room || 200) / 6.3)), unit = / \[[^\]]*\]$/.exec(title)?.[0] ?? "";
+  return title.length <= most ? title : `${title.slice(0, most - unit.length - 1)}…${unit}`;
+};
 const called = (k) => meta.called[cast[k]];
 // Pixels of a cell: live ones may be larger.
 const wideness = (label) => label === LIVE ? side / live.bins : 1;
@@ -133,8 +138,9 @@ function drawJoint(now) {
   put(titles.generated, {text: named(middle)});
   const cells = Math.round(beyond / wideness(label) ** 2);
   put(titles.pull, {text: alone ? "" : `(${called(plus)} − ${called(minus)}) / σ${cells ? `, ▲▼ ${cells}` : ""}`});
+  const rooms = [figure_models[1].inner_width + 6, figure_models[1].inner_height];
   [v, w].forEach((variable, k) => axis_models[k].forEach(
-    (axis) => put(axis, {axis_label: meta.axis_titles[variable]})));
+    (axis) => put(axis, {axis_label: fitted(meta.axis_titles[variable], rooms[k])})));
 }
 
 function outline(values, edge, scale) {

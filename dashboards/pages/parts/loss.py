@@ -99,4 +99,3 @@ def _words(fits: Mapping[str, EntryInfo], histories: Mapping[str, xr.Dataset]) -
         rows.append((name, fits[name], text))
     lines = [f"<b>{escape(n)}</b>, {escape(f.producer)} {f.key[:8]}: {t}" for n, f, t in rows]
     return "<br>".join([*lines, "solid: training, dashed: validation (−log p per event)"])
-

@@ -224,4 +224,3 @@ _PANELS: dict[str, Callable[[xr.Dataset], figure]] = {
     "predictive": _predictive,
     "c2st": _c2st,
 }
-

@@ -11,8 +11,8 @@ from bokeh.models import CheckboxButtonGroup, Div, RadioButtonGroup, Row, Select
 from presage.analysis.posterior_figures import COLOURS
 
 from .controls import buttons, named, select, toggles
-from .pieces import row
 from .pdf_exhibit import AGAINST, PANELS, RANGES, STRIPS, Exhibit, title_of
+from .pieces import row
 
 #: Observations beyond which there is a menu.
 _MOST_BUTTONS = 12
@@ -63,7 +63,9 @@ def controls(exhibit: Exhibit, state: dict[str, Any], slider: Div) -> Controls:
         second += named("residual in", _one("strip", STRIPS, state, ("σ of reference", "ratio")))
         second += named("against", _one("against", AGAINST, state))
     second += _events(exhibit, state)
-    return Controls(row("controls", *lasting, *first), row("controls", *second), [*first, *second], moved)
+    return Controls(
+        row("controls", *lasting, *first), row("controls", *second), [*first, *second], moved
+    )
 
 
 def _observation(count: int, shown: int) -> _Moved:
@@ -95,4 +97,3 @@ def _one(
     name: str, values: Sequence[str], state: dict[str, Any], labels: Sequence[str] | None = None
 ) -> RadioButtonGroup:
     return buttons(labels or values, list(values).index(state[name]), name, values)
-

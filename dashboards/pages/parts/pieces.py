@@ -30,14 +30,14 @@ def note(text: str) -> Div:
 
 def row(name: str, *children: Any, sizing_mode: str | None = "stretch_width") -> Row:
     """Return things beside one another; `name` is their class."""
-    return Row(children=list(children), css_classes=[f"{name}-box"], stylesheets=sheets("board.css"),
-               sizing_mode=sizing_mode, margin=0)  # fmt: skip
+    return Row(children=list(children), css_classes=[f"{name}-box"], margin=0,
+               stylesheets=sheets("board.css"), sizing_mode=sizing_mode)  # fmt: skip
 
 
 def column(name: str, *children: Any) -> Column:
     """Return things under one another; `name` is their class."""
-    return Column(children=list(children), css_classes=[f"{name}-box"], stylesheets=sheets("board.css"),
-                  sizing_mode="stretch_width", margin=0)  # fmt: skip
+    return Column(children=list(children), css_classes=[f"{name}-box"], margin=0,
+                  stylesheets=sheets("board.css"), sizing_mode="stretch_width")  # fmt: skip
 
 
 def later(make: Callable[[], list[Any]]) -> Column:
@@ -60,4 +60,4 @@ def columns(*names: str) -> ColumnDataSource:
 
 def kernel(*names: str) -> str:
     """Return the kernel: one function body, of several files."""
-    return "\n".join(text_of(name) for name in ("swift.js", "tools.js", *names, "picture.js"))
+    return "\n".join(text_of(name) for name in ("swift.js", "tools.js", "picture.js", *names))

@@ -99,6 +99,7 @@ function click(x, y, shifted) {
 
 window.presage = {
   state, set, click, leaveControl, meta, beside, picture, composed, answered,
+  words: () => grid.bar.major_label_overrides, strips: () => marginals,
   draw, live: () => live, loaded: () => loaded.pair, received: () => { receive(); drawLabel(); },
 };
 receive();

@@ -8,6 +8,7 @@ import pickle
 import pickletools
 import struct
 import tracemalloc
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +18,11 @@ import numpy as np
 import pytest
 
 from presage.generate import simulate
-from presage.inputs import InputError
+from presage.inputs import InputError, InputWarning
 from presage.labels import LabelError, Parameter, Variable
 from presage.store import Store
 from presage.studies.events.numpy_files import (
     NumpyFileError,
-    NumpyFileWarning,
     NumpyReader,
     instructions,
 )
@@ -228,8 +228,26 @@ def test_invalid_events_are_refused_or_dropped(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="'x' holds 1 values that are not finite"):
         simulate(NumpyReader(path, columns, ["a", "b"]), store=Store(tmp_path / "s"))
     dropping = NumpyReader(path, columns, ["a", "b"], invalid="drop")
-    with pytest.warns(NumpyFileWarning, match="2 of 500 events"):
+    with pytest.warns(InputWarning, match="2 of 500 events"):
         assert len(simulate(dropping, store=Store(tmp_path / "s"))["x"]) == 498
+
+
+def test_missing_values_are_left_out_and_counted(tmp_path: Path) -> None:
+    table = TABLE.copy()
+    table[:7, 0], table[9, 1] = -999.0, np.nan
+    path = save(tmp_path / "f.npy", table)
+    columns = [Variable("x", lower=0.0, missing=-999.0), Variable("y", missing=np.nan)]
+    store = Store(tmp_path / "s")
+    with pytest.warns(InputWarning, match=r"8 of 500 events have a missing value"):
+        made = simulate(NumpyReader(path, columns, ["a", "b"]), store=store)
+    np.testing.assert_array_equal(made["x"], np.delete(table[:, 0], [*range(7), 9]).astype("f4"))
+    assert made.attrs["presage_left_out"].startswith("492 events of 500; f.npy: 8 of 500")
+
+
+def test_a_column_may_not_be_called_as_the_number_of_a_sample(tmp_path: Path) -> None:
+    path = save_npz(tmp_path / "f.npz", event=MASSES[:, 0])
+    with pytest.raises(LabelError, match=r"as \{'event_number': 'event'\}"):
+        NumpyReader(path, columns=["event"], labels=[])
 
 
 # What a stranger's file may hold. Nothing of it may run, and no size be believed.
@@ -380,7 +398,8 @@ def declares(shape: str, descr: str = "'<f8'") -> str:
 
 def archive(*members: tuple[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as file:
+    with zipfile.ZipFile(buffer, "w", method) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a name that comes twice
         for name, content in members:
             file.writestr(name, content)
     return buffer.getvalue()
@@ -477,6 +496,10 @@ FILES: dict[str, tuple[bytes, str]] = {
     "a lying directory": (lying(50_000_000), r"8000 bytes, and 49999872 are there"),
     "a directory of gigabytes": (with_directory(PAIR, 2**31), r"a damaged archive"),
     "a wrong checksum": (flipped(PAIR, 1_000), r"'data': a damaged archive \(Bad CRC"),
+    "two arrays of one name": (
+        archive(("data.npy", npy(MASSES)), ("cond.npy", npy(LABELS)), ("data.npy", npy(MASSES))),
+        r"two arrays are called 'data'",
+    ),
     "a bomb": (bomb(), r"declare 314572\d* bytes of arrays, more than 100 times"),
     "odd compression": (
         archive(("data.npy", npy(MASSES)), method=zipfile.ZIP_BZIP2),

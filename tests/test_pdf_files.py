@@ -14,9 +14,9 @@ import xarray as xr
 
 from presage.cli.main import main
 from presage.exchange import read_file, write_file, writing
-from presage.exchange.numpy_archive import NumpyFileError, NumpyFileWarning
+from presage.exchange.numpy_archive import NumpyFileError
 from presage.generate import simulate
-from presage.inputs import InputError
+from presage.inputs import InputError, InputWarning
 from presage.labels import Coordinate, LabelError, Schema, Variable, check_arrays
 from presage.recipe import Recipe
 from presage.store import Store
@@ -168,7 +168,7 @@ class TestOriginal:
         with pytest.raises(NumpyFileError, match=r"3 events are not finite, and 6 are in the set"):
             _ = OriginalFile(path).coordinates
         reader = OriginalFile(path, invalid="drop")
-        with pytest.warns(NumpyFileWarning, match=r"3 events .* left out; all sets are cut to 6"):
+        with pytest.warns(InputWarning, match=r"3 events .* left out; all sets are cut to 6"):
             (chunk,) = reader.chunks()
         assert chunk["events"].shape == (5, 2, 6, 3)
         np.testing.assert_array_equal(chunk["events"][1, 0], events[1, 0][[1, 2, 3, 4, 6, 7]])

@@ -19,6 +19,7 @@ import uproot
 import xxhash
 
 from presage.inputs import InputWarning
+from presage.labels import Variable
 from presage.studies.events.root import RootError, RootReader
 from presage.studies.events.root.branches import Branches
 from presage.studies.events.root.expression import Expression
@@ -349,6 +350,30 @@ def test_a_path_is_a_name_where_no_ratio_is_possible(nested: Branches) -> None:
     assert names('"Jet/pt" / x') == {"Jet/pt", "x"}
     with pytest.raises(RootError, match="'m/pt' is a branch, and an expression of m, pt"):
         names("m/pt")
+
+
+def test_missing_values_are_left_out_and_counted(tmp_path: Path) -> None:
+    x = np.array([1, -999, 3, np.nan, 5], "f4")
+    path = write(tmp_path / "a.root", x=x, m=X, event=np.arange(5))
+    columns = {Variable("x", lower=0.0, missing=-999.0): "x", Variable("m"): "m"}
+    with pytest.raises(RootError, match="'x' is NaN or infinite in 1 of 4 selected"):
+        read(RootReader(path, columns=columns))
+    with pytest.warns(InputWarning, match="1 events have a missing value and are left out"):
+        got = read(RootReader(path, columns=columns, cut="m < 3"))
+    assert (got["x"].tolist(), got["m"].tolist()) == ([1, 3], [0, 2])
+    gaps = {Variable("x", missing=np.nan): "x"}
+    with pytest.warns(InputWarning, match="1 events have a missing value"):
+        assert read(RootReader(path, columns=gaps))["x"].tolist() == [1, -999, 3, 5]
+
+
+def test_a_column_may_not_be_called_as_the_number_of_a_sample(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.root", event=np.arange(5) + 100)
+    same = {"event": "event"}
+    for wrong in ({"columns": same}, {"columns": {"m": "event"}, "labels": same}):
+        with pytest.raises(RootError, match=r"as \{'event_number': 'event'\}"):
+            RootReader(path, **wrong)
+    got = read(RootReader(path, columns={Variable("event_number", dtype="int64"): "event"}))
+    assert got["event_number"].tolist() == [100, 101, 102, 103, 104]
 
 
 # --- RNTuples -----------------------------------------------------------------------------

@@ -7,7 +7,7 @@ against what is there.
 from __future__ import annotations
 
 from presage.exchange.numpy_archive.archive import Member, open_archive
-from presage.exchange.numpy_archive.errors import NumpyFileError, NumpyFileWarning
+from presage.exchange.numpy_archive.errors import NumpyFileError
 from presage.exchange.numpy_archive.header import MAGIC, Header, mapped, read_header
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "Header",
     "Member",
     "NumpyFileError",
-    "NumpyFileWarning",
     "mapped",
     "open_archive",
     "read_header",

@@ -140,7 +140,12 @@ def open_archive(path: Path, where: str) -> Iterator[Mapping[str, Member]]:
         with _told(where):
             archive = zipfile.ZipFile(cast(BinaryIO, file))
             _check_sizes(archive.infolist(), path.stat().st_size, where)
-            members = dict(_member(archive, info, where) for info in archive.infolist())
+            named = [_member(archive, info, where) for info in archive.infolist()]
+        members = dict(named)
+        if len(members) < len(named):
+            names = [name for name, _ in named]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise NumpyFileError(f"{where}: two arrays are called {twice!r}; which one is meant?")
         with archive:
             yield members
 

@@ -11,7 +11,3 @@ class NumpyFileError(LabelError):
     def __init__(self, message: str) -> None:
         # Names inside a damaged file may hold bytes that no terminal can print.
         super().__init__(message.encode("utf-8", "backslashreplace").decode())
-
-
-class NumpyFileWarning(UserWarning):
-    """Something was left out, and it is said how much."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from presage.exchange.numpy_archive import NumpyFileError, NumpyFileWarning
+from presage.exchange.numpy_archive import NumpyFileError
 from presage.studies.events.numpy_files.reader import NumpyReader
 
-__all__ = ["NumpyFileError", "NumpyFileWarning", "NumpyReader"]
+__all__ = ["NumpyFileError", "NumpyReader"]

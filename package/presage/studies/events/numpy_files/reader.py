@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
 
 import numpy as np
 
-from presage.exchange.numpy_archive import NumpyFileError, NumpyFileWarning
-from presage.inputs import FileInput, InputError
-from presage.labels import Array, Parameter, Variable, nearest
+from presage.exchange.numpy_archive import NumpyFileError
+from presage.inputs import FileInput, InputError, LeftOut
+from presage.labels import Array, Parameter, Variable, nearest, present
 from presage.simulator import Reader
 from presage.studies.events.numpy_files.columns import Place, find, uses
 from presage.studies.events.numpy_files.content import as_table, opened
@@ -107,6 +106,11 @@ class NumpyReader(Reader):
         ):
             if given not in known:
                 raise NumpyFileError(f"{name}={given!r} is not known{nearest(str(given), known)}")
+        if any(v.name == self.sample_dim for v in (*self.parameters, *self.variables)):
+            raise NumpyFileError(
+                f"{self.sample_dim!r} is the dataset's own name for the number of a sample; call "
+                f"the column otherwise, as {{'{self.sample_dim}_number': '{self.sample_dim}'}}"
+            )
         if self.memory < _MEBIBYTE:
             raise NumpyFileError(f"memory is at least {_MEBIBYTE} bytes, got {self.memory}")
         _ = self.schema  # equal names are an error here
@@ -137,10 +141,18 @@ class NumpyReader(Reader):
     def identity(self) -> Mapping[str, Any]:
         """Return the settings and the file's content; where it lies is no part of it."""
         names = ("file", "columns", "labels", "whitening", "invalid")
-        return {name: getattr(self, name) for name in names}
+        settings = {name: getattr(self, name) for name in names}
+        if any(v.gaps for v in (*self.parameters, *self.variables)):
+            settings["gaps"] = "left out"  # earlier versions kept them
+        return settings
 
-    def chunks(self) -> Iterator[dict[str, Array]]:
+    def chunks(self) -> Generator[dict[str, Array], None, LeftOut]:
         """Yield name → array ``[event]`` of labels and columns.
+
+        Returns
+        -------
+        LeftOut
+            What of the file is not in it, of which there were warnings.
 
         Raises
         ------
@@ -150,25 +162,31 @@ class NumpyReader(Reader):
             It is damaged, holds what is not read, or not what was declared.
         """
         self._check_unchanged()
-        where, dropped, total = self.input.name, 0, 0
+        where, missing, dropped, total = self.input.name, 0, 0, 0
         with opened(self.input.path, where) as content:
             places = find(content, self._columns, self._labels, where)
             undo = Undo.of(content, self.whitening, self.memory, where)
             for arrays in content.chunks(uses(places), self.memory):
                 chunk = _taken(places, undo.apply(arrays))
                 total += len(next(iter(chunk.values())))
+                chunk, lost = self._present(chunk)
+                missing += lost
                 if self.invalid == "drop":
                     chunk, lost = self._valid(chunk)
                     dropped += lost
                 if len(next(iter(chunk.values()))):
                     yield chunk
-        if dropped:
-            warnings.warn(
-                f"{where}: {dropped} of {total} events have a value that is not finite or beyond "
-                "a bound and are left out",
-                NumpyFileWarning,
-                stacklevel=2,
+        said = [
+            f"{where}: {number} of {total} events have {what} and are left out"
+            for number, what in (
+                (missing, "a missing value"),
+                (dropped, "a value that is not finite or beyond a bound"),
             )
+            if number
+        ]
+        left_out = LeftOut(f"{total - missing - dropped} events of {total}", tuple(said))
+        left_out.warn()
+        return left_out
 
     def _check_unchanged(self) -> None:
         now = FileInput(self.input.path, _LARGEST)
@@ -178,14 +196,25 @@ class NumpyReader(Reader):
                 "the new content, which gives other datasets"
             )
 
+    def _present(self, chunk: dict[str, Array]) -> tuple[dict[str, Array], int]:
+        """Return the events without a number that is declared to stand for none, and the rest."""
+        columns = (*self.parameters, *self.variables)
+        declared = [v for v in columns if v.gaps or v.missing is not None]
+        if not declared:
+            return chunk, 0
+        # NaN that nobody declared is no missing value but an invalid one.
+        keep = np.logical_and.reduce(
+            [present(chunk[v.name], v) | (np.isnan(chunk[v.name]) & (not v.gaps)) for v in declared]
+        )
+        return {n: a[keep] for n, a in chunk.items()}, int(np.count_nonzero(~keep))
+
     def _valid(self, chunk: dict[str, Array]) -> tuple[dict[str, Array], int]:
         """Return the events whose values are all finite and within bounds, and how many not."""
         keep = np.ones(len(next(iter(chunk.values()))), dtype=bool)
         for variable in (*self.parameters, *self.variables):
             with np.errstate(invalid="ignore", over="ignore"):
                 values = chunk[variable.name].astype(variable.dtype)
-            if not variable.gaps:
-                keep &= np.isfinite(chunk[variable.name]) & np.isfinite(values)
+            keep &= np.isfinite(chunk[variable.name]) & np.isfinite(values)
             if variable.lower is not None:
                 keep &= ~(values < variable.lower)
             if variable.upper is not None:

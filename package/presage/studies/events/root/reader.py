@@ -89,7 +89,8 @@ class RootReader(Reader):
     Expressions are those of :class:`~presage.studies.events.root.expression.Expression`:
     arithmetic, comparisons, ``and or not``, ``x[i]`` with an index branch, functions. An
     index of -1, or one beyond the end, gives a missing value, and an event in which a
-    column or label is missing is left out.
+    column or label is missing is left out and counted; so is one that holds the number which
+    ``Variable(missing=-999)`` declares, or NaN with ``missing=math.nan``.
 
     Examples
     --------
@@ -169,6 +170,11 @@ class RootReader(Reader):
             if getattr(self, name) not in known:
                 choices = " or ".join(map(repr, known))
                 raise RootError(f"{name}= is {choices}, not {getattr(self, name)!r}")
+        if any(v.name == self.sample_dim for v in (*self.parameters, *self.variables)):
+            raise RootError(
+                f"{self.sample_dim!r} is the dataset's own name for the number of a sample; call "
+                f"the column otherwise, as {{'{self.sample_dim}_number': '{self.sample_dim}'}}"
+            )
         if self.min_events < 0 or self.memory < MEBIBYTE:
             raise RootError(
                 f"min_events is at least 0 and memory at least {MEBIBYTE} bytes, "

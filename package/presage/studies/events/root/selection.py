@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from presage.labels import Array, Parameter, Variable
+from presage.labels import Array, Parameter, Variable, present
 from presage.studies.events.root.branches import Branches
 from presage.studies.events.root.columns import Names, branches_needed
 from presage.studies.events.root.errors import RootError
@@ -87,16 +87,20 @@ class Selection:
         self, names: Names, file: RootFile, start: int, entries: int, survey: Survey
     ) -> dict[str, Array]:
         """Return the selected events of one chunk, column by column."""
-        keep = self._passing(names, file, entries)
+        keep = self._passing(names, file, entries).copy()
         passed = int(np.count_nonzero(keep))
         survey.cut += entries - passed
         found = {v.name: _per_event(e, names, v.name, file, entries) for v, e in self.columns}
         for value in found.values():
             if value.valid is not None:
                 keep = keep & value.valid
+        chunk = {v.name: _stored(found[v.name].data, v, keep) for v, _ in self.columns}
+        there = self._there(chunk)
+        if there is not None:
+            chunk = {name: array[there] for name, array in chunk.items()}
+            keep[keep] = there
         complete = int(np.count_nonzero(keep))
         survey.missing += passed - complete
-        chunk = {v.name: _stored(found[v.name].data, v, keep) for v, _ in self.columns}
         good = self._good(chunk, file, lambda i: start + int(np.flatnonzero(keep)[i]))
         if good is not None:
             chunk = {name: array[good] for name, array in chunk.items()}
@@ -113,6 +117,15 @@ class Selection:
         if value.data.dtype.kind == "f":
             raise RootError(f"cut: {self.cut.text!r} is a number, not a condition; compare it")
         return value.data.astype(bool) & value.known
+
+    def _there(self, chunk: Mapping[str, Array]) -> Array | None:
+        """Return which events have no number that is declared to stand for none, nor a gap."""
+        declared = [v for v, _ in self.columns if v.gaps or v.missing is not None]
+        # NaN that nobody declared is no missing value but an invalid one.
+        masks = [
+            present(chunk[v.name], v) | (np.isnan(chunk[v.name]) & (not v.gaps)) for v in declared
+        ]
+        return None if not masks else np.logical_and.reduce(masks)
 
     def _good(
         self, chunk: Mapping[str, Array], file: RootFile, entry: Callable[[int], int]

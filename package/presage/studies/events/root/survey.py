@@ -24,7 +24,8 @@ class Survey:
     cut
         Entries that fail the cut (a missing value in it counts as failed).
     missing
-        Selected entries in which a column has no value: an index of -1 or too large.
+        Selected entries in which a column has no value: an index of -1 or too large, a gap, or
+        the number that a Variable declares to stand for none.
     invalid
         Entries left out because a value is NaN, infinite or beyond a bound.
     kept

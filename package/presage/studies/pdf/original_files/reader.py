@@ -9,8 +9,7 @@ coordinates.
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -19,13 +18,8 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from presage.exchange.numpy_archive import (
-    Member,
-    NumpyFileError,
-    NumpyFileWarning,
-    open_archive,
-)
-from presage.inputs import FileInput, InputError
+from presage.exchange.numpy_archive import Member, NumpyFileError, open_archive
+from presage.inputs import FileInput, InputError, LeftOut
 from presage.labels import Array, Coordinate, Parameter, Variable, nearest
 from presage.simulator import Reader
 from presage.studies.pdf.original_files.layouts import check_problem
@@ -156,8 +150,13 @@ class OriginalFile(Reader):
             raise NumpyFileError(f"{self.input.name}: the file is empty (0 bytes)")
         return open_archive(self.input.path, self.input.name)
 
-    def chunks(self) -> Iterator[dict[str, Array]]:
+    def chunks(self) -> Generator[dict[str, Array], None, LeftOut]:
         """Yield ``theta`` and ``events`` of a few samples.
+
+        Returns
+        -------
+        LeftOut
+            What of the file is not in it, of which there was a warning.
 
         Raises
         ------
@@ -167,19 +166,19 @@ class OriginalFile(Reader):
             It is damaged, or holds what is not read.
         """
         found, where = self._survey, self.input.name
-        if found.lost:
-            warnings.warn(
-                f"{where}: {found.lost} events are not finite and are left out; all sets are cut "
-                f"to {found.shortest} events",
-                NumpyFileWarning,
-                stacklevel=2,
-            )
+        said = (
+            f"{where}: {found.lost} events are not finite and are left out; all sets are cut to "
+            f"{found.shortest} events"
+        )
+        left_out = LeftOut(said=(said,) if found.lost else ())
+        left_out.warn()
         low, high = (np.array([getattr(r, end) for r in found.prior]) for end in ("low", "high"))
         with self._opened() as members:
             for theta, events in pieces(members, where, self.memory):
                 kept = first_valid(events, found.shortest) if found.lost else events
                 # Rounding to float32 takes parameters beyond the edge of their prior.
                 yield {"theta": np.clip(theta, low, high), "events": kept}
+        return left_out
 
 
 def _ranges(given: Any) -> tuple[tuple[float, float], ...]:

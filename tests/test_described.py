@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from pathlib import Path
 
+import awkward as ak
 import numpy as np
 import pytest
 import uproot
 
-from presage.labels import LabelError
+from presage.labels import LabelError, Parameter, Variable
 from presage.store import Store
 from presage.studies.events import Campaign, NumpyReader, RootReader
 from presage.studies.events.described import read_description
+from presage.studies.events.root.grammar import ARGUMENTS
 
 MASSES, LABELS = ("m1", "m2"), ("l1", "l2")
 
@@ -129,3 +133,89 @@ def test_wrong_descriptions(what: str, folder: Path) -> None:
 def test_no_description(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match=r"none\.toml cannot be read"):
         read_description(tmp_path / "none.toml")
+
+
+# --- the guide -----------------------------------------------------------------------------
+
+GUIDE = Path(__file__).parents[1] / "docs" / "files.md"
+EXAMPLES = re.findall(r"^```toml\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def write_tree(path: Path, tree: str, **branches: np.ndarray | list[list[float]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with uproot.recreate(path) as file:
+        types = {
+            n: a.dtype if isinstance(a, np.ndarray) else "var * float32"
+            for n, a in branches.items()
+        }
+        file.mktree(tree, types).extend(
+            {n: a if isinstance(a, np.ndarray) else ak.Array(a) for n, a in branches.items()}
+        )
+
+
+@pytest.mark.filterwarnings("ignore:.* have a missing value")
+def test_the_guide_s_descriptions_are_read(folder: Path) -> None:
+    x = np.array([3.0, 4.0, 5.0], "f4")
+    write_tree(folder / "grid/Phi_1870_omega_m0p5/a.root", "Events", mp=x, mo=x + 1)
+    lists = [[1.0, 2.0]] * 3
+    for year in (2023, 2024):
+        write_tree(
+            folder / f"runs/{year}/a.root", "ntuple", n_photons=np.ones(3, "i4"), eta=x / 10,
+            p2=x * 0 + year - 2023, Muon_E=lists, photon_pt=[[7.0, 8.0], [9.0, 1.0], [-999.0, 2.0]],
+            best_photon=np.array([1, 0, 0], "i4"), gen_mass=lists, **{"jet pt": x},
+        )  # fmt: skip
+    grid, runs, numpy_file = (read(folder, text) for text in EXAMPLES)
+    assert {n: v.tolist() for n, v in grid.items()} == {
+        "phi_label": [1870.0] * 3, "omega_label": [-0.5] * 3,
+        "phi_mass": [3.0, 4.0, 5.0], "omega_mass": [4.0, 5.0, 6.0],
+    }  # fmt: skip
+    np.testing.assert_allclose(runs["mass"], [3.0, 3.0, 8**0.5, 8**0.5], rtol=1e-6)
+    assert runs["photon_pt"].tolist() == [8.0, 9.0, 8.0, 9.0]
+    assert runs["jet_pt"].tolist() == [3.0, 4.0, 3.0, 4.0]
+    assert runs["true_mass"].tolist() == [1.0] * 4
+    np.testing.assert_array_equal(numpy_file["omega_mass"], columns()["m2"])
+
+
+def read(folder: Path, text: str) -> dict[str, np.ndarray]:
+    (folder / "guide.toml").write_text(text, encoding="utf-8")
+    chunks = list(read_description(folder / "guide.toml").chunks())
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def test_the_guide_names_every_setting() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    own = {f.name for kind in (RootReader, NumpyReader) for f in fields(kind)}
+    declared = {f.name for kind in (Variable, Parameter) for f in fields(kind)}
+    # Readers' columns have no further dimensions; ranges and gaps are other words for bounds.
+    for name in (own | declared) - {"name", "dims", "gaps", "low", "high"}:
+        assert re.search(rf"\b{name}\b", text), name
+    for name in ARGUMENTS:
+        assert re.search(rf"\b{name}\b", text), name
+
+
+def test_another_layout_is_answered_with_a_description_that_works(tmp_path: Path) -> None:
+    x = np.arange(3, dtype="f4")
+    for phi in (1, 2):
+        path = tmp_path / f"grid/Phi_{phi}_omega_0p5/a.root"
+        write_tree(path, "tree", m=x + phi, event=np.arange(3) + 7, **{"jet pt": x})
+    with pytest.raises(ValueError, match="2 of 2 files cannot be used:") as raised:
+        Campaign(Store(tmp_path / "s"), "root", str(tmp_path / "grid")).make()
+    lines = [line[4:] for line in str(raised.value).splitlines() if line.startswith("    ")]
+    assert 'path = "Phi_{Phi}_omega_{omega}"' in "\n".join(lines)
+    got = read(tmp_path, "\n".join(lines))
+    assert list(got) == ["Phi", "omega", "m", "event_number", "jet_pt"]
+    assert got["m"].tolist() == [1.0, 2.0, 3.0, 2.0, 3.0, 4.0]
+    assert got["omega"].tolist() == [0.5] * 6
+
+
+def test_paths_in_a_description(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("MINE", str(folder))
+    for files in ("own.root", "*.root", "~/own.root", "$MINE/own.root", "./elsewhere/../own.root"):
+        assert len(read(folder, ROOT.replace("own.root", files))["mass"]) == 800
+    with pytest.raises(ValueError, match=r"root://x//a\.root: .*not over a network"):
+        read(folder, ROOT.replace("own.root", "root://x//a.root"))
+    with pytest.raises(LabelError, match="a setting is of another type"):
+        read(folder, 'min_events = "many"\n' + ROOT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -67,9 +68,12 @@ def read_description(path: Path, **others: Any) -> RootReader | NumpyReader:
     for name, declared in (("columns", Variable), ("labels", Parameter)):
         if name in settings:
             settings[name] = _columns(settings[name], declared, source, f"{path}, {name}")
-    if numpy_file:
-        return NumpyReader(_beside(path, given["file"]), **settings)
-    return _root(path, given, settings)
+    try:
+        if numpy_file:
+            return NumpyReader(_beside(path, given["file"]), **settings)
+        return _root(path, given, settings)
+    except TypeError as error:  # min_events = "many"
+        raise DescriptionError(f"{path}: a setting is of another type: {error}") from error
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -102,7 +106,9 @@ def _root(path: Path, given: Mapping[str, Any], settings: dict[str, Any]) -> Roo
 
 
 def _beside(path: Path, name: Any) -> str:
-    return str((path.parent / str(name)).resolve())
+    """Return a path relative to the description's folder; ``~``, ``$NAME`` and URLs are none."""
+    text = os.path.expandvars(os.path.expanduser(str(name)))  # noqa: PTH111
+    return text if "://" in text else os.path.join(path.parent.absolute(), text)  # noqa: PTH118
 
 
 def _columns(tables: Any, kind: type[Variable], source: str, where: str) -> dict[Variable, str]:

@@ -25,13 +25,11 @@ class BadFileError(RootError):
         The file, or a folder.
     reason
         Why, in a sentence.
-    hint
-        What is said once, below all of them.
     """
 
-    def __init__(self, path: Path, reason: str, hint: str = "") -> None:
-        super().__init__(f"{path}: {reason}" + (f"\n{hint}" if hint else ""))
-        self.path, self.reason, self.hint = path, reason, hint
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path, self.reason = path, reason
 
 
 class TooLargeError(BadFileError):
@@ -45,15 +43,13 @@ class TooLargeError(BadFileError):
         )
 
 
-def joined(bad: Sequence[BadFileError], total: int) -> RootError:
-    """Return one error for all files that cannot be used."""
+def joined(bad: Sequence[BadFileError], total: int, hint: str = "") -> RootError:
+    """Return one error for all files that cannot be used, with a hint below it."""
     if len(bad) == 1 and total == 1:
-        return bad[0]
+        return RootError(f"{bad[0]}\n{hint}") if hint else bad[0]
     lines = [f"  {error.path}: {error.reason}" for error in bad[:_SHOWN]]
     if len(bad) > _SHOWN:
         lines.append(f"  and {len(bad) - _SHOWN} more")
-    lines += [error.hint for error in bad if error.hint][:1]
-    return RootError(
-        f"{len(bad)} of {total} files cannot be used; bad_files='skip' would leave them out:\n"
-        + "\n".join(lines)
-    )
+    lines += [hint] if hint else []
+    others = "; bad_files='skip' would leave them out" if len(bad) < total else ""
+    return RootError(f"{len(bad)} of {total} files cannot be used{others}:\n" + "\n".join(lines))

@@ -53,13 +53,26 @@ def open_tree(file: RootFile, name: str, limit: int) -> Iterator[Any]:
     BadFileError
         Not a ROOT file, truncated, or no such tree.
     """
+    with _open(file) as handle:
+        yield _tree(handle, file, name, limit)
+
+
+def tree_names(file: RootFile) -> list[str]:
+    """Return the names of the trees in a file."""
+    with _open(file) as handle, reading(file):
+        kinds = handle.classnames(cycle=False)
+    return sorted(key for key, kind in kinds.items() if kind in TREES)
+
+
+@contextmanager
+def _open(file: RootFile) -> Iterator[Any]:
     import uproot
 
     _check_header(file)
     with reading(file):
         handle = uproot.open(file.path, handler=uproot.MemmapSource)
     with handle:
-        yield _tree(handle, file, name, limit)
+        yield handle
 
 
 def _check_header(file: RootFile) -> None:
@@ -88,14 +101,9 @@ def _check_header(file: RootFile) -> None:
         )
 
 
-def trees_in(handle: Any, file: RootFile) -> dict[str, str]:
-    """Return name → class of everything in a file; trees are of a class in :data:`TREES`."""
-    with reading(file):
-        return dict(handle.classnames(cycle=False))
-
-
 def _tree(handle: Any, file: RootFile, name: str, limit: int) -> Any:
-    kinds = trees_in(handle, file)
+    with reading(file):
+        kinds = handle.classnames(cycle=False)
     trees = sorted(key for key, kind in kinds.items() if kind in TREES)
     if name not in kinds:
         listed = f" (its trees: {', '.join(trees)})" if trees else " (it holds no tree)"

@@ -7,7 +7,7 @@ every event that is left out is counted.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +31,7 @@ from presage.studies.events.root.layout import FEDHEX, Layout
 from presage.studies.events.root.opening import open_tree
 from presage.studies.events.root.path_labels import path_names
 from presage.studies.events.root.selection import Selection, parse_cut
+from presage.studies.events.root.suggestion import suggest
 from presage.studies.events.root.survey import Survey, groups, show
 from presage.studies.events.root.values import Values
 
@@ -393,7 +394,20 @@ class RootReader(Reader):
                     raise
                 survey.bad.append(error)
         if survey.bad and not skip:
-            raise joined(survey.bad, len(self._gathered.inputs) + len(self._gathered.bad))
+            total = len(self._gathered.inputs) + len(self._gathered.bad)
+            raise joined(survey.bad, total, self._hint(survey.bad))
+
+    def _hint(self, bad: Sequence[BadFileError]) -> str:
+        """Return how another layout is described, where it was the known one that did not fit."""
+        if self._columns != FEDHEX.columns:
+            return ""
+        paths = {error.path for error in bad}
+        described = suggest([f for f in self.found if f.path in paths], self.tree, self.memory)
+        return described and (
+            "These are not in FEDHEX's layout, which is the default. Any other is described in a "
+            ".toml file, whose path is then given in place of the folder's (docs/files.md); for "
+            f"these files it could begin so:\n\n{described}\n"
+        )
 
     def _whole(self, item: Input, chunks: Iterator[dict[str, Array]]) -> Iterator[dict[str, Array]]:
         """Yield a file's events only once all were read: none of a file that is damaged."""

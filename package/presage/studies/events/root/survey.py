@@ -10,7 +10,7 @@ import numpy as np
 
 from presage.labels import Array, Parameter
 from presage.labels.equality import MOST_LABELS, merge
-from presage.studies.events.root.errors import BadFileError, RootError
+from presage.studies.events.root.errors import BadFileError, RootError, joined
 
 
 @dataclass
@@ -110,6 +110,8 @@ class Survey:
         RootError
             Nothing was read, or nothing remained.
         """
+        if self.bad and not self.files:
+            raise joined(self.bad, len(self.bad))
         if self.entries == 0:
             raise RootError(f"tree {tree!r} has no entries in any of {self.files} file(s)")
         if self.kept == 0:

@@ -164,8 +164,8 @@ WRONG: dict[str, tuple[Callable[[Path], RootReader], str]] = {
         r"'x' is declared int8, but holds float64 values that do not fit",
     ),
     "too few events": (
-        lambda top: toy(top / "good.root", labels={"label": "label"}, min_events=150),
-        r"too few events: no label has min_events=150; the fullest, label=1, has 8\. 12 events",
+        lambda top: toy(top / "good.root", labels={"g": "label"}, min_events=150),
+        r"too few events: no label has min_events=150; the fullest, g=1, has 8\. 12 events",
     ),
     "no event passes": (
         lambda top: toy(top / "good.root", cut="x > 100"),
@@ -371,7 +371,7 @@ def test_too_many_labels_are_not_labels(files: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(
         RootError, match=r"more than 5 different labels .* read them with min_event"
     ):
-        list(toy(files / "good.root", labels={"label": "i"}, min_events=1).chunks())
+        list(toy(files / "good.root", labels={"g": "i"}, min_events=1).chunks())
 
 
 def events(**columns: Any) -> xr.Dataset:
@@ -398,6 +398,6 @@ def test_the_writer_says_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_warnings_are_told_apart(files: Path) -> None:
-    reader = toy(files / "good.root", labels={"label": "label"}, min_events=5)
-    with pytest.warns(InputWarning, match=r"1 of 2 labels .* 4 events in all \(label=2: 4\)"):
+    reader = toy(files / "good.root", labels={"g": "label"}, min_events=5)
+    with pytest.warns(InputWarning, match=r"1 of 2 labels .* 4 events in all \(g=2: 4\)"):
         list(reader.chunks())

@@ -181,7 +181,7 @@ def test(arguments: list[str]) -> int:
     say("test: pytest")
     env = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     # All of them by two processes, which halves the time on two cores and fits a laptop's memory.
-    if call(python, "-m", "pytest", *(arguments or ["-n", "2"]), env=env):
+    if call(python, "-m", "pytest", *(arguments or ["-n", "2", "--durations=10"]), env=env):
         failed.append("pytest")
     if failed:
         say(f"failed: {', '.join(failed)}")

@@ -29,7 +29,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 60_000  # milliseconds; the machine may be busy
+PATIENCE = 180_000  # milliseconds; the machine may be busy
 SERVE = """
 import sys
 sys.path[:0] = sys.argv[5:]
@@ -86,7 +86,8 @@ def start(
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=log.parent)
     servers.append(process)
     site = Site(f"http://127.0.0.1:{port}{prefix}/", key, log, process)
-    for _ in range(240):
+    deadline = time.monotonic() + PATIENCE / 1000
+    while time.monotonic() < deadline:
         if process.poll() is not None:
             pytest.fail(f"the server ended: {log.read_text()}")
         try:
@@ -110,6 +111,14 @@ def browser():
 
     with sync_playwright() as play:
         chromium = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        plain = chromium.new_page
+
+        def patient(**settings):
+            page = plain(**settings)
+            page.set_default_timeout(PATIENCE)  # of clicks and texts too
+            return page
+
+        chromium.new_page = patient
         yield chromium
         chromium.close()
 
@@ -132,6 +141,10 @@ class Visit:
         self.page.wait_for_function(
             "document.documentElement.scrollWidth <= window.innerWidth", timeout=PATIENCE
         )
+
+    def still(self) -> None:
+        """Wait until nothing moves any more: documents idle, layout and ink the same for long."""
+        self.page.wait_for_function(_STILL % _INK, timeout=PATIENCE, polling=60)
 
     def piece(self, name: str) -> str:
         return self.page.locator(name).inner_text()
@@ -163,6 +176,16 @@ _INK = """() => {
       if (d[i + 3]) hash = (hash * 31 + d[i] * 65536 + d[i + 1] * 256 + d[i + 2] + i) % 1000003;
     return hash;
   });
+}"""
+
+
+_STILL = """() => {
+  const ink = (%s)();
+  const all = [...document.querySelectorAll('*')].map((e) => [e.scrollWidth, e.clientHeight]);
+  const now = JSON.stringify([ink, all, (window.Bokeh?.documents ?? []).map((d) => d.is_idle)]);
+  window.stillFor = now === window.stillAs ? window.stillFor + 1 : 0;
+  window.stillAs = now;
+  return window.stillFor >= 5 && !now.includes('false');
 }"""
 
 

@@ -101,7 +101,7 @@ def _with_markup(small: xr.Dataset) -> xr.Dataset:
 
 def ask(site: Site, path: str, method: str = "GET", **headers: str) -> tuple[int, str, dict]:
     parts = urlsplit(site.url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=180)
     body = headers.pop("body", None)
     if body is not None:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -217,7 +217,7 @@ def test_a_store_that_is_no_folder_or_vanishes_is_said(tmp_path, servers):
 def test_a_download_is_the_file_that_the_store_holds(bad):
     key = bad.keys["good"]
     parts = urlsplit(bad.site.url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=180)
     connection.request("GET", f"/product/{key[:16]}.nc")
     answer = connection.getresponse()
     content = answer.read()

@@ -279,7 +279,7 @@ def test_two_models_side_by_side_and_their_losses(visit, site):  # noqa: F811
     figures = len(visit.pixels())
     visit.page.evaluate("presage.set({panel: 'loss'})")
     visit.page.get_by_text("solid: training").wait_for(timeout=PATIENCE)
-    visit.page.wait_for_timeout(300)
+    visit.still()
     assert len(visit.pixels()) > figures
     assert "5 epochs" in visit.page.get_by_text("solid: training").inner_text()
     visit.address("panel=loss")

@@ -115,7 +115,7 @@ def test_a_posterior_stands_beside_the_reference_with_its_numbers(visit, site):
     assert all(ink(visit)), "corner, curve, residuals, events"
     for width in (1600, 1280):
         visit.page.set_viewport_size({"width": width, "height": 800})
-        visit.page.wait_for_timeout(300)
+        visit.still()
         for element in ("document.documentElement", "document.querySelector('#main')"):
             wide, room = visit.page.evaluate(f"[{element}.scrollWidth, {element}.clientWidth]")
             assert wide <= room, f"{element} scrolls sideways at {width}"
@@ -163,7 +163,7 @@ def test_the_slider_and_buttons_set_the_view(visit, site):
     before = ink(visit)
     visit.page.locator("input.slide").fill("1")
     assert visit.page.evaluate("presage.state.size") == 1
-    visit.page.wait_for_timeout(300)
+    visit.still()
     assert visit.piece(".size b") == "100"
     assert all(changed(before, ink(visit)))
     before = ink(visit)
@@ -227,14 +227,14 @@ def test_the_calibration_is_made_when_it_is_asked_for(visit, site):
     visit.page.get_by_text("300 observations of 1000 events, 60 draws each").wait_for(
         timeout=PATIENCE
     )
-    visit.page.wait_for_timeout(500)
+    visit.still()
     assert figures == 4
     assert visit.page.locator(".bk-Figure:visible").count() == 5
     assert visit.page.locator("table.merit:visible").count() == 0
     visit.address("panel=calibration")
     picture = visit.page.evaluate("presage.composed().toDataURL().length")
     visit.page.get_by_role("button", name="posterior", exact=True).first.click()
-    visit.page.wait_for_timeout(300)
+    visit.still()
     assert visit.page.locator("table.merit:visible").count() == 1
     assert picture > 20_000
     assert visit.page.evaluate("presage.composed().toDataURL().length") > 20_000
@@ -297,7 +297,7 @@ def test_a_faulty_product_is_said_and_others_are_named(visit, site, stocked, nam
 @needs_browser
 def test_foreign_text_is_shown_as_text(visit, site, stocked):
     visit.open(f"{site.url}?page=pdf&key={stocked[1]['markup'][:16]}")
-    visit.page.wait_for_timeout(400)
+    visit.still()
     assert MARKUP in visit.piece(".head")
     assert MARKUP in visit.piece("table.merit")
 

@@ -83,7 +83,7 @@ def torchrun(program: str, folder: Path, processes: int) -> None:
         [sys.executable, *command, str(path), str(folder)],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         check=False,
     )

@@ -71,14 +71,14 @@ def kill_after_some_steps(store: Store) -> bool:
     before = {p.name for p in checkpoints(store)}
     process = start(store)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while process.poll() is None and time.monotonic() < deadline:
             if len({p.name for p in checkpoints(store)} - before) > 0:
                 time.sleep(0.03)
                 process.send_signal(signal.SIGKILL)
                 break
             time.sleep(0.002)
-        return process.wait(timeout=60) == -signal.SIGKILL
+        return process.wait(timeout=600) == -signal.SIGKILL
     finally:
         process.kill()
         assert process.stdout is not None

@@ -56,7 +56,7 @@ def test_two_runs_at_once_make_one_dataset(tmp_path: Path, expected: dict[str, n
     store = Store(tmp_path / "store")
     runs = [start(program(store)) for _ in range(2)]
     for run in runs:
-        out, _ = run.communicate(timeout=120)
+        out, _ = run.communicate(timeout=600)
         assert run.returncode == 0
         assert out.split() == ["ready", "done"]
     assert toys.same(store.open(SLOW.recipe()), expected)

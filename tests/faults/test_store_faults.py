@@ -52,7 +52,7 @@ def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
         **options,
     )
@@ -276,7 +276,7 @@ def _together(folder: str, barrier: Any, answers: Any) -> None:
     for scenario in TOGETHER:
         _, action, check, point.links = failpoints.SCENARIOS[scenario]
         store = Store(Path(folder) / scenario)
-        barrier.wait(timeout=120)
+        barrier.wait(timeout=600)
         try:
             action(store)
             answers.put((scenario, check(store, True)))
@@ -291,7 +291,7 @@ def test_several_processes_on_one_recipe_all_succeed(tmp_path: Path) -> None:
     workers = [context.Process(target=_together, args=arguments) for _ in range(2)]
     for worker in workers:
         worker.start()
-    found = [answers.get(timeout=120) for _ in range(2 * len(TOGETHER))]
+    found = [answers.get(timeout=600) for _ in range(2 * len(TOGETHER))]
     assert sorted(found) == sorted((scenario, "") for scenario in 2 * TOGETHER)
     for worker in workers:
         worker.join()

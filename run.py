@@ -15,15 +15,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
-EXTRAS = "test,notebooks"
+EXTRAS = "all,test"
 OLDEST = (3, 11)
 # By module, not by the script in .venv/bin, whose first line breaks when a checkout is moved.
 FLOORS = "from importlinter.cli import lint_imports_command as lint; lint()"
@@ -47,14 +49,26 @@ def venv_python() -> Path:
     return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def call(*command: str | Path, env: dict[str, str] | None = None, pulse: str = "") -> int:
+def call(
+    *command: str | Path,
+    env: dict[str, str] | None = None,
+    pulse: str = "",
+    show: Fetched | None = None,
+) -> int:
     """Run a command from the repository's root and return its status.
 
-    A quiet one shows its `pulse` every half minute. Ctrl-C reaches the command too; it gets
-    the time to tidy up (`subprocess.call` would kill it).
+    A quiet one shows its `pulse` every half minute; of one with `show` the output's lines go
+    there. Ctrl-C reaches the command too; it gets the time to tidy up (`subprocess.call` would
+    kill it).
     """
     interrupted, start = False, time.monotonic()
-    with subprocess.Popen([str(part) for part in command], cwd=ROOT, env=env) as child:
+    pipe = subprocess.PIPE if show else None
+    with subprocess.Popen(
+        [str(part) for part in command], cwd=ROOT, env=env, stdout=pipe, text=True, encoding="utf-8"
+    ) as child:
+        reader = threading.Thread(target=lambda: [show(line) for line in child.stdout or ()])
+        if show:
+            reader.start()
         while True:
             try:
                 status = child.wait(30 if pulse else None)
@@ -63,6 +77,9 @@ def call(*command: str | Path, env: dict[str, str] | None = None, pulse: str = "
                 say(f"{pulse}, {time.monotonic() - start:.0f} s so far")
             except KeyboardInterrupt:
                 interrupted = True
+        if show:
+            reader.join()
+            show.end()
     if interrupted:
         raise RunError("interrupted", 130)
     return status
@@ -110,11 +127,45 @@ def broken() -> bool:
 
 
 def pip(*arguments: str) -> None:
-    """Install with the exact versions of constraints.txt."""
-    quiet = () if os.environ.get("PRESAGE_VERBOSE") else ("--quiet",)
-    command = (venv_python(), "-m", "pip", "install", "--disable-pip-version-check", *quiet)
-    if call(*command, "-c", "constraints.txt", *arguments, pulse="still installing"):
+    """Install with the exact versions of constraints.txt, and say what is fetched."""
+    command = (venv_python(), "-m", "pip", "install", "--disable-pip-version-check")
+    command = (*command, "--progress-bar", "off", "-c", "constraints.txt", *arguments)
+    if os.environ.get("PRESAGE_VERBOSE"):
+        status = call(*command)
+    else:
+        status = call(*command, pulse="still installing", show=Fetched())
+    if status:
         raise RunError("the installation failed; pip's message stands above", 1)
+
+
+class Fetched:
+    """Turns pip's output into a line for each large file, and a count of the others."""
+
+    LARGE = 10.0  # MB
+
+    def __init__(self) -> None:
+        self.small, self.megabytes = 0, 0.0
+
+    def __call__(self, line: str) -> None:
+        """Look at one line of pip's."""
+        found = re.search(
+            r"(?:Downloading|Using cached|Processing) (\S+)(?: \(([\d.]+) (kB|MB)\))?", line
+        )
+        if line.startswith(("ERROR", "error")):
+            print(line, end="", file=sys.stderr, flush=True)
+        if not found or line.lstrip().startswith("Processing ./"):
+            return
+        size = float(found[2] or 0) / (1000 if found[3] == "kB" else 1)
+        name = found[1].rsplit("/", 1)[-1]
+        if size > self.LARGE or not found[2]:
+            say(f"  {name}" + (f", {size:.0f} MB" if size else ""))
+        else:
+            self.small, self.megabytes = self.small + 1, self.megabytes + size
+
+    def end(self) -> None:
+        """Say how much the small ones were."""
+        if self.small:
+            say(f"  {self.small} smaller files, {self.megabytes:.0f} MB")
 
 
 def is_stamped(stamp: Path, extras: str) -> bool:

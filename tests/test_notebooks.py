@@ -186,13 +186,17 @@ def test_plain_papermill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_worked_example_on_real_data(tmp_path: Path) -> None:
     path = next(p for p in NOTEBOOKS if p.stem == "dimuon_mass")
-    shutil.copy(Path(__file__).parent / "data/root/uproot-Zmumu.root", tmp_path)
     papermill.execute_notebook(
         path,
         tmp_path / "out.ipynb",
-        {"file": str(tmp_path / "uproot-Zmumu.root"), "epochs": 3, "store": os.fspath(tmp_path)},
+        {
+            "file": str(path.parent / "data/uproot-Zmumu.root"),
+            "epochs": 3,
+            "store": os.fspath(tmp_path),
+        },
         kernel_name="python3",
         progress_bar=False,
+        cwd=path.parent,
     )
     text = (tmp_path / "out.ipynb").read_text()
     assert "500 collisions: 400 to train on, 100 held out" in text

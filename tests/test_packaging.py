@@ -22,6 +22,9 @@ from packaging.utils import canonicalize_name
 
 import presage
 from presage._version import __version__
+from presage.cli.main import main
+from presage.extras import EXTRAS as EXTRA_MODULES
+from presage.extras import MissingExtraError, extra
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -33,15 +36,15 @@ ALIASES = {
     "playwright": "playwright-python",
 }
 #: What the standard environment needs; the benchmarks' peers are a matter of their own.
-EXTRAS = ("notebooks", "test")
+EXTRAS = ("root", "pdf", "notebooks", "dashboard", "test")
 #: Packages that pull torchvision in, which would replace the pinned torch.
 REPLACES_TORCH = {"torchvision", "laplace-torch", "normflows", "sbi"}
 
 
 def needs(*extras: str) -> dict[str, Requirement]:
     listed = [*PROJECT["dependencies"]]
-    for extra in extras:
-        listed += PROJECT["optional-dependencies"][extra]
+    for name in extras:
+        listed += PROJECT["optional-dependencies"][name]
     return {canonicalize_name(r.name): r for r in map(Requirement, listed)}
 
 
@@ -82,12 +85,55 @@ def test_nothing_asks_for_a_package_that_would_replace_torch() -> None:
 
 def test_every_library_that_the_package_imports_is_a_declared_need() -> None:
     homes = importlib.metadata.packages_distributions()
-    declared = set(needs())
-    optional = {"distributed", "dask", "lightning"}  # asked for only where a user names them
+    declared = set(needs("root", "pdf", "notebooks", "dashboard", "dask"))
+    optional = {"dask", "lightning"}  # asked for only where a user names them
     for path in [*(ROOT / "package").rglob("*.py"), *(ROOT / "dashboards").rglob("*.py")]:
         for module in imported(path) - set(sys.stdlib_module_names) - {"presage", "dashboards"}:
             names = {canonicalize_name(n) for n in homes.get(module, [module])}
             assert names & (declared | optional), f"{path.name} imports {module}: declare it"
+
+
+def test_extras_say_which_of_their_libraries_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    homes = importlib.metadata.packages_distributions()
+    for name, modules in EXTRA_MODULES.items():
+        brought = set(needs(name)) - set(needs())
+        assert {canonicalize_name(homes[m][0]) for m in modules} == brought - {"holoviews"}
+        for module in modules:
+            monkeypatch.setitem(sys.modules, module, None)
+            with (
+                pytest.raises(
+                    MissingExtraError, match=rf"^this needs {module}, .*presage\[{name}\]"
+                ),
+                extra(name, "this"),
+            ):
+                importlib.import_module(module)
+    with pytest.raises(ModuleNotFoundError, match="no_such"), extra("root", "this"):
+        importlib.import_module("no_such_module")
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "message"),
+    [
+        ("papermill", ["run", "events", "--preset", "tiny"], "presage run needs papermill"),
+        ("panel", ["dashboard", "--no-show"], "the dashboard needs panel"),
+    ],
+)
+def test_a_command_without_its_extra_is_one_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    module: str,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [m for m in sys.modules if m.partition(".")[0] in (module, "dashboards")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    (tmp_path / "store").mkdir()
+    with pytest.raises(SystemExit):
+        main([*arguments, "--store", str(tmp_path / "store")])
+    assert message in capsys.readouterr().err
 
 
 def imported(path: Path) -> set[str]:
@@ -177,7 +223,7 @@ def test_the_wheel_holds_notebooks_and_dashboard(tmp_path: Path) -> None:
         names = set(content.namelist())
         content.extractall(tmp_path / "site")
     assert {"presage/py.typed", "presage/__init__.py", "presage/studies/__init__.py"} <= names
-    for folder, pattern in (("notebooks", "*.ipynb"), ("dashboards", "*.py")):
+    for folder, pattern in (("notebooks", "*.*"), ("dashboards", "*.py")):
         files = [p for p in (ROOT / folder).rglob(pattern) if ".ipynb_checkpoints" not in p.parts]
         shipped = {f"presage/{p.relative_to(ROOT)}" for p in files}
         assert shipped
@@ -239,7 +285,7 @@ def test_run_py_installs_once_and_again_when_the_needs_change(
 ) -> None:
     calls: list[tuple[str, ...]] = []
 
-    def call(*command: str | Path, env: object = None, pulse: str = "") -> int:
+    def call(*command: str | Path, **_: object) -> int:
         calls.append(tuple(map(str, command)))
         if "venv" in calls[-1]:
             script.VENV.mkdir()
@@ -250,7 +296,7 @@ def test_run_py_installs_once_and_again_when_the_needs_change(
     monkeypatch.setattr(script, "broken", lambda: False)
     assert script.main(["setup"]) == 0
     assert [c for c in calls if "install" in c and c[-1] == "torch"]
-    assert calls[-1][-4:] == ("-c", "constraints.txt", "-e", ".[test,notebooks]")
+    assert calls[-1][-4:] == ("-c", "constraints.txt", "-e", ".[all,test]")
     calls.clear()
     assert script.main(["test", "-k", "store"]) == 0
     assert [c[1:] for c in calls] == [("-m", "pytest", "-k", "store")]

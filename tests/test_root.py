@@ -34,7 +34,8 @@ from presage.studies.events.root.path_labels import path_labels
 from presage.studies.events.root.values import Values
 
 DATA = Path(__file__).parent / "data" / "root"
-ZMUMU, HZZ = DATA / "uproot-Zmumu.root", DATA / "uproot-HZZ.root"
+ZMUMU = Path(__file__).parents[1] / "notebooks/examples/data/uproot-Zmumu.root"
+HZZ = DATA / "uproot-HZZ.root"
 NANO = DATA / "nanoAOD_2015_CMS_Open_Data_ttbar.root"
 
 

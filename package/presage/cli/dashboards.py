@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from types import ModuleType
 
+from presage.extras import extra
 from presage.pipeline.steps import PipelineError, shipped
 
 
@@ -29,4 +30,5 @@ def load() -> ModuleType:
         package.__path__ = [str(folder)]
         package.__spec__ = importlib.util.spec_from_loader("dashboards", None, is_package=True)
         sys.modules["dashboards"] = package
-    return importlib.import_module("dashboards.app")
+    with extra("dashboard", "the dashboard"):
+        return importlib.import_module("dashboards.app")

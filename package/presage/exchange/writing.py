@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from presage.exchange.about import ABOUT, describe
+from presage.extras import extra
 from presage.labels import Array, LabelError, nearest
 from presage.lineage import SAMPLE
 from presage.store.files import Sink, replace, require_room, sweep
@@ -119,7 +120,8 @@ def _write_nc(dataset: xr.Dataset, sink: Sink, compression: int) -> None:
 
 
 def _write_root(dataset: xr.Dataset, sink: Sink, compression: int) -> None:
-    import uproot
+    with extra("root", "writing ROOT files"):
+        import uproot
 
     table = _table(dataset, ".root")
     types = {

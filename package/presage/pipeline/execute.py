@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from presage.extras import extra
 from presage.pipeline.scratch import temporary
 from presage.pipeline.steps import Notebook, PipelineError
 from presage.products import VARIABLE
@@ -100,7 +101,8 @@ def _papermill() -> Any:
     """Import papermill late: it takes a second, and listing studies needs none of it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own dependencies, about nothing a user can do
-        import papermill
+        with extra("notebooks", "presage run"):
+            import papermill
     return papermill
 
 

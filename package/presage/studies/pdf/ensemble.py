@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from presage.extras import extra
 from presage.progress import Bar
 from presage.studies.pdf.target import Target
 
@@ -81,7 +82,8 @@ def ensemble(
     progress
         Whether a bar is shown, after two seconds.
     """
-    import emcee
+    with extra("pdf", "ensemble MCMC"):
+        import emcee
 
     # A whole difference (gamma 1) jumps between modes. emcee's snooker move is left out: with
     # one in five of them the widths of a normal posterior came out 10 to 20 % too small.
@@ -104,7 +106,8 @@ def load_arviz() -> Any:
     """Return the module arviz without the word on its successor that 0.23 begins with."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        import arviz
+        with extra("pdf", "a tree of posteriors"):
+            import arviz
     return arviz
 
 

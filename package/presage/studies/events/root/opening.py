@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from presage.extras import extra
 from presage.labels import nearest
 from presage.studies.events.root import ntuple
 from presage.studies.events.root.errors import BadFileError, RootError, TooLargeError
@@ -66,7 +67,8 @@ def tree_names(file: RootFile) -> list[str]:
 
 @contextmanager
 def _open(file: RootFile) -> Iterator[Any]:
-    import uproot
+    with extra("root", "reading ROOT files"):
+        import uproot
 
     _check_header(file)
     with reading(file):

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from presage.extras import extra
 from presage.labels import Array, nearest
 from presage.rng import generator
 from presage.studies.events.root.errors import RootError
@@ -236,7 +237,8 @@ def _hidden(values: Array, counts: Array, position: Array, rng: np.random.Genera
 
 
 def _write_file(path: Path, tree: str, chunks: Iterator[dict[str, Any]]) -> None:
-    import uproot
+    with extra("root", "writing ROOT files"):
+        import uproot
 
     with uproot.recreate(path) as file:
         writable = None

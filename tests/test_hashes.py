@@ -163,6 +163,9 @@ def test_processes_note_at_the_same_time(tmp_path: Path, notes: Path) -> None:
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     (path,) = make(tmp_path, 1)
-    good, bad = content_hashes([path, tmp_path / "missing"])
+    os.mkfifo(tmp_path / "pipe")
+    good, missing, pipe = content_hashes([path, tmp_path / "missing", tmp_path / "pipe"])
     assert good == truth([path])[0]
-    assert isinstance(bad, FileNotFoundError)
+    assert isinstance(missing, FileNotFoundError)
+    assert isinstance(pipe, OSError)
+    assert pipe.strerror == "it is no regular file"

@@ -12,6 +12,7 @@ it for all that come after.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from stat import S_ISREG
 from threading import Lock
 
 from presage.progress import Bar
@@ -41,8 +43,16 @@ _held: dict[Path, dict[str, tuple[Stamp, str]]] = {}
 
 
 def stamp(path: Path) -> Stamp:
-    """Return what changes whenever a file's content does."""
+    """Return what changes whenever a file's content does.
+
+    Raises
+    ------
+    OSError
+        It is not there, or is no regular file.
+    """
     status = path.stat()
+    if not S_ISREG(status.st_mode):  # a pipe would be waited for without end
+        raise OSError(errno.EINVAL, "it is no regular file")
     return status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
 
 

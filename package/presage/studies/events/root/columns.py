@@ -45,11 +45,19 @@ def columns_of(given: Columns, kind: type[Variable], dtype: str) -> tuple[Column
         Variable or Parameter: what a column's declaration is turned into.
     dtype
         Stored type where only a name is given.
+
+    Raises
+    ------
+    RootError
+        An expression is no text.
     """
     if isinstance(given, Mapping):
         pairs = [(_declare(key, kind, dtype), text) for key, text in given.items()]
     else:
         pairs = [(_declare(c.variable, kind, dtype), c.expression) for c in given]
+    for variable, text in pairs:
+        if not isinstance(text, str):
+            raise RootError(f"{variable.name}: an expression is text, not {text!r}")
     return tuple(Column(variable, text) for variable, text in pairs)
 
 

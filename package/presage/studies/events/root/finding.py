@@ -7,7 +7,7 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,7 +108,10 @@ def _without_tree(given: str | os.PathLike[str]) -> tuple[str | os.PathLike[str]
 
 
 def _listed(given: Paths) -> list[str | os.PathLike[str]]:
-    return [given] if isinstance(given, (str, os.PathLike)) else list(given)
+    paths = [given] if isinstance(given, (str, os.PathLike)) else list(given or ())
+    if isinstance(given, Mapping) or not all(isinstance(p, (str, os.PathLike)) for p in paths):
+        raise RootError(f"files= is a path or several of them, not {given!r:.80}")
+    return paths
 
 
 def _expanded(text: str) -> str:

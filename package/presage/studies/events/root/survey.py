@@ -63,6 +63,7 @@ class Survey:
             f"{self.kept} events of {self.entries} entries in {self.files} file(s); left out: "
             f"{self.cut} by the cut, {self.missing} with a missing value, "
             f"{self.invalid} with a value that is not finite or beyond a bound"
+            + (f", {len(self.bad)} file(s) that cannot be used" if self.bad else "")
         )
 
     def count(self, chunk: Mapping[str, Array], names: Sequence[str]) -> None:

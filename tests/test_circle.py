@@ -7,18 +7,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+import uproot
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
 from presage import models
 from presage.analysis.compare import compare
+from presage.analysis.histogram_morphing import histogram_morphing
 from presage.analysis.labelled import group
-from presage.analysis.morphing import moment_morphing
+from presage.analysis.morphing import moment_morphing, nearest_label
 from presage.fit import fit
+from presage.generate import simulate
 from presage.labels import LabelError, Parameter, Schema, Variable, check_arrays
 from presage.labels.circle import emptiest, opened, wrapped
 from presage.models.conditional import ConditionalFlow
+from presage.store import Store
+from presage.studies.events.root import RootReader
 from presage.transforms.scale import LabelScale
 
 PHI = Variable("phi", period=2 * math.pi, unit="rad")
@@ -161,12 +166,34 @@ def test_metrics_go_round(kind: str) -> None:
     assert abs(float(product["pull_mean"].sel(variable="phi", source="same").mean())) < 1.0
 
 
-def test_what_rivals_draw_lies_within_the_range() -> None:
-    train = events(0, 300, "seam")
-    drawn = moment_morphing(train, [(0.5,), (1.5,)], 500)
-    phi = drawn["phi"].values.astype(float)
-    assert np.abs(phi).max() <= math.pi
-    assert np.abs(phi).min() > 1.0
+TURN = Variable("phi", period=2 * math.pi, lower=0.0)
+
+
+@pytest.mark.parametrize("draw", [moment_morphing, histogram_morphing, nearest_label])
+@pytest.mark.parametrize("variable", [PHI, TURN])
+@pytest.mark.parametrize("kind", ["seam", "round"])
+def test_what_rivals_draw_lies_within_the_range(kind: str, variable: Variable, draw: Any) -> None:
+    train = events(0, 300, kind, variable)
+    phi = draw(train, [(0.1,), (1.1,)], 500)["phi"].values.astype(float)
+    start = 0.0 if variable is TURN else -math.pi
+    assert phi.min() >= start
+    assert phi.max() < start + 2 * math.pi
+    centre = np.repeat([math.pi, math.pi] if kind == "seam" else [0.1, 2.1], 500)
+    away = np.abs(np.mod(phi - centre + math.pi, 2 * math.pi) - math.pi)
+    assert np.quantile(away, 0.99) < 1.6
+
+
+def test_the_start_of_a_period_is_no_bound(tmp_path: Any) -> None:
+    x = np.array([-1e-7, 3.0, -0.5], "f4")
+    schema = Schema("event", (TURN,))
+    found = check_arrays({"phi": x}, schema, 3, "mine")["phi"]
+    assert found[1] == 3.0
+    assert found[2] == pytest.approx(2 * math.pi - 0.5)
+    with uproot.recreate(tmp_path / "a.root") as file:
+        file.mktree("Events", {"phi": "f4", "m": "f4"}).extend({"phi": x, "m": x})
+    reader = RootReader(tmp_path / "a.root", columns={TURN: "phi"}, labels={"m": "m"})
+    read = simulate(reader, store=Store(tmp_path / "store"), progress=False)
+    assert read["phi"].values == pytest.approx(found)
 
 
 def test_values_of_a_label_lie_from_its_cut_on() -> None:

@@ -195,8 +195,8 @@ def _beyond(grouped: Grouped, edges: xr.DataArray, upper: bool) -> Any:
     where = grouped.find(table)
     counts = np.zeros((len(where), len(grouped.variables)), dtype=np.int64)
     for v, variable in enumerate(grouped.variables):
-        bound = variable.upper if upper else variable.lower
-        if bound is not None and variable.period is None:
+        bound = variable.bounds[1 if upper else 0]
+        if bound is not None:
             column = grouped.columns[variable.name]
             bound = column.dtype.type(bound)  # a float32 column is judged in its own precision
             beyond = column > bound if upper else column < bound

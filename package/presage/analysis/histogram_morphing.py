@@ -114,6 +114,6 @@ def _interpolated(samples: Sequence[tuple[float, Floats]], p: Floats) -> Floats:
 
 def _within_bounds(events: Floats, grouped: Grouped) -> Floats:
     for v, variable in enumerate(grouped.variables):
-        if variable.lower is not None or variable.upper is not None:
-            np.clip(events[:, v], variable.lower, variable.upper, out=events[:, v])
+        if variable.bounds != (None, None):
+            np.clip(events[:, v], *variable.bounds, out=events[:, v])
     return events

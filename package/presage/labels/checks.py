@@ -118,14 +118,11 @@ def _check_values(array: Array, variable: Variable, source: str) -> None:
             f"{source}: {variable.name!r} holds {np.count_nonzero(bad)} values that are not "
             f"finite{hint if np.isnan(array).any() else ''}"
         )
-    if variable.lower is not None and low < float(variable.lower):
-        raise LabelError(
-            f"{source}: {variable.name!r} reaches {low}, below its bound {variable.lower}"
-        )
-    if variable.upper is not None and high > float(variable.upper):
-        raise LabelError(
-            f"{source}: {variable.name!r} reaches {high}, above its bound {variable.upper}"
-        )
+    lower, upper = variable.bounds
+    if lower is not None and low < float(lower):
+        raise LabelError(f"{source}: {variable.name!r} reaches {low}, below its bound {lower}")
+    if upper is not None and high > float(upper):
+        raise LabelError(f"{source}: {variable.name!r} reaches {high}, above its bound {upper}")
 
 
 def require(dataset: xr.Dataset, variables: Iterable[Variable], sample: str) -> None:

@@ -94,6 +94,11 @@ class Variable:
             raise LabelError(f"{self.name}: a variable with a period is a float, not {self.dtype}")
 
     @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """Lowest and highest value; none where there is a period, for no angle is too large."""
+        return (None, None) if self.period is not None else (self.lower, self.upper)
+
+    @property
     def title(self) -> str:
         """Axis label: long name and, where there is one, the unit in brackets."""
         name = self.long_name or self.name

@@ -197,7 +197,8 @@ class LabelledSimulator(Simulator):
 
 
 def _check_inside(value: float, parameter: Parameter) -> None:
-    low = -math.inf if parameter.lower is None else parameter.lower
-    high = math.inf if parameter.upper is None else parameter.upper
+    lower, upper = parameter.bounds
+    low = -math.inf if lower is None else lower
+    high = math.inf if upper is None else upper
     if not low <= value <= high:
         raise LabelError(f"{parameter.name} should lie between {low} and {high}, got {value}")

@@ -215,10 +215,11 @@ class NumpyReader(Reader):
             with np.errstate(invalid="ignore", over="ignore"):
                 values = chunk[variable.name].astype(variable.dtype)
             keep &= np.isfinite(chunk[variable.name]) & np.isfinite(values)
-            if variable.lower is not None:
-                keep &= ~(values < variable.lower)
-            if variable.upper is not None:
-                keep &= ~(values > variable.upper)
+            lower, upper = variable.bounds
+            if lower is not None:
+                keep &= ~(values < lower)
+            if upper is not None:
+                keep &= ~(values > upper)
         lost = len(keep) - int(np.count_nonzero(keep))
         return ({n: a[keep] for n, a in chunk.items()} if lost else chunk), lost
 

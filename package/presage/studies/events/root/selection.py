@@ -200,8 +200,9 @@ def _bad(array: Array, variable: Variable) -> tuple[Array | None, str]:
     if not (math.isfinite(low) and math.isfinite(high)):
         bad = ~np.isfinite(array)
         return bad | _beyond(array, variable), "NaN or infinite"
-    lower = -math.inf if variable.lower is None else variable.lower
-    upper = math.inf if variable.upper is None else variable.upper
+    least, most = variable.bounds
+    lower = -math.inf if least is None else least
+    upper = math.inf if most is None else most
     if low < lower or high > upper:
         return _beyond(array, variable), f"beyond its bounds ({lower:g}, {upper:g})"
     return None, ""
@@ -209,8 +210,9 @@ def _bad(array: Array, variable: Variable) -> tuple[Array | None, str]:
 
 def _beyond(array: Array, variable: Variable) -> Array:
     beyond = np.zeros(array.shape, dtype=bool)
-    if variable.lower is not None:
-        beyond |= array < variable.lower
-    if variable.upper is not None:
-        beyond |= array > variable.upper
+    lower, upper = variable.bounds
+    if lower is not None:
+        beyond |= array < lower
+    if upper is not None:
+        beyond |= array > upper
     return beyond

@@ -76,7 +76,6 @@ def _cube() -> Gaussians:
 
 def _cases(size: str) -> dict[str, Case]:
     sparse, dense = Resonance.on_grid(weights="acceptance"), Resonance.on_grid(weights="equal")
-    full = Training(hidden=(96, 96), bins=24, epochs=20, batch_size=4096, learning_rate=1e-2)
     six = Training(hidden=(96, 96), epochs=8, batch_size=4096, learning_rate=1e-2)
     if size == "small":
         quick = Training(epochs=2)
@@ -86,7 +85,7 @@ def _cases(size: str) -> dict[str, Case]:
         }
     return {
         "sparse": Case(sparse, 48_500, Training(), folded=100_000, equivalent=5e3),
-        "10k a label": Case(dense, 1_000_000, full, folded=100_000, equivalent=2e4),
+        "10k a label": Case(dense, 1_000_000, Training(), folded=100_000, equivalent=2e4),
         "six": Case(_cube(), 1_000_000, six, truth=100_000, seeds=1, minutes=10),
     }
 

@@ -23,6 +23,7 @@ from presage.fit import (
     fit_streaming,
     load,
     make_schedule,
+    settings_for,
 )
 from presage.fit.device import reproducible
 from presage.fit.meter import Meter
@@ -118,9 +119,31 @@ def test_data_of_no_store_count_by_content():
 
 def test_settings_have_the_defaults_of_fit():
     defaults = {n: p.default for n, p in inspect.signature(fit).parameters.items()}
-    assert {f.name: f.default for f in fields(Settings)} == {
-        f.name: defaults[f.name] for f in fields(Settings)
-    }
+    assert {f.name for f in fields(Settings)} <= set(defaults)
+    for f in fields(Settings):
+        assert defaults[f.name] in (f.default, None)
+
+
+@dataclass(frozen=True)
+class _Knowing(fit_toys.Toy):
+    """A model that knows how it is best trained."""
+
+    def training(self, dataset):
+        return {"epochs": 1, "batch_size": dataset.sizes["event"] // 4, "schedule": "cosine"}
+
+
+def test_what_is_not_given_is_the_models_own(capsys):
+    data = fit_toys.dataset()
+    size = data.sizes["event"] // 4
+    assert settings_for(TOY, data) == Settings()
+    assert settings_for(_Knowing(), data, epochs=None, learning_rate=0.1) == Settings(
+        epochs=1, batch_size=size, schedule="cosine", learning_rate=0.1
+    )
+    fitted = fit(_Knowing(), data)
+    assert fitted.recipe.fields["training"]["batch_size"] == size
+    assert f"epochs=1, batch_size={size}, learning_rate=0.001" in capsys.readouterr().err
+    spelled_out = {n: getattr(settings_for(_Knowing(), data), n) for n in ("epochs", "batch_size")}
+    assert fit(_Knowing(), data, schedule="cosine", **spelled_out).key == fitted.key
 
 
 def test_the_recipe_can_be_had_without_training(tmp_path):

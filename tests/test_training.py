@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields, replace
+from pathlib import Path
+from types import SimpleNamespace
 
+import nbformat
+import numpy as np
 import pytest
+import xarray as xr
 
-from presage.fit import Settings
+from presage.fit import Settings, fit, settings_for
 from presage.fit.schedules import make_schedule
+from presage.generate import simulate
 from presage.labels import LabelError
 from presage.models import MAF, MODELS, Ensemble, MixtureDensity, SplineFlow
 from presage.models.ensemble import SINGLE
-from presage.studies.events import Training
+from presage.models.training import training
+from presage.pipeline.parameters import declarations
+from presage.store import Store
+from presage.studies.events import Resonance, Training
 
 SINGLES = [name for name in MODELS if name in SINGLE]
 
@@ -31,7 +41,8 @@ def test_every_model_takes_the_settings_it_has(name):
 
 def test_layers_are_the_models_own_unless_given():
     assert Training().specification == SplineFlow(layers=1)
-    assert Training(model="maf").specification == MAF(hidden=(64, 64), layers=10)
+    assert Training(model="maf").specification == MAF()
+    assert Training(model="maf", hidden=(64, 64)).specification == MAF(hidden=(64, 64))
     assert Training(model="maf", layers=2).specification.layers == 2
     assert Training(model="mixture_density", layers=2).specification == MixtureDensity()
 
@@ -46,9 +57,47 @@ def test_fedhex_schedule_is_the_formula_of_keras():
         assert 1e-3 * factor(step) == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_default_schedule_is_that_of_stored_models():
-    assert Training()._settings()["schedule"] == {"name": "one_cycle", "rise": 0.1, "start": 0.1}
-    assert Training(schedule="cosine")._settings()["schedule"] == "cosine"
+def test_what_is_not_given_is_not_set():
+    assert Training()._settings() == {}
+    assert Training(schedule="cosine", ema=0.99)._settings() == {"schedule": "cosine", "ema": 0.99}
+
+
+@pytest.mark.parametrize("name", [*SINGLES, "ensemble"])
+def test_the_verb_and_the_notebook_give_one_key(name, tmp_path):
+    """`ps.fit(SplineFlow(), train)` is what the notebooks train with their own defaults."""
+    (path,) = Path(__file__).parents[1].glob("notebooks/events/2_train.ipynb")
+    cells = nbformat.read(path, as_version=4).cells
+    (cell,) = (c for c in cells if "parameters" in c.metadata.get("tags", []))
+    given = {n: d.default for n, d in declarations(cell.source).items()}
+    own = {f.name: given[f.name] for f in fields(Training) if f.name in given} | {"seed": 0}
+    own["hidden"] = tuple(own["hidden"])
+    which = {"members": 4} if name == "ensemble" else {"model": name}
+    notebook = replace(Training(**own), **which)
+    store = Store(tmp_path)
+    train = simulate(Resonance.on_grid(2, 2), 400, store=store, progress=False)
+    spec = MODELS[name]()
+    assert notebook.specification == spec
+    settings = settings_for(spec, train)
+    assert settings == settings_for(notebook.specification, train, **notebook._settings())
+    assert settings.batch_size == 32
+    if name == "mixture_density":
+        part = SimpleNamespace(train=train, store=store)
+        few = replace(notebook, epochs=1)
+        assert few.fit(part, progress=False).key == (
+            fit(spec, train, epochs=1, store=store, progress=False).key
+        )
+
+
+def test_steps_grow_slower_than_the_events():
+    """And every batch leaves several steps to an epoch, also of very few events."""
+    before = 0
+    for events in (30, 500, 5_000, 48_500, 10**6, 10**8):
+        chosen = training(xr.Dataset({"x": ("event", np.broadcast_to(0.0, events))}))
+        steps = chosen["epochs"] * events // chosen["batch_size"]
+        assert before < steps < 50_000
+        assert chosen["batch_size"] <= events / 8
+        before = steps
+    assert chosen["batch_size"] == 8192
 
 
 WRONG = {

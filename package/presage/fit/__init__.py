@@ -2,16 +2,18 @@
 
 A model's specification is a frozen dataclass with ``prepare(dataset)`` → arrays and fitted
 transforms, and ``build(declaration)`` → a network whose ``loss(batch)`` returns the loss of
-each sample. :func:`fit` does the rest. A recurrent network may have, besides,
-``segment_loss(batch, carry) -> (losses, carry)``: truncated back-propagation with one
-optimiser step for each segment, `carry` (None at first) detached, and None at the end.
+each sample. :func:`fit` does the rest. A specification may have ``training(dataset)``, which
+returns the settings of :func:`fit` that suit it where the caller gives none. A recurrent
+network may have, besides, ``segment_loss(batch, carry) -> (losses, carry)``: truncated
+back-propagation with one optimiser step for each segment, `carry` (None at first) detached,
+and None at the end.
 """
 
 from __future__ import annotations
 
 from presage.fit.errors import FitError, NonFiniteLossError
 from presage.fit.result import Fitted, load
-from presage.fit.run import fit, fit_recipe
+from presage.fit.run import fit, fit_recipe, settings_for
 from presage.fit.schedules import SCHEDULES, make_schedule
 from presage.fit.settings import OPTIMIZERS, Settings
 from presage.fit.streaming import fit_streaming
@@ -28,4 +30,5 @@ __all__ = [
     "fit_streaming",
     "load",
     "make_schedule",
+    "settings_for",
 ]

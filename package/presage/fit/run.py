@@ -51,11 +51,11 @@ def fit(
     model: Any,
     train: xr.Dataset,
     *,
-    epochs: int = 60,
-    batch_size: int = 1024,
-    learning_rate: float = 1e-3,
-    optimizer: str | Mapping[str, Any] = "adam",
-    schedule: str | Mapping[str, Any] = "one_cycle",
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    optimizer: str | Mapping[str, Any] | None = None,
+    schedule: str | Mapping[str, Any] | None = None,
     warmup: int = 0,
     seed: int = 0,
     validation: float | tuple[int, int] | Mapping[str, Any] = 0.05,
@@ -75,6 +75,11 @@ def fit(
 ) -> Fitted:
     """Train a model, or return it at once where the store has it already.
 
+    Settings of the training that are not given are those that the model recommends for these
+    data, by a method ``training(train)`` such as that of
+    :func:`presage.models.training.training`, else those of :class:`Settings`; the recipe holds
+    all of them, and what was chosen is said.
+
     Parameters
     ----------
     model
@@ -84,7 +89,7 @@ def fit(
         fly the result has the same key and the same bits as from stored samples with
         ``shuffle="aligned"``. Samples that are new in every epoch give another key.
     epochs
-        Passes over the training part.
+        Passes over the training part. This and the next four are the model's own by default.
     batch_size
         Samples of one optimiser step, all processes together.
     learning_rate
@@ -153,7 +158,9 @@ def fit(
     LabelError
         The data lack what the model was declared for, or (with a store) did not come from one.
     """
-    settings = Settings(
+    settings = settings_for(
+        model,
+        train,
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -166,7 +173,7 @@ def fit(
         accumulate=accumulate,
         patience=patience,
         keep=keep,
-        shuffle=order_of(train, shuffle),
+        shuffle=shuffle,
         precision=precision,
     )
     if checkpoint_every is not None and (store is None or checkpoint_every < 1):
@@ -182,10 +189,16 @@ def fit(
             text = f"{recipe.producer} {recipe.key[:16]} is in the store; nothing to train"
             Bar.write(text, file=sys.stderr)
         return _with_seen(read(recipe, model, store), train, settings, store, fabric)
+    numbers = np.asarray(sample_numbers(train))
+    if progress and None in (epochs, batch_size, learning_rate):
+        tqdm.write(
+            f"{recipe.producer}: epochs={settings.epochs}, batch_size={settings.batch_size}, "
+            f"learning_rate={settings.learning_rate:g}, for {len(numbers)} samples",
+            file=sys.stderr,
+        )
     if compile:
         check_compiler()
     checkpoints = Checkpoints(store, recipe) if store is not None else None
-    numbers = np.asarray(sample_numbers(train))
     habits = Habits(checkpoints, checkpoint_every, progress, recipe.producer, numbers, compile)
     with reproducible(fabric.device, seed):
         fitted = _train(model, train, settings, recipe, fabric, habits)
@@ -197,6 +210,22 @@ def fit(
         publish(fitted, store)
     fabric.barrier()
     return read(recipe, model, store)
+
+
+def settings_for(model: Any, train: xr.Dataset, **given: Any) -> Settings:
+    """Return the settings of a training: those given, else what the model recommends.
+
+    Parameters
+    ----------
+    model, train
+        As in :func:`fit`.
+    given
+        Settings of :func:`fit`; None stands for one that is not given.
+    """
+    recommended = model.training(train) if hasattr(model, "training") else {}
+    own = {name: value for name, value in given.items() if value is not None}
+    settings = {**recommended, **own}
+    return Settings(**{**settings, "shuffle": order_of(train, settings.get("shuffle", "auto"))})
 
 
 def fit_recipe(

@@ -68,9 +68,9 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adam": _adam, "adamw": _adam
 class Settings:
     """What a run's result depends on, besides model, data and seed.
 
-    The parameters and their defaults are those of :func:`presage.fit.fit`; bare names are
-    spelled out to mappings ``{"name": ...}`` here, so that a recipe does not depend on the
-    way they were given.
+    The parameters are those of :func:`presage.fit.fit`, the defaults those of models that
+    recommend nothing; bare names are spelled out to mappings ``{"name": ...}`` here, so that a
+    recipe does not depend on the way they were given.
 
     Raises
     ------

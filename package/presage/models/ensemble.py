@@ -150,6 +150,11 @@ class Ensemble:
         prepared: Prepared = self.member.prepare(dataset)
         return prepared
 
+    def training(self, dataset: xr.Dataset) -> dict[str, Any]:
+        """Return the settings of a training that suit `dataset`, for those not given."""
+        settings: dict[str, Any] = self.member.training(dataset)
+        return settings
+
     def build(self, declaration: Mapping[str, Any]) -> EnsembleNetwork:
         """Return untrained members for what `declaration` says."""
         return EnsembleNetwork([self.member.build(declaration) for _ in range(self.members)])

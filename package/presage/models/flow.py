@@ -35,6 +35,7 @@ from presage.models.autoregressive import Autoregressive
 from presage.models.density import ACTIVATIONS, DensityNetwork, check_perceptron
 from presage.models.prepared import Prepared, prepare_columns
 from presage.models.spline import RationalQuadraticSpline, check_spline
+from presage.models.training import training
 from presage.transforms.smooth import count_features
 
 
@@ -93,7 +94,7 @@ class FlowSpec(ABC):
     activation: str = "SiLU"
 
     name: ClassVar[str]
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(int(width) for width in self.hidden))
@@ -111,6 +112,10 @@ class FlowSpec(ABC):
             ``role="parameter"``.
         """
         return prepare_columns(dataset)
+
+    def training(self, dataset: xr.Dataset) -> dict[str, Any]:
+        """Return the settings of a training that suit `dataset`, for those not given."""
+        return training(dataset)
 
     def build(self, declaration: Mapping[str, Any]) -> FlowNetwork:
         """Return an untrained network for what `declaration` says."""

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from presage.labels import LabelError
 from presage.models.density import DensityNetwork, check_perceptron, perceptron, pick
 from presage.models.prepared import Prepared, prepare_columns
+from presage.models.training import training
 from presage.transforms.smooth import count_features
 
 #: Conditional widths lie between e^-NARROWEST and e^NARROWEST of the standardised variables.
@@ -152,11 +153,11 @@ class MixtureDensity:
     """
 
     hidden: tuple[int, ...] = (64, 64)
-    components: int = 12
+    components: int = 24
     activation: str = "SiLU"
 
     name: ClassVar[str] = "mixture_density"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(int(width) for width in self.hidden))
@@ -174,6 +175,10 @@ class MixtureDensity:
             ``role="parameter"``.
         """
         return prepare_columns(dataset)
+
+    def training(self, dataset: xr.Dataset) -> dict[str, Any]:
+        """Return the settings of a training that suit `dataset`, for those not given."""
+        return training(dataset)
 
     def build(self, declaration: Mapping[str, Any]) -> MixtureNetwork:
         """Return an untrained network for what `declaration` says."""

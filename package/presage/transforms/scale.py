@@ -5,21 +5,22 @@ but neither place nor width. A density model then spends its capacity on moving 
 For every variable x at a condition c this module removes both, exactly and invertibly:
 
     y = b((x - lower)/s(c)) - b((l(c) - lower)/s(c)),   b(u) = ln(e^u - 1)
-    z = (asinh(y) - mean)/std
+    z = N(asinh(y))
 
-- l(c), the location: the parameter that the variable `follows`, else a smooth fit of the
-  medians;
-- s(c), the width: a smooth fit of half the central 68 % interval, a low-order polynomial
-  of the conditions, on a logarithmic scale;
+- l(c), the location: the parameter that the variable `follows`, where the medians are within
+  a few widths of it, else a smooth fit of the medians whose errors count in widths;
+- s(c), the width: a smooth fit of half the central 68 % interval, on a logarithmic scale;
 - b, the inverse softplus, sends the bound to minus infinity and is the identity away from
   it: y is close to (x - l)/s in the bulk, and no z maps beyond the bound. An upper bound is
   the mirror image, two bounds use the logit, none the identity;
-- asinh compresses tails: an event 10^6 widths out stands at z of order 10.
+- asinh compresses tails: an event 10^6 widths out stands at 15;
+- N makes the events of all labels together standard normal (:mod:`presage.transforms.normal`).
 
 A variable with a period is cut open where it has fewest events, and then has two bounds.
 
 The statistics come from groups of events: one per label, or, where conditions are
 continuous, cells of a k-d split. Every quantile is robust, so outliers change nothing.
+Nothing is measured against the sample as a whole, so that labels may run over decades.
 """
 
 from __future__ import annotations
@@ -47,10 +48,15 @@ from presage.transforms.columns import (
     inside,
     turned,
 )
-from presage.transforms.smooth import Smooth, features_of, groups, periodic_features
+from presage.transforms.normal import NormalMap
+from presage.transforms.smooth import Smooth, features_of, groups, origins, periodic_features
 
 #: asinh(y) is cut here on the way back: 10^25 widths out, and float32 still holds it.
 _FAR = 60.0
+#: Errors of ln(width) count in this, and a variable follows a parameter within so many widths.
+_LOG_WIDTH, _FOLLOWS = 0.1, 3.0
+#: An end of all events is in the tail of a label's that is so many widths away.
+_TAIL = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +66,8 @@ class _Column:
     variable: Variable
     location: Smooth | None  # None: the followed parameter itself
     log_width: Smooth
-    mean: float
-    std: float
+    normal: NormalMap
+    seen: tuple[float, float] = (-np.inf, np.inf)
 
     def place(self, condition: Mapping[str, Floats], design: Floats) -> tuple[Floats, Floats]:
         """Return location and width ``[event]`` at each event's condition."""
@@ -89,6 +95,8 @@ class LabelScale:
         What is scaled; bounds and `follows` are respected.
     parameters
         What it is conditioned on; none is fine.
+    origins
+        Where the logarithm of each parameter begins, NaN for none ``[parameter]``.
     centre, spread
         Standardisation of the condition's features ``[feature]``.
     columns
@@ -97,6 +105,7 @@ class LabelScale:
 
     variables: tuple[Variable, ...]
     parameters: tuple[Parameter, ...]
+    origins: Floats
     centre: Floats
     spread: Floats
     columns: tuple[_Column, ...]
@@ -128,7 +137,8 @@ class LabelScale:
         events = next(iter(values.values())).size if values else 0
         if events == 0:
             raise LabelError("a scaling is fitted to at least one event of at least one variable")
-        raw = features_of(condition, parameters, events)
+        begins = origins(condition, parameters)
+        raw = features_of(condition, parameters, begins, events)
         centre, spread = raw.mean(axis=0), raw.std(axis=0)
         spread = np.where(spread > 0, spread, 1.0)
         design = (raw - centre) / spread
@@ -139,7 +149,7 @@ class LabelScale:
             _fit_column(line, turned(values[line.name], line), condition, design, members, periodic)
             for line in lines
         )
-        return cls(tuple(variables), tuple(parameters), centre, spread, columns)
+        return cls(tuple(variables), tuple(parameters), begins, centre, spread, columns)
 
     @classmethod
     def fit_dataset(cls, dataset: xr.Dataset, sample: str = "event") -> Self:
@@ -171,7 +181,7 @@ class LabelScale:
         condition
             Parameter name → ``[event]``.
         """
-        return {name: (np.arcsinh(y) - column.mean) / column.std
+        return {name: column.normal.apply(np.arcsinh(y))
                 for name, column, _, _, y in self._mapped(x, condition)}  # fmt: skip
 
     def inverse(self, z: Columns, condition: Columns) -> dict[str, Floats]:
@@ -179,26 +189,52 @@ class LabelScale:
         values = columns_of(z, self.variables, "variable")
         result: dict[str, Floats] = {}
         for column, bounds in self._maps(values, condition):
-            t = values[column.variable.name] * column.std + column.mean
+            t = column.normal.inverse(values[column.variable.name])
             x = bounds.inverse(np.sinh(np.clip(t, -_FAR, _FAR)))
             result[column.variable.name] = inside(x, column.variable)
         circles = [v for v in self.variables if v.period is not None]
         return result | {v.name: wrapped(result[v.name], v) for v in circles}
 
+    def unseen(self, x: Columns, condition: Columns) -> NDArray[np.bool_]:
+        """Return which events have a value beyond all those of the fit, ``[event]``.
+
+        An end counts only where it is far out in the tail of the label: at labels whose own
+        events go beyond it, as at a corner of the grid, that is no reason for doubt.
+        """
+        values = columns_of(x, self.variables, "variable")
+        labels = columns_of(condition, self.parameters, "parameter")
+        found = np.zeros(next(iter(values.values())).size, dtype=bool)
+        beyond = []
+        for column in self.columns:
+            value = turned(values[column.variable.name], column.variable)
+            out = np.flatnonzero((value < column.seen[0]) | (value > column.seen[1]))
+            own = {name: label[out] for name, label in labels.items()}
+            location, width = column.place(own, self._design(own, out.size))
+            low, high = (column.seen[0] - location) / width, (column.seen[1] - location) / width
+            far = np.where(value[out] < column.seen[0], -low, high) > _TAIL
+            beyond.append(out[far])
+        found[np.concatenate(beyond)] = True
+        return found
+
     def log_det(self, x: Columns, condition: Columns) -> Floats:
         """Return the sum over variables of log |dz/dx|, ``[event]``."""
         total: Floats | None = None
         for _, column, bounds, values, y in self._mapped(x, condition):
-            term = bounds.log_slope(values) - _log_hypot1(y) - np.log(column.std)
+            slope = column.normal.log_slope(np.arcsinh(y))
+            term = bounds.log_slope(values) - _log_hypot1(y) + slope
             total = term if total is None else total + term
         return np.zeros(0) if total is None else total
 
     def state(self) -> dict[str, Floats]:
         """Return the fitted numbers, name → array; with :meth:`declaration` that is all."""
-        state = {"features.centre": self.centre, "features.spread": self.spread}
+        state = {
+            "features.origins": self.origins, "features.centre": self.centre,
+            "features.spread": self.spread,
+        }  # fmt: skip
         for column in self.columns:
             name = column.variable.name
-            state[f"{name}.standard"] = np.array([column.mean, column.std])
+            state[f"{name}.knots"] = np.stack([column.normal.x, column.normal.t])
+            state[f"{name}.seen"] = np.array(column.seen)
             state |= {f"{name}.width.{k}": v for k, v in column.log_width.state().items()}
             if column.variable.period is not None:
                 state[f"{name}.cut"] = np.array([column.variable.lower], dtype=float)
@@ -230,6 +266,7 @@ class LabelScale:
             return cls(
                 variables,
                 parameters,
+                numbers.get("features.origins", _old_origins(parameters)),
                 numbers["features.centre"],
                 numbers["features.spread"],
                 columns,
@@ -242,7 +279,7 @@ class LabelScale:
     def _design(self, condition: Mapping[str, Floats], events: int | None) -> Floats:
         if condition:
             events = next(iter(condition.values())).size
-        raw = features_of(condition, self.parameters, events or 0)
+        raw = features_of(condition, self.parameters, self.origins, events or 0)
         return np.asarray((raw - self.centre) / self.spread)
 
     def _maps(
@@ -271,18 +308,29 @@ class LabelScale:
 
 def _restore(variable: Variable, numbers: Mapping[str, Floats]) -> _Column:
     name = variable.name
-    mean, std = numbers[f"{name}.standard"]
     if variable.period is not None:
         cut = float(numbers[f"{name}.cut"][0])
         variable = replace(variable, lower=cut, upper=cut + variable.period)
+    if f"{name}.standard" in numbers:  # models of version 1
+        mean, std = numbers[f"{name}.standard"]
+        knots = np.array([[mean - std, mean + std], [-1.0, 1.0]])
+    else:
+        knots = numbers[f"{name}.knots"]
+    seen = numbers.get(f"{name}.seen", np.array([-np.inf, np.inf]))
     followed = f"{name}.location.coefficients" not in numbers
     return _Column(
         variable=variable,
         location=None if followed else Smooth.from_state(numbers, f"{name}.location."),
         log_width=Smooth.from_state(numbers, f"{name}.width."),
-        mean=float(mean),
-        std=float(std),
+        normal=NormalMap(*knots),
+        seen=(float(seen[0]), float(seen[1])),
     )
+
+
+def _old_origins(parameters: Sequence[Parameter]) -> Floats:
+    """Return the origins of models of version 1, which stored none."""
+    bound = [p.lower if p.upper is None and p.period is None else None for p in parameters]
+    return np.array([np.nan if lower is None else lower for lower in bound], dtype=float)
 
 
 def _fit_column(
@@ -294,26 +342,44 @@ def _fit_column(
     periodic: NDArray[np.bool_],
 ) -> _Column:
     check_bounds(x, variable)
-    quantiles = np.array([np.quantile(x[group], (0.16, 0.5, 0.84)) for group in members])
-    half = (quantiles[:, 2] - quantiles[:, 0]) / 2
+    middle = np.array([np.median(x[group]) for group in members])
     centres = np.array([design[group].mean(axis=0) for group in members])
     weights = np.sqrt([float(group.size) for group in members])
-    floor = _smallest_width(x)
-    log_width = Smooth.fit(centres, np.log(np.maximum(half, floor)), weights, periodic)
+    half = _half_widths(x, members, variable)
     location = None
-    if variable.follows not in condition:
-        location = Smooth.fit(centres, quantiles[:, 1], weights, periodic)
-    column = _Column(variable, location, log_width, 0.0, 1.0)
-    t = np.arcsinh(column.bound_map(condition, design).apply(x))
-    std = float(t.std())
-    return _Column(variable, location, log_width, float(t.mean()), std if std > 1e-12 else 1.0)
+    followed = condition.get(str(variable.follows))
+    if followed is None or not _close(middle, followed, half, members):
+        bounds = [b for b in (variable.lower, variable.upper) if b is not None]
+        origin = bounds[0] if bounds else 0.0
+        location = Smooth.fit(centres, middle, weights, periodic, half, origin)
+        # Within a cell of continuous conditions the location moves: that is no width.
+        half = _half_widths(x - location(design), members, variable)
+    log_width = Smooth.fit(centres, np.log(half), weights, periodic, _LOG_WIDTH)
+    column = _Column(variable, location, log_width, NormalMap(np.zeros(2), np.zeros(2)))
+    y = column.bound_map(condition, design).apply(x)
+    seen = float(x.min()), float(x.max())
+    return replace(column, normal=NormalMap.fit(np.arcsinh(y)), seen=seen)
 
 
-def _smallest_width(x: Floats) -> float:
-    """Return a width below which a group counts as constant."""
-    low, middle, high = np.quantile(x, (0.01, 0.5, 0.99))
-    overall = high - low if high > low else float(x.max() - x.min())
-    return float(1e-4 * overall) or float(1e-3 * abs(middle)) or 1.0
+def _close(middle: Floats, followed: Floats, half: Floats, members: list[NDArray[np.intp]]) -> bool:
+    """Return whether most groups' medians are within a few widths of the parameter."""
+    label = np.array([followed[group].mean() for group in members])
+    return bool(np.median(np.abs(middle - label) / half) < _FOLLOWS)
+
+
+def _half_widths(x: Floats, members: list[NDArray[np.intp]], variable: Variable) -> Floats:
+    """Return half the central 68 % of each group, above 0 for constant ones too."""
+    quantiles = np.array(
+        [np.quantile(x[group], (0.01, 0.16, 0.5, 0.84, 0.99)) for group in members]
+    )
+    half = (quantiles[:, 3] - quantiles[:, 1]) / 2
+    kind = np.dtype(variable.dtype)
+    resolved = 4 * np.finfo(kind if kind.kind == "f" else np.float64).eps * np.abs(quantiles[:, 2])
+    half = np.maximum(half, np.maximum(1e-3 * (quantiles[:, 4] - quantiles[:, 0]), resolved))
+    varied = half > resolved
+    if varied.any():  # what does not vary is as wide as the narrowest that does
+        return np.asarray(np.where(varied, half, half[varied].min()))
+    return np.full(len(half), 1e-3 * float(np.abs(quantiles[:, 2]).max()) or 1.0)
 
 
 def _log_hypot1(y: Floats) -> Floats:

@@ -1,9 +1,21 @@
-"""Smooth functions of a few conditions, fitted to statistics of groups of events."""
+"""Smooth functions of a few conditions, fitted to statistics of groups of events.
+
+A statistic such as a median may run over many decades of a label, and what counts is its
+error in widths *there*. So the curve is a polynomial P of the features behind a link,
+
+    f(c) = P(g(c))   or   f(c) = origin + unit sinh(P(g(c))),
+
+the second of which is a power law far from the origin, and link and degree are those that
+predict each group best from all the others (leave-one-out errors of a linear smoother,
+e_i / (1 - h_ii), in units of a tolerance).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from math import comb
 from typing import Any, Self
 
 import numpy as np
@@ -16,29 +28,43 @@ Floats = NDArray[np.float64]
 _FEWEST = 25  # events a group needs for its central 68 %
 _MOST_GROUPS = 4096
 _CELLS = 128
+_DEGREES, _MOST_TERMS = 4, 70
+#: A more complicated curve has to be better by this factor.
+_BETTER = 0.95
+#: Largest over smallest distance to the origin from which labels may count as logarithmic.
+_DECADES = 30.0
 
 
 @dataclass(frozen=True, eq=False)
 class Smooth:
-    """A polynomial of standardised features, held constant beyond the fitted range.
+    """A polynomial of standardised features behind a link, held constant beyond its range.
 
     Parameters
     ----------
     coefficients
-        One per term: 1, then g_j, then g_j g_k with j <= k.
+        One per term: 1, then g_j, then g_j g_k with j <= k, and so on.
     low, high
         Range of the features it was fitted on ``[feature]``.
+    link
+        Origin and unit of the hyperbolic sine; a unit of 0 stands for none.
     """
 
     coefficients: Floats
     low: Floats
     high: Floats
+    link: Floats
 
     @classmethod
     def fit(
-        cls, features: Floats, values: Floats, weights: Floats, periodic: NDArray[np.bool_]
+        cls,
+        features: Floats,
+        values: Floats,
+        weights: Floats,
+        periodic: NDArray[np.bool_],
+        tolerance: Floats | float = 1.0,
+        origin: float | None = None,
     ) -> Self:
-        """Fit by weighted ridge regression; the degree follows from the number of points.
+        """Fit by weighted least squares.
 
         Parameters
         ----------
@@ -48,66 +74,160 @@ class Smooth:
             ``[point]``.
         periodic
             Features without a range, for no point of a circle is beyond another ``[feature]``.
+        tolerance
+            What an error of 1 is at each point.
+        origin
+            Of the links that are tried besides none; without one none is.
         """
         low = np.where(periodic, -np.inf, features.min(axis=0))
         high = np.where(periodic, np.inf, features.max(axis=0))
-        degree = 2
-        while degree and _terms(features, degree).shape[1] * 2 > len(values):
-            degree -= 1
-        terms = _terms(features, degree)
-        ridge = np.full(terms.shape[1], 1e-3)
-        ridge[0] = 0.0
-        weights = weights / weights.sum()
-        gram = (terms * weights[:, None]).T @ terms + np.diag(ridge)
-        coefficients: Floats = np.linalg.solve(gram, terms.T @ (weights * values)).astype(float)
-        return cls(coefficients, low, high)
+        best, least = (np.zeros(1), np.zeros(2)), np.inf
+        for link in _links(values, tolerance, origin):
+            for degree in _degrees(features):
+                terms = _terms(features, degree)
+                coefficients, error = _solve(terms, values, weights, tolerance, link)
+                if error < _BETTER * least:
+                    best, least = (coefficients, link), error
+        return cls(best[0], low, high, best[1])
 
     def __call__(self, features: Floats) -> Floats:
         """Return the value at each point, ``[point]``."""
         inside = np.clip(features, self.low, self.high)
-        degree = 2
-        while _terms(inside[:1], degree).shape[1] > self.coefficients.size:
-            degree -= 1
-        return np.asarray(_terms(inside, degree) @ self.coefficients)
+        degree = 0
+        while comb(inside.shape[1] + degree, degree) < self.coefficients.size:
+            degree += 1
+        return _unlinked(_terms(inside, degree) @ self.coefficients, self.link)
 
     def state(self) -> dict[str, Floats]:
         """Return the fitted numbers."""
-        return {"coefficients": self.coefficients, "low": self.low, "high": self.high}
+        return {
+            "coefficients": self.coefficients, "low": self.low, "high": self.high,
+            "link": self.link,
+        }  # fmt: skip
 
     @classmethod
     def from_state(cls, state: Mapping[str, Floats], prefix: str = "") -> Self:
         """Rebuild from :meth:`state`'s entries, their names led by `prefix`."""
-        return cls(*(state[f"{prefix}{name}"] for name in ("coefficients", "low", "high")))
+        link = state.get(f"{prefix}link", np.zeros(2))  # models of version 1 had none
+        return cls(*(state[f"{prefix}{name}"] for name in ("coefficients", "low", "high")), link)
+
+
+def _links(values: Floats, tolerance: Floats | float, origin: float | None) -> list[Floats]:
+    links = [np.zeros(2)]
+    if origin is None:
+        return links
+    links.append(np.array([origin, np.min(tolerance)]))
+    begins = [origin]
+    if np.max(tolerance) > _DECADES * np.min(tolerance):  # the curve may start anywhere
+        shares = np.ptp(values) * 10.0 ** np.arange(-6, 1)
+        begins += [*(values.min() - shares), *(values.max() + shares)]
+    for begin in begins:
+        distance = values - begin
+        if (distance > 0).all() or (distance < 0).all():  # nearly a logarithm
+            links.append(np.array([begin, np.abs(distance).min() / 30]))
+    return links
+
+
+def _linked(values: Floats, link: Floats) -> Floats:
+    return np.arcsinh((values - link[0]) / link[1]) if link[1] else values
+
+
+def _unlinked(values: Floats, link: Floats) -> Floats:
+    # Beyond the clip a curve that was fitted to finite numbers does not come.
+    return link[0] + link[1] * np.sinh(np.clip(values, -300, 300)) if link[1] else values
+
+
+def _degrees(features: Floats) -> range:
+    """Return the degrees that leave a point to judge them by; 1 where none does."""
+    points, count = features.shape
+    most = max(
+        (d for d in range(_DEGREES + 1) if comb(count + d, d) <= min(points - 1, _MOST_TERMS)),
+        default=0,
+    )
+    return range(most + 1) if most or not count or points < 2 else range(1, 2)
+
+
+def _solve(
+    terms: Floats, values: Floats, weights: Floats, tolerance: Floats | float, link: Floats
+) -> tuple[Floats, float]:
+    """Return coefficients and how badly they predict points that are left out."""
+    target = _linked(values, link)
+    unit = tolerance / (np.hypot(link[1], values - link[0]) if link[1] else 1.0)
+    root = np.sqrt(weights / weights.sum()) / unit
+    u, s, v = np.linalg.svd(terms * root[:, None], full_matrices=False)
+    kept = s > 1e-9 * s[0]
+    u, s, v = u[:, kept], s[kept], v[kept]
+    coefficients: Floats = v.T @ ((u.T @ (root * target)) / s)
+    leverage = np.minimum((u**2).sum(axis=1), 1.0)
+    missed = (target - terms @ coefficients) / np.maximum(1 - leverage, 1e-6)
+    error = (_unlinked(target - missed, link) - values) / tolerance
+    # The logarithm, so that one odd group does not decide.
+    return coefficients, float(np.average(np.log1p(error**2), weights=weights))
 
 
 def _terms(features: Floats, degree: int) -> Floats:
-    count = features.shape[1]
     columns = [np.ones(len(features))]
-    if degree >= 1:
-        columns += [features[:, j] for j in range(count)]
-    if degree >= 2:
-        columns += [features[:, j] * features[:, k] for j in range(count) for k in range(j, count)]
+    for order in range(1, degree + 1):
+        for chosen in combinations_with_replacement(range(features.shape[1]), order):
+            columns.append(features[:, chosen].prod(axis=1))
     return np.stack(columns, axis=1)
 
 
+def origins(condition: Mapping[str, Floats], parameters: Sequence[Parameter]) -> Floats:
+    """Return from where each parameter's logarithm is taken ``[parameter]``, NaN for linear.
+
+    It is taken where a parameter has a lower bound alone, and where its labels run over
+    decades and lie more evenly on a logarithmic scale, declared or not.
+    """
+    found = []
+    for parameter in parameters:
+        # Without an order, and each label once.
+        labels = np.unique(condition[parameter.name])
+        origin = parameter.lower if parameter.lower is not None else 0.0
+        distance = labels - origin
+        if parameter.period is not None:
+            found.append(np.nan)
+        elif parameter.lower is not None and parameter.upper is None:
+            found.append(origin - _nudge(distance))
+        else:
+            decades = distance[0] > 0 and distance[-1] > _DECADES * distance[0]
+            found.append(origin if decades and _logarithmic(distance) else np.nan)
+    return np.array(found, dtype=float)
+
+
+def _nudge(distance: Floats) -> float:
+    """Return how far the origin moves away, so that a label on the bound is no outlier."""
+    positive = distance[distance > 0]
+    if distance[0] > 0 or not positive.size:
+        return 0.0
+    return float(positive[0]) / 2
+
+
+def _logarithmic(distance: Floats) -> bool:
+    """Return whether ascending positive numbers lie more evenly on a logarithmic scale."""
+    middles = np.array([(distance[0] + distance[-1]) / 2, np.sqrt(distance[0] * distance[-1])])
+    linear, logarithmic = np.abs((distance[:, None] < middles).mean(axis=0) - 0.5)
+    return bool(logarithmic < linear)
+
+
 def features_of(
-    condition: Mapping[str, Floats], parameters: Sequence[Parameter], events: int
+    condition: Mapping[str, Floats], parameters: Sequence[Parameter], origins: Floats, events: int
 ) -> Floats:
-    """Return ``[event, feature]``: each parameter, logarithmic where it cannot be negative.
+    """Return ``[event, feature]``: each parameter, or its logarithm, as `origins` says.
 
     One with a period has two features, its place on the unit circle.
     """
     columns = []
-    for parameter in parameters:
+    for parameter, origin in zip(parameters, origins, strict=True):
         column = condition[parameter.name]
         if parameter.period is not None:
             angle = (2 * np.pi / parameter.period) * column
             columns += [np.cos(angle), np.sin(angle)]
-            continue
-        if parameter.lower is not None and parameter.upper is None:
+        elif np.isnan(origin):
+            columns.append(column)
+        else:
             # A tiny offset instead of an error for a label that stands on its bound.
-            column = np.log(np.maximum(column - parameter.lower, 1e-12))
-        columns.append(column)
+            columns.append(np.log(np.maximum(column - origin, 1e-12)))
     return np.stack(columns, axis=1) if columns else np.zeros((events, 0))
 
 

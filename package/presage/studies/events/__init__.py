@@ -55,11 +55,6 @@ STUDY = Study(
             "weights": "equal",
             "n_truth": 250_000,
             "n_generated": 250_000,
-            "hidden": [96, 96],
-            "bins": 24,
-            "epochs": 20,
-            "batch_size": 4096,
-            "learning_rate": 1e-2,
         },
         "tiny": {
             "grid": [5, 5],

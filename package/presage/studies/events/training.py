@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from presage.fit import Fitted, Settings, fit, fit_recipe, load
+from presage.fit import Fitted, Settings, fit, fit_recipe, load, settings_for
 from presage.labels import LabelError
 from presage.models.ensemble import SINGLE, Ensemble, single
 from presage.store import StoreError
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 #: Name → schedule as this study means it.
 _SCHEDULES: dict[str, dict[str, Any]] = {
-    # A short rise: the fits are a few thousand steps long.
-    "one_cycle": {"name": "one_cycle", "rise": 0.1, "start": 0.1},
     # Keras's PolynomialDecay(1e-3, 100, 1e-4, 0.5, cycle=True): what begins anew is shallower.
     "fedhex": {"name": "polynomial_decay", "power": 0.5, "end": 0.1, "steps": 100, "stretch": True},
 }
@@ -25,19 +23,18 @@ _SCHEDULES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Training:
-    """A model and the settings of its training.
+    """A model and the settings of its training; what is empty or 0 is the model's own choice.
 
     Parameters
     ----------
     model
         Name in :data:`presage.models.MODELS`.
     hidden, layers, bins
-        Settings of the model, for those that have them; with 0 `layers` as many as it has by
-        default.
+        Settings of the model, for those that have them.
     members
         Above 1: an ensemble of so many networks of `model`.
     epochs, batch_size, learning_rate, ema
-        Settings of :func:`presage.fit`; an `ema` of 0 takes the last weights.
+        Settings of :func:`presage.fit`, by default those that suit the number of events.
     schedule
         A name in :data:`presage.fit.schedules.SCHEDULES`; ``"fedhex"`` is that system's fall
         to 0.1 of the learning rate with the root of the steps that are left, begun anew every
@@ -47,15 +44,15 @@ class Training:
     """
 
     model: str = "spline_flow"
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: tuple[int, ...] = ()
     layers: int = 0
-    bins: int = 16
+    bins: int = 0
     members: int = 1
-    epochs: int = 50
-    batch_size: int = 1024
-    learning_rate: float = 5e-3
+    epochs: int = 0
+    batch_size: int = 0
+    learning_rate: float = 0.0
     ema: float = 0.0
-    schedule: str = "one_cycle"
+    schedule: str = ""
     seed: int = 0
 
     @property
@@ -71,9 +68,8 @@ class Training:
             raise LabelError(
                 f"members: 1 is a network alone, 2 a small ensemble; got {self.members}"
             )
-        settings: dict[str, Any] = {"hidden": tuple(self.hidden), "bins": self.bins}
-        if self.layers:
-            settings["layers"] = self.layers
+        given = {"hidden": tuple(self.hidden), "layers": self.layers, "bins": self.bins}
+        settings: dict[str, Any] = {name: value for name, value in given.items() if value}
         if self.model in SINGLE:
             known = SINGLE[self.model].__dataclass_fields__
             settings = {name: value for name, value in settings.items() if name in known}
@@ -110,7 +106,7 @@ class Training:
         StoreError
             It was not trained yet; the message says what trains it.
         """
-        settings = Settings(**self._settings())
+        settings = settings_for(self.specification, campaign.train, **self._settings())
         recipe = fit_recipe(self.specification, campaign.train, settings, self.seed, campaign.store)
         try:
             return load(recipe.key, campaign.store)
@@ -122,12 +118,9 @@ class Training:
             ) from error
 
     def _settings(self) -> dict[str, Any]:
-        return {
-            "schedule": _SCHEDULES.get(self.schedule, self.schedule),
-            # Quick second moments: the fits are a few thousand steps long.
-            "optimizer": {"name": "adam", "betas": (0.9, 0.99)},
-            "epochs": self.epochs,
-            "batch_size": self.batch_size,
-            "learning_rate": self.learning_rate,
-            "ema": self.ema or None,
-        }
+        """Return what was given."""
+        names = ("epochs", "batch_size", "learning_rate", "ema", "schedule")
+        given = {name: getattr(self, name) for name in names if getattr(self, name)}
+        if self.schedule in _SCHEDULES:
+            given["schedule"] = _SCHEDULES[self.schedule]
+        return given

@@ -149,7 +149,7 @@ def test_a_run_starts_from_what_files_hold_and_not_from_where_they_lie(
         ("events", "source", "root", "needs path="),
         ("events", "path", "nowhere", "nowhere"),
         ("events", "epochs", "-3", "epochs must be a whole number of at least 1, got -3"),
-        ("events", "epochs", "5,0", "epochs must be a whole number of at least 1, got 0"),
+        ("events", "epochs", "5,-1", "epochs must be a whole number of at least 1, got -1"),
         ("events", "learning_rate", "-1", "learning_rate must be above 0"),
         ("events", "schedule", "one", "no schedule 'one'"),
         ("events", "grid", "[4, -4]", "-4"),

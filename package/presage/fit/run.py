@@ -191,7 +191,7 @@ def fit(
         return _with_seen(read(recipe, model, store), train, settings, store, fabric)
     numbers = np.asarray(sample_numbers(train))
     if progress and None in (epochs, batch_size, learning_rate):
-        tqdm.write(
+        Bar.write(
             f"{recipe.producer}: epochs={settings.epochs}, batch_size={settings.batch_size}, "
             f"learning_rate={settings.learning_rate:g}, for {len(numbers)} samples",
             file=sys.stderr,

@@ -76,7 +76,7 @@ class NormalMap:
         share = 2 * c / (-b - np.sqrt(np.maximum(b * b - 4 * a * c, 0.0)))
         below, above = np.minimum(t - self.t[0], 0.0), np.maximum(t - self.t[-1], 0.0)
         first, *_, last = self._slopes()
-        return x0 + w * share + below / first + above / last
+        return np.asarray(x0 + w * share + below / first + above / last)
 
     def _evaluate(self, x: Floats) -> tuple[Floats, Floats]:
         w, h, x0, t0, d0, d1 = self._bin(self.x, x)

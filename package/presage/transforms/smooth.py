@@ -108,8 +108,9 @@ class Smooth:
     @classmethod
     def from_state(cls, state: Mapping[str, Floats], prefix: str = "") -> Self:
         """Rebuild from :meth:`state`'s entries, their names led by `prefix`."""
-        link = state.get(f"{prefix}link", np.zeros(2))  # models of version 1 had none
-        return cls(*(state[f"{prefix}{name}"] for name in ("coefficients", "low", "high")), link)
+        own = [state[f"{prefix}{name}"] for name in ("coefficients", "low", "high")]
+        own.append(state.get(f"{prefix}link", np.zeros(2)))  # models of version 1 had none
+        return cls(*own)
 
 
 def _links(values: Floats, tolerance: Floats | float, origin: float | None) -> list[Floats]:

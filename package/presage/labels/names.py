@@ -16,7 +16,7 @@ RESERVED = frozenset(
     | {"below_bound", "above_bound", "auc", "auc_error", "bin_difference", "bin_residual"}
     | {"bin_residual_outer", "cdf_error", "chi2_per_ndf", "chi2_per_ndf_10k", "correlation_shift"}
     | {"equivalent_events", "equivalent_events_cdf", "ks", "mean_shift", "pull_mean"}
-    | {"pull_width", "std_shift", "w1_over_sigma68", "w1_over_std"}
+    | {"beyond_range", "pull_width", "std_shift", "w1_over_sigma68", "w1_over_std"}
     | {"kfold_error", "disagreement", "expected_error", "cost", "score", "remaining_score"}
     | {"error", "floor", "added", "arm", "place"}
 )

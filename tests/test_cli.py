@@ -70,6 +70,7 @@ def test_verify_reports_damage(store: Store, capsys: pytest.CaptureFixture[str])
 
 
 def test_an_empty_store_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    Store().root.mkdir()
     assert run("store", "ls") == 0
     assert "is empty" in capsys.readouterr().out
 

@@ -8,7 +8,7 @@ them to a device, or ask for copies.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 import xarray as xr
 
@@ -157,6 +157,13 @@ class Batches:
     def __len__(self) -> int:
         """Return the steps of an epoch."""
         return self.plan.steps
+
+    def __getitem__(self, index: Any) -> Never:
+        """Refuse what would index: torch's DataLoader, which takes :meth:`torch`'s batches."""
+        raise TypeError(
+            "batches are run through, not indexed: for batch in batches; with torch, "
+            "DataLoader(batches.torch(), batch_size=None)"
+        )
 
     def __iter__(self) -> Iterator[Batch]:
         """Run one epoch; the next loop runs the next, a loop that was left runs again."""

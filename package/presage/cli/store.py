@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,68 +10,95 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from presage.cli.common import PairsOption, RehashOption, StoreOption, pairs
+from presage.cli.listing import Order, in_order, readable, shortened, table
 from presage.hashes import forget
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from presage.recipe import Recipe
-    from presage.store import EntryInfo, Store
+    from presage.store import Store
 
 app = typer.Typer(
     help="List, check, remove, import and export datasets.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-KeyArgument = Annotated[str, typer.Argument(help="Key, or its first digits.")]
+KeyArgument = Annotated[str, typer.Argument(help="Key, its first digits, or its name.")]
 
 
-def _open(root: Path | None) -> Store:
-    from presage.store import Store
+def _open(root: Path | None, make: bool = False) -> Store:
+    """Return the store; one that is only read has to be there."""
+    from presage.store import Store, StoreError
 
-    return Store(root)
-
-
-def readable(size: float) -> str:
-    """Return a number of bytes in words.
-
-    Examples
-    --------
-    >>> readable(1536)
-    '1.5 kB'
-    """
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TB"
+    held = Store(root)
+    if not make and not held.root.is_dir():
+        raise StoreError(
+            f"there is no store at {held.root}; name it with --store or $PRESAGE_STORE, or make "
+            "one: presage generate, presage run"
+        )
+    return held
 
 
 @app.command("ls")
-def list_(store: StoreOption = None) -> None:
-    """List the datasets."""
+def list_(
+    producer: Annotated[str | None, typer.Option(help="Only this producer's.")] = None,
+    match: Annotated[
+        str | None, typer.Option(help="Only rows with this text in name, key, state or settings.")
+    ] = None,
+    sort: Annotated[
+        Order | None, typer.Option(help="Largest, newest, or by name; else producers by age.")
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """List the datasets; the last column says in what those of one producer differ."""
+    from presage.labels import LabelError, nearest
+
     held = _open(store)
-    entries = sorted(held.list(), key=lambda entry: (entry.producer, entry.created))
-    rows = [_row(entry) for entry in entries]
-    if not rows:
+    entries = in_order(held.list(), sort)
+    if not entries:
         typer.echo(f"{held.root} is empty")
         return
-    head = ("producer", "key", "kind", "samples", "size", "created", "state")
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    for row in (head, *rows):
+    producers = {entry.producer for entry in entries}
+    if producer is not None and producer not in producers:
+        raise LabelError(
+            f"nothing of {producer!r} in {held.root}{nearest(producer, producers)}; there are "
+            f"{', '.join(sorted(producers))}"
+        )
+    entries = [entry for entry in entries if producer in (None, entry.producer)]
+    head, *rows = table(entries, held.tags())
+    chosen = [
+        (entry, row)
+        for entry, row in zip(entries, rows, strict=True)
+        if match is None or match.lower() in f"{entry.key} {' '.join(row)}".lower()
+    ]
+    rows = [head, *(row for _, row in chosen)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         typer.echo("  ".join(cells).rstrip())
-    plural = "s" if len(rows) > 1 else ""
-    total = readable(sum(entry.bytes for entry in entries))
-    typer.echo(f"{len(rows)} dataset{plural}, {total} in {held.root}")
+    plural = "s" if len(chosen) != 1 else ""
+    total = readable(sum(entry.bytes for entry, _ in chosen))
+    typer.echo(f"{len(chosen)} dataset{plural}, {total} in {held.root}")
 
 
-def _row(entry: EntryInfo) -> tuple[str, ...]:
-    samples = str(entry.samples) if entry.kind == "samples" else ""
-    return (
-        entry.producer, entry.key[:16], entry.kind, samples, readable(entry.bytes),
-        entry.created[:19], entry.state,
-    )  # fmt: skip
+@app.command()
+def tag(
+    key: KeyArgument,
+    name: Annotated[str, typer.Argument(help="A name, which every command takes as a key.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Forget the name instead.")] = False,
+    store: StoreOption = None,
+) -> None:
+    """Give a dataset a name; a name that another one had is its own from now on."""
+    held = _open(store)
+    recipe = held.find(key)
+    before = held.tags().get(name)
+    if remove:
+        held.untag(name)
+    else:
+        held.tag(recipe, name)
+    moved = f" (before: {before[:16]})" if before not in (None, recipe.key) else ""
+    typer.echo(f"{recipe.producer}/{recipe.key[:16]}  {'no longer ' * remove}{name}{moved}")
 
 
 @app.command()
@@ -82,7 +108,7 @@ def show(key: KeyArgument, store: StoreOption = None) -> None:
     recipe = held.find(key)
     typer.echo(f"{recipe.producer} version {recipe.version}, seed {recipe.seed}\n{recipe.key}")
     for name, value in recipe.fields.items():
-        typer.echo(f"  {name} = {_shortened(value)}")
+        typer.echo(f"  {name} = {shortened(value)}")
     for parent in recipe.parents:
         span = f" [{parent.start}:{parent.stop}]" if parent.stop else ""
         typer.echo(f"  from {parent.key[:16]}{span}")
@@ -92,11 +118,6 @@ def show(key: KeyArgument, store: StoreOption = None) -> None:
     typer.echo(f"{info.kind}, {readable(info.bytes)}, {info.state}")
     if info.kind != "files":
         typer.echo(str(held.open(recipe)))
-
-
-def _shortened(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 @app.command()
@@ -210,7 +231,7 @@ def import_(
         )
     own = sample or dataset.attrs.get("presage_sample", "sample")
     counted = own if own in dataset.dims else None
-    adopted = _open(store).adopt(dataset, name or path.stem, sample=counted)
+    adopted = _open(store, make=True).adopt(dataset, name or path.stem, sample=counted)
     typer.echo(f"{adopted.attrs['presage_key']}  {dict(adopted.sizes)}")
 
 
@@ -226,7 +247,7 @@ def _read(
     kind = producer(reader)
     if not (isinstance(kind, type) and issubclass(kind, Reader)):
         raise StudyError(f"{reader} reads no files; presage generate {reader} makes its samples")
-    return simulate(build(kind, [("file", str(path)), *settings]), store=_open(store))
+    return simulate(build(kind, [("file", str(path)), *settings]), store=_open(store, make=True))
 
 
 @app.command()
@@ -242,12 +263,28 @@ def export(
     ] = None,
     store: StoreOption = None,
 ) -> None:
-    """Write a dataset as .nc, .root, .npz, .npy, .h5 or .pt."""
+    """Write a dataset as .nc, .root, .npz, .npy, .h5 or .pt.
+
+    Of a trained model: its weights as .safetensors, or its training history as any of these.
+    """
     from presage.exchange import write_file
+    from presage.store.files import replace
+    from presage.store.netcdf import open_dataset
 
     held = _open(store)
-    dataset = _renamed(held.open(held.find(key), start, stop), pairs(rename))
-    typer.echo(str(write_file(dataset, path, compression=compression)))
+    recipe = held.find(key)
+    weights, history = (held.file(recipe, n) for n in ("weights.safetensors", "history.nc"))
+    if weights is not None and path.suffix == weights.suffix:
+        content = weights.read_bytes()
+        replace(path, lambda sink: sink.write(content))
+        typer.echo(str(path))
+        return
+    if history is not None:
+        with open_dataset(history) as stored:
+            dataset = stored.load()
+    else:
+        dataset = held.open(recipe, start, stop)
+    typer.echo(str(write_file(_renamed(dataset, pairs(rename)), path, compression=compression)))
 
 
 def _renamed(dataset: xr.Dataset, names: list[tuple[str, str]]) -> xr.Dataset:

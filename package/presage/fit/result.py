@@ -268,7 +268,18 @@ def model_fields(model: Any) -> dict[str, Any]:
     ------
     FitError
         A setting could not be read back from the recipe, so the model could not be loaded.
+    TypeError
+        It is no specification, but a torch module for example.
     """
+    declared: bool = is_dataclass(model) and not isinstance(model, type)
+    if not declared:
+        kind = model.__name__ if isinstance(model, type) else type(model).__name__
+        raise TypeError(
+            f"fit takes the specification of a model, such as presage.models.SplineFlow(bins=16), "
+            f"got {kind}. For a torch module of your own make a frozen dataclass of its settings "
+            "with name, version, prepare(dataset) and build(declaration), as those in "
+            "presage.models; or train it over presage.Batches(dataset, ...).torch()"
+        )
     found = settings_of(model)
     for name, value in found.items():
         if is_dataclass(value) or isinstance(value, np.ndarray):

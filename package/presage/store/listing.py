@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class EntryInfo:
     samples
         Samples from 0 without a gap.
     bytes
-        Size on disk of everything in the folder.
+        Room on the disk of everything in the folder, as ``du`` counts it.
     created
         When the first file was published (UTC, ISO 8601), empty if none was.
     parents
@@ -88,9 +89,11 @@ def _described(folder: Path) -> EntryInfo:
 
 
 def _bytes(folder: Path) -> int:
-    """Return the size of all files; what another process removes meanwhile counts nothing."""
-    total = 0
+    """Return the room that all files take; what another process removes meanwhile takes none."""
+    found = {}
     for path in folder.rglob("*"):
         with contextlib.suppress(FileNotFoundError):
-            total += path.stat().st_size if path.is_file() else 0
-    return total
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode):  # a name being linked to another counts once
+                found[status.st_ino] = 512 * status.st_blocks
+    return sum(found.values())

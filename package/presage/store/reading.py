@@ -125,6 +125,13 @@ def _missing_text(
     entry: Entry, shards: Sequence[ShardFile], missing: Sequence[tuple[int, int]]
 ) -> str:
     name = f"{entry.recipe.producer} ({entry.recipe.key[:16]})"
+    files = [path.name for path in entry.finished()]
+    if not shards and files:
+        return (
+            f"{name} holds {', '.join(files)} and no samples; a trained model comes back with "
+            "presage.fit.load(key), and presage store export writes its weights (.safetensors) "
+            "or its history (.nc)"
+        )
     if not shards:
         root = entry.folder.parent.parent
         return f"{name} is not in {root}; make it with presage.simulate(…) or the step that does"

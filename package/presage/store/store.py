@@ -37,6 +37,7 @@ from presage.store.netcdf import check_unpacked, open_dataset, write_dataset
 from presage.store.reading import covering, open_samples, rows_of
 from presage.store.sidecar import MARK
 from presage.store.spans import gaps, reach
+from presage.store.tags import read_tags, remove_tag, write_tag
 
 _COMPLETE = "complete.json"
 
@@ -64,18 +65,21 @@ class Store:
         return entry_of(self.root, recipe)
 
     def find(self, prefix: str) -> Recipe:
-        """Return the recipe whose key begins with `prefix`.
+        """Return the recipe of a name (:meth:`tag`), or whose key begins with `prefix`.
 
         Raises
         ------
         StoreError
             None does, or several do.
         """
+        tags = self.tags()
+        name, prefix = prefix, tags.get(prefix, prefix)
         folders = [f for f in self._folders() if f.name.startswith(prefix[:16])]
         if not prefix or not folders:
             keys = [folder.name for folder in self._folders()]
-            hint = nearest(prefix, keys) if len(keys) <= 50 else "; see presage store ls"
-            raise StoreError(f"no dataset with key {prefix!r} in {self.root}{hint}")
+            known = [*tags, *keys]
+            hint = nearest(name, known) if len(known) <= 50 else "; see presage store ls"
+            raise StoreError(f"no dataset with key {name!r} in {self.root}{hint}")
         if len(folders) > 1:
             shown = ", ".join(f"{f.parent.name}/{f.name}" for f in folders)
             raise StoreError(f"{prefix!r} is ambiguous: {shown}; give more digits")
@@ -83,6 +87,27 @@ class Store:
         if not recipe.key.startswith(prefix):
             raise StoreError(f"no dataset with key {prefix!r} in {self.root}")
         return recipe
+
+    def tag(self, what: Recipe | str, name: str) -> None:
+        """Give a dataset a name, which :meth:`find` takes as a key; it moves if another had it.
+
+        Raises
+        ------
+        StoreError
+            The dataset is not there, or the name has other signs than letters, digits and
+            ``_.+-``, or could be the beginning of a key.
+        """
+        recipe = self._recipe(what)
+        self._present(recipe)
+        write_tag(self.root, name, recipe.key)
+
+    def untag(self, name: str) -> None:
+        """Forget a name; the dataset stays."""
+        remove_tag(self.root, name)
+
+    def tags(self) -> dict[str, str]:
+        """Return name → key."""
+        return read_tags(self.root)
 
     def _recipe(self, what: Recipe | str) -> Recipe:
         return what if isinstance(what, Recipe) else self.find(what)
@@ -383,9 +408,12 @@ class Store:
         children = [] if force else self.children(recipe)
         if children:
             names = ", ".join(f"{c.producer}/{c.key[:16]}" for c in children)
-            raise StoreError(f"made from it: {names}; remove those first, or force")
+            raise StoreError(f"made from it: {names}; remove those first, or all the same with "
+                "--force (force=True)")
         for old in self.root.glob(".trash-*"):  # of a removal that was interrupted
             shutil.rmtree(old, ignore_errors=True)
+        for name in [name for name, key in self.tags().items() if key == recipe.key]:
+            self.untag(name)
         trash = self.root / f".trash-{uuid.uuid4().hex[:12]}"
         try:
             folder.rename(trash)  # gone at once for everyone; deleting may take its time

@@ -1,0 +1,129 @@
+"""``presage store``: lists that tell datasets apart, names, and what to do where it stops."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+import xarray as xr
+
+import fit_toys
+import presage as ps
+from presage.cli.main import main
+from presage.fit import fit
+from presage.recipe import Recipe
+from presage.store import Store, StoreError
+
+RECIPES = {bins: Recipe("toy", 1, {"model": {"bins": bins, "hidden": 4}}) for bins in (8, 16)}
+
+
+@pytest.fixture
+def store() -> Store:
+    store = Store()
+    for bins, recipe in RECIPES.items():
+        store.put(recipe, xr.Dataset({"x": ("i", np.arange(1000.0 * bins))}))
+    store.put(Recipe("other", 1, {"a": 1}), xr.Dataset({"x": ("i", np.arange(3.0))}))
+    return store
+
+
+class Said:
+    """What a command printed."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> None:
+        with pytest.raises(SystemExit) as end:
+            main(["store", *words])
+        self.out, self.err = capsys.readouterr()
+        assert (end.value.code or 0) == status, self.err
+        self.rows = self.out.splitlines()[1:-1]
+
+
+def test_rows_of_one_producer_say_in_what_they_differ(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = Said(capsys, "ls", "--producer", "toy")
+    assert [row.split()[-1] for row in said.rows] in (["bins=8", "bins=16"], ["bins=16", "bins=8"])
+    assert "hidden" not in said.out
+    assert [row.split()[0] for row in Said(capsys, "ls", "--match", "BINS=16").rows] == ["toy"]
+    wrong = Said(capsys, "ls", "--producer", "toi", status=2)
+    assert "did you mean 'toy'" in wrong.err
+
+
+def test_rows_are_sorted_by_true_size(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    said = Said(capsys, "ls", "--sort", "size")
+    keys = [row.split()[1] for row in said.rows]
+    assert keys[:2] == [RECIPES[16].key[:16], RECIPES[8].key[:16]]
+    sizes = {entry.key: entry.bytes for entry in store.list()}
+    folder = store.entry(RECIPES[16]).folder
+    assert sizes[RECIPES[16].key] == sum(512 * p.stat().st_blocks for p in folder.iterdir())
+    assert f"{sizes[RECIPES[16].key] / 1000:.1f} kB" in said.rows[0]
+
+
+def test_a_name_is_taken_as_a_key_until_the_dataset_goes(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Said(capsys, "tag", RECIPES[16].key[:6], "best-µ")
+    assert store.find("best-µ") == RECIPES[16]
+    assert "best-µ" in Said(capsys, "ls", "--match", "best-µ").rows[0]
+    assert RECIPES[16].key in Said(capsys, "show", "best-µ").out
+    assert "before: " in Said(capsys, "tag", RECIPES[8].key, "best-µ").out
+    assert store.find("best-µ") == RECIPES[8]
+    assert "did you mean 'best-µ'" in Said(capsys, "show", "best-m", status=2).err
+    for name in ("abc", "../x", "", ".hidden", "a b"):
+        assert "for example best-flow" in Said(capsys, "tag", RECIPES[8].key, name, status=2).err
+    Said(capsys, "rm", "best-µ")
+    assert store.tags() == {}
+    Said(capsys, "tag", RECIPES[16].key, "last")
+    Said(capsys, "tag", "last", "last", "--remove")
+    assert store.tags() == {}
+
+
+@pytest.mark.parametrize(
+    "words", [["ls"], ["show", "a"], ["verify"], ["rm", "a"], ["tag", "a", "b"]]
+)
+def test_a_store_that_is_not_there_is_an_error(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = tmp_path / "nowhere"
+    said = Said(capsys, *words, "--store", str(nowhere), status=2)
+    assert "there is no store at" in said.err
+    assert "presage generate" in said.err
+    assert not nowhere.exists()
+
+
+def test_what_others_were_made_from_is_removed_by_force(capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store()
+    train = fit_toys.stored(store)
+    fit(fit_toys.Toy(), train, epochs=1, batch_size=100, store=store, progress=False)
+    assert "--force" in Said(capsys, "rm", train.attrs["presage_key"], status=2).err
+
+
+def test_a_trained_model_leaves_as_weights_or_history(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store()
+    train = fit_toys.stored(store)
+    fitted = fit(fit_toys.Toy(), train, epochs=2, batch_size=100, store=store, progress=False)
+    Said(capsys, "export", fitted.key, str(tmp_path / "w.safetensors"))
+    weights = safetensors.torch.load_file(tmp_path / "w.safetensors")
+    for name, tensor in fitted.network.state_dict().items():
+        assert torch.equal(weights[f"network/{name}"], tensor)
+    Said(capsys, "export", fitted.key, str(tmp_path / "h.nc"))
+    with xr.open_dataset(tmp_path / "h.nc") as history:
+        np.testing.assert_array_equal(history.loss, fitted.history.loss)
+    with pytest.raises(
+        StoreError, match=r"no samples; a trained model comes back with presage.fit"
+    ):
+        store.open(fitted.key)
+
+
+def test_torch_modules_and_loaders_are_told_what_to_do() -> None:
+    with pytest.raises(TypeError, match=r"specification of a model.* got Linear.*build\(declar"):
+        ps.fit(torch.nn.Linear(1, 1), fit_toys.dataset(), epochs=1)
+    batches = ps.Batches(fit_toys.dataset(), 10)
+    with pytest.raises(TypeError, match=r"DataLoader\(batches.torch\(\), batch_size=None\)"):
+        next(iter(torch.utils.data.DataLoader(batches)))
+    loader = torch.utils.data.DataLoader(batches.torch(), batch_size=None)
+    assert next(iter(loader))["x_label"].shape == (10,)

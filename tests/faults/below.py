@@ -280,6 +280,7 @@ def campaign(folder: Path, chosen: list[str], every: int) -> dict[str, dict[str,
                 fault = judged(shim, command, root, at, code, wanted)
                 if fault:
                     wrong.append(f"{code} at call {at} ({call}): {fault}")
+                    print(name, wrong[-1], file=sys.stderr, flush=True)
                 shutil.rmtree(root)
         kinds = [w.partition("): ")[2].partition(":")[0] for w in wrong]
         counts = {kind: kinds.count(kind) for kind in sorted(set(kinds))}

@@ -209,6 +209,16 @@ def test_a_scatter_shows_labels_by_colour():
         figures.label_scatter(gaussian_events(grid(), 5), x="phi_mas")
 
 
+def test_missing_values_are_no_peak():
+    events = gaussian_events(grid(1, 1), 300)
+    events["phi_mass"][::3] = -999
+    events["phi_mass"].attrs["missing"] = -999.0
+    page = figures.label_scatter(events)
+    assert page.axes[0].get_xlim()[0] > 0
+    alone = figures.label_scatter(events.drop_vars("omega_mass"))
+    assert alone.axes[0].get_xlim()[0] > 0
+
+
 @pytest.mark.parametrize("offset", [0.5, -1.0])
 def test_histories_keep_the_order_of_losses_when_they_turn_negative(offset):
     loss = np.exp(-np.arange(30) / 6) + offset

@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter
 from presage.analysis.canvas import SERIES, WIDTH, Page, colourbar, number, tidy, titled
 from presage.analysis.labelled import Floats, declared
 from presage.labels import LabelError, Variable, nearest
+from presage.labels.missing import present
 
 #: Labels up to which each has a style of its own; more are told apart by a colour bar.
 FEW = 6
@@ -65,7 +66,7 @@ def label_scatter(
     others = [y] if y else [v.name for v in variables if v.name != first][:_PANELS]
     chosen = _at_random(events.sizes[dim], most if others else events.sizes[dim])
     names = {first, *others, *(p.name for p in parameters)}
-    columns = {n: np.asarray(events[n].values[chosen], dtype=float) for n in names}
+    columns = {n: _there(events[n].values[chosen], by_name[n]) for n in names}
     table = np.stack([columns[p.name] for p in parameters], axis=1)
     labels, code = np.unique(table, axis=0, return_inverse=True)
     drawn = _Labels(parameters, labels, code.ravel(), by_name[colour or parameters[0].name])
@@ -124,6 +125,11 @@ def _page(panels: int) -> Page:
     return Page(0.75 * WIDTH, 4.2 if panels else 3.4)
 
 
+def _there(values: NDArray[Any], variable: Variable) -> Floats:
+    """Return values with NaN where one is declared to be missing: no peak at -999."""
+    return np.where(present(values, variable), values, np.nan)
+
+
 def _at_random(total: int, most: int) -> NDArray[np.int64]:
     """Return which events are drawn, in the order of drawing: none always lies on top."""
     rng = np.random.Generator(np.random.Philox(0))
@@ -177,15 +183,15 @@ def enclosing(density: Floats, shares: Sequence[float]) -> list[float]:
     return heights
 
 
-def _ends(column: Floats) -> tuple[float, float]:
+def _ends(column: Floats, beyond: float = 0.001) -> tuple[float, float]:
     """Return an interval that holds nearly all events."""
-    low, high = np.nanquantile(column, (0.001, 0.999))
+    low, high = np.nanquantile(column, (beyond, 1 - beyond))
     wide = high - low or 1.0
     return float(low - 0.03 * wide), float(high + 0.05 * wide)
 
 
 def _histograms(axis: Axes, values: Floats, variable: Variable, drawn: _Labels) -> None:
-    edges = np.linspace(*_ends(values), 61)
+    edges = np.linspace(*_ends(values, 0.005), 61)
     last, most = len(drawn.table) - 1, FEW if drawn.few else _LINES
     for label in np.unique(np.linspace(0, last, most).astype(int)).tolist():
         counts = np.histogram(values[drawn.code == label], edges)[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -106,11 +107,11 @@ def distributions(axis: Axes, here: xr.Dataset, sources: Sequence[str]) -> None:
         if events == 0:
             continue
         density = here["counts"].sel(source=name).values / events / np.diff(edges)
+        style, width = known[name], 1.1 if name in RIVALS else 1.5 if name == sources[0] else 1.2
+        how: dict[str, Any] = {"color": style.colour, "lw": width, "ls": style.dash}
         if name == "reference":
-            axis.stairs(density, edges, fill=True, color="#e3e3e3")
-        width = 1.1 if name in RIVALS else 1.5 if name == sources[0] else 1.2
-        axis.stairs(density, edges, color=known[name].colour, lw=width, ls=known[name].dash,
-                    label=in_words(name))  # fmt: skip
+            how = {"fill": True, "fc": "#e3e3e3", "ec": style.colour, "lw": 0.8}
+        axis.stairs(density, edges, label=in_words(name), **how)
     unit = str(here["unit"].values)
     tidy(axis, ylabel=titled("density", "1" if unit == "1" else f"1/{unit}"))
     axis.set_ylim(bottom=0)

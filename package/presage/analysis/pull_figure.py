@@ -56,7 +56,7 @@ def pulls_figure(product: xr.Dataset, source: str | None = None) -> Page:
     variables = [str(name) for name in product["variable"].values]
     columns = min(2, len(variables))
     bands = -(-len(variables) // columns)
-    page = Page(WIDTH if columns > 1 else 0.6 * WIDTH, 4.9 * bands + 0.4)
+    page = Page(WIDTH if columns > 1 else 0.6 * WIDTH, (4.9 if bands == 1 else 3.6) * bands + 0.4)
     axes = page.subplots(2 * bands, columns, squeeze=False, height_ratios=(1.25, 1) * bands)
     labels = product.sizes["label"]
     page.heading(f"Pulls of {in_words(source)} at {labels} label{'s'[: labels > 1]}")
@@ -97,6 +97,8 @@ def _words(found: xr.Dataset) -> str:
         f"{float(found[n]):.2f}".replace("-", "−")
         for n in ("mean", "mean_by_chance", "width", "width_by_chance", "width_scatter")
     )
+    if not float(found["pulls"].sum()):
+        return f"{found['title'].values}\nno bin has enough events to say"
     bins = number(float(found["pulls"].sum()))
     return (
         f"{found['title'].values}\n{bins} bins; in brackets: by chance\n"
@@ -121,6 +123,7 @@ def _labels(axis: Axes, here: xr.Dataset, law: xr.Dataset, source: str) -> None:
                     "edge": "held out on its edge"}[region]  # fmt: skip
             axis.plot(mean[chosen], width[chosen], mark, ms=3.5, mfc="none", mec=colour, label=name)
     tidy(axis, "mean pull of a label", "rms pull of a label")
+    axis.set_ylim(bottom=max(axis.get_ylim()[0], 0.0))
     if np.nanmax(width, initial=0) > 6 * middle:
         axis.set_yscale("log")
         low, high = 0.6 * middle, 1.3 * float(np.nanmax(width))

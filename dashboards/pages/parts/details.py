@@ -15,6 +15,7 @@ from presage.store import EntryInfo, Store, StoreError
 from presage.store.entry import Entry
 from presage.store.sidecar import read_sidecar, sidecar_path
 
+from .frame import PAGES
 from .standing import Leftovers, Standing, folder_of, leftovers
 from .theme import size_text
 
@@ -27,9 +28,12 @@ def details(store: Store, entry: EntryInfo, standing: Standing) -> str:
     """Return the HTML of an entry."""
     short = escape(entry.key[:16])
     show = ""
-    if entry.producer == "residuals" and entry.kind == "product" and entry.state == "complete":
-        show = f'<a class="save" href="?page=events&amp;key={short}">Show these residuals</a>'
     if entry.kind == "product" and entry.state == "complete":
+        show = "".join(
+            f'<a class="save" href="?page={name}&amp;key={short}">Show these {page.what}</a>'
+            for name, page in PAGES.items()
+            if page.producer == entry.producer
+        )
         show += f'<a class="save" href="product/{short}.nc" download>netCDF</a>'
     return (
         f"<h2>{escape(entry.producer)}</h2>"

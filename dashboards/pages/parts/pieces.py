@@ -42,11 +42,12 @@ def column(name: str, *children: Any) -> Column:
 
 def later(make: Callable[[], list[Any]]) -> Column:
     """Return a place that is not seen yet, and filled when it first is."""
-    place = column("aside")
+    place = column("aside", note("Reading …"))
     place.visible = False
 
     def fill(_attribute: str, _old: bool, visible: bool) -> None:
-        if visible and not place.children:
+        if visible and not place.tags:
+            place.tags = ["made"]
             place.children = make()
 
     place.on_change("visible", fill)

@@ -55,7 +55,7 @@ def read_description(path: Path, **others: Any) -> RootReader | NumpyReader:
     DescriptionError
         It cannot be read, or names a setting that there is not.
     """
-    path = path.expanduser()
+    path = Path(path).expanduser()
     given = {**_parsed(path), **others}
     numpy_file = "file" in given
     kind: type[RootReader | NumpyReader] = NumpyReader if numpy_file else RootReader

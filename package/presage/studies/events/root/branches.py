@@ -28,11 +28,14 @@ class Branches:
         For errors.
     known
         Full path (``parent/child``, ``Muon.pt``) → branch or field.
+    repeated
+        Paths that several branches have.
     """
 
     tree: Any
     file: RootFile
     known: Mapping[str, Any]
+    repeated: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, tree: Any, file: RootFile) -> Branches:
@@ -40,7 +43,10 @@ class Branches:
         with reading(file):
             if tree.classname == ntuple.KIND:
                 return cls(tree, file, ntuple.fields(tree))
-            return cls(tree, file, dict(tree.iteritems(recursive=True, full_paths=True)))
+            found = list(tree.iteritems(recursive=True, full_paths=True))
+        known = dict(found)
+        repeated = {path for path, branch in found if known[path] is not branch}
+        return cls(tree, file, known, frozenset(repeated))
 
     @property
     def is_ntuple(self) -> bool:
@@ -99,6 +105,10 @@ class Branches:
                 f"quotes: {shown}",
             )
         (path,) = paths
+        if path in self.repeated:
+            raise BadFileError(
+                self.file.path, f"several branches have the path {path!r}: none can be named"
+            )
         if not self.is_numeric(path):
             with reading(self.file):
                 kind = self.known[path].typename or "other branches"
@@ -166,6 +176,9 @@ def _read_ttree(
 ) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """Yield (first entry, entries, Awkward array of each branch)."""
     entries = int(tree.num_entries)
+    for path, branch in chosen.items():
+        if tree[path] is not branch:  # by which the library finds it
+            raise BadFileError(file.path, f"the path {path!r} leads to another branch")
     step = _step(chosen, entries, file, memory)
     start = 0
     for arrays in tree.iterate(

@@ -113,7 +113,8 @@ def _about_twice(twice: Sequence[tuple[Input, Input]], duplicates: str) -> list[
     if duplicates == "raise":
         raise RootError(
             f"{_shown(twice, lambda file: file.path)}; its events would count twice. "
-            "duplicates='skip' reads each content once, duplicates='keep' counts all"
+            "duplicates='skip' (also a key of a .toml description) reads each content once, "
+            "duplicates='keep' counts all"
         )
     kept = "all are counted" if duplicates == "keep" else "each is read once"
     return [f"{len(twice)} file(s) repeat others, {kept}: {_shown(twice, lambda f: f.name)}"]

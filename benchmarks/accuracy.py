@@ -191,7 +191,7 @@ def _others(array: xr.DataArray, product: xr.Dataset, statistic: str, form: str 
 def _entropy(source: Gaussians, truth: xr.Dataset, flow: Fitted) -> Result:
     """Return mean(log p_true - log p_flow) on the same events: the divergence in nats."""
     columns = {name: truth[name].values for name in truth.data_vars}
-    density = ConditionalFlow(flow.network, flow.declaration, flow.state).log_prob(truth).values
+    density = ConditionalFlow.of(flow).log_prob(truth).values
     lost = source.log_prob(columns, columns) - density
     error = float(lost.std()) / len(lost) ** 0.5
     note = f"± {error:.5f}; 0 is the exact density"

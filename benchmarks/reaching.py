@@ -143,7 +143,7 @@ def _ours(events: Events, most: int) -> tuple[float, float, int]:
             optimizer={"name": "adam", "betas": (0.9, 0.99)}, device="cpu", progress=False,
         )  # fmt: skip
         took = time.perf_counter() - began
-        flow = ConditionalFlow(fitted.network, fitted.declaration, fitted.state)
+        flow = ConditionalFlow.of(fitted)
 
         def draw(labels: np.ndarray, flow: ConditionalFlow = flow) -> np.ndarray:
             made = flow.sample({"phi_label": labels[:, 0], "omega_label": labels[:, 1]}, rng)

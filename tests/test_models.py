@@ -46,7 +46,7 @@ def test_a_model_is_loaded_by_its_key_with_all_it_needs(name, shop):
     assert again.model == spec
     assert repr(again.model) == repr(spec)
     assert eval(repr(spec), {type(spec).__name__: type(spec)}) == spec
-    one, other = (ConditionalFlow(f.network, f.declaration, f.state) for f in (fitted, again))
+    one, other = (ConditionalFlow.of(f) for f in (fitted, again))
     assert one.log_prob(events).identical(other.log_prob(events))
     labels = {"phi_label": np.full(50, 900.0), "omega_label": np.full(50, 3.0)}
     drawn, redrawn = (f.sample(labels, np.random.default_rng(1)) for f in (one, other))

@@ -9,17 +9,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from scipy import stats
 from torch import Tensor
 
 from presage.fit import Fitted, fit, load
 from presage.generate import simulate
-from presage.models import SetEncoder
+from presage.labels import Parameter
+from presage.models import ConditionalFlow, MixtureDensity, SetEncoder
+from presage.models.event_law import RangeWarning, warn_of_labels
 from presage.models.set_verdict import judged
 from presage.store import Store
+from presage.studies.events import Gaussians
 from presage.studies.pdf.draws import Draws
 from presage.studies.pdf.gaussian import Gaussian
-from presage.transforms.tail import UnlikeTrainingWarning, log_tail
+from presage.transforms.tail import UnlikeTrainingWarning, alarming, log_tail
 
 EVENTS, SETS = 60, 1000
 
@@ -177,3 +181,84 @@ def test_a_model_stored_without_its_law_says_so_and_gets_it_without_training(rea
 def test_p_values_are_uniform_as_a_whole(ready):
     p = p_values(ready, list(ready.fresh))
     assert stats.kstest(p, "uniform").statistic < 0.08
+
+
+# -- events and labels given to flows -----------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Flow:
+    flow: ConditionalFlow
+    fresh: xr.Dataset
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("events"))
+    source = Gaussians.on_grid(3, 4)
+    events = simulate(source, 12_000, store=store, progress=False)
+    fitted = fit(MixtureDensity(components=2, hidden=(16,)), events, epochs=6, store=store,
+                 progress=False)  # fmt: skip
+    fresh = simulate(source, 60_000, seed=1, store=store, progress=False).load()
+    return Flow(ConditionalFlow.of(fitted), fresh)
+
+
+def test_p_values_of_fresh_events_are_as_often_small_as_they_say(trained):
+    p = trained.flow.p_value(trained.fresh)
+    assert p.dims == ("event",)
+    for level in (0.1, 0.01, 0.001):
+        assert float((p < level).mean()) == pytest.approx(level, rel=0.6)
+
+
+@pytest.mark.parametrize("size", [1, 100, 3000])
+def test_fresh_events_are_rarely_called_unlike(trained, size):
+    alarms, calls = 0, 0
+    for start in range(0, min(trained.fresh.sizes["event"], 200 * size), size):
+        values = trained.flow.p_value(trained.fresh.isel(event=slice(start, start + size)))
+        alarms, calls = alarms + bool(len(alarming(values))), calls + 1
+    assert alarms <= 0.01 * calls + 3 * (0.01 * calls) ** 0.5 + 1
+
+
+def test_events_that_were_never_seen_are_said_and_named(trained):
+    few = trained.fresh.isel(event=slice(0, 1000)).copy(deep=True)
+    trained.flow.log_prob(few)  # without a word
+    name = trained.flow.scale.variables[0].name
+    few[name].values[7] = -999.0
+    with pytest.warns(UnlikeTrainingWarning, match=f"1 of 1000 events are .*{name} = -999") as got:
+        trained.flow.log_prob(few)
+    assert got[0].filename == __file__
+    assert float(trained.flow.p_value(few)[7]) < 1e-6
+
+
+def test_labels_beyond_the_trained_ones_or_far_from_all_are_said(trained):
+    names = [p.name for p in trained.flow.scale.parameters]
+    known = trained.flow.seen["label"].values
+    trained.flow.warn_of_labels((known[:1] + known[-1:]) / 2)
+    with pytest.warns(RangeWarning, match=f"outside the trained range.*nearest.*{names[1]} = "):
+        trained.flow.warn_of_labels(known[-1:] + np.array([1.0, 0.0]))
+
+
+STEPS = {
+    "a place of the grid": ([2.5, 1.5], 0.5),
+    "a label left out": ([2.0, 2.0], 1.0),
+    "a hole": ([6.0, 2.0], 2.0),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_distance_of_a_label_is_counted_in_steps_of_the_grid(name):
+    """A label left out of the grid is a step away, the middle of a block of nine two."""
+    label, steps = STEPS[name]
+    axes = np.meshgrid([0.0, 1, 2, 3, 4, 5, 6, 7, 8], np.arange(5.0), indexing="ij")
+    grid = np.stack([a.reshape(-1) for a in axes], 1)
+    inside = (np.abs(grid - [6, 2]) < 1.5).all(1) | (grid == [2, 2]).all(1)
+    parameters = [Parameter(n, low=0.0, high=8.0) for n in ("a", "b")]
+    law = xr.Dataset({"label": (("label", "parameter"), grid[~inside])})
+    ranges = {"a": (0.0, 8.0), "b": (0.0, 4.0)}
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        warn_of_labels(np.array([label]), parameters, ranges, law)
+    assert len(said) == (steps > 1.6)
+    if said:
+        assert f"{steps:.1f} grid steps from any" in str(said[0].message)
+        assert "the nearest trained label is a = 4, b = " in str(said[0].message)

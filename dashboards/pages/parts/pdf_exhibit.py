@@ -185,5 +185,6 @@ def title_of(entry: EntryInfo) -> str:
 def numbers_of(product: xr.Dataset, kinds: Sequence[str]) -> dict[str, np.ndarray]:
     """Return the numbers of merit, flat, kinds in the page's order."""
     chosen = product.sel(kind=list(kinds))
-    names = ("efficiency", "pareto_k", "c2st", "c2st_floor", "sd_ratio", "mean_shift")
+    names = ["efficiency", "pareto_k", "c2st", "c2st_floor", "sd_ratio", "mean_shift"]
+    names += ["p_value"] * ("p_value" in chosen)  # products of version 1 have none
     return {name: chosen[name].values.astype(np.float32).reshape(-1) for name in names}

@@ -50,7 +50,15 @@ function drawCaption() {
   const more = used < sizes[state.size] ? ` (of ${whole(sizes[state.size])})` : "";
   const masses = meta.masses.map((mass) => (100 * mass).toFixed(0)).join(" and ");
   write(caption, `<div class="caption">Contours hold ${masses} % of ${whole(meta.draws)} draws, bands 68 ` +
-    `and 95 %. Events: ${whole(used)}${more}${cut}.</div>`);
+    `and 95 %. Events: ${whole(used)}${more}${cut}. ${familiarity()}</div>`);
+}
+// How rare so unusual a set is among those that the network was trained with.
+function familiarity() {
+  const p = given.p_value ? given.p_value[place()] : NaN;
+  if (!Number.isFinite(p)) return "";
+  const shown = p < 0.001 ? p.toExponential(0).replace("-", "−") : p.toPrecision(2);
+  return p < 0.01 ? `<b style="color:#b3261e">Unlike the training (p = ${shown}): the estimate means little.</b>`
+    : `Among sets of the training: p = ${shown}.`;
 }
 
 function drawTexts() {

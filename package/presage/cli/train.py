@@ -30,6 +30,7 @@ from presage.pipeline.parameters import ParameterError
 if TYPE_CHECKING:
     import xarray as xr
 
+    from presage.fit import Fitted
     from presage.simulator import Source
     from presage.store import Store
 
@@ -81,7 +82,9 @@ def train(
     if key is not None:
         given = _model_settings(what, sizes, given, seed)
         with interruptible():
-            _say(_train_model(what, key, (start, stop), given, held))
+            made = _train_model(what, key, (start, stop), given, held)
+            _say(made.key)
+            _say_law(made)
         return
     options = {"n_events": num_events, "n_repeat": n_repeat, "device": device}
     names = {"batch_size": batch_size, "num_epochs": num_epochs}
@@ -94,6 +97,7 @@ def train(
         for name, made in done._asdict().items():
             made_key = made.attrs["presage_key"] if hasattr(made, "attrs") else made.key
             _say(f"{made_key}  {name}")
+            _say_law(made)
 
 
 # -- a model on a dataset -------------------------------------------------------------------
@@ -125,7 +129,7 @@ def _model_settings(
 
 def _train_model(
     model: str, key: str, span: tuple[int, int | None], given: Mapping[str, str], store: Store
-) -> str:
+) -> Fitted:
     from presage.fit import fit
     from presage.models import MODELS
     from presage.models import model as build
@@ -135,7 +139,7 @@ def _train_model(
     of_fit = {name: p.annotation for name, p in signature.items() if name not in _OWN}
     settings = divide(given, of_model, of_fit, model)
     samples = store.open(store.find(key), *span)
-    return fit(build(model, **settings[0]), samples, store=store, **settings[1]).key
+    return fit(build(model, **settings[0]), samples, store=store, **settings[1])
 
 
 # -- a study's training from a simulator ----------------------------------------------------
@@ -189,6 +193,13 @@ def _samples(source: Source, n: int, seed: int, store: Store, fly: tuple[bool, b
 def _say(text: str) -> None:
     if int(os.environ.get("RANK", 0)) == 0:
         typer.echo(text)
+
+
+def _say_law(made: Any) -> None:
+    """Say on what it rests that something is called unlike the training."""
+    seen = getattr(made, "seen", None)
+    if seen is not None and int(os.environ.get("RANK", 0)) == 0:
+        typer.echo(seen.attrs["summary"], err=True)
 
 
 def divide(

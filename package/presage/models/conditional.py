@@ -13,6 +13,14 @@ from torch import Tensor, nn
 
 from presage.labels import require, stored_as
 from presage.models.density import DensityNetwork
+from presage.models.event_law import (
+    ENOUGH,
+    MOST,
+    event_law,
+    event_p_values,
+    warn_of_events,
+    warn_of_labels,
+)
 from presage.models.prepared import stack
 from presage.transforms.scale import LabelScale
 
@@ -31,6 +39,8 @@ class ConditionalFlow:
         What a specification's ``build`` made, trained: a :class:`DensityNetwork`.
     declaration, state
         As in :class:`Prepared`.
+    seen
+        The law of what it was trained on, of :func:`event_law`, where there is one.
     """
 
     def __init__(
@@ -38,12 +48,18 @@ class ConditionalFlow:
         network: nn.Module,
         declaration: Mapping[str, Any],
         state: Mapping[str, ArrayLike],
+        seen: xr.Dataset | None = None,
     ) -> None:
         self.network = cast(DensityNetwork, network)
-        self.declaration = declaration
+        self.declaration, self.seen = declaration, seen
         self.scale = LabelScale.from_state(state, declaration)
         self._dtype = next((p.dtype for p in network.parameters()), torch.float32)
         self.sample_dim = str(declaration["sample"])
+
+    @classmethod
+    def of(cls, fitted: Any) -> ConditionalFlow:
+        """Return what :func:`presage.fit` or :func:`presage.load` returned, in physical units."""
+        return cls(fitted.network, fitted.declaration, fitted.state, fitted.seen)
 
     def log_prob(self, dataset: xr.Dataset) -> xr.DataArray:
         """Return the natural logarithm of the density, in the inverse units of the variables.
@@ -57,18 +73,26 @@ class ConditionalFlow:
         ------
         LabelError
             A variable is missing or has another unit.
+
+        Warns
+        -----
+        UnlikeTrainingWarning
+            Events are so improbable that one call in a hundred at most has such.
+        RangeWarning
+            Labels are outside the trained range.
         """
-        known = (*self.scale.variables, *self.scale.parameters)
-        require(dataset, known, self.sample_dim)
-        columns = {variable.name: dataset[variable.name].values for variable in known}
-        target = stack(self.scale.apply(columns, columns))
-        condition = self._condition(columns, len(target))
-
-        def density(start: int, stop: int) -> Tensor:
-            own = None if condition is None else condition[start:stop]
-            return self.network.log_prob(own, self._tensor(target[start:stop]))
-
-        values = self._by_rows(density, len(target)) + self.scale.log_det(columns, columns)
+        columns = self._columns(dataset)
+        standard = self._standard(columns)
+        if self.seen is not None:
+            warn_of_events(self.seen, -standard, columns, stacklevel=2)
+            ends = [
+                end(columns[p.name])
+                for p in self.scale.parameters
+                for end in (np.argmin, np.argmax)
+            ]
+            table = np.stack([[columns[p.name][k] for p in self.scale.parameters] for k in ends])
+            self.warn_of_labels(table.astype(float), stacklevel=3)
+        values = standard + self.scale.log_det(columns, columns)
         units = " ".join(f"{v.unit}-1" for v in self.scale.variables if v.unit != "1") or "1"
         return xr.DataArray(
             values,
@@ -77,6 +101,72 @@ class ConditionalFlow:
             name="log_prob",
             attrs={"long_name": "natural logarithm of the density", "units": f"ln({units})"},
         )
+
+    def p_value(self, dataset: xr.Dataset) -> xr.DataArray:
+        """Return how likely an event of the training is to have as low a density, ``[event]``.
+
+        Among training events 1 % are below 0.01; NaN where the model was stored without the law
+        of its events.
+
+        Raises
+        ------
+        LabelError
+            As :meth:`log_prob`.
+        """
+        columns = self._columns(dataset)
+        values = np.full(len(next(iter(columns.values()))), np.nan)
+        if self.seen is not None:
+            values = event_p_values(self.seen, -self._standard(columns))
+        title = "p-value of the event among those of the training"
+        return xr.DataArray(
+            values, dims=self.sample_dim, name="p_value", attrs={"long_name": title, "units": "1"}
+        )
+
+    def warn_of_labels(self, table: NDArray[np.float64], stacklevel: int = 2) -> None:
+        """Warn of labels ``[label, parameter]`` beyond the trained ones; see :func:`event_law`."""
+        ranges = self.declaration["trained_range"]
+        warn_of_labels(table, self.scale.parameters, ranges, self.seen, stacklevel + 1)
+
+    def law(self, train: xr.Dataset, held_out: NDArray[np.int64]) -> xr.Dataset:
+        """Return what this flow's training events and labels were like.
+
+        Parameters
+        ----------
+        train
+            What it was trained on.
+        held_out
+            Positions that were kept from it: their scores count, where they are enough.
+        """
+        total = train.sizes[self.sample_dim]
+        rows = held_out if len(held_out) >= ENOUGH else np.arange(total)
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST)).round().astype(int)]
+        everything = self._columns(train)
+        scores = -self._standard({name: column[rows] for name, column in everything.items()})
+        return event_law(scores, everything, self.scale.variables, self.scale.parameters)
+
+    def _outermost(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Return the labels at the ends of each parameter, ``[label, parameter]``."""
+        names = [p.name for p in self.scale.parameters]
+        if not names or not len(columns[names[0]]):
+            return np.zeros((0, len(names)))
+        ends = [end(columns[name]) for name in names for end in (np.argmin, np.argmax)]
+        return np.array([[columns[name][k] for name in names] for k in ends], dtype=np.float64)
+
+    def _columns(self, dataset: xr.Dataset) -> dict[str, NDArray[Any]]:
+        known = (*self.scale.variables, *self.scale.parameters)
+        require(dataset, known, self.sample_dim)
+        return {variable.name: np.asarray(dataset[variable.name].values) for variable in known}
+
+    def _standard(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Return log p of each event in coordinates relative to its label."""
+        target = stack(self.scale.apply(columns, columns))
+        condition = self._condition(columns, len(target))
+
+        def density(start: int, stop: int) -> Tensor:
+            own = None if condition is None else condition[start:stop]
+            return self.network.log_prob(own, self._tensor(target[start:stop]))
+
+        return self._by_rows(density, len(target))
 
     def sample(
         self, labels: Mapping[str, ArrayLike], rng: np.random.Generator, n: int | None = None

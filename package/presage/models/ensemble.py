@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from presage.labels import LabelError, nearest
 from presage.models.coupling import CouplingSpline, RealNVP
 from presage.models.density import DensityNetwork, pick
+from presage.models.event_model import EventModel
 from presage.models.flow import MAF, SplineFlow
 from presage.models.mixture import MixtureDensity
-from presage.models.prepared import Prepared
 from presage.recipe import settings_of
 
 #: Name → specification of what stands on its own.
@@ -97,7 +97,7 @@ class EnsembleNetwork(DensityNetwork):
 
 
 @dataclass(frozen=True, repr=False)
-class Ensemble:
+class Ensemble(EventModel):
     """Several networks of one model with their own initial weights, averaged as densities.
 
     Parameters
@@ -137,18 +137,6 @@ class Ensemble:
     def member(self) -> Any:
         """The specification of a member."""
         return SINGLE[self.model](**self.settings)
-
-    def prepare(self, dataset: xr.Dataset) -> Prepared:
-        """Fit the scaling to training events and return them scaled.
-
-        Parameters
-        ----------
-        dataset
-            Flat over its sample dimension; parameters have the attribute
-            ``role="parameter"``.
-        """
-        prepared: Prepared = self.member.prepare(dataset)
-        return prepared
 
     def training(self, dataset: xr.Dataset) -> dict[str, Any]:
         """Return the settings of a training that suit `dataset`, for those not given."""

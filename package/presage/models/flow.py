@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from presage.labels import LabelError
 from presage.models.autoregressive import Autoregressive
 from presage.models.density import ACTIVATIONS, DensityNetwork, check_perceptron
-from presage.models.prepared import Prepared, prepare_columns
+from presage.models.event_model import EventModel
 from presage.models.spline import RationalQuadraticSpline, check_spline
 from presage.models.training import training
 from presage.transforms.smooth import count_features
@@ -76,7 +76,7 @@ class FlowNetwork(DensityNetwork):
 
 
 @dataclass(frozen=True)
-class FlowSpec(ABC):
+class FlowSpec(EventModel, ABC):
     """A kind of flow, and its settings; a subclass gives the univariate maps.
 
     Parameters
@@ -101,17 +101,6 @@ class FlowSpec(ABC):
         check_perceptron(self.name, self.hidden, self.activation)
         if self.layers < 1:
             raise LabelError(f"{self.name} needs at least one layer, got layers={self.layers}")
-
-    def prepare(self, dataset: xr.Dataset) -> Prepared:
-        """Fit the scaling to training events and return them scaled.
-
-        Parameters
-        ----------
-        dataset
-            Flat over its sample dimension; parameters have the attribute
-            ``role="parameter"``.
-        """
-        return prepare_columns(dataset)
 
     def training(self, dataset: xr.Dataset) -> dict[str, Any]:
         """Return the settings of a training that suit `dataset`, for those not given."""

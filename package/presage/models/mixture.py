@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from presage.labels import LabelError
 from presage.models.density import DensityNetwork, check_perceptron, perceptron, pick
-from presage.models.prepared import Prepared, prepare_columns
+from presage.models.event_model import EventModel
 from presage.models.training import training
 from presage.transforms.smooth import count_features
 
@@ -136,7 +136,7 @@ class MixtureNetwork(DensityNetwork):
 
 
 @dataclass(frozen=True)
-class MixtureDensity:
+class MixtureDensity(EventModel):
     """A mixture of Gaussians with full covariances, read from the condition: the small model.
 
     Quick to train and to sample, with one network pass for either; sharp edges need many
@@ -164,17 +164,6 @@ class MixtureDensity:
         check_perceptron(self.name, self.hidden, self.activation)
         if self.components < 1:
             raise LabelError(f"a mixture needs components, got components={self.components}")
-
-    def prepare(self, dataset: xr.Dataset) -> Prepared:
-        """Fit the scaling to training events and return them scaled.
-
-        Parameters
-        ----------
-        dataset
-            Flat over its sample dimension; parameters have the attribute
-            ``role="parameter"``.
-        """
-        return prepare_columns(dataset)
 
     def training(self, dataset: xr.Dataset) -> dict[str, Any]:
         """Return the settings of a training that suit `dataset`, for those not given."""

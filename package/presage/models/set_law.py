@@ -208,5 +208,9 @@ def _stored(
             **{name: (dims.get(name, ("column",)), getattr(law, name)) for name in _ARRAYS},
         },
         coords={"size": ("size", sizes, {"long_name": "number of events"})},
-        attrs={"events": [int(events.min()), int(events.max())]},
+        attrs={
+            "events": [int(events.min()), int(events.max())],
+            "summary": f"p-values of sets of {events.min()} to {events.max()} events are counted "
+            f"among {min(map(len, scores))} of each size; one in a hundred like them is below 0.01",
+        },
     )

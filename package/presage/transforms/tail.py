@@ -25,11 +25,13 @@ class UnlikeTrainingWarning(UserWarning):
 
 #: Below this a p-value is not quoted: the tail is not known so far.
 SMALLEST = 1e-6
+#: Standard errors of the mean excess that are added where the tail is followed far.
+SURE = 2.0
 #: The rate of false alarms at which something is said.
 LEVEL = 0.01
 
 
-def log_tail(seen: NDArray[np.float64], value: ArrayLike) -> NDArray[np.float64]:
+def log_tail(seen: NDArray[np.float64], value: ArrayLike, sure: float = 0.0) -> NDArray[np.float64]:
     """Return ln p of `value` among numbers `seen`; large ones are rare.
 
     Parameters
@@ -38,6 +40,8 @@ def log_tail(seen: NDArray[np.float64], value: ArrayLike) -> NDArray[np.float64]
         ``[number]``, ascending, of the same law as what is usual.
     value
         Any shape; NaN gives NaN.
+    sure
+        Standard errors that are added to the mean excess.
 
     Returns
     -------
@@ -52,6 +56,7 @@ def log_tail(seen: NDArray[np.float64], value: ArrayLike) -> NDArray[np.float64]
     beyond = min(max(_FEWEST, round(_SHARE * n)), n)
     edge = seen[max(n - beyond - 1, 0)]
     excess = max(float(np.mean(seen[n - beyond :]) - edge), 1e-9 * max(1.0, abs(float(edge))))
+    excess *= 1 + sure / beyond**0.5
     tail = np.log((1 + beyond) / (n + 1)) - (x - edge) / excess
     return np.where(np.isnan(x), np.nan, np.minimum(np.where(x > edge, tail, rank), 0.0))
 

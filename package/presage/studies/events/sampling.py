@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,12 +15,9 @@ from presage.fit import Fitted
 from presage.generate import simulate
 from presage.labels import Arrays, LabelError, Parameter, Variable
 from presage.models import ConditionalFlow
+from presage.models.event_law import RangeWarning as RangeWarning
 from presage.store import Store
 from presage.studies.events.grid import LabelledSimulator
-
-
-class RangeWarning(UserWarning):
-    """A flow is asked for labels beyond those it was trained on."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class FlowSampler(LabelledSimulator):
         """The trained flow in physical units."""
         if self.fitted is None:
             raise LabelError("FlowSampler needs fitted=, what presage.fit or presage.load returned")
-        return ConditionalFlow(self.fitted.network, self.fitted.declaration, self.fitted.state)
+        return ConditionalFlow.of(self.fitted)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -108,9 +104,10 @@ def sample(
     Warns
     -----
     RangeWarning
-        A label lies outside the range of the training labels; the range is given.
+        A label lies outside the range of the training labels, or far from all of them; the
+        range and the nearest one are given.
     """
-    flow = ConditionalFlow(fitted.network, fitted.declaration, fitted.state)
+    flow = ConditionalFlow.of(fitted)
     table = label_table(labels, flow.scale.parameters)
     if not np.isfinite(table).all():
         raise LabelError(f"labels must be finite numbers, got {table.tolist()}")
@@ -119,7 +116,7 @@ def sample(
         raise LabelError(
             f"n is at least 1 event a label, one number or {len(table)} of them; got {n!r}"
         )
-    warn_beyond_range(table, flow)
+    flow.warn_of_labels(table)
     equal = len(set(sizes)) == 1
     sampler = FlowSampler(
         labels=tuple(tuple(row) for row in table.tolist()),
@@ -127,19 +124,3 @@ def sample(
         fitted=fitted,
     )
     return simulate(sampler, sum(sizes), seed=seed, store=store, progress=progress)
-
-
-def warn_beyond_range(table: np.ndarray[Any, Any], flow: ConditionalFlow) -> None:
-    """Warn where a label ``[label, parameter]`` is outside the trained range."""
-    for column, parameter in zip(table.T, flow.scale.parameters, strict=True):
-        if parameter.period is not None:
-            continue  # there is no beyond on a circle
-        low, high = flow.declaration["trained_range"][parameter.name]
-        beyond = column[(column < low) | (column > high)]
-        if beyond.size:
-            warnings.warn(
-                f"{parameter.name} = {beyond[0]:g} is outside the trained range "
-                f"[{low:g}, {high:g}] {parameter.unit}: the flow extrapolates",
-                RangeWarning,
-                stacklevel=3,
-            )

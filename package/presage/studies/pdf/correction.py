@@ -118,8 +118,9 @@ def correct(
     kept = resample(along, weighted["log_weight"], n, seed=seed)
     kept["log_prob"] = kept["log_likelihood"] + kept["log_prior"] - weighted["log_evidence"]
     kept["log_prob"].attrs.update(long_name="logarithm of the posterior's density", units="1")
-    for name in ("efficiency", "pareto_k", "log_evidence"):
-        kept[name] = weighted[name]
+    for name in ("efficiency", "pareto_k", "log_evidence", "p_value"):
+        if name in weighted:
+            kept[name] = weighted[name]
     sound = (kept["pareto_k"] < PARETO_BAR) & (kept["clipped"] <= CLIPPED_BAR)
     kept["correctable"] = sound.astype(np.int8).assign_attrs(
         long_name="1 where the corrected draws can be trusted", units="1"

@@ -8,7 +8,7 @@ A notebook makes each one once and keeps it in the store::
         observed,                                      # theta, events of K observations
         {"estimate": {100: draws_100, 1000: draws_1000},   # kind -> size -> draws
          "corrected": {...}, "reference": {...}},
-        numbers=numbers,                               # efficiency, pareto_k, c2st, c2st_floor
+        numbers=numbers,                               # efficiency, c2st, p_value...
     ))
     posterior_figures.corner_figure(shown, observation=0, size=1000)
 
@@ -50,18 +50,20 @@ from presage.studies.pdf.posterior_parts import (
 from presage.studies.pdf.problem import Problem
 
 __all__ = [
-    "CALIBRATION", "KINDS", "POSTERIORS", "VERSION",
+    "CALIBRATION", "CALIBRATION_VERSION", "KINDS", "POSTERIORS", "POSTERIORS_VERSION",
     "calibration_product", "posteriors_product", "recipe",
 ]  # fmt: skip
 
 POSTERIORS, CALIBRATION = "pdf_posteriors", "pdf_calibration"
 #: Raised whenever the numbers change.
-VERSION = 1
+POSTERIORS_VERSION, CALIBRATION_VERSION = 2, 1
+_VERSIONS = {POSTERIORS: POSTERIORS_VERSION, CALIBRATION: CALIBRATION_VERSION}
 _NUMBERS = {
     "efficiency": (("observation", "size"), "effective share of importance-weighted draws"),
     "pareto_k": (("observation", "size"), "shape of the tail of importance weights"),
     "c2st": (("observation", "size", "kind"), "accuracy of a classifier against the reference"),
     "c2st_floor": (("observation", "size"), "accuracy of a classifier between two references"),
+    "p_value": (("observation", "size"), "p-value of the set among those of the training"),
 }
 
 
@@ -86,11 +88,11 @@ def recipe(
     LabelError
         No such product, or an input that no store knows.
     """
-    if product not in (POSTERIORS, CALIBRATION):
-        raise LabelError(f"no product {product!r}{nearest(product, (POSTERIORS, CALIBRATION))}")
+    if product not in _VERSIONS:
+        raise LabelError(f"no product {product!r}{nearest(product, _VERSIONS)}")
     parents = tuple(_parent(value) for value in inputs)
     fields = {"problem": problem.name, "n_events": problem.n_events, **settings}
-    return Recipe(product, VERSION, fields, seed=seed, parents=parents)
+    return Recipe(product, _VERSIONS[product], fields, seed=seed, parents=parents)
 
 
 @one_thread()
@@ -117,7 +119,8 @@ def posteriors_product(
     posteriors
         Kind ("estimate", "corrected", "reference") → number of events → draws.
     numbers
-        Any of ``efficiency``, ``pareto_k``, ``c2st_floor`` ``[observation, size]`` and
+        Any of ``efficiency``, ``pareto_k``, ``c2st_floor``, ``p_value`` ``[observation, size]``
+        and
         ``c2st`` ``[observation, size, kind]``.
     draws
         At most so many are kept of each posterior; weighted ones are resampled.

@@ -146,6 +146,7 @@ def _at_size(
             "pareto_k": weighted["pareto_k"],
             "c2st": xr.concat([t["accuracy"] for t in told], dim=kind),
             "c2st_floor": told[0]["floor"],
+            "p_value": drawn["p_value"],
         }
     )
     return {"estimate": estimate, "corrected": weighted, "reference": exact, "numbers": numbers}

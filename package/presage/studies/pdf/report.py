@@ -24,7 +24,8 @@ def scores(product: xr.Dataset) -> pd.DataFrame:
     pandas.DataFrame
         Over the observations: C2ST of the estimate (mean, worst) and corrected, the accuracy
         that equal laws stay below, importance efficiency (mean, worst), the largest k̂, and
-        the standard deviation of the estimate over the reference's. Of the first curve the
+        the standard deviation of the estimate over the reference's, the smallest p-value of a
+        set among those of the training. Of the first curve the
         root mean square error of the median, in half widths of the reference's band of 68 %,
         over that of the reference itself, and the width of the band over the reference's.
     """
@@ -42,6 +43,8 @@ def scores(product: xr.Dataset) -> pd.DataFrame:
         "largest k̂": product["pareto_k"].max("observation"),
         "sd / exact": spread.median(among),
     }
+    if "p_value" in product:  # products of version 1 have none
+        columns["lowest p"] = product["p_value"].min("observation")
     columns |= _of_curve(product)
     rows = {name: values.values.round(3) for name, values in columns.items()}
     return pd.DataFrame(rows, index=pd.Index(product["size"].values, name="events"))

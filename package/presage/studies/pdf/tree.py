@@ -28,6 +28,7 @@ _STATISTICS = {
 #: Numbers about the whole sample, kept as attributes of the posterior.
 _VERDICTS = (
     "efficiency", "pareto_k", "log_evidence", "clipped", "correctable", "reliable", "agreement",
+    "p_value",
 )  # fmt: skip
 
 

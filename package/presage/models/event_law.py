@@ -1,0 +1,211 @@
+"""What events and labels a flow was trained with, and what is unlike them.
+
+Minus log p of an event, in the coordinates that are relative to its label, is a score that
+is usual among held-out events up to some value and then falls off exponentially, whatever the
+density: that gives each event a p-value (:mod:`presage.transforms.tail`). A label is compared
+with the range of the trained ones, and with their distance from one another.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from presage.labels import Parameter, Variable
+from presage.labels.equality import merge
+from presage.transforms.tail import SURE, UnlikeTrainingWarning, alarming, log_tail
+
+Floats = NDArray[np.float64]
+
+#: Events whose scores are kept, and the fewest held-out ones that are enough.
+MOST, ENOUGH = 20_000, 2000
+#: Labels that are kept.
+_LABELS = 5000
+#: Grid steps from the nearest trained label beyond which a label is far from all.
+_STEPS = 1.6
+#: Share of the combinations of values that there are labels at, from which they are a grid.
+_FILLED = 0.25
+
+
+class RangeWarning(UnlikeTrainingWarning):
+    """A flow is asked for labels beyond those it was trained on, or far from all of them."""
+
+
+def event_law(
+    scores: Floats,
+    events: Mapping[str, ArrayLike],
+    variables: Sequence[Variable],
+    parameters: Sequence[Parameter],
+) -> xr.Dataset:
+    """Return what stands beside a flow's weights.
+
+    Parameters
+    ----------
+    scores
+        Minus log p of events, ``[event]``.
+    events
+        Name → all training events, their labels among them.
+    variables, parameters
+        Their declarations.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``score`` ``[event]``, ascending; ``lowest``, ``highest`` ``[variable]``; ``label``
+        ``[label, parameter]``.
+    """
+    labels = _distinct(
+        [np.asarray(events[p.name], dtype=np.float64) for p in parameters], parameters
+    )
+    kept = labels[np.linspace(0, len(labels) - 1, min(len(labels), _LABELS)).round().astype(int)]
+    ends = [[float(end(np.asarray(events[v.name]))) for v in variables] for end in (np.min, np.max)]
+    return xr.Dataset(
+        {
+            "score": ("event", np.sort(scores), {"long_name": "minus log p in scaled coordinates"}),
+            "lowest": ("variable", ends[0]),
+            "highest": ("variable", ends[1]),
+            "label": (("label", "parameter"), kept),
+        },
+        coords={
+            "variable": np.array([v.name for v in variables], dtype=object),
+            "parameter": np.array([p.name for p in parameters], dtype=object),
+        },
+        attrs={"summary": f"p-values of events are counted among {len(scores)}, "
+                          f"labels compared with {len(labels)}"},
+    )  # fmt: skip
+
+
+def _distinct(columns: Sequence[Floats], parameters: Sequence[Parameter]) -> Floats:
+    """Return each label once, ``[label, parameter]``."""
+    if not columns:
+        return np.zeros((1, 0))
+    code = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:  # rows as numbers: sorting whole rows takes ten times as long
+        values, number = np.unique(column, return_inverse=True)
+        code = np.unique(code * len(values) + number, return_inverse=True)[1]
+    _, first, counts = np.unique(code, return_index=True, return_counts=True)
+    table = np.stack([column[first] for column in columns], axis=1)
+    return merge(table, counts.astype(np.int64), parameters)[0]
+
+
+def event_p_values(seen: xr.Dataset, scores: Floats) -> Floats:
+    """Return the p-value of each event from minus its log p."""
+    return np.exp(log_tail(seen["score"].values, scores, SURE))
+
+
+def warn_of_events(
+    seen: xr.Dataset, scores: Floats, events: Mapping[str, ArrayLike], stacklevel: int
+) -> None:
+    """Warn where some events are so rare that one call in a hundred at most has such.
+
+    Warns
+    -----
+    UnlikeTrainingWarning
+        Names how many, the rarest of them, and what about it was never seen.
+    """
+    values = event_p_values(seen, scores)
+    rare = alarming(values)
+    if not len(rare):
+        return
+    first = int(rare[0])
+    own = {str(n): float(np.asarray(events[str(n)])[first]) for n in seen["variable"].values}
+    beyond = [
+        f"{name} = {own[name]:.6g}, seen {low:.6g} to {high:.6g}"
+        for name, low, high in zip(own, seen["lowest"].values, seen["highest"].values, strict=True)
+        if not low <= own[name] <= high
+    ]
+    shown = beyond or [f"{name} = {value:.6g}" for name, value in own.items()]
+    warnings.warn(
+        f"{len(rare)} of {len(values)} events are unlike those that the flow was trained with, "
+        f"the rarest p = {max(float(values[first]), 1e-300):.1g} ({', '.join(shown)}): their "
+        "density is a guess",
+        UnlikeTrainingWarning,
+        stacklevel=stacklevel + 1,
+    )
+
+
+def warn_of_labels(
+    table: Floats,
+    parameters: Sequence[Parameter],
+    ranges: Mapping[str, Sequence[float]],
+    seen: xr.Dataset | None,
+    stacklevel: int = 3,
+) -> None:
+    """Warn where a label ``[label, parameter]`` is beyond the trained ones, or far from all.
+
+    Parameters
+    ----------
+    table
+        What is asked for.
+    parameters
+        Declarations of the columns.
+    ranges
+        Parameter name → trained range.
+    seen
+        Of :func:`event_law`; None for a model that was stored without.
+    stacklevel
+        Of the warning.
+
+    Warns
+    -----
+    RangeWarning
+        For each parameter whose range is left, or one for the label that is the furthest from
+        all trained ones; the nearest of these is named.
+    """
+    said = False
+    for k, parameter in enumerate(parameters):
+        if parameter.period is not None:
+            continue  # there is no beyond on a circle
+        low, high = ranges[parameter.name]
+        beyond = np.flatnonzero((table[:, k] < low) | (table[:, k] > high))
+        if beyond.size:
+            near = "" if seen is None else f"; {_nearest(seen, table, parameters, beyond[0])[1]}"
+            _warn(
+                f"{parameter.name} = {table[beyond[0], k]:g} is outside the trained range "
+                f"[{low:g}, {high:g}] {parameter.unit}: the flow extrapolates{near}",
+                stacklevel,
+            )
+            said = True
+    if said or seen is None or not len(parameters):
+        return
+    steps = np.array([_nearest(seen, table, parameters, row)[0] for row in range(len(table))])
+    if steps.size and steps.max() > _STEPS:
+        row = int(steps.argmax())
+        _warn(
+            f"{_named(parameters, table[row])} is {steps[row]:.1f} grid steps from any trained "
+            f"label: the flow guesses; {_nearest(seen, table, parameters, row)[1]}",
+            stacklevel,
+        )
+
+
+def _nearest(
+    seen: xr.Dataset, table: Floats, parameters: Sequence[Parameter], row: int | np.integer[Any]
+) -> tuple[float, str]:
+    """Return how many steps the nearest trained label is away, and its name."""
+    known = seen["label"].values
+    axes = [np.unique(column) for column in known.T]
+    # Scattered labels fill next to nothing of the grid of their values: steps are then larger.
+    filled = len(known) / np.prod([len(values) for values in axes], dtype=float)
+    step = 1.0 if filled > _FILLED else float(filled ** (-1 / len(axes)))
+    far = np.zeros(len(known))
+    for k, (values, parameter) in enumerate(zip(axes, parameters, strict=True)):
+        period = parameter.period
+        own = np.interp(table[row, k], values, np.arange(len(values)), period=period)
+        away = np.abs(np.searchsorted(values, known[:, k]) - own)
+        away = away if period is None else np.minimum(away, len(values) - away)
+        far = np.maximum(far, away / step)
+    best = int(far.argmin())
+    return float(far[best]), f"the nearest trained label is {_named(parameters, known[best])}"
+
+
+def _named(parameters: Sequence[Parameter], label: Floats) -> str:
+    return ", ".join(f"{p.name} = {v:g}" for p, v in zip(parameters, label, strict=True))
+
+
+def _warn(text: str, stacklevel: int) -> None:
+    warnings.warn(text, RangeWarning, stacklevel=stacklevel + 2)

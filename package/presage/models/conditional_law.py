@@ -18,8 +18,10 @@ Floats = NDArray[np.float64]
 
 #: Mean of ln |z| of a standard normal z.
 _LOG_ABS = -0.6352
-#: Widths below this share of a column's own are rounding.
+#: Added to a column's own width, so that one that never varies has one.
 _LEAST = 1e-3
+#: Smallest width, as a share of the column's own: what is finer depends on the fit.
+_FINEST = 0.02
 #: Degrees of the polynomials for means and for the logarithms of widths, the plainest first.
 DEGREES = ((1, 0), (2, 0), (2, 1), (3, 1), (3, 2))
 #: Rows wanted for each polynomial term.
@@ -48,7 +50,7 @@ class ConditionalLaw:
     precision
         Inverse of the correlations, ``(K, K)``, zero between blocks.
     block
-        Number of the block of each column, ``(K,)``.
+        Number of the block of each column, ``(K,)``; -1 for one that is not looked at.
     """
 
     low: Floats
@@ -77,7 +79,7 @@ class ConditionalLaw:
             of_mean = of_width = of_mean[:, :1]
         mean, own = _solve(of_mean, values), values.std(0) + _LEAST
         left = np.abs(values - of_mean @ mean)
-        width = _solve(of_width, np.log(np.maximum(left, _LEAST * own)))
+        width = _solve(of_width, np.log(np.maximum(left, _FINEST * own)))
         width[0] -= _LOG_ABS
         ends, unit = (values.min(0), values.max(0)), np.eye(values.shape[1])
         raw = cls(*edges, np.array(degrees), mean, width, *ends, own, unit, block)
@@ -89,7 +91,8 @@ class ConditionalLaw:
     def residuals(self, values: Floats, context: Floats) -> Floats:
         """Return how many widths `values` ``(N, K)`` are from their means."""
         expected, width = self.expected(context)
-        return np.clip((values - expected) / width, -_FURTHEST, _FURTHEST)
+        z = np.clip((values - expected) / width, -_FURTHEST, _FURTHEST)
+        return np.where(self.block < 0, 0.0, z)
 
     def expected(self, context: Floats) -> tuple[Floats, Floats]:
         """Return means and widths ``(N, K)``."""
@@ -99,7 +102,7 @@ class ConditionalLaw:
         )
         width = np.exp(np.minimum(of_width @ self.width, 50.0))
         mean = np.clip(of_mean @ self.mean, self.bottom, self.top)
-        return mean, np.clip(width, _LEAST * self.own, self.own)
+        return mean, np.clip(width, _FINEST * self.own, self.own)
 
     def loss(self, values: Floats, context: Floats) -> float:
         """Return minus the mean log density of `values`, were residuals normal."""

@@ -17,10 +17,8 @@ from presage.models.set_network import SetNetwork
 from presage.models.set_statistics import compress, repeats, statistics
 from presage.rng import generator
 
-#: Sets of each size that the law is made from, events of all of them, sizes a factor of 3 apart.
-_SETS, _EVENTS, _FACTOR = 2000, 1 << 23, 3.0
-#: Sizes that a polynomial of the third degree goes through.
-_FEWEST_SIZES = 4
+#: Sets of each size that the law is made from, events of all of them, sizes a factor of 2 apart.
+_SETS, _EVENTS, _FACTOR = 2000, 1 << 23, 2.0
 #: Events that are described at once.
 AT_ONCE = 1 << 17
 #: What overflows counts as, in the logarithms of :func:`compress`.
@@ -81,7 +79,6 @@ def training_sets(
         return
     stored, repeat = train.sizes["event"], train.sizes.get("repeat", 1)
     repeat = min(repeat, -(-_SETS // len(rows)))
-    order = generator("presage.models.set_law", 0, stored).permutation(stored)
     step = max(1, AT_ONCE // (repeat * stored))
     for size in _sizes(min(smallest, stored), stored):
         most = max(1, min(len(rows), _EVENTS // (repeat * size)))
@@ -90,11 +87,15 @@ def training_sets(
             own = chosen[start : start + step]
             sets = take(train, own)["events"].transpose(sample, ..., "event", "feature").values
             sets = sets.reshape(len(own), -1, stored, sets.shape[-1])[:, :repeat]
-            cut = torch.tensor(np.ascontiguousarray(sets[:, :, order[:size]]))
-            yield Described.of(network, cut.flatten(0, 1)), np.repeat(own, repeat)
+            sets = sets.reshape(-1, *sets.shape[2:])
+            # Chosen anew for each set: one choice for all would keep what alternates in step.
+            rng = generator("presage.models.described_sets", size, start)
+            order = rng.random(sets.shape[:2]).argsort(1)[:, :size, None]
+            cut = torch.tensor(np.take_along_axis(sets, order, 1))
+            yield Described.of(network, cut), np.repeat(own, repeat)
 
 
 def _sizes(smallest: int, stored: int) -> list[int]:
     """Return numbers of events from the fewest to all, equal factors apart."""
-    count = max(_FEWEST_SIZES, 1 + round(np.log(stored / smallest) / np.log(_FACTOR)))
+    count = 2 + int(np.log(stored / smallest) / np.log(_FACTOR))
     return sorted({round(n) for n in np.geomspace(smallest, stored, count)} | {stored})

@@ -33,6 +33,8 @@ from presage.transforms.tail import SMALLEST, log_tail
 
 #: Parts that are left out in turn.
 _FOLDS = 8
+#: A feature has few values below so many in a set, or below this share of its events.
+_FEW, _FEW_SHARE = 6, 0.1
 _ARRAYS = ("low", "high", "degrees", "mean", "width", "bottom", "top", "own", "precision", "block")
 
 
@@ -82,6 +84,7 @@ class SetLaw:
         named, plain = len(names_of(inputs["names"])), (len(PLACES) + 1) * len(inputs["names"])
         column = np.arange(table.values.shape[1])
         block = (column >= plain).astype(np.int64) + (column >= named)
+        block[np.isin(column, _jumping(table, inputs["names"]))] = -1
         sizes = np.unique(groups)
         rates = np.stack([_rates(table.repeated[groups == size]) for size in sizes])
         degrees, scores = _chosen(table, theta, block)
@@ -110,6 +113,16 @@ class SetLaw:
         return min(map(len, self._seen))
 
     @property
+    def sizes(self) -> list[int]:
+        """Numbers of events that the law was made for."""
+        return [int(size) for size in self.stored["size"].values]
+
+    @property
+    def ragged(self) -> bool:
+        """Whether each set of the training has a size of its own."""
+        return len(self.sizes) == 1 and self.events[0] < self.events[1]
+
+    @property
     def events(self) -> tuple[int, int]:
         """Fewest and most events of the sets."""
         low, high = self.stored.attrs["events"]
@@ -136,6 +149,18 @@ class SetLaw:
             p[own] = np.exp(log_tail(self._seen[place], rarest[own]))
         repeated = by_repeats > _rarest(self._columns, scores, np.zeros(len(p)))
         return np.maximum(p, SMALLEST), residuals, repeated
+
+
+def _jumping(table: Described, features: Sequence[str]) -> list[int]:
+    """Return the quantiles and shapes of features that have few values: they jump between these."""
+    distinct = table.sizes[:, None] - table.repeated[:, 1:]
+    few = (distinct < np.maximum(_FEW, _FEW_SHARE * table.sizes[:, None])).mean(0) > 0.5
+    steady = [f"{word} {{}}" for word in ("smallest", "largest", "mean of", "spread of")]
+    kept = {word.format(name) for word in steady for name in features}
+    own = [str(name) for name, is_few in zip(features, few, strict=True) if is_few]
+    names = names_of(features)
+    return [i for i, name in enumerate(names)
+            if features[i % len(features)] in own and name not in kept]  # fmt: skip
 
 
 def _chosen(

@@ -15,6 +15,7 @@ from presage.models.conditional_law import ConditionalLaw, Floats
 from presage.models.described_sets import AT_ONCE, Described
 from presage.models.set_law import SetLaw
 from presage.models.set_statistics import PLACES, in_units, names_of
+from presage.rng import generator
 from presage.transforms.tail import UnlikeTrainingWarning, alarming
 
 #: Number of a set, a part of it, and how many parts it has.
@@ -35,7 +36,7 @@ def judged(encoder: Any, sets: Sequence[Tensor], stacklevel: int = 4) -> tuple[F
     encoder
         A trained model with ``network``, ``declaration`` and ``seen``.
     sets
-        Each ``(E, F)``. One that is larger than any of the training is judged in parts.
+        Each ``(E, F)``; see :func:`_parts` for sizes.
     stacklevel
         Of the warning.
 
@@ -56,9 +57,7 @@ def judged(encoder: Any, sets: Sequence[Tensor], stacklevel: int = 4) -> tuple[F
     law, inputs = SetLaw(encoder.seen), encoder.declaration["inputs"]
     values, whys = np.full(len(sets), np.nan), [""] * len(sets)
     parts = [
-        (number, part, of)
-        for number, events in enumerate(sets)
-        for part, of in _parts(events, *law.events)
+        (number, part, of) for number, events in enumerate(sets) for part, of in _parts(events, law)
     ]
     for few in _batches(parts):
         table = Described.of(encoder.network, torch.stack([part for _, part, _ in few]))
@@ -74,16 +73,24 @@ def judged(encoder: Any, sets: Sequence[Tensor], stacklevel: int = 4) -> tuple[F
     return values, f"counted among {law.counted} sets of each size"
 
 
-def _parts(events: Tensor, low: int, high: int) -> list[tuple[Tensor, int]]:
-    """Return parts of a set that are no larger than any of the training, and their number."""
-    total = len(events)
-    if total < max(1, 0.99 * low):
+def _parts(events: Tensor, law: SetLaw) -> list[tuple[Tensor, int]]:
+    """Return parts of a set that have a size that the law knows, and their number.
+
+    A set of such a size is judged as it is; so is any where sizes differ from set to set. Others
+    are shuffled and judged in parts of the next smaller size, which overlap and cover all.
+    """
+    total, (low, high) = len(events), law.events
+    if total < max(1, low) or (law.ragged and total > high):
         return []
-    if total <= 1.01 * high:
+    if law.ragged or total in law.sizes:
         return [(events, 1)]
-    count = -(-total // high)
-    starts = np.linspace(0, total - high, count).round().astype(int)
-    return [(events[start : start + high], count) for start in starts]
+    # Of a larger set no part is one of the largest size: that may hold what was chosen in pairs.
+    known = [size for size in law.sizes if size < min(total, high)] or [high]
+    size = max(known)
+    rng = generator("presage.models.set_verdict", 0, total)
+    shuffled, count = events[torch.from_numpy(rng.permutation(total))], -(-total // size)
+    starts = np.linspace(0, total - size, count).round().astype(int)
+    return [(shuffled[start : start + size], count) for start in starts]
 
 
 def _batches(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
@@ -120,6 +127,7 @@ def _why(law: ConditionalLaw, one: Described, residuals: Floats, inputs: Mapping
     low, high = law.bottom[: len(names)], law.top[: len(names)]
     value = one.values[0, : len(names)]
     beyond = np.maximum(low - value, value - high) / law.own[: len(names)]
+    beyond[law.block[: len(names)] < 0] = -1.0
     far = np.abs(residuals[: len(names)])
     if beyond[:plain].max() > 0:  # what everybody understands comes first
         worst = int(beyond[:plain].argmax())

@@ -135,7 +135,7 @@ class ConditionalFlow:
         train
             What it was trained on.
         held_out
-            Positions that were kept from it: their scores count, where they are enough.
+            Positions that were kept from it: their scores alone count, where they are enough.
         """
         total = train.sizes[self.sample_dim]
         rows = held_out if len(held_out) >= ENOUGH else np.arange(total)

@@ -23,7 +23,7 @@ from presage.transforms.tail import SURE, UnlikeTrainingWarning, alarming, log_t
 Floats = NDArray[np.float64]
 
 #: Events whose scores are kept, and the fewest held-out ones that are enough.
-MOST, ENOUGH = 20_000, 2000
+MOST, ENOUGH = 50_000, 10_000
 #: Labels that are kept.
 _LABELS = 5000
 #: Grid steps from the nearest trained label beyond which a label is far from all.

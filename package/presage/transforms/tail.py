@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-#: Share of the numbers whose mean excess gives the tail, and the fewest for it.
-_SHARE, _FEWEST = 0.01, 10
+#: Share of the numbers whose mean excess gives the tail, and the fewest and most for it.
+_SHARE, _FEWEST, _MOST = 0.01, 10, 100
 
 
 class UnlikeTrainingWarning(UserWarning):
@@ -53,7 +53,7 @@ def log_tail(seen: NDArray[np.float64], value: ArrayLike, sure: float = 0.0) -> 
     if n == 0:
         return np.where(np.isnan(x), np.nan, 0.0)
     rank = np.log((1 + n - np.searchsorted(seen, x, side="left")) / (n + 1))
-    beyond = min(max(_FEWEST, round(_SHARE * n)), n)
+    beyond = min(max(_FEWEST, min(round(_SHARE * n), _MOST)), n)
     edge = seen[max(n - beyond - 1, 0)]
     excess = max(float(np.mean(seen[n - beyond :]) - edge), 1e-9 * max(1.0, abs(float(edge))))
     excess *= 1 + sure / beyond**0.5

@@ -16,7 +16,7 @@ from presage.analysis.calibration_figures import calibration_figure
 from presage.analysis.canvas import WIDTH, Page
 from presage.analysis.pull_figure import pulls_figure
 from presage.analysis.residuals import compare
-from presage.products import save_figure
+from presage.products import record, save_figure
 from presage.studies.events.refine import gain_figure, ranking_figure
 from presage.studies.pdf.set_figures import information_figure, point_figure, sets_figure
 
@@ -233,3 +233,10 @@ def test_files_are_the_same_bytes_every_time_with_text_as_text(name, tmp_path):
     assert b"/Type3" not in pdf
     assert b"/FontFile2" in pdf
     assert b"CreationDate" not in pdf
+
+
+def test_a_notebook_keeps_its_figures_in_three_formats(tmp_path, monkeypatch):
+    monkeypatch.setenv("PRESAGE_STEP_RECORD", str(tmp_path / "record.json"))
+    record(losses=made("history"))
+    kept = {path.name for path in tmp_path.glob("losses.*")}
+    assert kept == {"losses.png", "losses.pdf", "losses.svg"}

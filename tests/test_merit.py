@@ -105,6 +105,13 @@ def test_nearly_empty_bins_leave_the_residuals_without_bias():
     assert float(ratio) == pytest.approx(1, abs=0.15)
 
 
+def test_no_chi_squared_is_negative_where_noise_is_taken_off():
+    reference, other = (columns(normal, 60, 300, s) for s in (1, 2))
+    found = merit.chi2(reference, other)["chi2_per_ndf_10k"].sel(source="events")
+    assert float(found.min()) == 1
+    assert 0.3 < float((found == 1).mean()) < 0.7  # half of all samples have no excess
+
+
 # Monte-Carlo-equivalent size
 
 

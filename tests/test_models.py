@@ -55,6 +55,17 @@ def test_a_model_is_loaded_by_its_key_with_all_it_needs(name, shop):
         assert (drawn[variable.name] > variable.lower).all()
 
 
+@pytest.mark.parametrize("name", ["spline_flow", "ensemble"])
+def test_stored_models_of_the_version_before_are_read(name, shop, monkeypatch):
+    store, events = shop
+    spec = model(name, **SMALL[name])
+    monkeypatch.setattr(type(spec), "version", 1)
+    fitted = fit(spec, events, epochs=1, batch_size=200, store=store, progress=False, device="cpu")
+    monkeypatch.undo()
+    assert load(fitted.key, store).recipe.version == 1
+    assert spec.version > 1
+
+
 # -- mixtures -----------------------------------------------------------------------------
 
 

@@ -248,7 +248,7 @@ def _specification(recipe: Recipe, models: Mapping[str, type[Any]] | None) -> An
     if name not in models:
         raise FitError(f"no model {name!r}{nearest(name, models)}; give load(..., models={{...}})")
     kind = models[name]
-    if recipe.version != kind.version:
+    if recipe.version not in (kind.version, *getattr(kind, "readable", ())):
         raise FitError(
             f"{recipe.producer} {recipe.key[:16]} was trained by version {recipe.version} of "
             f"{name}, this is version {kind.version}; train it again"

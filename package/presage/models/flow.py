@@ -95,6 +95,8 @@ class FlowSpec(EventModel, ABC):
 
     name: ClassVar[str]
     version: ClassVar[int] = 2
+    #: Versions whose stored models can still be read.
+    readable: ClassVar[tuple[int, ...]] = (1,)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(int(width) for width in self.hidden))

@@ -158,6 +158,8 @@ class MixtureDensity(EventModel):
 
     name: ClassVar[str] = "mixture_density"
     version: ClassVar[int] = 2
+    #: Versions whose stored models can still be read.
+    readable: ClassVar[tuple[int, ...]] = (1,)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(int(width) for width in self.hidden))

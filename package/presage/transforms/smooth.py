@@ -135,7 +135,7 @@ def _linked(values: Floats, link: Floats) -> Floats:
 
 def _unlinked(values: Floats, link: Floats) -> Floats:
     # Beyond the clip a curve that was fitted to finite numbers does not come.
-    return link[0] + link[1] * np.sinh(np.clip(values, -300, 300)) if link[1] else values
+    return link[0] + link[1] * np.sinh(np.clip(values, -150, 150)) if link[1] else values
 
 
 def _degrees(features: Floats) -> range:

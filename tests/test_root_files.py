@@ -378,7 +378,7 @@ def test_a_column_may_not_be_called_as_the_number_of_a_sample(tmp_path: Path) ->
     path = write(tmp_path / "a.root", event=np.arange(5) + 100)
     same = {"event": "event"}
     for wrong in ({"columns": same}, {"columns": {"m": "event"}, "labels": same}):
-        with pytest.raises(RootError, match=r"as \{'event_number': 'event'\}"):
+        with pytest.raises(ValueError, match=r"as \{'event_number': 'event'\}"):
             RootReader(path, **wrong)
     got = read(RootReader(path, columns={Variable("event_number", dtype="int64"): "event"}))
     assert got["event_number"].tolist() == [100, 101, 102, 103, 104]

@@ -9,6 +9,11 @@ from pathlib import Path
 
 from presage.hashes import content_hashes
 
+_CHANGED = (
+    "{} was changed since it was named ({}); name it again, or make the reader again, to use the "
+    "new content, which gives other datasets"
+)
+
 
 class InputError(ValueError):
     """An input file is missing, too large, or not what it was."""
@@ -83,6 +88,17 @@ class FileInput:
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
+    def check_unchanged(self) -> None:
+        """Raise unless the file is still what it was.
+
+        Raises
+        ------
+        InputError
+            It is gone, or holds something else than when it was named.
+        """
+        if FileInput(self.path, 1 << 62) != self:
+            raise InputError(_CHANGED.format(self.path, self.name))
+
     def read_bytes(self) -> bytes:
         """Return the content.
 
@@ -97,10 +113,7 @@ class FileInput:
         except OSError as error:
             raise InputError(f"{self.path} cannot be read: {error}") from error
         if hashlib.sha256(content).hexdigest() != self.sha256:
-            raise InputError(
-                f"{self.path} was changed since FileInput({self.name!r}) was made from it; "
-                "make it again to use the new content, which gives other datasets"
-            )
+            raise InputError(_CHANGED.format(self.path, self.name))
         return content
 
 

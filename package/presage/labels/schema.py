@@ -42,9 +42,10 @@ class Schema:
         own = self._own_names()
         for name in names:
             if name in own:
+                free = f"{name}_number" if name == self.sample else f"{name}_value"
                 raise LabelError(
                     f"a column cannot be called {name!r}: that is {own[name]} in the dataset, and "
-                    f"would hide it. Rename it, to '{name}_value' for one"
+                    f"would hide it. Call it {free!r}, in a reader as {{'{free}': '{name}'}}"
                 )
         for variable in self.variables:
             late = set(variable.dims[1:]) & set(self.ragged)

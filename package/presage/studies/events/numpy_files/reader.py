@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar, cast
 import numpy as np
 
 from presage.exchange.numpy_archive import NumpyFileError
-from presage.inputs import FileInput, InputError, LeftOut
+from presage.inputs import FileInput, LeftOut
 from presage.labels import Array, Parameter, Variable, nearest, present
 from presage.simulator import Reader
 from presage.studies.events.numpy_files.columns import Place, find, uses
@@ -106,11 +106,6 @@ class NumpyReader(Reader):
         ):
             if given not in known:
                 raise NumpyFileError(f"{name}={given!r} is not known{nearest(str(given), known)}")
-        if any(v.name == self.sample_dim for v in (*self.parameters, *self.variables)):
-            raise NumpyFileError(
-                f"{self.sample_dim!r} is the dataset's own name for the number of a sample; call "
-                f"the column otherwise, as {{'{self.sample_dim}_number': '{self.sample_dim}'}}"
-            )
         if self.memory < _MEBIBYTE:
             raise NumpyFileError(f"memory is at least {_MEBIBYTE} bytes, got {self.memory}")
         _ = self.schema  # equal names are an error here
@@ -161,7 +156,7 @@ class NumpyReader(Reader):
         NumpyFileError
             It is damaged, holds what is not read, or not what was declared.
         """
-        self._check_unchanged()
+        self.input.check_unchanged()
         where, missing, dropped, total = self.input.name, 0, 0, 0
         with opened(self.input.path, where) as content:
             places = find(content, self._columns, self._labels, where)
@@ -187,14 +182,6 @@ class NumpyReader(Reader):
         left_out = LeftOut(f"{total - missing - dropped} events of {total}", tuple(said))
         left_out.warn()
         return left_out
-
-    def _check_unchanged(self) -> None:
-        now = FileInput(self.input.path, _LARGEST)
-        if now != self.input:
-            raise InputError(
-                f"{self.input.path} was changed since the reader was made; make it again to use "
-                "the new content, which gives other datasets"
-            )
 
     def _present(self, chunk: dict[str, Array]) -> tuple[dict[str, Array], int]:
         """Return the events without a number that is declared to stand for none, and the rest."""

@@ -171,11 +171,6 @@ class RootReader(Reader):
             if getattr(self, name) not in known:
                 choices = " or ".join(map(repr, known))
                 raise RootError(f"{name}= is {choices}, not {getattr(self, name)!r}")
-        if any(v.name == self.sample_dim for v in (*self.parameters, *self.variables)):
-            raise RootError(
-                f"{self.sample_dim!r} is the dataset's own name for the number of a sample; call "
-                f"the column otherwise, as {{'{self.sample_dim}_number': '{self.sample_dim}'}}"
-            )
         if self.min_events < 0 or self.memory < MEBIBYTE:
             raise RootError(
                 f"min_events is at least 0 and memory at least {MEBIBYTE} bytes, "
@@ -188,7 +183,7 @@ class RootReader(Reader):
             raise RootError(f"{both[0]!r} is an alias and a label in path=; rename one")
         if self.cut:
             parse_cut(self.cut)
-        _ = self.schema  # equal names are an error here
+        _ = self.schema  # equal names, and those of the dataset's own, are an error here
 
     @classmethod
     def of(cls, files: Paths, layout: Layout, **settings: Any) -> Self:

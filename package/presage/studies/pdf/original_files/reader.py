@@ -19,7 +19,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from presage.exchange.numpy_archive import Member, NumpyFileError, open_archive
-from presage.inputs import FileInput, InputError, LeftOut
+from presage.inputs import FileInput, LeftOut
 from presage.labels import Array, Coordinate, Parameter, Variable, nearest
 from presage.simulator import Reader
 from presage.studies.pdf.original_files.layouts import check_problem
@@ -141,11 +141,7 @@ class OriginalFile(Reader):
         return found
 
     def _opened(self) -> AbstractContextManager[Mapping[str, Member]]:
-        if FileInput(self.input.path, _LARGEST) != self.input:
-            raise InputError(
-                f"{self.input.path} was changed since the reader was made; make it again to use "
-                "the new content, which gives other datasets"
-            )
+        self.input.check_unchanged()
         if not self.input.size:
             raise NumpyFileError(f"{self.input.name}: the file is empty (0 bytes)")
         return open_archive(self.input.path, self.input.name)

@@ -81,9 +81,6 @@ class Refusal(RequestHandler):
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(self.why + "\n")
 
-    def check_xsrf_cookie(self) -> None:
-        """Refuse without a look at cookies."""
-
 
 class Strange(Matcher):
     """Every request that is not one of the dashboard's pages to the dashboard's own names.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from bokeh.models import Column, ColumnDataSource, Div, InlineStyleSheet, Row
 
-from .theme import text_of
+from .theme import html, text_of
 
 
 def sheets(*names: str) -> list[InlineStyleSheet]:
@@ -42,7 +42,7 @@ def column(name: str, *children: Any) -> Column:
 
 def later(make: Callable[[], list[Any]]) -> Column:
     """Return a place that is not seen yet, and filled when it first is."""
-    place = column("aside", note("Reading …"))
+    place = column("aside", html("Reading …"))
     place.visible = False
 
     def fill(_attribute: str, _old: bool, visible: bool) -> None:

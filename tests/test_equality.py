@@ -16,9 +16,10 @@ from presage.analysis.compare import compare
 from presage.analysis.histograms import adaptive_edges, histogram
 from presage.analysis.labelled import distinct_labels, group
 from presage.labels import LabelError, LabelMergeWarning, Parameter, Variable
-from presage.labels.equality import merge, positions
+from presage.labels.equality import beyond, merge, positions
 from presage.studies.events import Resonance
 from presage.studies.events.campaign import Campaign
+from presage.studies.events.grid import _check_inside
 from presage.studies.events.refine.candidates import candidates_of
 from presage.studies.events.root.survey import Survey
 from presage.studies.events.split import (
@@ -180,6 +181,29 @@ def test_integer_labels_are_labels() -> None:
 def test_a_simulator_refuses_a_label_in_two_spellings() -> None:
     with pytest.raises(LabelError, match=r"a label is given twice, as \(1000.0, 4.0\) and"):
         Resonance.at([(1000.0, 4.0), (1000.0001, 4.0)])
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "out"),
+    [
+        (M, float(np.float32(0.1)), False),
+        (M, 0.1 - 1e-9, False),
+        (M, 0.1 - 1e-6, True),
+        (M, float(np.float32(0.3)), False),
+        (M, 0.31, True),
+        (EXACT, 0.3 + 1e-9, True),
+        (TURN, 99.0, False),
+    ],
+)
+def test_what_lies_beyond_a_range(parameter: Parameter, value: float, out: bool) -> None:
+    assert beyond(np.array([value, 0.2]), 0.1, 0.3, parameter).tolist() == [out, False]
+
+
+def test_a_bound_is_met_in_the_type_of_its_parameter() -> None:
+    bounded = Parameter("m", dtype="float32", upper=0.1)
+    _check_inside(float(np.float32(0.1)), bounded)
+    with pytest.raises(LabelError, match=r"m should lie between -inf and 0.1, got 0.1001"):
+        _check_inside(0.1001, bounded)
 
 
 def test_an_end_of_a_circle_is_no_edge_of_a_cylinder() -> None:

@@ -106,6 +106,18 @@ def positions(wanted: Floats, known: Floats, parameters: Sequence[Variable]) -> 
     return np.where(lost, -1, first[rows[len(known) :]])
 
 
+def beyond(values: Floats, low: float, high: float, parameter: Variable) -> NDArray[np.bool_]:
+    """Return which values lie below `low` or above `high` and are no spelling of them.
+
+    On a circle there is no beyond.
+    """
+    if parameter.period is not None:
+        return np.zeros(values.shape, dtype=bool)
+    out = (values < low) | (values > high)
+    at_end = _same(values, low, parameter, 0.0) | _same(values, high, parameter, 0.0)
+    return np.asarray(out & ~at_end)
+
+
 def _read(column: Floats, parameter: Variable, counts: Integers) -> Floats:
     """Return the value that each value of a column is read as."""
     values, inverse = np.unique(column, return_inverse=True)

@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from presage.labels import Parameter, Variable
-from presage.labels.equality import merge
+from presage.labels.equality import beyond, merge
 from presage.transforms.tail import SURE, UnlikeTrainingWarning, alarming, log_tail
 
 Floats = NDArray[np.float64]
@@ -114,12 +114,12 @@ def warn_of_events(
         return
     first = int(rare[0])
     own = {str(n): float(np.asarray(events[str(n)])[first]) for n in seen["variable"].values}
-    beyond = [
+    ends = [
         f"{name} = {own[name]:.6g}, seen {low:.6g} to {high:.6g}"
         for name, low, high in zip(own, seen["lowest"].values, seen["highest"].values, strict=True)
         if not low <= own[name] <= high
     ]
-    shown = beyond or [f"{name} = {value:.6g}" for name, value in own.items()]
+    shown = ends or [f"{name} = {value:.6g}" for name, value in own.items()]
     warnings.warn(
         f"{len(rare)} of {len(values)} events are unlike those that the flow was trained with, "
         f"the rarest p = {max(float(values[first]), 1e-300):.1g} ({', '.join(shown)}): their "
@@ -159,14 +159,12 @@ def warn_of_labels(
     """
     said = False
     for k, parameter in enumerate(parameters):
-        if parameter.period is not None:
-            continue  # there is no beyond on a circle
         low, high = ranges[parameter.name]
-        beyond = np.flatnonzero((table[:, k] < low) | (table[:, k] > high))
-        if beyond.size:
-            near = "" if seen is None else f"; {_nearest(seen, table, parameters, beyond[0])[1]}"
+        out = np.flatnonzero(beyond(table[:, k], low, high, parameter))
+        if out.size:
+            near = "" if seen is None else f"; {_nearest(seen, table, parameters, out[0])[1]}"
             _warn(
-                f"{parameter.name} = {table[beyond[0], k]:g} is outside the trained range "
+                f"{parameter.name} = {table[out[0], k]:g} is outside the trained range "
                 f"[{low:g}, {high:g}] {parameter.unit}: the flow extrapolates{near}",
                 stacklevel,
             )

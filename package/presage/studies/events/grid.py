@@ -200,5 +200,7 @@ def _check_inside(value: float, parameter: Parameter) -> None:
     lower, upper = parameter.bounds
     low = -math.inf if lower is None else lower
     high = math.inf if upper is None else upper
-    if not low <= value <= high:
+    # In the type it is stored in, to which the bound is rounded as well.
+    kind = np.dtype(parameter.dtype).type if np.dtype(parameter.dtype).kind == "f" else float
+    if not kind(low) <= kind(value) <= kind(high):
         raise LabelError(f"{parameter.name} should lie between {low} and {high}, got {value}")

@@ -9,7 +9,7 @@ from scipy.stats import qmc
 
 from presage.analysis.labelled import Floats, Labels, describe, label_table
 from presage.labels import LabelError, Variable
-from presage.labels.equality import positions
+from presage.labels.equality import beyond, positions
 from presage.studies.events.refine.places import Steps, neighbours
 
 
@@ -71,7 +71,8 @@ def _check(given: Floats, table: Floats, steps: Steps, parameters: Sequence[Vari
         shown = describe(parameters, label)
         if not np.isfinite(label).all():
             raise LabelError(f"a candidate is not finite: {shown}")
-        if ((label < steps.low) | (label > steps.high)).any():
+        ends = zip(label, steps.low, steps.high, parameters, strict=True)
+        if any(beyond(value, *end) for value, *end in ends):
             low, high = describe(parameters, steps.low), describe(parameters, steps.high)
             raise LabelError(
                 f"candidate {shown} lies outside the range of the labels, from {low} to {high}; "

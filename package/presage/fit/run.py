@@ -34,6 +34,7 @@ from presage.fit.settings import Settings
 from presage.fit.source import BatchSource, TensorBatch, Where, make_source
 from presage.fit.splitting import is_fresh, made_samples, order_of, split
 from presage.fit.state import history_dataset
+from presage.labels.missing import complete
 from presage.lineage import RECIPE, sample_dim, sample_numbers, take
 from presage.models.threads import one_thread, step_threads
 from presage.progress import Bar
@@ -304,6 +305,10 @@ def _see(fitted: Fitted, train: xr.Dataset, settings: Settings) -> Fitted:
     """Return a model with the law of what it was trained on, where its kind has one."""
     if not hasattr(fitted.model, "seen"):
         return fitted
+    if fitted.declaration.get("left_out"):
+        known = declared_variables(fitted.declaration)
+        there = complete({v.name: train[v.name].values for v in known}, known)
+        train = train if there is None else take(train, np.flatnonzero(there))
     total, last = train.sizes[sample_dim(train)], settings.shuffle == "aligned"
     held_out = split(total, settings.validation, last=last)[1]
     return replace(fitted, seen=fitted.model.seen(fitted, train, held_out))

@@ -36,11 +36,12 @@ def present(values: NDArray[Any], variable: Variable) -> NDArray[np.bool_]:
 
 
 def complete(
-    columns: Mapping[str, NDArray[Any]], variables: Iterable[Variable], source: str
+    columns: Mapping[str, NDArray[Any]], variables: Iterable[Variable], source: str = ""
 ) -> NDArray[np.bool_] | None:
     """Return which events have a value in every column, None where all have.
 
-    Only variables that declare how a missing value looks are searched for one.
+    Only variables that declare how a missing value looks are searched for one. Without
+    `source`, what to call the events, nothing is said.
 
     Raises
     ------
@@ -66,6 +67,8 @@ def complete(
     left = np.count_nonzero(whole)
     if not left:
         raise LabelError(f"{source}: no event has a value in every column; {', '.join(lacking)}")
+    if not source:
+        return whole
     warnings.warn(
         f"{source}: {len(whole) - left} of {len(whole)} events are left out, for a value is "
         f"missing: {', '.join(lacking)}",

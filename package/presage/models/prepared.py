@@ -73,6 +73,8 @@ def prepare_columns(dataset: xr.Dataset) -> Prepared:
         }
     declaration = {**scale.declaration(), "sample": sample, "trained_range": ranges}
     kept = None if there is None else np.flatnonzero(there)
+    if there is not None:
+        declaration["left_out"] = int(np.count_nonzero(~there))
     return Prepared(arrays, scale.state(), declaration, kept)
 
 

@@ -101,6 +101,7 @@ def test_an_empty_store_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
 def test_errors_are_one_message_and_status_2(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    Store().root.mkdir()
     assert run(*arguments) == 2
     text = capsys.readouterr().err
     assert message in text
@@ -115,6 +116,7 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_faults_of_other_libraries_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    Store().root.mkdir()
     monkeypatch.setattr(Store, "list", lambda self: np.zeros(2) + np.zeros(3))
     with pytest.raises(ValueError, match="broadcast"):
         main(["store", "ls"])

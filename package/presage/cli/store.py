@@ -114,7 +114,7 @@ def show(key: KeyArgument, store: StoreOption = None) -> None:
         typer.echo(f"  from {parent.key[:16]}{span}")
     for child in held.children(recipe):
         typer.echo(f"  used by {child.producer}/{child.key[:16]}")
-    info = next(entry for entry in held.list() if entry.key == recipe.key)
+    info = held.describe(recipe)
     typer.echo(f"{info.kind}, {readable(info.bytes)}, {info.state}")
     if info.kind != "files":
         typer.echo(str(held.open(recipe)))

@@ -6,7 +6,6 @@ samples.
 
 from __future__ import annotations
 
-import errno
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,7 +54,7 @@ def read_file(path: Path, sample: str = "sample", group: str | None = None) -> x
     """
     _check_suffix(path)
     if not path.is_file():
-        raise FileNotFoundError(errno.ENOENT, "there is no file", str(path))
+        raise FileNotFoundError(f"there is no file {path}")
     if group is not None and path.suffix in (".npz", ".pt"):
         raise LabelError(f"{path.name}: there are no groups in {path.suffix}; leave {group!r} out")
     left_out = LeftOut()
@@ -78,7 +77,7 @@ def read_file(path: Path, sample: str = "sample", group: str | None = None) -> x
 
 
 def _check_suffix(path: Path) -> None:
-    known = (".nc", ".h5", ".hdf5", *_READERS)
+    known = (".nc", ".npz", ".h5", ".hdf5", ".pt")
     if path.suffix not in known:
         raise LabelError(
             f"{path.name}: the suffix says the format, one of {', '.join(known)}"

@@ -25,6 +25,10 @@ _ALIGNMENT = 4096  # bytes: a page, so that float32 rows never straddle one more
 _CHUNK = 8 << 20  # bytes hashed at a time
 
 
+# A file that could not be opened lacks it, and prints a traceback when it is collected.
+h5netcdf.File._writable = False
+
+
 def write_shard(
     sink: Sink, arrays: Mapping[str, Array], schema: Schema, attributes: Mapping[str, Any]
 ) -> None:

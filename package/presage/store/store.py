@@ -352,6 +352,10 @@ class Store:
         """Return what there is, one line for each folder."""
         return [describe_entry(folder) for folder in self._folders()]
 
+    def describe(self, what: Recipe | str) -> EntryInfo:
+        """Return the line of one dataset."""
+        return describe_entry(self._present(self._recipe(what)).folder)
+
     def check(
         self,
         what: Recipe | str,

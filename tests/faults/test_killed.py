@@ -75,6 +75,19 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
         with_its_session(process)
 
 
+def test_an_interruption_ends_parent_and_workers(tmp_path: Path) -> None:
+    program = GENERATE.format(delay=0.2, n=4000, root=str(tmp_path / "store"), workers=2)
+    process = start(program)
+    try:
+        assert until(lambda: list((tmp_path / "store").rglob("shard-*.json")))
+        workers = children(process.pid)
+        os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group
+        assert until(lambda: process.poll() is not None)
+        assert until(lambda: not any(map(lives, workers)))
+    finally:
+        with_its_session(process)
+
+
 def test_a_killed_run_leaves_no_kernel_and_what_it_leaves_is_swept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import (
@@ -24,6 +25,8 @@ from presage.progress import Bar
 from presage.recipe import Recipe
 from presage.simulator import Simulator
 from presage.store import Store, StoreError
+
+_STOP = 1
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Job:
 def run(job: Job, tasks: Spans, workers: int, executor: Executor | None, progress: bool) -> None:
     """Make and publish ranges of samples, with a progress bar."""
     total = sum(stop - start for start, stop in tasks)
-    made = multiprocessing.get_context("spawn").RawArray("q", len(tasks))
+    made = multiprocessing.get_context("spawn").RawArray("q", len(tasks) + 1)
     with (
         _executor(workers, executor, made) as pool,
         Bar(total=total, desc=job.source.name, unit_scale=True, disable=not progress) as bar,
@@ -100,16 +103,17 @@ def _run_there(
         while waiting:
             done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
             finished += sum(future.result() for future in done)
-            now = max(shown, finished, sum(made))
+            now = max(shown, finished, sum(made[:-1]))
             advance(now - shown)
             shown = now
     except BaseException:
         for future in waiting:
             future.cancel()
+        made[-1] = _STOP
         raise
 
 
-#: In a worker of ours: how many samples each task has made.
+#: In a worker of ours: how many samples each task has made; the last place tells it to stop.
 _made: Any = None
 
 
@@ -117,6 +121,7 @@ def _begin(made: Any) -> None:
     """Remember in a new worker where to tell how far it is; workers do not share cores."""
     global _made
     _made = made
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the parent decides
     Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # for libraries that are not loaded yet
     torch: Any = sys.modules.get("torch")
@@ -137,6 +142,8 @@ def _task(job: Job, number: int, start: int, stop: int) -> int:
 
     def advance(samples: int) -> None:
         if _made is not None:
+            if _made[-1] == _STOP:
+                raise InterruptedError("told to stop")
             _made[number] += samples  # a slot for each task: no lock, which a kill would keep
 
     for portion in portions(job.source, job.seed, start, stop, advance):
@@ -148,10 +155,10 @@ def _task(job: Job, number: int, start: int, stop: int) -> int:
 def _executor(workers: int, executor: Executor | None, made: Any) -> Iterator[Executor | None]:
     if executor is not None:
         yield executor
-    elif workers <= 1 or len(made) <= 1:
+    elif workers <= 1 or len(made) <= 2:
         yield None
     else:
         # Spawned, not forked: a fork copies locks that other threads hold.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(workers, len(made)), context, _begin, (made,)) as pool:
+        with ProcessPoolExecutor(min(workers, len(made) - 1), context, _begin, (made,)) as pool:
             yield pool

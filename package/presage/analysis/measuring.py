@@ -13,6 +13,7 @@ from presage.analysis.histograms import pair_names
 from presage.analysis.labelled import Floats, Grouped
 from presage.analysis.metrics import METRICS, chance, measure
 from presage.analysis.samples import Sample
+from presage.analysis.sorting import in_order
 
 
 class Measured:
@@ -61,25 +62,26 @@ class Measured:
         Copies of an event are counted once.
         """
         from presage.analysis.two_sample import MINIMUM, classifier_auc, effective  # loads torch
+        from presage.models.threads import one_thread
 
         found = {name: self.values.get(name) for name in ("auc", "auc_error")}
         worth = {name: effective(sample.events) for name, sample in samples.items()}
         if worth["reference"] < MINIMUM:
             return
-        for s, source in enumerate(self.sources[1:], start=1):
-            value, error = (np.nan, np.nan) if source in samples else (0.5, np.nan)
-            if worth.get(source, 0) >= MINIMUM:
-                auc = classifier_auc(
-                    samples["reference"].events,
-                    samples[source].events,
-                    seed=seed,
-                    subsample=subsample,
-                )
-                value, error = auc.value, auc.error
-            for array, number in zip(found.values(), (value, error), strict=True):
-                if array is not None:
-                    array[s, label] = number
-            yield source
+
+        def judged(source: str) -> tuple[float, float]:
+            if worth.get(source, 0) < MINIMUM:
+                return (np.nan if source in samples else 0.5), np.nan
+            events = samples["reference"].events, samples[source].events
+            auc = classifier_auc(*events, seed=seed, subsample=subsample)
+            return auc.value, auc.error
+
+        with one_thread(others=True):  # each test is of small operations: cores get a test each
+            for s, pair in enumerate(in_order(judged, self.sources[1:]), start=1):
+                for array, number in zip(found.values(), pair, strict=True):
+                    if array is not None:
+                        array[s, label] = number
+                yield self.sources[s]
 
     def arrays(self) -> dict[str, tuple[tuple[str, ...], Floats, dict[str, str]]]:
         """Return the metrics as labelled arrays."""

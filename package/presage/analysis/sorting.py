@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -29,16 +29,22 @@ BLOCK = 1 << 16
 _NOTHING: Floats = np.zeros(0)
 
 
-def side_by_side(action: Callable[[Item], Made], items: Iterable[Item]) -> list[Made]:
-    """Return ``[action(item) for item in items]``, on all cores where there is more than one.
+def in_order(action: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """Yield ``action(item)`` for each item in order, on all cores where there is more than one.
 
-    For actions that spend their time in NumPy, which lets go of the interpreter.
+    For actions that spend their time in NumPy or torch, which let go of the interpreter.
     """
     items = list(items)
     if _cores() == 1 or len(items) < 2:
-        return [action(item) for item in items]
+        yield from map(action, items)
+        return
     with ThreadPoolExecutor(min(_cores(), 8, len(items))) as pool:
-        return list(pool.map(action, items))
+        yield from pool.map(action, items)
+
+
+def side_by_side(action: Callable[[Item], Made], items: Iterable[Item]) -> list[Made]:
+    """Return what :func:`in_order` yields, when all is done."""
+    return list(in_order(action, items))
 
 
 def distinct(columns: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], Floats]:

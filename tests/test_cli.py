@@ -124,7 +124,9 @@ def test_faults_of_other_libraries_keep_their_traceback(monkeypatch: pytest.Monk
 
 def test_pairs_hold_any_value() -> None:
     joined = join_pairs(["-p", "a", "-1", "-p", "b", "x=y", "--parameter", "c=[1, 2]"])
-    assert pairs([joined[1], joined[3], joined[5]]) == [("a", "-1"), ("b", "x=y"), ("c", "[1, 2]")]
+    assert pairs([joined[1], joined[3], joined[5]]) == {"a": "-1", "b": "x=y", "c": "[1, 2]"}
+    with pytest.raises(ParameterError, match="a is given twice: '1' and '2'"):
+        pairs(["a=1", "a=2"])
 
 
 def test_generate_makes_samples_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from presage.pipeline import ParameterError, PipelineError, run_study
-from presage.pipeline.choose import combinations, from_file, from_pairs
+from presage.pipeline.choose import combinations, from_file
 from presage.pipeline.parameters import Kind, coerce, declarations, split, values
 from presage.pipeline.records import find, read
 from presage.pipeline.steps import Notebook, notebooks_of, step_key, versions
@@ -157,8 +157,6 @@ def test_sources_override_each_other_and_multiply_out() -> None:
 def test_unknown_parameters_suggest_the_nearest() -> None:
     with pytest.raises(ParameterError, match=r"-p: .*'n_event'; did you mean 'n_events'\?"):
         combinations([("-p", {"n_event": "1"})], declarations(CELL))
-    with pytest.raises(ParameterError, match="twice"):
-        from_pairs([("a", "1"), ("a", "2")])
 
 
 @pytest.mark.parametrize(

@@ -425,7 +425,7 @@ def test_invalid_values_are_dropped_with_a_count(tmp_path: Path) -> None:
     reader = RootReader(
         path, tree="t", columns={Variable("x", lower=0.0): "x", "y": "y"}, invalid="drop"
     )
-    with pytest.warns(InputWarning, match="3 events have a value that is not finite"):
+    with pytest.warns(InputWarning, match="3 of 5 events have a value that is not finite"):
         got = read_all(reader)
     assert got["x"].tolist() == [1.0, 2.0]
     assert got["y"].tolist() == [0.0, 4.0]

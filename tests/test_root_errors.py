@@ -229,8 +229,14 @@ WRONG: dict[str, tuple[Callable[[Path], RootReader], str]] = {
         r"any needs a list per event, 'NMuon > 1' is none",
     ),
     "no columns": (lambda top: toy(top, columns={}), r"columns= is empty; name what to read"),
-    "wrong choice": (lambda top: toy(top, invalid="skip"), r"invalid= is 'raise' or 'drop'"),
-    "too little memory": (lambda top: toy(top, memory=10), r"memory at least 1048576 bytes, got 0"),
+    "wrong choice": (
+        lambda top: toy(top, invalid="skip"),
+        r"invalid=.skip. is not known; there is",
+    ),
+    "too little memory": (
+        lambda top: toy(top, memory=10),
+        r"memory is at least 1048576 bytes, got 10",
+    ),
     "minimum without labels": (
         lambda top: toy(top, min_events=5),
         r"min_events= counts events per label, and there are no labels",

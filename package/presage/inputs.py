@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from presage.hashes import content_hashes
+from presage.labels.errors import check_choices
+
+MEBIBYTE = 2**20
 
 _CHANGED = (
     "{} was changed since it was named ({}); name it again, or make the reader again, to use the "
@@ -88,6 +94,11 @@ class FileInput:
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
+    @classmethod
+    def of_reader(cls, given: FileInput | str | os.PathLike[str]) -> FileInput:
+        """Return a file that is read piece by piece: of any size, but that of a disk."""
+        return given if isinstance(given, FileInput) else cls(Path(given), 1 << 40)
+
     def check_unchanged(self) -> None:
         """Raise unless the file is still what it was.
 
@@ -134,3 +145,20 @@ def _hash(path: Path, limit: int) -> tuple[int, str]:
     if isinstance(sha256, OSError):
         raise InputError(f"{path} cannot be read: {sha256}") from sha256
     return size, sha256
+
+
+def check_settings(reader: Any, error: type[ValueError], **choices: Sequence[str]) -> None:
+    """Refuse settings of a reader that are none of their choices, and too little memory.
+
+    Parameters
+    ----------
+    reader
+        Has an attribute `memory`, the bytes that are read at a time, and those of `choices`.
+    error
+        What is raised.
+    choices
+        Setting → what it may be.
+    """
+    check_choices(reader, error, **choices)
+    if reader.memory < MEBIBYTE:
+        raise error(f"memory is at least {MEBIBYTE} bytes, got {reader.memory}")

@@ -14,10 +14,6 @@ from presage.pipeline.parameters import ParameterError, coerce, kind_of, literal
 
 StoreOption = Annotated[
     Path | None,
-    typer.Option("--store", help="Folder of datasets; $PRESAGE_STORE, else ./store."),
-]
-OutputOption = Annotated[
-    Path | None,
     typer.Option(
         "--store", "--output-dir", help="Folder of datasets; $PRESAGE_STORE, else ./store."
     ),
@@ -99,19 +95,19 @@ def join_pairs(arguments: Sequence[str]) -> list[str]:
     return joined
 
 
-def pairs(joined: Sequence[str] | None) -> list[tuple[str, str]]:
-    """Take ``name=value`` apart."""
-    split = [text.partition("=") for text in joined or ()]
-    return [(name.strip(), value.strip()) for name, _, value in split]
+def pairs(joined: Sequence[str] | None) -> dict[str, str]:
+    """Take ``name=value`` apart; no name is given twice."""
+    given: dict[str, str] = {}
+    for text in joined or ():
+        name, value = (part.strip() for part in text.partition("=")[::2])
+        if name in given:
+            raise ParameterError(f"{name} is given twice: {given[name]!r} and {value!r}")
+        given[name] = value
+    return given
 
 
 def setting(name: str, text: str, annotation: str) -> Any:
-    """Return a text in the type that a field or an argument is annotated with.
-
-    Raises
-    ------
-    ParameterError
-        It does not fit the type.
+    """Return a text in the type that a field or an argument is annotated with, if it fits.
 
     Examples
     --------
@@ -122,8 +118,8 @@ def setting(name: str, text: str, annotation: str) -> Any:
         kind = kind_of(ast.parse(annotation, mode="eval").body, name)
     except (ParameterError, SyntaxError):
         return literal(text)  # a type of its own, which checks for itself
-    return _tuples(coerce(name, text, kind))
+    return _as_tuple(coerce(name, text, kind))
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+def _as_tuple(value: Any) -> Any:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

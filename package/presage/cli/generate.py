@@ -13,15 +13,16 @@ import typer
 from presage.cli.common import (
     DeviceOption,
     EventsOption,
-    OutputOption,
     PairsOption,
     RehashOption,
     RepeatOption,
     SizeOption,
+    StoreOption,
     interruptible,
     pairs,
 )
 from presage.cli.sources import simulator
+from presage.extras import extra
 from presage.hashes import forget
 from presage.pipeline.parameters import ParameterError
 from presage.progress import CLOCK, Bar
@@ -41,7 +42,7 @@ def generate(
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     device: DeviceOption = None,
     parameter: PairsOption = None,
-    store: OutputOption = None,
+    store: StoreOption = None,
     verify: Annotated[
         float,
         typer.Option(
@@ -61,6 +62,7 @@ def generate(
 
     What was there before is checked: its hashes, and a share of it is simulated again.
     """
+    from presage.generate import simulate_shard
     from presage.simulator import Simulator
     from presage.store import Store
 
@@ -85,22 +87,16 @@ def generate(
             if part is None:
                 typer.echo(fill(source, n, held, verify, how))
             else:
-                typer.echo(_fill_part(source, n, part, held, how))
+                made = simulate_shard(source, n, part, store=held, **how)
+                key = source.recipe(seed).key
+                typer.echo(f"{key}  made {made} samples, job {part[0]}/{part[1]}")
 
 
 def fill(source: Source, n: int | None, store: Store, verify: float, how: dict[str, Any]) -> str:
     """Make what is missing, look at what was there, and say in one line what came of it.
 
-    Parameters
-    ----------
-    source, n
-        What, and how many samples; all that a reader has when None.
-    store
-        Where.
-    verify
-        Share of the samples found that is simulated again.
-    how
-        Seed, workers and executor of :func:`presage.generate.simulate`.
+    `verify` is the share of the samples found that is simulated again, and `how` the seed, workers
+    and executor of :func:`presage.generate.simulate`.
     """
     from presage.generate import simulate
     from presage.generate import verify as simulate_again
@@ -122,16 +118,6 @@ def fill(source: Source, n: int | None, store: Store, verify: float, how: dict[s
     )
 
 
-def _fill_part(
-    source: Source, n: int | None, part: tuple[int, int], store: Store, how: dict[str, Any]
-) -> str:
-    from presage.generate import simulate_shard
-
-    made = simulate_shard(source, n, part, store=store, **how)
-    key = source.recipe(how["seed"]).key
-    return f"{key}  made {made} samples, job {part[0]}/{part[1]}"
-
-
 def _shard(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
@@ -147,10 +133,8 @@ def _executor(dask: str | None) -> Iterator[Executor | None]:
     if dask is None:
         yield None
         return
-    try:
+    with extra("dask", "--dask"):
         from distributed import Client
-    except ImportError:
-        raise ParameterError("--dask needs: pip install distributed") from None
     local = {"n_workers": os.cpu_count(), "threads_per_worker": 1, "dashboard_address": None}
     client_of: Any = Client  # its arguments have no types
     try:

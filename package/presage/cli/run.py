@@ -92,7 +92,7 @@ def run(
     rehash: RehashOption = False,
 ) -> None:
     """Run a study's notebooks; steps that are up to date are skipped."""
-    from presage.pipeline.choose import from_file, from_pairs
+    from presage.pipeline.choose import from_file
     from presage.pipeline.run import run_study
 
     if rehash:
@@ -101,7 +101,7 @@ def run(
         done = run_study(
             study,
             preset=preset,
-            parameters=from_pairs(pairs(parameter)),
+            parameters=pairs(parameter),
             file=from_file(file) if file else None,
             from_key=from_key,
             store=store,
@@ -110,12 +110,9 @@ def run(
             force=force,
         )
     for one in done:
-        _report(one.summary(), [s.notebook for s in one.steps], _figures(one.steps))
+        figures = [path for step in one.steps for path in step.figures.values()]
+        _report(one.summary(), [step.notebook for step in one.steps], figures)
     typer.echo(f"\nThe dashboard:\n  {_dashboard_command(done[0].store.root)}")
-
-
-def _figures(steps: Sequence[object]) -> list[Path]:
-    return [path for step in steps for path in getattr(step, "figures", {}).values()]
 
 
 def _report(summary: str, notebooks: Sequence[Path], figures: Sequence[Path]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -18,25 +18,14 @@ OPTIONS = {"n_events": "--num-events", "n_repeat": "--n-repeat", "device": "--de
 
 
 def simulator(
-    name: str, given: Sequence[tuple[str, str]], options: Mapping[str, Any] | None = None
+    name: str, given: Mapping[str, str], options: Mapping[str, Any] | None = None
 ) -> Source:
-    """Return the simulator of a name with these settings.
-
-    Parameters
-    ----------
-    name
-        Of its producer or its class.
-    given
-        Field → text.
-    options
-        Field → value of the command's own options, None where none was given.
+    """Return the simulator of a producer's or class's name, with settings as of :func:`build`.
 
     Raises
     ------
     StudyError
         No such simulator; the nearest name is suggested.
-    ParameterError
-        No such field, or a value of another type.
     """
     from presage.studies import producer, producers
 
@@ -55,10 +44,11 @@ def _by_class(name: str, known: Mapping[str, str]) -> Any:
     raise StudyError(f"no study has a simulator {name!r}{nearest(name, known)}")
 
 
-def build(
-    kind: Any, given: Sequence[tuple[str, str]], options: Mapping[str, Any] | None = None
-) -> Source:
+def build(kind: Any, given: Mapping[str, str], options: Mapping[str, Any] | None = None) -> Source:
     """Build a simulator from text, checked against the types of its fields.
+
+    `given` is field → text; `options` field → value of the command's own options, None where
+    none was given.
 
     Raises
     ------
@@ -78,7 +68,7 @@ def build(
                 f"{OPTIONS.get(name, name)} sets; it has {', '.join(types) or 'none'}"
             )
         settings[name] = value
-    for name, text in given:
+    for name, text in given.items():
         if name not in types:
             raise ParameterError(f"{kind.__name__} has no setting {name!r}{nearest(name, types)}")
         settings[name] = setting(name, text, str(types[name]))

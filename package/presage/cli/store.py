@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -235,9 +235,7 @@ def import_(
     typer.echo(f"{adopted.attrs['presage_key']}  {dict(adopted.sizes)}")
 
 
-def _read(
-    reader: str, path: Path, settings: list[tuple[str, str]], store: Path | None
-) -> xr.Dataset:
+def _read(reader: str, path: Path, settings: Mapping[str, str], store: Path | None) -> xr.Dataset:
     """Read a file into the store with the reader of this name."""
     from presage.cli.sources import build
     from presage.generate import simulate
@@ -247,7 +245,8 @@ def _read(
     kind = producer(reader)
     if not (isinstance(kind, type) and issubclass(kind, Reader)):
         raise StudyError(f"{reader} reads no files; presage generate {reader} makes its samples")
-    return simulate(build(kind, [("file", str(path)), *settings]), store=_open(store, make=True))
+    source = build(kind, {"file": str(path), **settings})
+    return simulate(source, store=_open(store, make=True))
 
 
 @app.command()
@@ -287,11 +286,11 @@ def export(
     typer.echo(str(write_file(_renamed(dataset, pairs(rename)), path, compression=compression)))
 
 
-def _renamed(dataset: xr.Dataset, names: list[tuple[str, str]]) -> xr.Dataset:
+def _renamed(dataset: xr.Dataset, names: Mapping[str, str]) -> xr.Dataset:
     from presage.labels import LabelError, nearest
 
-    for old, new in names:
+    for old, new in names.items():
         if old not in dataset or not new or new in dataset:
             hint = nearest(old, map(str, dataset.variables)) if old not in dataset else ""
             raise LabelError(f"--rename takes OLD=NEW, a variable and a new name{hint}")
-    return dataset.rename(dict(names))
+    return dataset.rename(names)

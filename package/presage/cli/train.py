@@ -14,10 +14,10 @@ import typer
 from presage.cli.common import (
     DeviceOption,
     EventsOption,
-    OutputOption,
     PairsOption,
     RepeatOption,
     SizeOption,
+    StoreOption,
     interruptible,
     pairs,
     setting,
@@ -25,6 +25,7 @@ from presage.cli.common import (
 from presage.cli.generate import fill
 from presage.cli.sources import simulator
 from presage.labels import nearest
+from presage.labels.errors import check_name
 from presage.pipeline.parameters import ParameterError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def train(
     ] = False,
     device: DeviceOption = None,
     parameter: PairsOption = None,
-    store: OutputOption = None,
+    store: StoreOption = None,
 ) -> None:
     """Train a model on stored samples, or what a study trains from a simulator's samples.
 
@@ -75,14 +76,21 @@ def train(
     """
     from presage.store import Store
 
-    sizes = {"--num-samples": n, "--num-events": num_events, "--n-repeat": n_repeat,
-             "--device": device, "--batch-size": batch_size, "--num-epochs": num_epochs,
-             "--on-the-fly": on_the_fly or None, "--fresh": fresh or None}  # fmt: skip
-    given, held = dict(pairs(parameter)), Store(store)
+    given, held = pairs(parameter), Store(store)
     if key is not None:
-        given = _model_settings(what, sizes, given, seed)
+        of_problems = {"--num-samples": n, "--num-events": num_events, "--n-repeat": n_repeat,
+                       "--on-the-fly": on_the_fly or None, "--fresh": fresh or None}  # fmt: skip
+        own = {"batch_size": batch_size, "epochs": num_epochs, "device": device,
+               "seed": seed or None}  # fmt: skip
+        for option, value in of_problems.items():
+            if value is not None:
+                raise ParameterError(
+                    f"{option} is for problems (presage train gaussian ...); a model on stored "
+                    "samples takes --start, --stop and -p NAME VALUE"
+                )
+        said = {name: str(value) for name, value in own.items() if value is not None}
         with interruptible():
-            made = _train_model(what, key, (start, stop), given, held)
+            made = _train_model(what, key, (start, stop), {**said, **given}, held)
             _say(made.key)
             _say_law(made)
         return
@@ -103,30 +111,6 @@ def train(
 # -- a model on a dataset -------------------------------------------------------------------
 
 
-def _model_settings(
-    model: str, sizes: Mapping[str, Any], given: dict[str, str], seed: int
-) -> dict[str, str]:
-    """Return all settings of a model's training as text; some options are of problems only."""
-    from presage.models import MODELS
-
-    if model not in MODELS:
-        raise ParameterError(f"no model {model!r}{nearest(model, MODELS)}")
-    for option, name in (("--batch-size", "batch_size"), ("--num-epochs", "epochs")):
-        if sizes[option] is not None:
-            given.setdefault(name, str(sizes[option]))
-    if seed:
-        given.setdefault("seed", str(seed))
-    for option in ("--num-samples", "--num-events", "--n-repeat", "--on-the-fly", "--fresh"):
-        if sizes[option] is not None:
-            raise ParameterError(
-                f"{option} is for problems (presage train gaussian ...); a model on stored "
-                "samples takes --start, --stop and -p NAME VALUE"
-            )
-    if sizes["--device"] is not None:
-        given.setdefault("device", str(sizes["--device"]))
-    return given
-
-
 def _train_model(
     model: str, key: str, span: tuple[int, int | None], given: Mapping[str, str], store: Store
 ) -> Fitted:
@@ -134,6 +118,7 @@ def _train_model(
     from presage.models import MODELS
     from presage.models import model as build
 
+    check_name("model", model, MODELS, ParameterError)
     of_model = {f.name: f.type for f in fields(MODELS[model]) if f.init}
     signature = inspect.signature(fit).parameters
     of_fit = {name: p.annotation for name, p in signature.items() if name not in _OWN}
@@ -161,7 +146,7 @@ def _study_training(
     kind, of = trainer(what), producer(what)
     of_source = {f.name: f.type for f in fields(of) if f.init}
     of_training = {f.name: f.type for f in fields(kind) if f.init}
-    own = [(name, text) for name, text in given.items() if name in of_source]
+    own = {name: text for name, text in given.items() if name in of_source}
     rest = {name: text for name, text in given.items() if name not in of_source}
     settings = divide(rest, of_source, of_training, what)[1]
     settings.setdefault("seed", seed)
@@ -205,16 +190,9 @@ def _say_law(made: Any) -> None:
 def divide(
     given: Mapping[str, str], model: Mapping[str, Any], training: Mapping[str, Any], name: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Tell settings of the model from those of the training.
+    """Tell settings of the model from those of the training, whichever has one of that name.
 
-    Parameters
-    ----------
-    given
-        Name → text.
-    model, training
-        Name → annotation of what each takes.
-    name
-        The model's, for the error.
+    `given` is name → text; `model` and `training` are name → annotation of what each takes.
 
     Raises
     ------

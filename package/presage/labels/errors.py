@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class LabelError(ValueError):
@@ -25,3 +25,19 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"; did you mean '{close[0]}'?"
     return f"; there is {', '.join(names)}" if names else "; there is none"
+
+
+def check_name(
+    what: str, given: str, known: Collection[str], error: type[Exception] = LabelError
+) -> None:
+    """Refuse a name that there is not; the nearest one is suggested."""
+    if given not in known:
+        raise error(f"no {what} {given!r}{nearest(str(given), known)}")
+
+
+def check_choices(settings: object, error: type[Exception], **choices: Collection[str]) -> None:
+    """Refuse attributes of `settings` that are none of their choices; the nearest is suggested."""
+    for name, known in choices.items():
+        given = getattr(settings, name)
+        if given not in known:
+            raise error(f"{name}={given!r} is not known{nearest(str(given), known)}")

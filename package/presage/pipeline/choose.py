@@ -8,8 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from presage.labels import nearest
 from presage.pipeline.parameters import Declared, ParameterError, values
-from presage.pipeline.steps import check_known
+
+#: A parameter that notebooks may declare for Jupyter and plain papermill.
+_STORE = "store"
 
 
 def from_file(path: Path) -> dict[str, Any]:
@@ -32,22 +35,6 @@ def from_file(path: Path) -> dict[str, Any]:
             f"{path} holds a table [{tables[0]}]; parameters stand at the top, 'name = value'"
         )
     return content
-
-
-def from_pairs(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return ``-p name value`` pairs as a mapping.
-
-    Raises
-    ------
-    ParameterError
-        One name is given twice.
-    """
-    given: dict[str, str] = {}
-    for name, value in pairs:
-        if name in given:
-            raise ParameterError(f"-p {name} is given twice: {given[name]!r} and {value!r}")
-        given[name] = value
-    return given
 
 
 def combinations(
@@ -74,8 +61,12 @@ def combinations(
     """
     merged: dict[str, list[Any]] = {}
     for source, given in sources:
-        check_known(list(given), known, source)
+        if _STORE in given:  # where results lie is no part of what they are: all steps share one
+            raise ParameterError(f"{source}: give the store as --store FOLDER, not as a parameter")
         for name, value in given.items():
+            if name not in known:
+                near = nearest(name, known)
+                raise ParameterError(f"{source}: no notebook has a parameter {name!r}{near}")
             try:
                 merged[name] = values(name, value, known[name].kind)
             except ParameterError as error:

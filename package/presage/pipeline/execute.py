@@ -8,9 +8,8 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from presage.extras import extra
@@ -65,7 +64,7 @@ def execute(
         A cell raised; the notebook at `output` ends with it.
     """
     with (
-        _Progress(notebook, len(notebook.code) + bool(parameters), enabled=progress) as bar,
+        closing(_Progress(notebook, len(notebook.code) + bool(parameters), progress)) as bar,
         temporary() as work,
         _environment(work, store, record),
     ):
@@ -123,7 +122,9 @@ def _environment(work: Path, store: Path, record: Path) -> Iterator[None]:
     changed = {
         VARIABLE: str(record.absolute()),
         "PRESAGE_STORE": str(store.absolute()),
-        "JUPYTER_PATH": _joined(str(work / "jupyter"), os.environ.get("JUPYTER_PATH")),
+        "JUPYTER_PATH": os.pathsep.join(
+            filter(None, (str(work / "jupyter"), os.environ.get("JUPYTER_PATH")))
+        ),
         # Neither a user's start-up files nor a home that cannot be written to matter here.
         "IPYTHONDIR": str(work / "ipython"),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
@@ -144,10 +145,6 @@ def _environment(work: Path, store: Path, record: Path) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _joined(first: str, rest: str | None) -> str:
-    return first if not rest else f"{first}{os.pathsep}{rest}"
-
-
 class _Progress:
     """A bar of cells; behind it the cell's first line, or the last that it wrote to its stderr.
 
@@ -155,7 +152,7 @@ class _Progress:
     of long cells (generation, training) thus show on the terminal, on one line.
     """
 
-    def __init__(self, notebook: Notebook, cells: int, *, enabled: bool) -> None:
+    def __init__(self, notebook: Notebook, cells: int, enabled: bool) -> None:
         self._name = notebook.name
         self._told: set[str] = set()
         self._bar = Bar(
@@ -167,15 +164,8 @@ class _Progress:
             disable=not enabled,
         )
 
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the bar."""
         self._bar.close()
 
     def start_cell(self, cell: Mapping[str, Any], **_: Any) -> None:

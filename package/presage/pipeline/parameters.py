@@ -148,7 +148,7 @@ def kind_of(node: ast.expr, where: str) -> Kind:
         It is none that a parameter can have.
     """
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        sides = [s for s in (node.left, node.right) if not _is_none(s)]
+        sides = [s for s in (node.left, node.right) if not _is(s, None)]
         if len(sides) == 1:
             inner = kind_of(sides[0], where)
             return Kind(inner.name, inner.item, optional=True)
@@ -156,7 +156,7 @@ def kind_of(node: ast.expr, where: str) -> Kind:
         return Kind(node.id)
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
         inner_nodes = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        plain = [n for n in inner_nodes if not _is_ellipsis(n)]
+        plain = [n for n in inner_nodes if not _is(n, ...)]
         kinds = {kind_of(n, where) for n in plain}
         if node.value.id in _SEQUENCES and len(kinds) == 1:
             return Kind(node.value.id, kinds.pop())
@@ -166,12 +166,8 @@ def kind_of(node: ast.expr, where: str) -> Kind:
     )
 
 
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
-
-
-def _is_ellipsis(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is ...
+def _is(node: ast.expr, value: object) -> bool:
+    return isinstance(node, ast.Constant) and node.value is value
 
 
 def _kind_of_value(name: str, value: Any, where: str) -> Kind:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from presage.labels import nearest
 from presage.pipeline.parameters import Declared, ParameterError, declarations
 from presage.recipe import Recipe
 from presage.store import Store
@@ -17,8 +16,6 @@ from presage.studies import Study, resolve
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _TAG = "parameters"
-#: A parameter that notebooks may declare for Jupyter and plain papermill.
-_STORE = "store"
 
 
 class PipelineError(RuntimeError):
@@ -112,23 +109,6 @@ def notebooks_of(study: Study, folder: Path | None = None) -> tuple[Notebook, ..
 def known_parameters(notebooks: Sequence[Notebook]) -> dict[str, Declared]:
     """Return every parameter that a notebook of the study declares."""
     return {name: d for notebook in notebooks for name, d in notebook.declared.items()}
-
-
-def check_known(names: Sequence[str], known: Mapping[str, Declared], source: str) -> None:
-    """Refuse parameters that no notebook declares.
-
-    Raises
-    ------
-    ParameterError
-        Names the first, and the nearest one that exists. Or it is ``store``: where results
-        lie is no part of what they are, and all steps share one.
-    """
-    if _STORE in names:
-        raise ParameterError(f"{source}: give the store as --store FOLDER, not as a parameter")
-    for name in names:
-        if name not in known:
-            raise ParameterError(f"{source}: no notebook has a parameter {name!r}"
-                                 f"{nearest(name, known)}")  # fmt: skip
 
 
 def versions(study: Study) -> dict[str, int]:

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from presage.exchange.numpy_archive import NumpyFileError
-from presage.labels import Variable, nearest
+from presage.labels import Parameter, Variable, nearest
+from presage.studies.events.columns import Pair
 from presage.studies.events.numpy_files.content import DATA, LABELS, ONLY, Content
-
-Named = Sequence[tuple[Variable, str]]
 
 
 @dataclass(frozen=True)
@@ -26,14 +25,16 @@ def uses(places: Iterable[Place]) -> list[str]:
     return list(dict.fromkeys(place.array for place in places))
 
 
-def find(content: Content, columns: Named, labels: Named, where: str) -> list[Place]:
-    """Return where labels and columns stand.
+def find(content: Content, pairs: Sequence[Pair], where: str) -> list[Place]:
+    """Return where labels and columns stand, by declaration and name in the file.
 
     Raises
     ------
     NumpyFileError
         There are not as many columns as declared, none of a name, or of unequal lengths.
     """
+    labels = [pair for pair in pairs if isinstance(pair[0], Parameter)]
+    columns = [pair for pair in pairs if not isinstance(pair[0], Parameter)]
     if ONLY in content.arrays:
         places = _in_order(content, ONLY, (*columns, *labels), "columns and labels", where)
     elif DATA in content.arrays and LABELS in content.arrays:
@@ -48,14 +49,14 @@ def find(content: Content, columns: Named, labels: Named, where: str) -> list[Pl
             f"{DATA!r} [n, columns] and {LABELS!r} [n, labels]"
         )
     else:
-        places = [
-            _by_name(content, variable, name, where) for variable, name in (*labels, *columns)
-        ]
+        places = [_by_name(content, variable, name, where) for variable, name in pairs]
     _check_numbers(content, places, where)
     return places
 
 
-def _in_order(content: Content, array: str, named: Named, what: str, where: str) -> list[Place]:
+def _in_order(
+    content: Content, array: str, named: Sequence[Pair], what: str, where: str
+) -> list[Place]:
     """Return one place for each column of an array."""
     shape = content.arrays[array].shape
     width = shape[1] if len(shape) == 2 else 1

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any, ClassVar, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
 from presage.exchange.numpy_archive import NumpyFileError
-from presage.inputs import FileInput, LeftOut
-from presage.labels import Array, Parameter, Variable, nearest, present
-from presage.simulator import Reader
+from presage.inputs import MEBIBYTE, FileInput, LeftOut
+from presage.labels import Array, Parameter, Variable
+from presage.studies.events.columns import ColumnReader, Tally, declare, invalid, lacking
 from presage.studies.events.numpy_files.columns import Place, find, uses
 from presage.studies.events.numpy_files.content import as_table, opened
 from presage.studies.events.numpy_files.whitening import KINDS, Undo
 from presage.studies.events.root.layout import FEDHEX
 
-Declared = TypeVar("Declared", bound=Variable)
 #: Names or declarations in the order of the columns, or → name of the column in the file.
 Columns = Iterable[str | Variable] | Mapping[str, str] | Mapping[Variable, str]
-_MEBIBYTE = 2**20
-#: Largest file that is looked at: a guard against naming a disk.
-_LARGEST = 1 << 40
 
 
 @dataclass(frozen=True)
-class NumpyReader(Reader):
+class NumpyReader(ColumnReader):
     """Events of one NumPy file.
 
     =========================================  ==============================================
@@ -75,6 +70,7 @@ class NumpyReader(Reader):
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> path = Path(tempfile.mkdtemp()) / "pairs.npy"
     >>> np.save(path, [[91.2, 1.5], [90.7, 1.5]])
     >>> reader = NumpyReader(path, columns=["mass"], labels=["eta"])
@@ -87,46 +83,19 @@ class NumpyReader(Reader):
     labels: Columns = tuple(column.variable for column in FEDHEX.labels)
     whitening: str = "auto"
     invalid: str = "raise"
-    memory: int = 16 * _MEBIBYTE
+    memory: int = 16 * MEBIBYTE
 
     name: ClassVar[str] = "numpy-events"
     version: ClassVar[int] = 1
-    sample_dim: ClassVar[str] = "event"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.file, FileInput):
-            object.__setattr__(self, "file", FileInput(Path(self.file), _LARGEST))
-        object.__setattr__(self, "columns", _declared(self.columns, Variable, "float32"))
-        object.__setattr__(self, "labels", _declared(self.labels, Parameter, "float64"))
-        if not self._columns:
-            raise NumpyFileError("columns= is empty; name what to read, as ['phi_mass']")
-        for name, given, known in (
-            ("whitening", self.whitening, KINDS),
-            ("invalid", self.invalid, ("raise", "drop")),
+        for name, value in (
+            ("file", FileInput.of_reader(self.file)),
+            ("columns", declare(self.columns, Variable, "float32", NumpyFileError)),
+            ("labels", declare(self.labels, Parameter, "float64", NumpyFileError)),
         ):
-            if given not in known:
-                raise NumpyFileError(f"{name}={given!r} is not known{nearest(str(given), known)}")
-        if self.memory < _MEBIBYTE:
-            raise NumpyFileError(f"memory is at least {_MEBIBYTE} bytes, got {self.memory}")
-        _ = self.schema  # equal names are an error here
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """The labels' declarations."""
-        return tuple(v for v, _ in self._labels if isinstance(v, Parameter))
-
-    @property
-    def variables(self) -> tuple[Variable, ...]:
-        """The columns' declarations."""
-        return tuple(variable for variable, _ in self._columns)
-
-    @property
-    def _columns(self) -> tuple[tuple[Variable, str], ...]:
-        return cast(tuple[tuple[Variable, str], ...], self.columns)  # since __post_init__
-
-    @property
-    def _labels(self) -> tuple[tuple[Variable, str], ...]:
-        return cast(tuple[tuple[Variable, str], ...], self.labels)
+            object.__setattr__(self, name, value)
+        self.check(NumpyFileError, whitening=KINDS, invalid=("raise", "drop"))
 
     @property
     def input(self) -> FileInput:
@@ -157,74 +126,38 @@ class NumpyReader(Reader):
             It is damaged, holds what is not read, or not what was declared.
         """
         self.input.check_unchanged()
-        where, missing, dropped, total = self.input.name, 0, 0, 0
+        self.input.check_unchanged()
+        where, tally = self.input.name, Tally()
         with opened(self.input.path, where) as content:
-            places = find(content, self._columns, self._labels, where)
+            places = find(content, self.pairs, where)
             undo = Undo.of(content, self.whitening, self.memory, where)
             for arrays in content.chunks(uses(places), self.memory):
-                chunk = _taken(places, undo.apply(arrays))
-                total += len(next(iter(chunk.values())))
-                chunk, lost = self._present(chunk)
-                missing += lost
-                if self.invalid == "drop":
-                    chunk, lost = self._valid(chunk)
-                    dropped += lost
+                chunk = self._kept(_taken(places, undo.apply(arrays)), tally)
                 if len(next(iter(chunk.values()))):
                     yield chunk
-        said = [
-            f"{where}: {number} of {total} events have {what} and are left out"
-            for number, what in (
-                (missing, "a missing value"),
-                (dropped, "a value that is not finite or beyond a bound"),
-            )
-            if number
-        ]
-        left_out = LeftOut(f"{total - missing - dropped} events of {total}", tuple(said))
+        total = tally.missing + tally.invalid + tally.kept
+        left_out = LeftOut(f"{tally.kept} events of {total}", tuple(tally.said(f"{where}: ")))
         left_out.warn()
         return left_out
 
-    def _present(self, chunk: dict[str, Array]) -> tuple[dict[str, Array], int]:
-        """Return the events without a number that is declared to stand for none, and the rest."""
-        columns = (*self.parameters, *self.variables)
-        declared = [v for v in columns if v.gaps or v.missing is not None]
-        if not declared:
-            return chunk, 0
-        # NaN that nobody declared is no missing value but an invalid one.
-        keep = np.logical_and.reduce(
-            [present(chunk[v.name], v) | (np.isnan(chunk[v.name]) & (not v.gaps)) for v in declared]
-        )
-        return {n: a[keep] for n, a in chunk.items()}, int(np.count_nonzero(~keep))
-
-    def _valid(self, chunk: dict[str, Array]) -> tuple[dict[str, Array], int]:
-        """Return the events whose values are all finite and within bounds, and how many not."""
-        keep = np.ones(len(next(iter(chunk.values()))), dtype=bool)
-        for variable in (*self.parameters, *self.variables):
-            with np.errstate(invalid="ignore", over="ignore"):
-                values = chunk[variable.name].astype(variable.dtype)
-            keep &= np.isfinite(chunk[variable.name]) & np.isfinite(values)
-            lower, upper = variable.bounds
-            if lower is not None:
-                keep &= ~(values < lower)
-            if upper is not None:
-                keep &= ~(values > upper)
-        lost = len(keep) - int(np.count_nonzero(keep))
-        return ({n: a[keep] for n, a in chunk.items()} if lost else chunk), lost
-
-
-def _declared(given: Columns, kind: type[Declared], dtype: str) -> tuple[tuple[Variable, str], ...]:
-    """Return declarations and the names of their columns, declared by default as numbers."""
-    if isinstance(given, str):
-        raise NumpyFileError(f"columns and labels are lists of names, as [{given!r}]")
-    pairs: list[Any] = list(given.items()) if isinstance(given, Mapping) else list(given)
-    found: list[tuple[Variable, str]] = []
-    for item in pairs:
-        own, column = item if isinstance(item, tuple) else (item, "")
-        if isinstance(own, str):
-            own = kind(own, dtype=dtype)
-        elif not isinstance(own, kind):
-            own = kind(**{f.name: getattr(own, f.name) for f in fields(Variable)})
-        found.append((own, column or own.name))
-    return tuple(found)
+    def _kept(self, chunk: dict[str, Array], tally: Tally) -> dict[str, Array]:
+        """Return the events that have all values and, with ``invalid="drop"``, valid ones."""
+        variables = [variable for variable, _ in self.pairs]
+        missing = lacking(chunk, variables)
+        if missing is not None:
+            chunk = {name: array[~missing] for name, array in chunk.items()}
+            tally.missing += int(np.count_nonzero(missing))
+        for variable in variables if self.invalid == "drop" else ():
+            values = chunk[variable.name]
+            if np.dtype(variable.dtype).kind == "f":
+                with np.errstate(over="ignore"):  # it is infinite then
+                    values = values.astype(variable.dtype)
+            bad, _ = invalid(values, variable)
+            if bad is not None:
+                chunk = {name: array[~bad] for name, array in chunk.items()}
+                tally.invalid += int(np.count_nonzero(bad))
+        tally.kept += len(next(iter(chunk.values())))
+        return chunk
 
 
 def _taken(places: Iterable[Place], arrays: Mapping[str, Array]) -> dict[str, Array]:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
-from typing import TypeVar
+from dataclasses import dataclass
 
 from presage.labels import Variable, nearest
 from presage.studies.events.root.errors import RootError
 from presage.studies.events.root.expression import Expression
 from presage.studies.events.root.values import Values
 
-Declared = TypeVar("Declared", bound=Variable)
-
 
 @dataclass(frozen=True)
 class Column:
-    """One column of an events dataset.
+    """One column of an events dataset; as a pair, its declaration and its expression.
 
     Parameters
     ----------
@@ -29,44 +26,12 @@ class Column:
     variable: Variable
     expression: str
 
+    def __iter__(self) -> Iterator[Variable | str]:
+        yield from (self.variable, self.expression)
+
 
 #: Columns as users write them: name or declaration → expression.
-Columns = Mapping[str, str] | Mapping[Variable, str] | Iterable[Column]
-
-
-def columns_of(given: Columns, kind: type[Variable], dtype: str) -> tuple[Column, ...]:
-    """Return columns, declared by default as pure numbers of type `dtype`.
-
-    Parameters
-    ----------
-    given
-        A mapping from names or declarations to expressions, or columns.
-    kind
-        Variable or Parameter: what a column's declaration is turned into.
-    dtype
-        Stored type where only a name is given.
-
-    Raises
-    ------
-    RootError
-        An expression is no text.
-    """
-    if isinstance(given, Mapping):
-        pairs = [(_declare(key, kind, dtype), text) for key, text in given.items()]
-    else:
-        pairs = [(_declare(c.variable, kind, dtype), c.expression) for c in given]
-    for variable, text in pairs:
-        if not isinstance(text, str):
-            raise RootError(f"{variable.name}: an expression is text, not {text!r}")
-    return tuple(Column(variable, text) for variable, text in pairs)
-
-
-def _declare(given: str | Variable, kind: type[Declared], dtype: str) -> Declared:
-    if isinstance(given, str):
-        return kind(given, dtype=dtype)
-    if isinstance(given, kind):
-        return given
-    return kind(**{f.name: getattr(given, f.name) for f in fields(Variable)})
+Columns = Mapping[str, str] | Mapping[Variable, str] | Iterable[Column | str | Variable]
 
 
 def aliases_of(given: Mapping[str, str] | Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

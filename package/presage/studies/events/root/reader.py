@@ -11,17 +11,17 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from presage.hashes import stamp
-from presage.inputs import LeftOut
+from presage.inputs import MEBIBYTE, LeftOut
 from presage.labels import Array, Parameter, Variable
-from presage.simulator import Reader
+from presage.studies.events.columns import ColumnReader, Pair, declare
 from presage.studies.events.root import branches
 from presage.studies.events.root.branches import Branches
-from presage.studies.events.root.columns import Column, Columns, Names, aliases_of, columns_of
+from presage.studies.events.root.columns import Column, Columns, Names, aliases_of
 from presage.studies.events.root.errors import BadFileError, RootError, TooLargeError, joined
 from presage.studies.events.root.expression import Expression
 from presage.studies.events.root.finding import Paths, RootFile, find, split_tree
@@ -32,14 +32,12 @@ from presage.studies.events.root.opening import open_tree
 from presage.studies.events.root.path_labels import path_names
 from presage.studies.events.root.selection import Selection, parse_cut
 from presage.studies.events.root.suggestion import suggest
-from presage.studies.events.root.survey import Survey, groups, show
+from presage.studies.events.root.survey import Survey, groups
 from presage.studies.events.root.values import Values
-
-MEBIBYTE = 2**20
 
 
 @dataclass(frozen=True)
-class RootReader(Reader):
+class RootReader(ColumnReader):
     """Events of ROOT files.
 
     Parameters
@@ -121,7 +119,6 @@ class RootReader(Reader):
 
     name: ClassVar[str] = "root-events"
     version: ClassVar[int] = 1
-    sample_dim: ClassVar[str] = "event"
 
     def __post_init__(self) -> None:
         files, tree = split_tree(self.files)
@@ -131,25 +128,24 @@ class RootReader(Reader):
         for attribute, value in (
             ("files", files),
             ("tree", tree or self.tree),
-            ("columns", self._readable(columns_of(self.columns, Variable, "float32"))),
-            ("labels", self._readable(columns_of(labels, Parameter, "float64"))),
+            ("columns", self._readable(declare(self.columns, Variable, "float32", RootError))),
+            ("labels", self._readable(declare(labels, Parameter, "float64", RootError))),
             ("aliases", aliases_of(self.aliases)),
         ):
             object.__setattr__(self, attribute, value)
         self._check_settings()
 
-    def _readable(self, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    def _readable(self, pairs: tuple[Pair, ...]) -> tuple[Column, ...]:
         """Return columns with expressions that can be parsed; a bare ``jet pt`` gets quotes."""
         found = []
-        for column in columns:
-            text = column.expression
+        for variable, text in pairs:
             try:
                 Expression(text)
             except RootError as error:
                 if not self._is_branch(text.strip()):
-                    raise RootError(f"{column.variable.name}: {error}") from None
-                column = Column(column.variable, quoted(text.strip()))
-            found.append(column)
+                    raise RootError(f"{variable.name}: {error}") from None
+                text = quoted(text.strip())
+            found.append(Column(variable, text))
         return tuple(found)
 
     def _is_branch(self, name: str) -> bool:
@@ -161,29 +157,17 @@ class RootReader(Reader):
         return False
 
     def _check_settings(self) -> None:
-        if not self.columns:
-            raise RootError("columns= is empty; name what to read, as {'phi_mass': 'branch'}")
-        for name, known in (
-            ("invalid", ("raise", "drop")),
-            ("bad_files", ("raise", "skip")),
-            ("duplicates", ("raise", "skip", "keep")),
-        ):
-            if getattr(self, name) not in known:
-                choices = " or ".join(map(repr, known))
-                raise RootError(f"{name}= is {choices}, not {getattr(self, name)!r}")
-        if self.min_events < 0 or self.memory < MEBIBYTE:
-            raise RootError(
-                f"min_events is at least 0 and memory at least {MEBIBYTE} bytes, "
-                f"got {self.min_events} and {self.memory}"
-            )
+        known = {"invalid": ("raise", "drop"), "bad_files": ("raise", "skip")}
+        self.check(RootError, **known, duplicates=("raise", "skip", "keep"))
+        if self.min_events < 0:
+            raise RootError(f"min_events is at least 0, got {self.min_events}")
         if self.min_events and not self.labels:
             raise RootError("min_events= counts events per label, and there are no labels")
-        both = sorted(set(self._aliases) & set(path_names(self.path)))
+        both = sorted(set(dict(self.aliases)) & set(path_names(self.path)))
         if both:
             raise RootError(f"{both[0]!r} is an alias and a label in path=; rename one")
         if self.cut:
             parse_cut(self.cut)
-        _ = self.schema  # equal names, and those of the dataset's own, are an error here
 
     @classmethod
     def of(cls, files: Paths, layout: Layout, **settings: Any) -> Self:
@@ -198,12 +182,7 @@ class RootReader(Reader):
         settings
             Further settings, or others in place of the layout's.
         """
-        known = {
-            "tree": layout.tree,
-            "columns": layout.columns,
-            "labels": layout.labels,
-            "cut": layout.cut,
-        }
+        known = {name: getattr(layout, name) for name in ("tree", "columns", "labels", "cut")}
         return cls(files, **{**known, **settings})
 
     @classmethod
@@ -213,28 +192,6 @@ class RootReader(Reader):
         At least 150 events a label are asked for unless `settings` say otherwise.
         """
         return cls.of(files, FEDHEX, **{"min_events": 150, **settings})
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """The labels' declarations."""
-        return tuple(c.variable for c in self._labels if isinstance(c.variable, Parameter))
-
-    @property
-    def variables(self) -> tuple[Variable, ...]:
-        """The columns' declarations."""
-        return tuple(column.variable for column in self._columns)
-
-    @property
-    def _columns(self) -> tuple[Column, ...]:
-        return cast(tuple[Column, ...], self.columns)  # since __post_init__
-
-    @property
-    def _labels(self) -> tuple[Column, ...]:
-        return cast(tuple[Column, ...], self.labels)
-
-    @property
-    def _aliases(self) -> dict[str, str]:
-        return dict(self.aliases)
 
     @cached_property
     def _gathered(self) -> Gathered:
@@ -276,7 +233,7 @@ class RootReader(Reader):
             As :meth:`chunks`, but too few events are no error.
         """
         survey = Survey()
-        for _ in self._selected(survey, count=bool(self._labels) and self.min_events > 0):
+        for _ in self._selected(survey, count=self.min_events > 0):
             pass
         return survey
 
@@ -300,11 +257,11 @@ class RootReader(Reader):
         if not self.min_events:
             yield from self._selected(survey)
             survey.check(self.tree)
-            return self._told(survey)
+            return self._left_out(survey)
         held = _held(self._selected(survey, count=True), self.memory)
         survey.check(self.tree)
         good = survey.enough(self.min_events, self.parameters)
-        left_out = self._told(survey, good)
+        left_out = self._left_out(survey, good)
         for chunk in self._selected(Survey()) if held is None else held:
             kept = self._with_labels(chunk, good, len(good) == len(survey.labels))
             if kept:
@@ -314,9 +271,9 @@ class RootReader(Reader):
     @cached_property
     def _selection(self) -> Selection:
         return Selection(
-            [(c.variable, Expression(c.expression)) for c in (*self._labels, *self._columns)],
+            [(variable, Expression(text)) for variable, text in self.pairs],
             parse_cut(self.cut) if self.cut else None,
-            {name: Expression(text) for name, text in self._aliases.items()},
+            {name: Expression(text) for name, text in dict(self.aliases).items()},
             path_names(self.path),
             self.invalid == "drop",
         )
@@ -337,32 +294,11 @@ class RootReader(Reader):
             return chunk
         return {name: array[keep] for name, array in chunk.items()} if keep.any() else {}
 
-    def _told(self, survey: Survey, good: set[tuple[float, ...]] | None = None) -> LeftOut:
+    def _left_out(self, survey: Survey, good: set[tuple[float, ...]] | None = None) -> LeftOut:
         """Warn of what was left out beyond the cut."""
-        said = list(self._gathered.said)
-        if survey.bad:
-            shown = "; ".join(f"{e.path.name}: {e.reason}" for e in survey.bad[:3])
-            said.append(
-                f"{len(survey.bad)} file(s) cannot be used and are left out "
-                f"({shown}{'; ...' if len(survey.bad) > 3 else ''})"
-            )
-        if survey.missing:
-            said.append(f"{survey.missing} events have a missing value and are left out")
-        if survey.invalid:
-            said.append(
-                f"{survey.invalid} events have a value that is not finite or beyond a bound "
-                "and are left out"
-            )
-        few = {} if good is None else {k: n for k, n in survey.labels.items() if k not in good}
-        if few:
-            shown = "; ".join(
-                f"{show(label, self._label_names)}: {few[label]}" for label in sorted(few)[:3]
-            )
-            said.append(
-                f"{len(few)} of {len(survey.labels)} labels have fewer than "
-                f"min_events={self.min_events} events and are left out, "
-                f"{sum(few.values())} events in all ({shown}{', ...' if len(few) > 3 else ''})"
-            )
+        said = [*self._gathered.said, *survey.said()]
+        if good is not None:
+            said += survey.too_few(good, self.min_events, self._label_names)
         left_out = LeftOut(str(survey), tuple(said))
         left_out.warn()
         return left_out
@@ -394,7 +330,7 @@ class RootReader(Reader):
 
     def _hint(self, bad: Sequence[BadFileError]) -> str:
         """Return how another layout is described, where it was the known one that did not fit."""
-        if self._columns != FEDHEX.columns:
+        if self.columns != FEDHEX.columns:
             return ""
         paths = {error.path for error in bad}
         described = suggest([f for f in self.found if f.path in paths], self.tree, self.memory)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from presage.labels import Array, Parameter, Variable, present
+from presage.labels import Array, Parameter, Variable
+from presage.studies.events.columns import invalid, lacking
 from presage.studies.events.root.branches import Branches
 from presage.studies.events.root.columns import Names, branches_needed
 from presage.studies.events.root.errors import RootError
@@ -95,10 +95,10 @@ class Selection:
             if value.valid is not None:
                 keep = keep & value.valid
         chunk = {v.name: _stored(found[v.name].data, v, keep) for v, _ in self.columns}
-        there = self._there(chunk)
-        if there is not None:
-            chunk = {name: array[there] for name, array in chunk.items()}
-            keep[keep] = there
+        missing = lacking(chunk, [variable for variable, _ in self.columns])
+        if missing is not None:
+            chunk = {name: array[~missing] for name, array in chunk.items()}
+            keep[keep] = ~missing
         complete = int(np.count_nonzero(keep))
         survey.missing += passed - complete
         good = self._good(chunk, file, lambda i: start + int(np.flatnonzero(keep)[i]))
@@ -118,22 +118,13 @@ class Selection:
             raise RootError(f"cut: {self.cut.text!r} is a number, not a condition; compare it")
         return value.data.astype(bool) & value.known
 
-    def _there(self, chunk: Mapping[str, Array]) -> Array | None:
-        """Return which events have no number that is declared to stand for none, nor a gap."""
-        declared = [v for v, _ in self.columns if v.gaps or v.missing is not None]
-        # NaN that nobody declared is no missing value but an invalid one.
-        masks = [
-            present(chunk[v.name], v) | (np.isnan(chunk[v.name]) & (not v.gaps)) for v in declared
-        ]
-        return None if not masks else np.logical_and.reduce(masks)
-
     def _good(
         self, chunk: Mapping[str, Array], file: RootFile, entry: Callable[[int], int]
     ) -> Array | None:
         """Return which events have only finite values within bounds; ``None`` for all."""
         good: Array | None = None
         for variable, _ in self.columns:
-            bad, why = _bad(chunk[variable.name], variable)
+            bad, why = invalid(chunk[variable.name], variable)
             if bad is None:
                 continue
             if not self.drop:
@@ -190,29 +181,3 @@ def _as_decimals(labels: Array) -> Array:
     """
     rows, which = groups([labels])
     return np.array([float(str(value)) for value in rows[:, 0]], dtype=np.float64)[which]
-
-
-def _bad(array: Array, variable: Variable) -> tuple[Array | None, str]:
-    """Return where values are not finite or beyond a bound, and which of it."""
-    if array.size == 0 or array.dtype.kind not in "fiu":
-        return None, ""
-    low, high = array.min(), array.max()  # NaN propagates through both
-    if not (math.isfinite(low) and math.isfinite(high)):
-        bad = ~np.isfinite(array)
-        return bad | _beyond(array, variable), "NaN or infinite"
-    least, most = variable.bounds
-    lower = -math.inf if least is None else least
-    upper = math.inf if most is None else most
-    if low < lower or high > upper:
-        return _beyond(array, variable), f"beyond its bounds ({lower:g}, {upper:g})"
-    return None, ""
-
-
-def _beyond(array: Array, variable: Variable) -> Array:
-    beyond = np.zeros(array.shape, dtype=bool)
-    lower, upper = variable.bounds
-    if lower is not None:
-        beyond |= array < lower
-    if upper is not None:
-        beyond |= array > upper
-    return beyond

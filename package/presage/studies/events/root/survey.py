@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from presage.labels import Array, Parameter
 from presage.labels.equality import MOST_LABELS, merge
+from presage.studies.events.columns import Tally
 from presage.studies.events.root.errors import BadFileError, RootError, joined
 
 
 @dataclass
-class Survey:
+class Survey(Tally):
     """Numbers of events, counted while files are read.
 
     Parameters
@@ -23,13 +24,6 @@ class Survey:
         What was read.
     cut
         Entries that fail the cut (a missing value in it counts as failed).
-    missing
-        Selected entries in which a column has no value: an index of -1 or too large, a gap, or
-        the number that a Variable declares to stand for none.
-    invalid
-        Entries left out because a value is NaN, infinite or beyond a bound.
-    kept
-        Events that remain.
     labels
         Label → its events; only counted where a minimum is asked for.
     bad
@@ -39,9 +33,6 @@ class Survey:
     files: int = 0
     entries: int = 0
     cut: int = 0
-    missing: int = 0
-    invalid: int = 0
-    kept: int = 0
     labels: Counter[tuple[float, ...]] = field(default_factory=Counter)
     bad: list[BadFileError] = field(default_factory=list)
 
@@ -65,6 +56,28 @@ class Survey:
             f"{self.invalid} with a value that is not finite or beyond a bound"
             + (f", {len(self.bad)} file(s) that cannot be used" if self.bad else "")
         )
+
+    def said(self, where: str = "") -> list[str]:
+        """Return which files and events were left out, a sentence each."""
+        shown = "; ".join(f"{error.path.name}: {error.reason}" for error in self.bad[:3])
+        more = "; ..." if len(self.bad) > 3 else ""
+        files = f"{len(self.bad)} file(s) cannot be used and are left out ({shown}{more})"
+        return [*([files] if self.bad else []), *super().said(where)]
+
+    def too_few(
+        self, good: Container[tuple[float, ...]], least: int, names: Sequence[str]
+    ) -> list[str]:
+        """Return which labels are left out for having too few events, in a sentence if any."""
+        few = {label: number for label, number in self.labels.items() if label not in good}
+        if not few:
+            return []
+        shown = "; ".join(f"{show(label, names)}: {few[label]}" for label in sorted(few)[:3])
+        told = (
+            f"{len(few)} of {len(self.labels)} labels have fewer than min_events={least} events "
+            f"and are left out, {sum(few.values())} events in all "
+            f"({shown}{', ...' if len(few) > 3 else ''})"
+        )
+        return [told]
 
     def count(self, chunk: Mapping[str, Array], names: Sequence[str]) -> None:
         """Count the labels of a chunk; as many are refused as in :meth:`add`."""

@@ -13,22 +13,17 @@ from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
 
 from presage.exchange.numpy_archive import Member, NumpyFileError, open_archive
-from presage.inputs import FileInput, LeftOut
-from presage.labels import Array, Coordinate, Parameter, Variable, nearest
+from presage.inputs import MEBIBYTE, FileInput, LeftOut, check_settings
+from presage.labels import Array, Coordinate, Parameter, Variable
 from presage.simulator import Reader
 from presage.studies.pdf.original_files.layouts import check_problem
 from presage.studies.pdf.original_files.survey import Survey, Wish, first_valid, pieces, survey
 from presage.studies.pdf.problem import set_coordinates
-
-_MEBIBYTE = 2**20
-#: Largest file that is looked at: a guard against naming a disk.
-_LARGEST = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -71,6 +66,7 @@ class OriginalFile(Reader):
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> path = Path(tempfile.mkdtemp()) / "gaussian_ns1_ne3_nr1.npz"
     >>> np.savez(path, thetas=[[0.0, 1.0, 1.0, 2.0, 0.5]], events=np.ones((1, 1, 3, 2)))
     >>> OriginalFile(path).coordinates[0].values
@@ -82,22 +78,17 @@ class OriginalFile(Reader):
     features: tuple[str, ...] = ()
     prior: tuple[tuple[float, float], ...] = ()
     invalid: str = "raise"
-    memory: int = 16 * _MEBIBYTE
+    memory: int = 16 * MEBIBYTE
 
     name: ClassVar[str] = "original-event-sets"
     version: ClassVar[int] = 1
     sample_dim: ClassVar[str] = "sample"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.file, FileInput):
-            object.__setattr__(self, "file", FileInput(Path(self.file), _LARGEST))
+        object.__setattr__(self, "file", FileInput.of_reader(self.file))
         if self.problem:
             check_problem(self.problem, "problem=")
-        if self.invalid not in ("raise", "drop"):
-            hint = nearest(str(self.invalid), ("raise", "drop"))
-            raise NumpyFileError(f"invalid={self.invalid!r} is not known{hint}")
-        if self.memory < _MEBIBYTE:
-            raise NumpyFileError(f"memory is at least {_MEBIBYTE} bytes, got {self.memory}")
+        check_settings(self, NumpyFileError, invalid=("raise", "drop"))
         object.__setattr__(self, "features", tuple(map(str, self.features)))
         object.__setattr__(self, "prior", _ranges(self.prior))
 

@@ -210,7 +210,7 @@ class TestOriginal:
         (elsewhere / path.name).write_bytes(before)
         assert OriginalFile(elsewhere / path.name, memory=2 * MEBIBYTE).recipe() == reader.recipe()
         path.write_bytes(before + b" ")
-        with pytest.raises(InputError, match="was changed since the reader was made"):
+        with pytest.raises(InputError, match="was changed since it was named"):
             list(reader.chunks())
 
 

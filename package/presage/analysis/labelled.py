@@ -17,11 +17,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from presage.analysis.sorting import by_code, distinct
-from presage.labels import LabelError, Parameter, Variable, nearest, real, require
+from presage.labels import LabelError, Parameter, Variable, nearest, require
 from presage.labels.circle import emptiest, opened, turn_of
 from presage.labels.equality import merge, positions
 from presage.labels.missing import complete
-from presage.labels.names import check_label_names
+from presage.transforms.columns import declared as by_role
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -58,7 +58,7 @@ class Grouped:
     """
 
     dim: str
-    parameters: tuple[Variable, ...]
+    parameters: tuple[Parameter, ...]
     variables: tuple[Variable, ...]
     table: Floats
     starts: Integers
@@ -115,7 +115,7 @@ def describe(parameters: Sequence[Variable], label: Iterable[float]) -> str:
 
 def declared(
     events: xr.Dataset, source: str = "the dataset"
-) -> tuple[str, list[Variable], list[Variable]]:
+) -> tuple[str, tuple[Parameter, ...], tuple[Variable, ...]]:
     """Return the sample dimension, the parameters and the variables of an events dataset.
 
     Raises
@@ -129,24 +129,12 @@ def declared(
     dim = str(events.attrs.get("presage_sample", "event"))
     if dim not in events.dims:
         raise LabelError(f"{source} has no dimension {dim!r}{nearest(dim, map(str, events.dims))}")
-    parameters: list[Variable] = []
-    variables: list[Variable] = []
-    for name, array in events.data_vars.items():
-        if array.dims != (dim,):
-            raise LabelError(
-                f"{source}: {name!r} should have dims ({dim!r},), got {array.dims}; "
-                "split it into one column per quantity"
-            )
-        variable = Variable.of(array, sample=dim)
-        if isinstance(variable, Parameter):
-            parameters.append(real(variable))
-        else:
-            variables.append(variable)
-    check_label_names(parameters, f"{source}: a label")
+    lost = [name for name, array in events.data_vars.items() if dim not in array.dims]
+    if lost:
+        raise LabelError(f"{source}: {lost[0]!r} has no dimension {dim!r}; leave it out")
+    variables, parameters = by_role(events, dim, source)
     if not parameters:
         raise LabelError(f"{source} has no labels: mark their columns with attrs role='parameter'")
-    if not variables:
-        raise LabelError(f"{source} has labels only, no variables to compare")
     return dim, parameters, variables
 
 
@@ -175,7 +163,7 @@ def group(events: xr.Dataset, source: str = "the dataset", like: Grouped | None 
     """
     dim, parameters, variables = declared(events, source)
     if like is not None:
-        parameters, variables = list(like.parameters), list(like.variables)
+        parameters, variables = like.parameters, like.variables
         try:
             require(events, (*parameters, *variables), dim)
         except LabelError as error:
@@ -193,8 +181,8 @@ def group(events: xr.Dataset, source: str = "the dataset", like: Grouped | None 
     starts, ordered = by_code(codes, len(table), [columns[v.name] for v in variables])
     grouped = Grouped(
         dim=dim,
-        parameters=tuple(parameters),
-        variables=tuple(variables),
+        parameters=parameters,
+        variables=variables,
         table=table,
         starts=starts,
         columns={v.name: column for v, column in zip(variables, ordered, strict=True)},
@@ -227,17 +215,10 @@ def _opened(grouped: Grouped, like: Grouped | None) -> Grouped:
 def distinct_labels(
     columns: Sequence[NDArray[Any]], parameters: Sequence[Variable], source: str | None = None
 ) -> tuple[NDArray[Any], Floats, Integers]:
-    """Return the labels of events, nearly equal ones taken for one.
+    """Return the labels of events, given as a column ``[event]`` of each parameter.
 
-    Parameters
-    ----------
-    columns
-        Of each parameter, ``[event]``.
-    parameters
-        Declarations of the columns.
-    source
-        What to call the events in the warning of :func:`presage.labels.equality.merge`; None
-        for no warning.
+    Nearly equal ones are taken for one, see :func:`presage.labels.equality.merge`, whose warning
+    calls the events `source`.
 
     Returns
     -------

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from presage.labels import LabelError
+from presage.labels import LabelError, nearest
 
 #: Name under which formats keep the text.
 ABOUT = "presage_about"
+
+
+def check_suffix(path: Path, known: Collection[str]) -> None:
+    """Refuse a file whose suffix stands for no format; the nearest is suggested."""
+    if path.suffix not in known:
+        near = nearest(path.suffix, known) if path.suffix else ""
+        raise LabelError(
+            f"{path.name}: the suffix says the format, one of {', '.join(known)}{near}"
+        )
 
 
 def describe(dataset: xr.Dataset) -> str:

@@ -18,15 +18,8 @@ def choose(
 ) -> tuple[str, LeftOut]:
     """Return the group to read, and what is not read thereby.
 
-    Parameters
-    ----------
-    groups
-        Path of each group that holds arrays → their names; the file's own are at ``""``.
-    wanted
-        The user's choice. Without any it is what the file holds outside of groups, else its
-        only group.
-    where
-        Name of the file.
+    `groups` is path → names of arrays, the file's own at ``""``. Where nothing is `wanted` it is
+    what the file holds outside of groups, else its only group.
 
     Raises
     ------

@@ -7,19 +7,19 @@ samples.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from presage.exchange.about import ABOUT, restore
+from presage.exchange.about import ABOUT, check_suffix, restore
 from presage.exchange.hdf5 import read_hdf5
 from presage.exchange.netcdf import read_netcdf
 from presage.exchange.numpy_archive import open_archive
 from presage.inputs import LeftOut
-from presage.labels import LabelError, nearest
+from presage.labels import LabelError
 from presage.lineage import LEFT_OUT
 from presage.store.files import reading
 
@@ -52,37 +52,22 @@ def read_file(path: Path, sample: str = "sample", group: str | None = None) -> x
     FileNotFoundError
         There is no such file.
     """
-    _check_suffix(path)
+    check_suffix(path, _READERS)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     if group is not None and path.suffix in (".npz", ".pt"):
         raise LabelError(f"{path.name}: there are no groups in {path.suffix}; leave {group!r} out")
-    left_out = LeftOut()
     with reading(path):
-        if path.suffix == ".nc":
-            dataset, left_out = read_netcdf(path, group)
+        content, left_out = _READERS[path.suffix](path, group)
+        if isinstance(content, xr.Dataset):
+            dataset = content
+        elif ABOUT in content:
+            about = str(np.asarray(content.pop(ABOUT)))
+            dataset = restore(content, about, path.name)
         else:
-            if path.suffix in (".npz", ".pt"):
-                arrays = _READERS[path.suffix](path)
-            else:
-                arrays, left_out = read_hdf5(path, group)
-            about = arrays.pop(ABOUT, None)
-            dataset = (
-                _label(arrays, sample, path)
-                if about is None
-                else restore(arrays, str(np.asarray(about)), path.name)
-            )
+            dataset = _label(content, sample, path)
     left_out.warn()
     return dataset.assign_attrs({LEFT_OUT: str(left_out)}) if str(left_out) else dataset
-
-
-def _check_suffix(path: Path) -> None:
-    known = (".nc", ".npz", ".h5", ".hdf5", ".pt")
-    if path.suffix not in known:
-        raise LabelError(
-            f"{path.name}: the suffix says the format, one of {', '.join(known)}"
-            + (nearest(path.suffix, known) if path.suffix else "")
-        )
 
 
 def _label(arrays: Mapping[str, Any], sample: str, path: Path) -> xr.Dataset:
@@ -93,19 +78,16 @@ def _label(arrays: Mapping[str, Any], sample: str, path: Path) -> xr.Dataset:
     if len(set(lengths.values())) > 1 or None in lengths.values():
         shown = ", ".join(f"{n} {np.shape(a)}" for n, a in arrays.items())
         raise LabelError(f"{path.name}: the first dimension counts samples in every array; {shown}")
-    return xr.Dataset({n: (_dims(n, np.ndim(a), sample), a) for n, a in arrays.items()})
+    dims = {n: (sample, *(f"{n}_{k}" for k in range(1, np.ndim(a)))) for n, a in arrays.items()}
+    return xr.Dataset({name: (dims[name], array) for name, array in arrays.items()})
 
 
-def _dims(name: str, rank: int, sample: str) -> tuple[str, ...]:
-    return (sample, *(f"{name}_{axis}" for axis in range(1, rank)))
-
-
-def _read_npz(path: Path) -> dict[str, Any]:
+def _read_npz(path: Path, _: str | None) -> tuple[dict[str, Any], LeftOut]:
     with open_archive(path, path.name) as members:
-        return {name: member.whole() for name, member in members.items()}
+        return {name: member.whole() for name, member in members.items()}, LeftOut()
 
 
-def _read_pt(path: Path) -> dict[str, Any]:
+def _read_pt(path: Path, _: str | None) -> tuple[dict[str, Any], LeftOut]:
     import torch
 
     try:
@@ -123,7 +105,7 @@ def _read_pt(path: Path) -> dict[str, Any]:
     }
     if isinstance(content.get(ABOUT), str):  # written by presage: text stands there as lists
         found |= {str(n): np.asarray(t) for n, t in content.items() if _is_text(t)}
-    return found
+    return found, LeftOut()
 
 
 def _is_text(held: Any) -> bool:
@@ -131,4 +113,11 @@ def _is_text(held: Any) -> bool:
     return all(isinstance(text, str) for text in texts)
 
 
-_READERS = {".npz": _read_npz, ".pt": _read_pt}
+#: Suffix → function (path, group) that returns arrays or a dataset, and what it left out.
+_READERS: dict[str, Callable[[Path, str | None], tuple[Any, LeftOut]]] = {
+    ".nc": read_netcdf,
+    ".npz": _read_npz,
+    ".h5": read_hdf5,
+    ".hdf5": read_hdf5,
+    ".pt": _read_pt,
+}

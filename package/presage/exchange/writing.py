@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from presage.exchange.about import ABOUT, describe
+from presage.exchange.about import ABOUT, check_suffix, describe
 from presage.extras import extra
-from presage.labels import Array, LabelError, nearest
+from presage.labels import Array, LabelError
 from presage.lineage import SAMPLE
 from presage.store.files import Sink, replace, require_room, sweep
 from presage.store.netcdf import write_dataset
@@ -54,11 +54,7 @@ def write_file(dataset: xr.Dataset, path: str | os.PathLike[str], *, compression
         place for.
     """
     path = Path(path)
-    if path.suffix not in _WRITERS:
-        raise LabelError(
-            f"{path.name}: the suffix says the format, one of {', '.join(_WRITERS)}"
-            + (nearest(path.suffix, _WRITERS) if path.suffix else "")
-        )
+    check_suffix(path, _WRITERS)
     if compression not in _LEVELS or (compression and path.suffix in _PLAIN):
         levels = "0, there is no compression" if path.suffix in _PLAIN else "0 to 9"
         raise LabelError(f"{path.name}: compression is {levels}; got {compression!r}")
@@ -80,10 +76,7 @@ def _without_range(dataset: xr.Dataset) -> xr.Dataset:
 def _table(dataset: xr.Dataset, suffix: str) -> xr.Dataset:
     """Return a dataset of variables along one dimension, which comes first.
 
-    Raises
-    ------
-    LabelError
-        It has others, or no samples.
+    It is refused where it has others, or no samples.
     """
     dataset = _without_range(dataset)
     first = dataset.attrs.get(SAMPLE) or next(

@@ -81,12 +81,7 @@ def merge(
 def positions(wanted: Floats, known: Floats, parameters: Sequence[Variable]) -> Integers:
     """Return where each wanted label is among the known ones, -1 where it is not.
 
-    Parameters
-    ----------
-    wanted, known
-        ``[label, parameter]``, float64.
-    parameters
-        Declarations of the columns.
+    Both are ``[label, parameter]``, float64, their columns declared by `parameters`.
     """
     if not len(known) or not len(wanted):
         return np.full(len(wanted), -1, dtype=np.int64)

@@ -40,24 +40,16 @@ def from_file(path: Path) -> dict[str, Any]:
 def combinations(
     sources: Sequence[tuple[str, Mapping[str, Any]]], known: Mapping[str, Declared]
 ) -> list[dict[str, Any]]:
-    """Merge sources, later ones winning, and return every combination of a sweep.
+    """Merge sources (where from, name → value) and return every combination of a sweep.
 
-    Parameters
-    ----------
-    sources
-        (Where from, name → value) with text, numbers or lists.
-    known
-        The parameters that the study's notebooks declare.
-
-    Returns
-    -------
-    list of dict
-        Only what was given, checked and in declared types; ``[{}]`` if nothing was.
+    Later sources win. Only what was given is in it, checked and in declared types: ``[{}]`` if
+    nothing was.
 
     Raises
     ------
     ParameterError
-        A name is unknown or a value of the wrong type; the message names the source.
+        A name is unknown (the nearest is suggested) or a value of the wrong type; the message
+        names the source.
     """
     merged: dict[str, list[Any]] = {}
     for source, given in sources:

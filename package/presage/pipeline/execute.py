@@ -43,20 +43,9 @@ def execute(
 ) -> None:
     """Execute a notebook into `output`, which is written after every cell.
 
-    Parameters
-    ----------
-    notebook
-        What to run.
-    parameters
-        Values in declared types.
-    output
-        Path of the executed notebook.
-    store
-        Root of the store; notebooks get it as ``$PRESAGE_STORE``.
-    record
-        Where :func:`presage.products.record` writes.
-    progress
-        Show a bar of cells with the notebook's own progress behind it.
+    Notebooks get the root of the store as ``$PRESAGE_STORE``, and :func:`presage.products.record`
+    writes into the file `record`. With `progress` there is a bar of cells, with the notebook's
+    own behind it.
 
     Raises
     ------

@@ -79,14 +79,7 @@ class Declared:
 
 
 def declarations(source: str, where: str = "the parameters cell") -> dict[str, Declared]:
-    """Read a parameters cell.
-
-    Parameters
-    ----------
-    source
-        Its text.
-    where
-        Named in errors.
+    """Read a parameters cell, which errors call `where`.
 
     Raises
     ------

@@ -76,12 +76,7 @@ def sweep(runs: Path) -> list[Path]:
 def _is_abandoned(folder: Path, old: float | None) -> bool:
     """Return whether nobody works in a folder of ours any more.
 
-    Parameters
-    ----------
-    folder
-        Any path.
-    old
-        Age in seconds from which a folder without a lock is; None for never.
+    One without a lock is abandoned at an age of `old` seconds; None is never.
     """
     if fcntl is None:
         return False

@@ -139,14 +139,8 @@ def inputs_of(
 ) -> dict[str, str]:
     """Return name → recipe key of what a run with these parameters starts from, as it is now.
 
-    Parameters
-    ----------
-    study
-        The study, whose own function says it (and refuses parameters that make no sense).
-    known, parameters
-        All parameters of all its notebooks, and their values, defaults included.
-    store
-        Where datasets live.
+    The study's own function says it, and refuses parameters that make no sense; it is given all
+    parameters of all notebooks, defaults included.
 
     Raises
     ------
@@ -174,19 +168,9 @@ def step_key(
 ) -> str:
     """Return what a step follows from, as a key of 64 digits.
 
-    Parameters
-    ----------
-    study, notebook
-        What runs.
-    parameters
-        The values of all parameters that the notebook declares, defaults included.
-    earlier
-        Keys of the steps before it.
-    producers
-        See :func:`versions`.
-    inputs
-        What the run starts from, see :func:`inputs_of`: users' files stand there by content,
-        so where they lie is no part of the key.
+    That is the notebook's code and the values of all its parameters, the keys of the steps before
+    it, the producers' :func:`versions`, and what the run starts from (:func:`inputs_of`): users'
+    files stand there by content, so where they lie is no part of the key.
     """
     paths = [name for name, d in notebook.declared.items() if d.kind.is_path]
     fields = {

@@ -19,7 +19,7 @@ Columns = Mapping[str, ArrayLike]
 
 
 def declared(
-    dataset: xr.Dataset, sample: str = "event"
+    dataset: xr.Dataset, sample: str = "event", source: str = "the dataset"
 ) -> tuple[tuple[Variable, ...], tuple[Parameter, ...]]:
     """Return the variables and parameters that a labelled dataset declares.
 
@@ -28,7 +28,9 @@ def declared(
     dataset
         Columns along `sample`; parameters carry the attribute ``role="parameter"``.
     sample
-        Name of the sample dimension.
+        Name of the sample dimension; arrays without it are passed over.
+    source
+        What to call the dataset in an error.
 
     Raises
     ------
@@ -41,15 +43,18 @@ def declared(
         if sample not in array.dims:
             continue
         if array.ndim != 1:
-            raise LabelError(f"{array.name!r} should be one number per {sample}, has {array.dims}")
+            raise LabelError(
+                f"{source}: {array.name!r} should be one number per {sample}, has dims "
+                f"{array.dims}; split it into one column per quantity"
+            )
         variable = Variable.of(array, sample)
         if isinstance(variable, Parameter):
             parameters.append(real(variable))
         else:
             variables.append(variable)
-    check_label_names(parameters)
+    check_label_names(parameters, f"{source}: a label")
     if not variables:
-        raise LabelError(f"the dataset has no variable along {sample!r} besides its parameters")
+        raise LabelError(f"{source} has no variable along {sample!r} besides its parameters")
     return tuple(variables), tuple(parameters)
 
 

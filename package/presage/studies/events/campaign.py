@@ -22,11 +22,12 @@ from presage.generate import simulate
 from presage.generate.reading import read_back
 from presage.labels import LabelError
 from presage.labels.equality import positions
+from presage.labels.errors import check_name
 from presage.simulator import Reader, Source
 from presage.store import Store, StoreError
 from presage.studies.events.grid import LabelledSimulator
 from presage.studies.events.sampling import sample
-from presage.studies.events.sources import Wish, build, known
+from presage.studies.events.sources import SOURCES, Wish, build
 from presage.studies.events.split import choose_held_out, hold_out, unique_labels
 
 #: Events of a simulator where no number is given.
@@ -78,7 +79,7 @@ class Campaign:
     bad_files: str = "raise"
 
     def __post_init__(self) -> None:
-        known(self.source)
+        check_name("source", self.source, SOURCES)
 
     @cached_property
     def producer(self) -> Source:

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from presage.labels import LabelError, nearest
+from presage.labels import LabelError
+from presage.labels.errors import check_choices, check_name
 from presage.simulator import Source
+from presage.studies import resolve
 
 DEFAULT = "default"
 
@@ -22,19 +24,8 @@ DEFAULT = "default"
 class Wish:
     """What the notebooks ask of a source.
 
-    Parameters
-    ----------
-    source
-        Its name, in :data:`SOURCES`.
-    grid
-        Labels along each axis; none of them takes the source's own.
-    weights
-        How events are spread over the labels: ``"default"`` is the source's own way, every
-        simulator knows ``"equal"``.
-    path
-        Files of one's own.
-    bad_files
-        What to do with those that cannot be read: ``"raise"`` or ``"skip"``.
+    The fields are those of :class:`~presage.studies.events.campaign.Campaign`; without a `grid` it
+    is the source's own.
     """
 
     source: str
@@ -76,18 +67,15 @@ class Wish:
         return str(self.path)
 
 
-def _resonance(wish: Wish) -> Source:
-    from presage.studies.events.resonance import Resonance
+def _resonance(address: str) -> Callable[[Wish], Source]:
+    """Return what builds the simulator at ``"module:class"``, whose grid has the two masses."""
 
-    phi, omega = wish.axes(2) or (10, 10)
-    return Resonance.on_grid(phi, omega, weights=wish.spread("acceptance"))
+    def source(wish: Wish) -> Source:
+        phi, omega = wish.axes(2) or (10, 10)
+        built: Source = resolve(address).on_grid(phi, omega, weights=wish.spread("acceptance"))
+        return built
 
-
-def _resonance_decay(wish: Wish) -> Source:
-    from presage.studies.events.decay import ResonanceDecay
-
-    phi, omega = wish.axes(2) or (10, 10)
-    return ResonanceDecay.on_grid(phi, omega, weights=wish.spread("acceptance"))
+    return source
 
 
 def _gaussians(layout: str, axes: int) -> Callable[[Wish], Source]:
@@ -133,8 +121,8 @@ def _is_description(path: str) -> bool:
 
 #: Name → function that builds the source. A new source is one line here.
 SOURCES: dict[str, Callable[[Wish], Source]] = {
-    "resonance": _resonance,
-    "resonance_decay": _resonance_decay,
+    "resonance": _resonance("presage.studies.events.resonance:Resonance"),
+    "resonance_decay": _resonance("presage.studies.events.decay:ResonanceDecay"),
     "gaussians_line": _gaussians("line", 1),
     "gaussians_grid": _gaussians("grid", 2),
     "gaussians_cube": _gaussians_cube,
@@ -142,19 +130,6 @@ SOURCES: dict[str, Callable[[Wish], Source]] = {
     "root": _root,
     "numpy": _numpy,
 }
-
-
-def known(name: str) -> str:
-    """Return a source's name.
-
-    Raises
-    ------
-    LabelError
-        There is none of this name; the nearest is suggested.
-    """
-    if name not in SOURCES:
-        raise LabelError(f"no source {name!r}{nearest(name, SOURCES)}")
-    return name
 
 
 def build(wish: Wish) -> Source:
@@ -165,8 +140,6 @@ def build(wish: Wish) -> Source:
     LabelError
         No such source, or a wish that it cannot fulfil.
     """
-    if wish.bad_files not in (choices := ("raise", "skip")):
-        raise LabelError(
-            f"bad_files={wish.bad_files!r} is not known{nearest(wish.bad_files, choices)}"
-        )
-    return SOURCES[known(wish.source)](wish)
+    check_choices(wish, LabelError, bad_files=("raise", "skip"))
+    check_name("source", wish.source, SOURCES)
+    return SOURCES[wish.source](wish)

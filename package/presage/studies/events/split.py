@@ -26,8 +26,8 @@ def unique_labels(events: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         One variable per label column and ``events``, along ``label``; sorted.
     """
-    names = [parameter.name for parameter in declared(events)[1]]
-    _, table, counts = _labels(events)
+    parameters, _, table, counts = _labels(events)
+    names = [parameter.name for parameter in parameters]
     columns = {n: ("label", table[:, i], dict(events[n].attrs)) for i, n in enumerate(names)}
     number = ("label", counts, {"long_name": "events", "units": "1"})
     return xr.Dataset({**columns, "events": number})
@@ -69,8 +69,7 @@ def at_labels(events: xr.Dataset, labels: Iterable[Sequence[float]]) -> xr.Datas
 
 def _at(events: xr.Dataset, labels: Iterable[Sequence[float]]) -> NDArray[np.bool_]:
     """Return which events are at these labels, ``[event]``."""
-    _, parameters, _ = declared(events)
-    codes, there, _ = _labels(events)
+    parameters, codes, there, _ = _labels(events)
     chosen = [match(there, label, parameters) for label in labels]
     if not chosen:
         raise LabelError("at least one label is needed")
@@ -79,10 +78,13 @@ def _at(events: xr.Dataset, labels: Iterable[Sequence[float]]) -> NDArray[np.boo
     return np.asarray(found[codes])
 
 
-def _labels(events: xr.Dataset) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.int64]]:
-    """Return the number of each event's label, the labels and how many events they have."""
+def _labels(
+    events: xr.Dataset,
+) -> tuple[Sequence[Variable], NDArray[Any], NDArray[np.float64], NDArray[np.int64]]:
+    """Return declarations, number of each event's label, labels and how many events they have."""
     _, parameters, _ = declared(events)
-    return distinct_labels([events[p.name].values for p in parameters], parameters, "the events")
+    columns = [events[parameter.name].values for parameter in parameters]
+    return parameters, *distinct_labels(columns, parameters, "the events")
 
 
 def match(
@@ -135,10 +137,8 @@ def choose_held_out(
     LabelError
         The grid has too few such labels.
     """
-    table = unique_labels(events)
-    parameters = declared(events)[1]
-    points = np.stack([table[p.name].values for p in parameters], axis=1)
-    enough = table["events"].values >= minimum
+    parameters, _, points, counts = _labels(events)
+    enough = counts >= minimum
     ends = at_ends(points, parameters)
     rim, corners = ends.any(axis=1), (ends | (np.ptp(points, axis=0) == 0)).all(axis=1)
     chosen: list[tuple[float, ...]] = []

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from presage.labels import LabelError, nearest
+from presage.labels import LabelError
+from presage.labels.errors import check_name
 from presage.store import Store
 from presage.studies.events.campaign import Campaign
 from presage.studies.events.refine.folds import SCHEMES
@@ -38,8 +39,7 @@ def inputs(parameters: Mapping[str, Any], store: Store) -> dict[str, str]:
         if parameters.get(name, least) < least:
             raise LabelError(f"{name} should be at least {least}, got {parameters[name]}")
     scheme = parameters.get("scheme", SCHEMES[0])
-    if scheme not in SCHEMES:
-        raise LabelError(f"no scheme {scheme!r}{nearest(scheme, SCHEMES)}")
+    check_name("scheme", scheme, SCHEMES)
     settings = {**parameters, "seed": parameters.get("training_seed", 0)}
     Training(**_own(Training, settings)).check()
     campaign = Campaign(store, **_own(Campaign, parameters))

@@ -47,17 +47,7 @@ class Place:
 
 
 class Instructions(ABC):
-    """Follows one pickle.
-
-    Parameters
-    ----------
-    file
-        Positioned at the pickle.
-    size
-        Bytes of the whole file.
-    where
-        Name of the file, for errors.
-    """
+    """Follows one pickle, at which `file` is positioned, of `size` bytes with all before it."""
 
     def __init__(self, file: BinaryIO, size: int, where: str) -> None:
         self.file, self.size, self.where = file, size, where

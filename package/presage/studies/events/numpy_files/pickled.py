@@ -52,21 +52,12 @@ class _Stored:
 
 
 def read_dict(path: Path, offset: int, where: str) -> dict[str, Any]:
-    """Read the dictionary that begins at `offset`, its arrays mapped, not loaded.
-
-    Parameters
-    ----------
-    path
-        An ``.npy`` file whose header declares one object.
-    offset
-        Where its header ends.
-    where
-        Name of the file, for errors.
+    """Read the dictionary that the header of an ``.npy`` file ends before, at `offset`.
 
     Returns
     -------
     dict
-        Name → number, text, array, or containers of them.
+        Name → number, text, array (mapped, not loaded), or containers of them.
 
     Raises
     ------

@@ -188,14 +188,9 @@ def _seen(content: Content, whitenings: Mapping[str, Whitening], memory: int, wh
 
 
 def shortest(values: NDArray[np.float64], error: float) -> NDArray[np.float64]:
-    """Return each number as the shortest decimal number within the error: 9.025, not 9.02499….
+    """Return each number ``[n]`` as the shortest decimal within the error: 9.025, not 9.02499….
 
-    Parameters
-    ----------
-    values
-        Labels ``[n]``, most of which are alike.
-    error
-        What rounding in scaling and back can have added.
+    The error is what rounding in scaling and back can have added; most numbers are alike.
     """
     codes, different = pd.factorize(values, use_na_sentinel=False)
     found, left = different.copy(), np.isfinite(different)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from presage.analysis.labelled import Floats, Integers
-from presage.labels import LabelError, nearest
+from presage.labels import LabelError
+from presage.labels.errors import check_name
 from presage.rng import generator
 from presage.studies.events.refine.places import Steps
 
@@ -50,8 +51,7 @@ def folds_of(table: Floats, folds: int = 5, scheme: str = "spread", seed: int = 
     >>> folds_of(line, 2, "checkerboard")
     array([0, 1, 0, 1, 0, 1])
     """
-    if scheme not in SCHEMES:
-        raise LabelError(f"no scheme {scheme!r}{nearest(scheme, SCHEMES)}")
+    check_name("scheme", scheme, SCHEMES)
     steps = Steps(table)
     if scheme == "checkerboard":
         return _checkerboard(steps, folds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import xarray as xr
 
@@ -53,12 +53,12 @@ class JoinedEvents(Reader):
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """The labels, as the first dataset declares them."""
-        return tuple(cast(Parameter, p) for p in declared(self.first)[1])
+        return declared(self.first)[1]
 
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The variables, as the first dataset declares them."""
-        return tuple(declared(self.first)[2])
+        return declared(self.first)[2]
 
     def chunks(self) -> Iterator[Arrays]:
         """Yield the events of the first, then those of the second."""

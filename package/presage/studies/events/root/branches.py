@@ -136,14 +136,8 @@ def read(
 ) -> Iterator[tuple[int, int, dict[str, Values]]]:
     """Yield (first entry, entries, values of each branch) in the tree's order.
 
-    Parameters
-    ----------
-    branches
-        Of an open tree.
-    names
-        The branches that are read; no other is touched.
-    memory
-        Bytes of uncompressed data that are read at a time, and the largest basket.
+    No branch but those of `names` is touched; `memory` is the bytes of uncompressed data that are
+    read at a time, and the largest basket.
 
     Raises
     ------

@@ -122,12 +122,6 @@ def _expanded(text: str) -> str:
 def find(paths: Paths) -> Found:
     """Search ROOT files in folders, or take those that are given, in a fixed order.
 
-    Parameters
-    ----------
-    paths
-        A file, a folder that is searched with all below it, links included, a pattern such
-        as ``grid/*/events.root`` or ``grid/**/a*.root``, or several of them.
-
     Raises
     ------
     RootError

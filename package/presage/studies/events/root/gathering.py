@@ -57,16 +57,7 @@ class Gathered:
 
 
 def gather(paths: Paths, pattern: str, duplicates: str) -> Gathered:
-    """Find, hash and label the files.
-
-    Parameters
-    ----------
-    paths
-        Files, folders or patterns.
-    pattern
-        Labels in paths, or empty.
-    duplicates
-        What to do with a file that is there twice: ``"raise"``, ``"skip"`` or ``"keep"`` it.
+    """Find, hash and label the files; for the arguments see :class:`RootReader`.
 
     Raises
     ------

@@ -74,16 +74,8 @@ def read(
 ) -> Iterator[tuple[int, int, dict[str, Array]]]:
     """Yield (first entry, entries, Awkward array of each field) in the order of entries.
 
-    Parameters
-    ----------
-    ntuple
-        An open RNTuple that was checked.
-    chosen
-        Path → field.
-    file
-        For errors.
-    memory
-        Bytes that are read at a time, and the largest column of a cluster.
+    The RNTuple is open and was checked; `chosen` is path → field, and `memory` the bytes that are
+    read at a time, and the largest column of a cluster.
 
     Raises
     ------

@@ -38,21 +38,13 @@ def reading(file: RootFile) -> Iterator[None]:
 
 @contextmanager
 def open_tree(file: RootFile, name: str, limit: int) -> Iterator[Any]:
-    """Open a tree.
-
-    Parameters
-    ----------
-    file
-        Where it is.
-    name
-        Its name, with directories inside the file before it.
-    limit
-        Largest description of a tree that is read, bytes.
+    """Open a tree by its name, with directories inside the file before it.
 
     Raises
     ------
     BadFileError
-        Not a ROOT file, truncated, or no such tree.
+        Not a ROOT file, truncated, no such tree, or one whose description is larger than
+        `limit` bytes.
     """
     with _open(file) as handle:
         yield _tree(handle, file, name, limit)

@@ -39,17 +39,10 @@ def path_names(pattern: str) -> tuple[str, ...]:
 
 
 def path_labels(pattern: str, file: RootFile) -> dict[str, float]:
-    """Read labels from a file's path: ``p`` is the decimal point, ``m`` a minus.
+    """Read labels from a file's path, ``Phi_{phi}_omega_{omega}``, see :class:`RootReader`.
 
-    Parameters
-    ----------
-    pattern
-        Fixed text and ``{names}``; ``Phi_{phi}_omega_{omega}`` reads 1870 and 9.025 from
-        ``.../Phi_1870_omega_9p025/events.root``, ``cW_{cW}`` reads -0.5 in ``cW_m0p5``.
-        Empty: there are none.
-    file
-        The path below the searched directory is tried first, then the whole path; the
-        last match counts.
+    The path below the searched directory is tried first, then the whole path; the last match
+    counts. An empty pattern has no labels.
 
     Raises
     ------

@@ -16,16 +16,7 @@ from presage.studies.events.root.grammar import quoted
 
 
 def resolve(expression: Expression, branches: Branches, defined: Collection[str]) -> Expression:
-    """Return an expression in which every name is one of a branch or is defined.
-
-    Parameters
-    ----------
-    expression
-        As it was written.
-    branches
-        Of the tree that it is evaluated for.
-    defined
-        Aliases and labels of paths.
+    """Return an expression in which every name is one of a tree's branches, or is `defined`.
 
     Raises
     ------

@@ -23,14 +23,8 @@ _LABEL = re.compile(r"([A-Za-z]+)_?([-+m]?\d+(?:[p.]\d+)?)(?![A-Za-z0-9])")
 def suggest(files: Iterable[RootFile], tree: str, limit: int) -> str:
     """Return a TOML description with branches that files have, empty where none can be opened.
 
-    Parameters
-    ----------
-    files
-        Some that are not of the layout asked for; the first that can be opened is described.
-    tree
-        The tree that was asked for; another is taken where it is not there.
-    limit
-        As in :func:`~presage.studies.events.root.opening.open_tree`.
+    The first of `files` that can be opened is described, with another tree where it has not the
+    one that was asked for; `limit` is that of :func:`.opening.open_tree`.
     """
     for file in files:
         with suppress(RootError):

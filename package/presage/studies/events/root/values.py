@@ -152,13 +152,8 @@ def choose(condition: Values, yes: Values, no: Values) -> Values:
 def pick(values: Values, index: Values) -> Values:
     """Return ``values[index]``, event by event.
 
-    Parameters
-    ----------
-    values
-        A list per event.
-    index
-        One whole number per event (or for all events), or a list of them per event. A
-        negative index, or one beyond the list's end, gives a missing value.
+    There is a list of values per event, and one whole number per event (or for all events) or a
+    list of them. A negative index, or one beyond the list's end, gives a missing value.
     """
     starts, counts, offsets = values.starts, values.counts, index.offsets
     if offsets is not None:
@@ -196,15 +191,7 @@ REDUCTIONS: dict[str, tuple[np.ufunc, float | None]] = {
 
 
 def reduce(name: str, values: Values) -> Values:
-    """Reduce each event's list to one value; missing entries of a list are passed over.
-
-    Parameters
-    ----------
-    name
-        A key of :data:`REDUCTIONS`.
-    values
-        A list per event.
-    """
+    """Reduce each event's list by one of :data:`REDUCTIONS`; missing entries are passed over."""
     if values.valid is not None:
         values = select(values, Values(values.valid, values.offsets))
     ufunc, empty = REDUCTIONS[name]

@@ -223,7 +223,7 @@ def settings_for(model: Any, train: xr.Dataset, **given: Any) -> Settings:
     given
         Settings of :func:`fit`; None stands for one that is not given.
     """
-    recommended = model.training(train) if hasattr(model, "training") else {}
+    recommended = model.training(train) if callable(getattr(model, "training", None)) else {}
     own = {name: value for name, value in given.items() if value is not None}
     settings = {**recommended, **own}
     return Settings(**{**settings, "shuffle": order_of(train, settings.get("shuffle", "auto"))})

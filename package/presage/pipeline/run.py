@@ -172,7 +172,8 @@ def run_study(
     done = []
     for number, (given, inputs) in enumerate(zip(combined, starts, strict=True), 1):
         if len(combined) > 1:
-            context.say(f"run {number} of {len(combined)}: {_shown(given)}")
+            shown = ", ".join(f"{name} = {value!r}" for name, value in given.items())
+            context.say(f"run {number} of {len(combined)}: {shown}")
         done.append(context.run(given, inputs))
     return tuple(done)
 
@@ -268,7 +269,3 @@ class _Context:
             record.write(temporary)
             records.settle(temporary, folder)
         return record
-
-
-def _shown(given: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = {value!r}" for name, value in given.items())

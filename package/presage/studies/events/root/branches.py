@@ -10,7 +10,7 @@ import numpy as np
 
 from presage.labels import Array, nearest
 from presage.studies.events.root import ntuple
-from presage.studies.events.root.errors import BadFileError, TooLargeError
+from presage.studies.events.root.errors import TooLargeError
 from presage.studies.events.root.finding import RootFile
 from presage.studies.events.root.opening import reading
 from presage.studies.events.root.values import Values
@@ -83,38 +83,32 @@ class Branches:
             with reading(self.file):
                 shadowed = sorted(set(self.tree.aliases) & set(names))
             if shadowed:
-                raise BadFileError(
-                    self.file.path,
+                raise self.file.bad(
                     f"{shadowed[0]!r} is an alias inside the file; write its expression out in "
-                    "aliases=",
+                    "aliases="
                 )
         return {name: self._choose(name) for name in names}
 
     def _choose(self, name: str) -> str:
         paths = self.paths(name)
         if not paths:
-            raise BadFileError(
-                self.file.path,
-                f"tree {self.tree.name!r} has no branch {name!r}{self._suggest(name)}",
+            raise self.file.bad(
+                f"tree {self.tree.name!r} has no branch {name!r}{self._suggest(name)}"
             )
         if len(paths) > 1:
             shown = ", ".join(f'"{path}"' for path in sorted(paths)[:6])
-            raise BadFileError(
-                self.file.path,
+            raise self.file.bad(
                 f"{name!r} is the name of {len(paths)} branches; write one of their paths, in "
-                f"quotes: {shown}",
+                f"quotes: {shown}"
             )
         (path,) = paths
         if path in self.repeated:
-            raise BadFileError(
-                self.file.path, f"several branches have the path {path!r}: none can be named"
-            )
+            raise self.file.bad(f"several branches have the path {path!r}: none can be named")
         if not self.is_numeric(path):
             with reading(self.file):
                 kind = self.known[path].typename or "other branches"
-            raise BadFileError(
-                self.file.path,
-                f"branch {name!r} holds {kind}; only numbers and lists of numbers can be used",
+            raise self.file.bad(
+                f"branch {name!r} holds {kind}; only numbers and lists of numbers can be used"
             )
         return path
 
@@ -172,7 +166,7 @@ def _read_ttree(
     entries = int(tree.num_entries)
     for path, branch in chosen.items():
         if tree[path] is not branch:  # by which the library finds it
-            raise BadFileError(file.path, f"the path {path!r} leads to another branch")
+            raise file.bad(f"the path {path!r} leads to another branch")
     step = _step(chosen, entries, file, memory)
     start = 0
     for arrays in tree.iterate(
@@ -200,10 +194,9 @@ def _step(chosen: Mapping[str, Any], entries: int, file: RootFile, memory: int) 
     total = 0
     for name, branch in chosen.items():
         if branch.num_entries != entries:
-            raise BadFileError(
-                file.path,
+            raise file.bad(
                 f"branch {name!r} has {branch.num_entries} entries, the tree {entries}; the file "
-                "is damaged",
+                "is damaged"
             )
         for number in range(branch.num_baskets):
             declared = int(branch.basket_uncompressed_bytes(number))
@@ -228,15 +221,13 @@ def _values(name: str, array: Any, entries: int, file: RootFile) -> Values:
     if isinstance(layout, ak.contents.NumpyArray) and layout.data.ndim == 2:
         layout = layout.to_RegularArray().to_ListOffsetArray64(True)
     if len(layout) != entries:
-        raise BadFileError(
-            file.path, f"branch {name!r} gave {len(layout)} entries instead of {entries}"
-        )
+        raise file.bad(f"branch {name!r} gave {len(layout)} entries instead of {entries}")
     if isinstance(layout, ak.contents.NumpyArray):
         return Values(_wide(name, file, np.asarray(layout.data)))
     offsets = np.asarray(layout.offsets.data, dtype=np.int64)
     content = np.asarray(layout.content.data)
     if offsets[0] != 0 or offsets[-1] > len(content) or (np.diff(offsets) < 0).any():
-        raise BadFileError(file.path, f"branch {name!r} is damaged: its lists run backwards")
+        raise file.bad(f"branch {name!r} is damaged: its lists run backwards")
     return Values(_wide(name, file, content[: offsets[-1]]), offsets)
 
 
@@ -245,5 +236,5 @@ def _wide(name: str, file: RootFile, data: Array) -> Array:
     if data.dtype.kind not in "iu":
         return data
     if data.dtype == np.uint64 and data.size and data.max() > np.iinfo(np.int64).max:
-        raise BadFileError(file.path, f"branch {name!r} holds whole numbers of 2^63 or more")
+        raise file.bad(f"branch {name!r} holds whole numbers of 2^63 or more")
     return data.astype(np.int64, copy=False)

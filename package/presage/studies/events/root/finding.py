@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from presage.studies.events.root.errors import RootError
+from presage.studies.events.root.errors import BadFileError, RootError
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -33,6 +33,10 @@ class RootFile:
 
     name: str
     path: Path
+
+    def bad(self, reason: str) -> BadFileError:
+        """Return the error of a file that cannot be used."""
+        return BadFileError(self.path, reason)
 
 
 @dataclass

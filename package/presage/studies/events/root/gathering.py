@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from presage.hashes import Stamp, content_hashes, stamp
@@ -72,7 +71,7 @@ def gather(paths: Paths, pattern: str, duplicates: str) -> Gathered:
     ):
         try:
             if isinstance(sha256, OSError):
-                raise BadFileError(file.path, f"the file cannot be read: {sha256.strerror}")
+                raise file.bad(f"the file cannot be read: {sha256.strerror}")
             labels = path_labels(pattern, file)
             inputs.append(Input(file, sha256, stamp(file.path), labels))
         except BadFileError as error:
@@ -117,11 +116,8 @@ def _shown(twice: Sequence[tuple[Input, Input]], name: Callable[[RootFile], Any]
         if item.file.path == first.file.path:
             told.append(f"{name(item.file)} is given twice")
         else:
-            same = "is the same file as" if _linked(item, first) else "is a copy of"
+            linked = item.file.path.samefile(first.file.path)
+            same = "is the same file as" if linked else "is a copy of"
             told.append(f"{name(item.file)} {same} {name(first.file)}")
     more = f" and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
     return "; ".join(told) + more
-
-
-def _linked(item: Input, first: Input) -> bool:
-    return Path(item.file.path).samefile(first.file.path)

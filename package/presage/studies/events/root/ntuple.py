@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from presage.labels import Array
-from presage.studies.events.root.errors import BadFileError, TooLargeError
+from presage.studies.events.root.errors import TooLargeError
 from presage.studies.events.root.finding import RootFile
 
 KIND = "ROOT::RNTuple"
@@ -32,11 +32,11 @@ def check(ntuple: Any, file: RootFile, limit: int) -> None:
         size = group.page_list_link.env_uncomp_size
         _within(size, "a list of pages of the RNTuple", file, limit)
     if any(r.parent_field_id > i for i, r in enumerate(ntuple.field_records)):
-        raise BadFileError(file.path, "the fields of its RNTuple contain each other; it is damaged")
+        raise file.bad("the fields of its RNTuple contain each other; it is damaged")
     entries = 0
     for cluster in ntuple.cluster_summaries:
         if cluster.num_first_entry != entries:
-            raise BadFileError(file.path, "clusters of its RNTuple are missing; it is damaged")
+            raise file.bad("clusters of its RNTuple are missing; it is damaged")
         entries += cluster.num_entries
 
 
@@ -165,8 +165,7 @@ def _check_pages(ntuple: Any, columns: list[int], cluster: int, file: RootFile) 
                 start, size = page.locator.offset, page.locator.num_bytes
                 raw = bytes(ntuple.file.source.chunk(start, start + size + 8).raw_data)
                 if xxhash.xxh3_64_intdigest(raw[:-8]) != int.from_bytes(raw[-8:], "little"):
-                    raise BadFileError(
-                        file.path,
+                    raise file.bad(
                         f"page {number} of column {column} in cluster {cluster} does not agree "
-                        "with its checksum; the file is damaged",
+                        "with its checksum; the file is damaged"
                     )

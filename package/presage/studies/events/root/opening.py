@@ -11,7 +11,7 @@ from typing import Any
 from presage.extras import extra
 from presage.labels import nearest
 from presage.studies.events.root import ntuple
-from presage.studies.events.root.errors import BadFileError, RootError, TooLargeError
+from presage.studies.events.root.errors import RootError, TooLargeError
 from presage.studies.events.root.finding import RootFile
 
 #: Classes that hold events.
@@ -29,10 +29,9 @@ def reading(file: RootFile) -> Iterator[None]:
     except (RootError, GeneratorExit):
         raise
     except Exception as error:
-        raise BadFileError(
-            file.path,
+        raise file.bad(
             f"the file cannot be read, it is damaged or of an unknown kind "
-            f"({type(error).__name__}: {[*str(error).strip().splitlines(), '-'][0]})",
+            f"({type(error).__name__}: {[*str(error).strip().splitlines(), '-'][0]})"
         ) from error
 
 
@@ -75,13 +74,13 @@ def _check_header(file: RootFile) -> None:
         with file.path.open("rb") as stream:
             head, size = stream.read(20), stream.seek(0, os.SEEK_END)
     except OSError as error:
-        raise BadFileError(file.path, f"the file cannot be read: {error.strerror}") from error
+        raise file.bad(f"the file cannot be read: {error.strerror}") from error
     if size == 0:
-        raise BadFileError(file.path, "the file is empty (0 bytes)")
+        raise file.bad("the file is empty (0 bytes)")
     if not head.startswith(b"root"):
-        raise BadFileError(file.path, f"not a ROOT file, it begins with {head[:8]!r}")
+        raise file.bad(f"not a ROOT file, it begins with {head[:8]!r}")
     if len(head) < 20:
-        raise BadFileError(file.path, f"truncated, only {size} bytes are there")
+        raise file.bad(f"truncated, only {size} bytes are there")
     version, _ = struct.unpack(">ii", head[4:12])
     (end,) = (
         struct.unpack(">q", head[12:20])
@@ -89,9 +88,8 @@ def _check_header(file: RootFile) -> None:
         else struct.unpack(">i", head[12:16])
     )
     if size < end:
-        raise BadFileError(
-            file.path,
-            f"truncated, it has {size} bytes of the {end} that its header tells; copy it again",
+        raise file.bad(
+            f"truncated, it has {size} bytes of the {end} that its header tells; copy it again"
         )
 
 
@@ -101,11 +99,9 @@ def _tree(handle: Any, file: RootFile, name: str, limit: int) -> Any:
     trees = sorted(key for key, kind in kinds.items() if kind in TREES)
     if name not in kinds:
         listed = f" (its trees: {', '.join(trees)})" if trees else " (it holds no tree)"
-        raise BadFileError(file.path, f"no tree {name!r}{nearest(name, trees)}{listed}")
+        raise file.bad(f"no tree {name!r}{nearest(name, trees)}{listed}")
     if name not in trees:
-        raise BadFileError(
-            file.path, f"{name!r} is a {kinds[name]}; only TTrees and RNTuples are read"
-        )
+        raise file.bad(f"{name!r} is a {kinds[name]}; only TTrees and RNTuples are read")
     with reading(file):
         declared = handle.key(name).data_uncompressed_bytes
         if declared > limit:

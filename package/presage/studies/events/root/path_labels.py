@@ -6,7 +6,7 @@ import functools
 import re
 import string
 
-from presage.studies.events.root.errors import BadFileError, RootError
+from presage.studies.events.root.errors import RootError
 from presage.studies.events.root.finding import RootFile
 
 #: As generators write numbers: ``p`` for the decimal point, ``m`` for a minus.
@@ -55,13 +55,7 @@ def path_labels(pattern: str, file: RootFile) -> dict[str, float]:
     for text in (file.name, file.path.resolve().as_posix()):
         matches = list(regular.finditer(text))
         if matches:
-            return {name: _number(matches[-1][name]) for name in names}
+            texts = {name: matches[-1][name] for name in names}
+            return {n: float(t.replace("p", ".").replace("m", "-")) for n, t in texts.items()}
     example = re.sub(r"\{.*?\}", "9p025", pattern)
-    raise BadFileError(
-        file.path,
-        f"the path does not match {pattern!r}; expected something like {example!r}",
-    )
-
-
-def _number(text: str) -> float:
-    return float(text.replace("p", ".").replace("m", "-"))
+    raise file.bad(f"the path does not match {pattern!r}; expected something like {example!r}")

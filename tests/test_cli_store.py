@@ -12,9 +12,11 @@ import xarray as xr
 
 import fit_toys
 import presage as ps
+from presage.cli.listing import differences, table
 from presage.cli.main import main
+from presage.cli.store import _simulate_again
 from presage.fit import fit
-from presage.recipe import Recipe
+from presage.recipe import Parent, Recipe
 from presage.store import Store, StoreError
 
 RECIPES = {bins: Recipe("toy", 1, {"model": {"bins": bins, "hidden": 4}}) for bins in (8, 16)}
@@ -49,6 +51,27 @@ def test_rows_of_one_producer_say_in_what_they_differ(
     assert [row.split()[0] for row in Said(capsys, "ls", "--match", "BINS=16").rows] == ["toy"]
     wrong = Said(capsys, "ls", "--producer", "toi", status=2)
     assert "did you mean 'toy'" in wrong.err
+
+
+def test_lists_that_begin_alike_differ_and_a_seed_stands_before_them() -> None:
+    """A row has room for the beginning of a list of labels, and no more."""
+    store, labels = Store(), [[float(i), 0.25] for i in range(20)]
+    for seed, end in ((0, 1.0), (1, 2.0)):
+        fields = {"labels": [*labels, [end, 0.0]]}
+        store.put(Recipe("long", 1, fields, seed=seed), xr.Dataset({"x": ("i", [1.0])}))
+    held = store.list()
+    apart = sorted(differences([entry for entry in held if entry.producer == "long"]).values())
+    assert [text.split()[0] for text in apart] == ["seed=0", "seed=1"]
+    assert all("labels=[[0.0, 0.25]" in text for text in apart)
+    for found in ("seed=0", "seed=1"):
+        assert sum(found in row[-1] for row in table(held, {})) == 1
+    with pytest.raises(StoreError, match=r"key 'long' .*; long made \w{16}, \w{16}$"):
+        store.find("long")
+
+
+def test_what_was_made_from_others_is_not_made_again() -> None:
+    drawn = Recipe("flow_sample", 1, parents=(Parent("7" * 64),))
+    assert _simulate_again(Store(), drawn, 0.01) == f"; made from {'7' * 16}, not made again"
 
 
 def test_rows_are_sorted_by_true_size(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

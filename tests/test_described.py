@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
 import pytest
 import uproot
 
+from guides import examples, run
 from presage.labels import LabelError, Parameter, Variable
 from presage.store import Store
 from presage.studies.events import Campaign, NumpyReader, RootReader
@@ -199,13 +201,42 @@ def test_another_layout_is_answered_with_a_description_that_works(tmp_path: Path
         path = tmp_path / f"grid/Phi_{phi}_omega_0p5/a.root"
         write_tree(path, "tree", m=x + phi, event=np.arange(3) + 7, **{"jet pt": x})
     with pytest.raises(ValueError, match="2 of 2 files cannot be used:") as raised:
-        Campaign(Store(tmp_path / "s"), "root", str(tmp_path / "grid")).make()
+        Campaign(Store(tmp_path / "s"), "root", str(tmp_path / "grid/*/*.root")).make()
+    assert 'files = "' + (tmp_path / "grid/*/*.root").as_posix() in str(raised.value)
+    with pytest.raises(ValueError, match="it could begin so"):
+        Campaign(Store(tmp_path / "s"), "root", str(tmp_path / "grid"), bad_files="skip").make()
     lines = [line[4:] for line in str(raised.value).splitlines() if line.startswith("    ")]
     assert 'path = "Phi_{Phi}_omega_{omega}"' in "\n".join(lines)
     got = read(tmp_path, "\n".join(lines))
-    assert list(got) == ["Phi", "omega", "m", "event_number", "jet_pt"]
+    assert list(got) == ["Phi", "omega", "m", "jet_pt"]
+    assert "# also there: event" in str(raised.value)
+    assert str(raised.value).count("the same\n") == 1  # not a sentence for each file
     assert got["m"].tolist() == [1.0, 2.0, 3.0, 2.0, 3.0, 4.0]
     assert got["omega"].tolist() == [0.5] * 6
+
+
+def test_the_guide_s_python_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As written, but for the numbers of events and steps."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for a in (200, 300, 350, 400):
+        for h in (600, 800, 1000):
+            x, y = rng.normal(a, 9, 120).astype("f4"), rng.normal(h, 9, 120).astype("f4")
+            write_tree(tmp_path / f"grid/mA{a}_mH{h}/a.root", "Events", x=x, y=y)
+    (tmp_path / "grid.toml").write_text(
+        'files = "grid"\npath = "mA{mA}_mH{mH}"\n[columns]\nx = "x"\ny = "y"\n', "utf-8"
+    )
+    (example,) = examples(GUIDE)
+    names: dict[str, Any] = {}
+    less = {"100_000": "300", "train, store=store)": "train, store=store, epochs=1)"}
+    run(example, {**less, "SplineFlow()": "SplineFlow(hidden=(8,), bins=4)"}, names)
+    assert {"flow", "morphing", "nearest", "floor"} <= set(
+        names["results"].dataset["source"].values
+    )
+    assert (tmp_path / "residual.pdf").read_bytes().startswith(b"%PDF")
+    written = uproot.open(tmp_path / "new.root")["Events"].arrays(library="np")
+    assert written["mA"].tolist() == [350.0] * 300
+    np.testing.assert_array_equal(written["x"], names["new"]["x"])
 
 
 def test_paths_in_a_description(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -650,6 +650,7 @@ def test_load_errors(tmp_path):
     fitted = fit(TOY, data, store=store, **QUICK)
     with pytest.raises(StoreError, match="no dataset with key"):
         load("0000", store, models=MODELS)
+    assert load(fitted.recipe, store, models=MODELS).key == fitted.key
     with pytest.raises(FitError, match=r"toy_events .* is no trained model"):
         load(data.attrs["presage_key"], store, models=MODELS)
     with pytest.raises(FitError, match="no model 'toy'"):

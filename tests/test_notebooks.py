@@ -14,7 +14,10 @@ import numpy as np
 import papermill
 import pytest
 
+from guides import examples, run
+from presage.analysis.histograms import pulls
 from presage.generate import simulate
+from presage.labels import LabelError
 from presage.pipeline import run_study
 from presage.pipeline.run import Run
 from presage.store import Store
@@ -78,6 +81,41 @@ def test_the_study_leaves_figures_and_a_table(tiny: Run) -> None:
     text = tiny.summary()
     for word in ("W1/std", "morphing", "AUC", "verdict"):
         assert word in text
+
+
+def test_the_guide_to_results(
+    tiny: Run, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A colleague's store, the numbers of one label, and a product without presage."""
+    monkeypatch.chdir(tmp_path)
+    fit, product = tiny.products["fit"], tiny.products["residuals"]
+    instead = {
+        "/data/colleague/store": str(tiny.store.root),
+        "7665f1d2": fit[:8],
+        "2d0ea644908f8d80": product[:16],
+        "2d0ea644": product[:8],
+    }
+    names: dict[str, Any] = {}
+    store, numbers, _, plain = examples(root / "docs/results.md")
+    for example in (store, numbers, plain):
+        run(example, instead, names)
+    assert names["frame"].columns.tolist() == ["phi_label", "omega_label", "phi_mass", "omega_mass"]
+    assert "phi_mass, omega_mass at phi_label 1423.75 to 5410" in repr(names["flow"])
+    assert {"residual.pdf", "mine.pdf"} <= {path.name for path in tmp_path.iterdir()}
+    model, here = names["model"], names["here"]
+    np.testing.assert_array_equal(model["density"], names["density"])
+    np.testing.assert_array_equal(model["low"], here["edges"].values[:-1])
+    dataset = names["results"].dataset
+    number = int(here["label"])
+    expected = pulls(dataset, "flow").isel(label=number).sel(variable="phi_mass")
+    np.testing.assert_array_equal(model["pull"], expected)
+    assert names["truth"]["pull"].isna().all()
+    chosen = {"source": "floor", "variable": "omega_mass"}
+    floor = dataset["ks"].isel(label=number).sel(chosen)
+    assert names["merit"].loc[("floor", "omega_mass"), "ks"] == float(floor)
+    assert names["results"].metrics(number).equals(names["merit"])
+    with pytest.raises(LabelError, match="the closest is"):
+        names["results"].histograms((1.0, 1.0))
 
 
 def test_a_second_run_has_nothing_to_do(tiny: Run) -> None:

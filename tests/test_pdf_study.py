@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from guides import examples, run
 from presage.labels import LabelError
 from presage.pipeline import run_study
 from presage.pipeline.run import Run
@@ -38,6 +39,16 @@ def test_the_study_leaves_labelled_products(tiny):
     assert {"mu_x", "rho", "log_likelihood", "log_prob"} <= set(checked["quantity"].values)
     assert checked.attrs["kind"] == "estimate"
     assert store.open(products["corrected"]).attrs["kind"] == "corrected"
+
+
+def test_the_guide_to_posterior_draws(tiny, root):
+    _, _, example, _ = examples(root / "docs/results.md")
+    names = {"theirs": tiny.store}
+    run(example, {"a5538ede": tiny.products["posteriors"]}, names)
+    stored = tiny.store.open(tiny.products["posteriors"])["draws"]
+    assert names["draws"].columns.tolist() == stored["parameter"].values.tolist()
+    assert names["draws"].shape == (stored.sizes["draw"], stored.sizes["parameter"])
+    assert (names["truth"].index == names["draws"].columns).all()
 
 
 def test_products_say_what_they_were_made_from(tiny):

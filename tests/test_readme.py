@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-
-def examples(root: Path) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(), flags=re.S)
+from guides import examples
 
 
 def test_the_example_of_the_readme(
     root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    example, _ = examples(root)
+    example, _ = examples(root / "README.md")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec(compile(example, "README.md", "exec"), names)
@@ -31,7 +28,7 @@ def test_the_example_of_posteriors(
     root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """As written, but for sizes: a minute of training is none of a test's."""
-    _, example = examples(root)
+    _, example = examples(root / "README.md")
     smaller = {
         "n_events=1000": "n_events=60",
         "n=10_000": "n=200",

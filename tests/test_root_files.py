@@ -245,9 +245,17 @@ def test_all_bad_files_are_named_at_once(mixed: Path) -> None:
 def test_bad_files_are_left_out_whole(mixed: Path, settings: dict[str, Any]) -> None:
     """The damaged one is so in its middle: none of its events may be there."""
     source = reader(mixed, bad_files="skip", memory=2**20, **settings)
-    with pytest.warns(InputWarning, match=r"6 file\(s\) cannot be used and are left out \(branch"):
+    with pytest.warns(InputWarning, match=r"6 file\(s\) cannot be used and are left out .*branch"):
         assert read(source)["m"].tolist() == [*range(7), *range(10, 17)]
     assert source.survey().kept == 14
+
+
+def test_a_pattern_says_what_differs_in_capitals_only(tmp_path: Path) -> None:
+    for name in ("a.root", "b.ROOT"):
+        write(tmp_path / name)
+    with pytest.warns(InputWarning, match=r"1 file\(s\) beside .*not read: 1 \*\.ROOT"):
+        one = read(reader(tmp_path / "*.root"))["m"]
+    assert len(read(reader(tmp_path))["m"]) == 2 * len(one)
 
 
 def test_a_setting_is_no_fault_of_a_file(tmp_path: Path) -> None:

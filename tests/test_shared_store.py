@@ -70,6 +70,17 @@ def test_in_a_folder_that_a_group_shares_the_group_has_its_rights(
     assert modes(shared) == {"file": {files}, "folder": {folders}}
 
 
+def test_a_store_that_may_not_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(PermissionError, match="name a store of your own"):
+        Store(tmp_path / "theirs").adopt(PLAIN, "plain")
+
+
 # -- text ---------------------------------------------------------------------------------
 
 

@@ -23,6 +23,7 @@ from presage._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from presage import models as models
+    from presage.analysis.residuals import Residuals as Residuals
     from presage.batches import Batches as Batches
     from presage.fit import fit as fit
     from presage.fit import load as load
@@ -45,6 +46,7 @@ _HOMES = {
     "Batches": "presage.batches",
     "Parameter": "presage.labels",
     "Recipe": "presage.recipe",
+    "Residuals": "presage.analysis.residuals",
     "Store": "presage.store",
     "Variable": "presage.labels",
     "fit": "presage.fit",

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import pandas as pd
 import xarray as xr
 
-from presage.analysis import figures, report
+from presage.analysis import figures, numbers, report
 from presage.analysis.compare import Which, compare
 from presage.analysis.histogram_morphing import histogram_morphing
 from presage.analysis.labelled import group
@@ -63,6 +63,20 @@ class Residuals:
     def verdict(self) -> str:
         """Say in a few sentences whether the model beats its rivals, and what is missing."""
         return report.verdict(self.dataset)
+
+    def histograms(self, label: int | Sequence[float] | None = None) -> pd.DataFrame:
+        """Return the histograms and pulls of all sources at one label, a row for each bin.
+
+        See :func:`presage.analysis.numbers.histogram_table`.
+        """
+        return numbers.histogram_table(self.dataset, label)
+
+    def metrics(self, label: int | Sequence[float] | None = None) -> pd.DataFrame:
+        """Return every figure of merit at one label, a row for each source and variable.
+
+        See :func:`presage.analysis.numbers.metric_table`.
+        """
+        return numbers.metric_table(self.dataset, label)
 
     def figure(
         self,

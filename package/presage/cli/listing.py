@@ -51,7 +51,10 @@ def _row(entry: EntryInfo, tags: Mapping[str, str], apart: str) -> tuple[str, ..
 
 
 def differences(entries: Sequence[EntryInfo]) -> dict[str, str]:
-    """Return for each key the settings that are not the same in all entries of its producer."""
+    """Return for each key the settings that are not the same in all entries of its producer.
+
+    Short ones stand first, so that a long list does not push a seed out of the column.
+    """
     found = {entry.key: "" for entry in entries}
     for producer in {entry.producer for entry in entries}:
         settings = {
@@ -61,8 +64,9 @@ def differences(entries: Sequence[EntryInfo]) -> dict[str, str]:
         }
         names = list(dict.fromkeys(name for held in settings.values() for name in held))
         unlike = [n for n in names if len({held.get(n) for held in settings.values()}) > 1]
+        unlike.sort(key=lambda n: max(len(held.get(n, "")) for held in settings.values()))
         for key, held in settings.items():
-            found[key] = " ".join(f"{n}={held[n]}" for n in unlike if n in held)
+            found[key] = " ".join(f"{n}={shortened(held[n], 40)}" for n in unlike if n in held)
     return found
 
 
@@ -75,7 +79,8 @@ def _settings(recipe: Recipe) -> dict[str, str]:
             for inner, part in value.items():
                 note(str(inner), part)
         else:
-            flat[name if name not in flat else f"{name}'"] = shortened(value, 40)
+            # The whole text: lists of labels often differ only behind their beginning.
+            flat[name if name not in flat else f"{name}'"] = _text(value)
 
     note("", recipe.fields)
     parents = [f"{p.key[:6]}[{p.start}:{p.stop}]" if p.stop else p.key[:6] for p in recipe.parents]
@@ -85,8 +90,12 @@ def _settings(recipe: Recipe) -> dict[str, str]:
 
 def shortened(value: object, most: int = 100) -> str:
     """Return a value as text of at most so many letters."""
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = _text(value)
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def readable(size: float) -> str:

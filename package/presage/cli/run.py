@@ -118,7 +118,10 @@ def run(
 def _report(summary: str, notebooks: Sequence[Path], figures: Sequence[Path]) -> None:
     if summary:
         typer.echo(f"\n{summary}")
-    for title, paths in (("Executed notebooks", notebooks), ("Figures", figures)):
+    for title, paths in (
+        ("Executed notebooks", notebooks),
+        ("Figures, each as .pdf and .svg too", figures),
+    ):
         if paths:
             typer.echo(f"\n{title}:")
             for path in paths:

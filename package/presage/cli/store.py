@@ -158,6 +158,8 @@ def _simulate_again(held: Store, recipe: Recipe, fraction: float) -> str:
     from presage.labels import LabelError
     from presage.studies import StudyError, rebuild
 
+    if recipe.parents:
+        return f"; made from {', '.join(p.key[:16] for p in recipe.parents)}, not made again"
     if fraction <= 0:
         return "; not simulated again: a fraction of 0 was asked for"
     try:

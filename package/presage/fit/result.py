@@ -78,7 +78,12 @@ class Fitted:
     def __repr__(self) -> str:
         epochs = self.history.sizes["epoch"]
         place = "" if self.saved else ", not in a store"
-        return f"Fitted({self.model!r}, {epochs} epochs, key {self.key[:16]}{place})"
+        what = ", ".join(v["name"] for v in self.declaration.get("variables", ()))
+        ranges = self.declaration.get("trained_range", {})
+        names = [p["name"] for p in self.declaration.get("parameters", ())]
+        at = [f"{n} {ranges[n][0]:.6g} to {ranges[n][1]:.6g}" for n in names if n in ranges]
+        about = f", {what} at {', '.join(at)}" if what and at else ""
+        return f"Fitted({self.model!r}, {epochs} epochs{about}, key {self.key[:16]}{place})"
 
     def require(self, dataset: xr.Dataset) -> None:
         """Check that a dataset holds what the model was declared for.
@@ -163,14 +168,14 @@ def is_published(recipe: Recipe, store: Store) -> bool:
 
 
 def load(
-    key: str, store: Store | None = None, *, models: Mapping[str, type[Any]] | None = None
+    key: Recipe | str, store: Store | None = None, *, models: Mapping[str, type[Any]] | None = None
 ) -> Fitted:
     """Load a trained model from the store; nothing is unpickled.
 
     Parameters
     ----------
     key
-        Its key, or the beginning of it.
+        Its key, the beginning of it, its name or its recipe.
     store
         Where to look; by default ``$PRESAGE_STORE``, else ``./store``.
     models
@@ -184,7 +189,7 @@ def load(
         It is no trained model, is unfinished, or was trained by another version.
     """
     store = store or Store()
-    recipe = store.find(key)
+    recipe = key if isinstance(key, Recipe) else store.find(key)
     return read(recipe, _specification(recipe, models), store)
 
 

@@ -212,7 +212,11 @@ def make_folder(folder: Path) -> None:
         return
     if folder.parent != folder:
         make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except PermissionError as error:
+        why = "you may not write here; name a store of your own (store=, --store)"
+        raise PermissionError(error.errno, why, str(folder)) from error
     _share(folder, 0o070)
 
 

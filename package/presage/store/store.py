@@ -79,6 +79,8 @@ class Store:
             keys = [folder.name for folder in self._folders()]
             known = [*tags, *keys]
             hint = nearest(name, known) if len(known) <= 50 else "; see presage store ls"
+            if its := [f.name for f in self._folders() if f.parent.name == name]:
+                hint = f"; {name} made {', '.join(its[:10])}{', ...' if len(its) > 10 else ''}"
             raise StoreError(f"no dataset with key {name!r} in {self.root}{hint}")
         if len(folders) > 1:
             shown = ", ".join(f"{f.parent.name}/{f.name}" for f in folders)

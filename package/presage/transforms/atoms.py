@@ -71,8 +71,9 @@ def check_continuous(
             share = float(np.mean(x == values[top]))
             warnings.warn(
                 f"{variable.name!r} is exactly {values[top]:.6g} in {100 * share:.1f} % of the "
-                "events; a continuous density smears a single value. Cut these events away, or "
-                "describe them apart",
+                "events; a continuous density smears a single value. If it stands for no "
+                f"value, declare it (Variable(..., missing={values[top]:.6g}), or missing = "
+                f"{values[top]:.6g} in a .toml description): such events are left out and counted",
                 AtomWarning,
                 stacklevel=4,
             )

@@ -17,6 +17,7 @@ from presage.studies import Study
 if TYPE_CHECKING:
     from presage.studies.events.campaign import Campaign as Campaign
     from presage.studies.events.decay import ResonanceDecay as ResonanceDecay
+    from presage.studies.events.described import read_description as read_description
     from presage.studies.events.gaussians import Gaussians as Gaussians
     from presage.studies.events.numpy_files import NumpyReader as NumpyReader
     from presage.studies.events.resonance import Resonance as Resonance
@@ -36,6 +37,7 @@ _HOMES = {
     "RootReader": "root",
     "Training": "training",
     "at_labels": "split",
+    "read_description": "described",
     "write_root": "root",
 }
 

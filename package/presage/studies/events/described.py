@@ -21,7 +21,7 @@ class DescriptionError(LabelError):
     """A description cannot be read, or names what there is not."""
 
 
-def read_description(path: Path, **others: Any) -> RootReader | NumpyReader:
+def read_description(path: str | os.PathLike[str], **others: Any) -> RootReader | NumpyReader:
     """Return the reader that a TOML file describes.
 
     The keys are the settings of :class:`RootReader`, whose ``files`` are relative to the TOML

@@ -147,8 +147,9 @@ def choose_held_out(
         if len(candidates) < want:
             raise LabelError(
                 f"{want} {what} labels with at least {minimum} events were wanted, "
-                f"there are {len(candidates)} of {len(points)}; hold out fewer ({what}=), or give "
-                "events at more labels"
+                f"there are {len(candidates)} of {len(points)}; hold out fewer "
+                f"({what}={len(candidates)}; -p {what} {len(candidates)}), or give events at more "
+                "labels"
             )
         chosen += _spread(candidates, points, want, corners)
     return chosen

@@ -55,20 +55,23 @@ class Branches:
 
     def paths(self, name: str) -> list[str]:
         """Return the full paths that a name may stand for: a path, its end, or parts of it."""
-        if name in self.known and self.is_numeric(name):
+        if name in self.known and self.kind(name):
             return [name]
         separator = "." if self.is_ntuple else "/"
         wanted = name.replace("/", separator).split(separator)
         fits = [path for path in self.known if _ends(path.split(separator), wanted)]
-        return [path for path in fits if self.is_numeric(path)] or fits
+        return [path for path in fits if self.kind(path)] or fits
 
-    def is_numeric(self, path: str) -> bool:
-        """Whether a branch holds one number or one list of numbers in each entry."""
+    def kind(self, path: str) -> str:
+        """Return what a branch holds in each entry: NumPy's letter, ``*`` behind it for a list.
+
+        It is empty for a branch that holds neither one number nor one list of numbers.
+        """
         branch = self.known[path]
         with reading(self.file):
             if self.is_ntuple:
-                return ntuple.is_numeric(branch)
-            return _is_numeric(branch.interpretation)
+                return ntuple.kind(branch)
+            return _kind(branch.interpretation)
 
     def choose(self, names: Sequence[str]) -> dict[str, str]:
         """Return name → full path of the branch it stands for.
@@ -104,7 +107,7 @@ class Branches:
         (path,) = paths
         if path in self.repeated:
             raise self.file.bad(f"several branches have the path {path!r}: none can be named")
-        if not self.is_numeric(path):
+        if not self.kind(path):
             with reading(self.file):
                 kind = self.known[path].typename or "other branches"
             raise self.file.bad(
@@ -180,13 +183,15 @@ def _read_ttree(
         start = stop
 
 
-def _is_numeric(interpretation: Any) -> bool:
+def _kind(interpretation: Any) -> str:
     content = getattr(interpretation, "content", interpretation)
     dtype = getattr(content, "to_dtype", None)
     if dtype is None:
-        return False
-    flat = content is interpretation or dtype.subdtype is None
-    return flat and dtype.base.kind in "biuf"
+        return ""
+    jagged, fixed = content is not interpretation, dtype.subdtype is not None
+    if (jagged and fixed) or dtype.base.kind not in "biuf":
+        return ""
+    return str(dtype.base.kind) + "*" * (jagged or fixed)
 
 
 def _step(chosen: Mapping[str, Any], entries: int, file: RootFile, memory: int) -> int:

@@ -47,9 +47,16 @@ def joined(bad: Sequence[BadFileError], total: int, hint: str = "") -> RootError
     """Return one error for all files that cannot be used, with a hint below it."""
     if len(bad) == 1 and total == 1:
         return RootError(f"{bad[0]}\n{hint}") if hint else bad[0]
-    lines = [f"  {error.path}: {error.reason}" for error in bad[:_SHOWN]]
+    by_reason: dict[str, list[BadFileError]] = {}
+    for error in bad:
+        by_reason.setdefault(error.reason, []).append(error)
+    lines = [
+        f"  {error.path}: {'the same' if number else reason}"
+        for reason, errors in by_reason.items()
+        for number, error in enumerate(errors)
+    ][:_SHOWN]
     if len(bad) > _SHOWN:
         lines.append(f"  and {len(bad) - _SHOWN} more")
     lines += [hint] if hint else []
-    others = "; bad_files='skip' would leave them out" if len(bad) < total else ""
+    others = "; bad_files='skip' (-p bad_files skip) leaves them out" if len(bad) < total else ""
     return RootError(f"{len(bad)} of {total} files cannot be used{others}:\n" + "\n".join(lines))

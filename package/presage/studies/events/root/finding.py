@@ -89,7 +89,7 @@ def split_tree(given: Paths) -> tuple[Paths, str]:
     RootError
         Two trees are named.
     """
-    paths = _listed(given)
+    paths = listed(given)
     split = [_without_tree(path) for path in paths]
     trees = sorted({tree for _, tree in split})
     if trees in ([], [""]):
@@ -111,7 +111,8 @@ def _without_tree(given: str | os.PathLike[str]) -> tuple[str | os.PathLike[str]
     return (path, tree) if is_file else (given, "")
 
 
-def _listed(given: Paths) -> list[str | os.PathLike[str]]:
+def listed(given: Paths) -> list[str | os.PathLike[str]]:
+    """Return one path, or several, as a list; refuse what is none."""
     paths = [given] if isinstance(given, (str, os.PathLike)) else list(given or ())
     if isinstance(given, Mapping) or not all(isinstance(p, (str, os.PathLike)) for p in paths):
         raise RootError(f"files= is a path or several of them, not {given!r:.80}")
@@ -131,7 +132,7 @@ def find(paths: Paths) -> Found:
     RootError
         A path does not exist, is an address on a network, or gives no ROOT file.
     """
-    given = [os.fspath(path) for path in _listed(paths)]
+    given = [os.fspath(path) for path in listed(paths)]
     if not given:
         raise RootError("no ROOT file or directory was given")
     found = Found()
@@ -211,6 +212,8 @@ def _expand(folder: Path, parts: Sequence[str], found: Found) -> Iterator[Path]:
             hidden = inner.name.startswith(".") and not part.startswith(".")
             if fnmatch.fnmatchcase(inner.name, part) and not hidden:
                 yield from _expand(inner, rest, found)
+            elif fnmatch.fnmatchcase(inner.name.lower(), part.lower()):  # *.root and a.ROOT
+                found.others.append(inner.name)
 
 
 def _below(folder: Path, root: Path, found: Found) -> Iterator[tuple[str, Path]]:

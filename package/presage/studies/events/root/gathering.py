@@ -103,8 +103,8 @@ def _about_twice(twice: Sequence[tuple[Input, Input]], duplicates: str) -> list[
     if duplicates == "raise":
         raise RootError(
             f"{_shown(twice, lambda file: file.path)}; its events would count twice. "
-            "duplicates='skip' (also a key of a .toml description) reads each content once, "
-            "duplicates='keep' counts all"
+            "duplicates='skip' reads each content once, 'keep' counts all (a setting of the "
+            'reader: in a .toml description, duplicates = "skip")'
         )
     kept = "all are counted" if duplicates == "keep" else "each is read once"
     return [f"{len(twice)} file(s) repeat others, {kept}: {_shown(twice, lambda f: f.name)}"]

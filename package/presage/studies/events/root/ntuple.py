@@ -50,14 +50,14 @@ def fields(ntuple: Any) -> dict[str, Any]:
     return {field.path: field for field in ntuple.all_fields if field.path}
 
 
-def is_numeric(field: Any) -> bool:
-    """Whether a field holds one number or one list of numbers in each entry."""
+def kind(field: Any) -> str:
+    """Return as :meth:`~presage.studies.events.root.branches.Branches.kind` does."""
     import awkward as ak
 
     try:
         form, _ = field.to_akform()
     except (NotImplementedError, RuntimeError):
-        return False
+        return ""
     depth = 0
     while not isinstance(form, ak.forms.NumpyForm):
         if isinstance(form, ak.forms.RecordForm) and len(form.contents) == 1:
@@ -65,8 +65,10 @@ def is_numeric(field: Any) -> bool:
         elif isinstance(form, (ak.forms.ListOffsetForm, ak.forms.RegularForm)):
             form, depth = form.content, depth + 1
         else:
-            return False
-    return depth <= 1 and not form.parameters and form.inner_shape == ()
+            return ""
+    if depth > 1 or form.parameters or form.inner_shape != ():
+        return ""
+    return str(ak.types.numpytype.primitive_to_dtype(form.primitive).kind) + "*" * depth
 
 
 def read(

@@ -324,7 +324,7 @@ class RootReader(ColumnReader):
                 if skip and isinstance(error, TooLargeError):
                     raise
                 survey.bad.append(error)
-        if survey.bad and not skip:
+        if survey.bad and not (skip and survey.files):
             total = len(self._gathered.inputs) + len(self._gathered.bad)
             raise joined(survey.bad, total, self._hint(survey.bad))
 
@@ -333,7 +333,9 @@ class RootReader(ColumnReader):
         if self.columns != FEDHEX.columns:
             return ""
         paths = {error.path for error in bad}
-        described = suggest([f for f in self.found if f.path in paths], self.tree, self.memory)
+        described = suggest(
+            [f for f in self.found if f.path in paths], self.files, self.tree, self.memory
+        )
         return described and (
             "These are not in FEDHEX's layout, which is the default. Any other is described in a "
             ".toml file, whose path is then given in place of the folder's (docs/files.md); for "

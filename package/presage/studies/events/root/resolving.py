@@ -41,7 +41,7 @@ def _check_unambiguous(
 
 
 def _holds_numbers(branches: Branches, name: str) -> bool:
-    return any(map(branches.is_numeric, branches.paths(name)))
+    return any(map(branches.kind, branches.paths(name)))
 
 
 class _Paths(ast.NodeTransformer):

@@ -6,11 +6,11 @@ import json
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from presage.studies.events.root.branches import Branches
 from presage.studies.events.root.errors import RootError
-from presage.studies.events.root.finding import RootFile
+from presage.studies.events.root.finding import Paths, RootFile, listed
 from presage.studies.events.root.grammar import quoted
 from presage.studies.events.root.opening import open_tree, tree_names
 
@@ -20,11 +20,12 @@ _SHOWN = 8
 _LABEL = re.compile(r"([A-Za-z]+)_?([-+m]?\d+(?:[p.]\d+)?)(?![A-Za-z0-9])")
 
 
-def suggest(files: Iterable[RootFile], tree: str, limit: int) -> str:
+def suggest(files: Iterable[RootFile], given: Paths, tree: str, limit: int) -> str:
     """Return a TOML description with branches that files have, empty where none can be opened.
 
     The first of `files` that can be opened is described, with another tree where it has not the
-    one that was asked for; `limit` is that of :func:`.opening.open_tree`.
+    one that was asked for; `given` is the folder or pattern that was; `limit` is that of
+    :func:`.opening.open_tree`.
     """
     for file in files:
         with suppress(RootError):
@@ -32,32 +33,41 @@ def suggest(files: Iterable[RootFile], tree: str, limit: int) -> str:
             name = tree if tree in there else there[0] if there else ""
             if name:
                 with open_tree(file, name, limit) as found:
-                    return _text(Branches.of(found, file), name, file)
+                    return _text(Branches.of(found, file), name, file, given)
     return ""
 
 
-def _text(branches: Branches, tree: str, file: RootFile) -> str:
-    numeric = [path for path in branches.known if branches.is_numeric(path)][:_SHOWN]
+def _text(branches: Branches, tree: str, file: RootFile, given: Paths) -> str:
+    kinds = {path: branches.kind(path) for path in branches.known}
+    # What is measured is mostly a number with a fraction: whole numbers are counts and indices.
+    floats = [path for path, kind in kinds.items() if kind.startswith("f")]
+    columns = sorted(floats, key=lambda path: kinds[path] != "f")[:_SHOWN]
     pattern = _LABEL.sub(lambda m: m[0].replace(m[2], f"{{{m[1]}}}"), _folder(file))
     lines = [
-        f"files = {json.dumps(_searched(file))}  # a file, folder or pattern",
+        f"files = {_absolute(given)}  # a file, folder or pattern, or a list of them",
         f"tree = {json.dumps(tree)}",
     ]
     if "{" in pattern:
         lines.append(f"path = {json.dumps(pattern)}  # labels in the names of folders")
     lines.append("[columns]  # what is measured: name = expression over branches")
-    lines += [f"{_name(path)} = {json.dumps(_expression(path))}" for path in numeric]
-    more = len(branches.known) - len(numeric)
-    lines += [f"# and {more} other branches"] if more > 0 else []
+    for path in columns:
+        comment, index = ("", "") if kinds[path] == "f" else ("# ", "[0]")
+        expression = json.dumps(_expression(path) + index)
+        lines.append(f"{comment}{_name(path)} = {expression}")
+    others = [path for path in kinds if path not in columns]
+    if others:
+        more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+        lines.append(f"# also there: {', '.join(others[:_SHOWN])}{more}")
+    lines.append("# a column with a unit, an angle's period or a number for missing values:")
+    lines.append('# x = {expression = "branch", unit = "GeV", missing = -999}')
     if "{" not in pattern:
         lines += ["[labels]  # what the events are conditioned on", '# mass = "gen_mass[0]"']
     return "\n".join(f"    {line}" for line in lines)
 
 
-def _searched(file: RootFile) -> str:
-    """Return the folder that was searched, or the file that was given."""
-    path = file.path.absolute().as_posix()
-    return path.removesuffix(f"/{file.name}") if "/" in file.name else path
+def _absolute(given: Paths) -> str:
+    paths = [Path(path).expanduser().absolute().as_posix() for path in listed(given)]
+    return json.dumps(paths[0] if len(paths) == 1 else paths)
 
 
 def _folder(file: RootFile) -> str:

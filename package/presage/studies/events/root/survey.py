@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from presage.labels import Array, Parameter
 from presage.labels.equality import MOST_LABELS, merge
 from presage.studies.events.columns import Tally
-from presage.studies.events.root.errors import BadFileError, RootError, joined
+from presage.studies.events.root.errors import BadFileError, RootError
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Survey(Tally):
 
     def said(self, where: str = "") -> list[str]:
         """Return which files and events were left out, a sentence each."""
-        shown = "; ".join(f"{error.path.name}: {error.reason}" for error in self.bad[:3])
+        shown = "; ".join(f"{_short(error.path)}: {error.reason}" for error in self.bad[:3])
         more = "; ..." if len(self.bad) > 3 else ""
         files = f"{len(self.bad)} file(s) cannot be used and are left out ({shown}{more})"
         return [*([files] if self.bad else []), *super().said(where)]
@@ -124,8 +125,6 @@ class Survey(Tally):
         RootError
             Nothing was read, or nothing remained.
         """
-        if self.bad and not self.files:
-            raise joined(self.bad, len(self.bad))
         if self.entries == 0:
             raise RootError(f"tree {tree!r} has no entries in any of {self.files} file(s)")
         if self.kept == 0:
@@ -135,6 +134,11 @@ class Survey(Tally):
 def show(label: Sequence[float], names: Sequence[str]) -> str:
     """Return a label as text: ``phi_label=2464.0, omega_label=5.125``."""
     return ", ".join(f"{name}={value:.10g}" for name, value in zip(names, label, strict=True))
+
+
+def _short(path: Path) -> str:
+    """Return a file's name with its folder's, which often holds the label."""
+    return "/".join(path.parts[-2:])
 
 
 def groups(columns: Sequence[Array]) -> tuple[Array, Array]:

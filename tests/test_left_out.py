@@ -103,7 +103,7 @@ def test_by_default_a_campaign_takes_all_that_files_hold(grid: Path) -> None:
     with pytest.warns(InputWarning, match="only the first 95 of 160 .* 6 of 16 labels are left"):
         campaign.make()
     assert "6 of 16 labels" in campaign.events.attrs["presage_left_out"]
-    with pytest.raises(LabelError, match=r"hold out fewer \(interior=4; -p interior 4\)"):
+    with pytest.raises(LabelError, match=r"hold out fewer \(interior=0; -p interior 0\)"):
         _ = Campaign(Store(grid / "store"), **{**given, "interior": 9}).held_out_labels
     with pytest.raises(LabelError, match="n_events=0"):
         Campaign(Store(grid / "store"), n_events=1000, **given).make()

@@ -56,15 +56,10 @@ def stamp(path: Path) -> Stamp:
     return status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
 
 
-def content_hashes(paths: Sequence[Path], *, progress: bool = True) -> list[str | OSError]:
+def content_hashes(paths: Sequence[Path]) -> list[str | OSError]:
     """Return the SHA-256 of files, or the error of those that cannot be read.
 
-    Parameters
-    ----------
-    paths
-        The files.
-    progress
-        Show a bar once it takes longer than two seconds.
+    A bar is shown once it takes longer than two seconds.
 
     Examples
     --------
@@ -90,7 +85,8 @@ def content_hashes(paths: Sequence[Path], *, progress: bool = True) -> list[str 
         else:
             new.append(number)
             size += now[0]
-    with _bar(size, progress) as advance, ThreadPoolExecutor(_threads(len(new))) as pool:
+    threads = max(1, min(len(new), os.cpu_count() or 1, 8))
+    with _bar(size) as advance, ThreadPoolExecutor(threads) as pool:
         hashed = pool.map(lambda i: _hashed(paths[i], advance), new)
         fresh = {}
         for number, (result, before) in zip(new, hashed, strict=True):
@@ -108,17 +104,11 @@ def forget() -> None:
         _notes_path().unlink()
 
 
-def _threads(files: int) -> int:
-    return max(1, min(files, os.cpu_count() or 1, 8))
-
-
 @contextlib.contextmanager
-def _bar(size: int, progress: bool) -> Iterator[Callable[[int], None]]:
+def _bar(size: int) -> Iterator[Callable[[int], None]]:
     """Give a function that is told how many bytes were read, from any thread."""
     lock = Lock()
-    with Bar(
-        total=size, desc="hashing files", unit="B", unit_scale=True, disable=not progress
-    ) as bar:
+    with Bar(total=size, desc="hashing files", unit="B", unit_scale=True) as bar:
 
         def advance(read: int) -> None:
             with lock:

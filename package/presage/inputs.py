@@ -148,17 +148,7 @@ def _hash(path: Path, limit: int) -> tuple[int, str]:
 
 
 def check_settings(reader: Any, error: type[ValueError], **choices: Sequence[str]) -> None:
-    """Refuse settings of a reader that are none of their choices, and too little memory.
-
-    Parameters
-    ----------
-    reader
-        Has an attribute `memory`, the bytes that are read at a time, and those of `choices`.
-    error
-        What is raised.
-    choices
-        Setting → what it may be.
-    """
+    """Refuse settings of a reader that are none of their `choices`, and too little `memory`."""
     check_choices(reader, error, **choices)
     if reader.memory < MEBIBYTE:
         raise error(f"memory is at least {MEBIBYTE} bytes, got {reader.memory}")

@@ -32,40 +32,20 @@ Labels = xr.Dataset | Mapping[str, Any] | Sequence[Sequence[float]] | Sequence[M
 
 @dataclass(frozen=True)
 class Grouped:
-    """The events of a dataset, label by label.
+    """The events of a dataset, label by label."""
 
-    Parameters
-    ----------
-    dim
-        Name of the sample dimension.
-    parameters
-        Declarations of the label columns.
-    variables
-        Declarations of the other columns.
-    table
-        Distinct labels in ascending order, float64 ``[label, parameter]``.
-    starts
-        Where the events of each label begin and end, ``[label + 1]``.
-    columns
-        Variable name → values ``[event]``, sorted by label, in the stored type.
-    source
-        What to call the dataset in an error.
-    cuts
-        Variable with a period → where the circle is cut open at each label, ``[label]``; its
-        values lie from there on, see :mod:`presage.labels.circle`.
-    left_out
-        Number of events that lack a value.
-    """
-
-    dim: str
-    parameters: tuple[Parameter, ...]
-    variables: tuple[Variable, ...]
-    table: Floats
-    starts: Integers
+    dim: str  # name of the sample dimension
+    parameters: tuple[Parameter, ...]  # declarations of the label columns
+    variables: tuple[Variable, ...]  # declarations of the other columns
+    table: Floats  # distinct labels in ascending order, float64 ``[label, parameter]``
+    starts: Integers  # where the events of each label begin and end, ``[label + 1]``
+    #: Variable name → values ``[event]``, sorted by label, in the stored type.
     columns: Mapping[str, NDArray[Any]]
-    source: str
+    source: str  # what to call the dataset in an error
+    #: Variable with a period → where the circle is cut open at each label, ``[label]``; its values
+    #: lie from there on, see :mod:`presage.labels.circle`.
     cuts: Mapping[str, Floats] = field(default_factory=dict)
-    left_out: int = 0
+    left_out: int = 0  # number of events that lack a value
 
     @property
     def sizes(self) -> Integers:

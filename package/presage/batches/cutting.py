@@ -44,14 +44,9 @@ def cuts(
 
 
 def padded(arrays: Mapping[str, Array], flat: Mapping[str, str]) -> dict[str, Array]:
-    """Give flat ragged variables a rectangle, with a mask of what is there.
+    """Give flat ragged variables, name → dimension, a rectangle, with a mask of what is there.
 
-    Parameters
-    ----------
-    arrays
-        Name → array, with ``<dim>_count`` for every ragged dimension.
-    flat
-        Ragged variable → its dimension.
+    The arrays hold ``<dim>_count`` for every ragged dimension.
     """
     out = dict(arrays)
     for dim in dict.fromkeys(flat.values()):

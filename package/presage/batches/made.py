@@ -145,26 +145,14 @@ class Supply:
 
 @dataclass(frozen=True)
 class MadeTable:
-    """Variables of one simulator, gathered from its blocks; stands in for a ``Table``.
+    """Variables of one simulator, gathered from its blocks; stands in for a ``Table``."""
 
-    Parameters
-    ----------
-    arrays
-        Name → what makes it; all of one maker.
-    numbers
-        Row of each position, ascending; None where that is the position itself.
-    supply
-        Where blocks come from during an epoch.
-    shift
-        What is added to row numbers in this epoch.
-    later
-        Number of the epoch to come → its first blocks, where they were begun already.
-    """
-
-    arrays: Mapping[str, MadeArray]
+    arrays: Mapping[str, MadeArray]  # name → what makes it; all of one maker
+    #: Row of each position, ascending; None where that is the position itself.
     numbers: Positions | None = None
-    supply: Supply | None = None
-    shift: int = 0
+    supply: Supply | None = None  # where blocks come from during an epoch
+    shift: int = 0  # what is added to row numbers in this epoch
+    #: Number of the epoch to come → its first blocks, where they were begun already.
     later: dict[int, dict[int, Future[Block]]] = field(default_factory=dict)
     mapped: bool = False
 

@@ -50,26 +50,16 @@ class Pool:
 
 @dataclass(frozen=True)
 class Table:
-    """Arrays that count samples alike and are cut into the same shards.
+    """Arrays that count samples alike and are cut into the same shards."""
 
-    Parameters
-    ----------
-    edges
-        Where shards begin, and where the last one ends ``[shards + 1]``.
-    dense
-        Name → one array ``[rows of the shard, ...]`` for each shard.
-    flat
-        Name → (ragged dimension, one array ``[sum of counts, ...]`` for each shard).
-    counts
-        Ragged dimension → lengths of the rows, one array for each shard.
-    numbers
-        Row of each position, ascending, where that is not the position itself.
-    """
-
-    edges: NDArray[np.int64]
+    edges: NDArray[np.int64]  # where shards begin, and where the last one ends ``[shards + 1]``
+    #: Name → one array ``[rows of the shard, ...]`` for each shard.
     dense: Mapping[str, Sequence[Array]] = field(default_factory=dict)
+    #: Name → (ragged dimension, one array ``[sum of counts, ...]`` for each shard).
     flat: Mapping[str, tuple[str, Sequence[Array]]] = field(default_factory=dict)
+    #: Ragged dimension → lengths of the rows, one array for each shard.
     counts: Mapping[str, Sequence[Array]] = field(default_factory=dict)
+    #: Row of each position, ascending, where that is not the position itself.
     numbers: Positions | None = None
     _starts: dict[str, list[NDArray[np.int64]]] = field(init=False, repr=False)
 

@@ -13,7 +13,7 @@ import pandas as pd
 import xarray as xr
 from xarray.core import indexing
 
-from presage.generate.samples import length
+from presage.generate.samples import length, wanted
 from presage.labels import Array, LabelError
 from presage.lineage import attributes_of
 from presage.rng import PARAMETERS, generator
@@ -81,20 +81,17 @@ def on_the_fly(
 
 
 def _checked(source: Source, n: int | None, fresh: bool) -> tuple[Simulator, int]:
-    if not isinstance(source, Simulator):
-        raise TypeError(f"on_the_fly needs a Simulator, got {type(source).__name__}")
-    if source.ragged:
+    simulator, n = wanted(source, n, "on_the_fly")
+    if simulator.ragged:
         raise LabelError(
-            f"{source.name} has samples of unequal length ({', '.join(source.ragged)}), which "
-            "cannot be made on the fly; store them with presage.simulate(...)"
+            f"{simulator.name} has samples of unequal length ({', '.join(simulator.ragged)}), "
+            "which cannot be made on the fly; store them with presage.simulate(...)"
         )
-    n = source.length if n is None else n
-    if n is None or n < 1:
-        raise ValueError(f"on_the_fly needs a number of samples n of at least 1, got {n!r}")
-    if source.length is not None and (fresh or n > source.length):
-        wanted = "new ones every epoch were" if fresh else f"{n} were"
-        raise LabelError(f"{source.name} has {source.length} samples, {wanted} asked for")
-    return source, n
+    if simulator.length is not None and fresh:
+        raise LabelError(
+            f"{simulator.name} has {simulator.length} samples, new ones every epoch were asked for"
+        )
+    return simulator, n
 
 
 class _Blocks:

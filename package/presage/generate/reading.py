@@ -11,6 +11,7 @@ from presage.generate.samples import SHARD_BYTES, cut, length
 from presage.generate.versions import warn_if_source_changed
 from presage.inputs import LeftOut
 from presage.labels import Array, Arrays, LabelError, check_arrays
+from presage.labels.equality import MOST_LABELS
 from presage.lineage import LEFT_OUT
 from presage.progress import Bar
 from presage.recipe import Recipe
@@ -18,8 +19,6 @@ from presage.simulator import Reader
 from presage.store import Store, StoreError
 
 _MANY = 1 << 40
-#: With more different values a parameter is no label of a grid.
-_MOST_LABELS = 100_000
 
 
 def read_all(source: Reader, n: int | None, store: Store, progress: bool) -> xr.Dataset:
@@ -75,7 +74,7 @@ def _distinct(dataset: xr.Dataset, names: list[str]) -> int:
     table = np.stack([dataset[name].values for name in names], axis=1)
     changes = np.flatnonzero((table[1:] != table[:-1]).any(axis=1)) + 1  # files hold one each
     runs = table[np.concatenate(([0], changes))]
-    return len(np.unique(runs, axis=0)) if len(runs) <= _MOST_LABELS else 0
+    return len(np.unique(runs, axis=0)) if len(runs) <= MOST_LABELS else 0
 
 
 def _read_chunks(

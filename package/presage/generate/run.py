@@ -13,10 +13,10 @@ from concurrent.futures import Executor
 import xarray as xr
 
 from presage.generate.reading import read_all
-from presage.generate.samples import Spans, cut_at, every, plan, shard_samples, share
+from presage.generate.samples import Spans, cut_at, every, plan, shard_samples, share, wanted
 from presage.generate.tasks import Job, run
 from presage.generate.versions import warn_if_source_changed
-from presage.simulator import Reader, Simulator, Source
+from presage.simulator import Reader, Source
 from presage.store import Store
 
 #: Workers that an executor is assumed to have when nothing else is said.
@@ -70,7 +70,7 @@ def simulate(
     store = store or Store()
     if isinstance(source, Reader):
         return read_all(source, n, store, progress)
-    simulator, n = _checked(source, n)
+    simulator, n = wanted(source, n, "simulate")
     job = Job(simulator, seed, str(store.root.resolve()), simulator.recipe(seed))
     _fill(job, store, plan(simulator, store.missing(job.recipe, n)), workers, executor, progress)
     return store.open(job.recipe, 0, n)
@@ -114,25 +114,11 @@ def simulate_shard(
         As in :func:`simulate`.
     """
     store = store or Store()
-    simulator, n = _checked(source, n)
+    simulator, n = wanted(source, n, "simulate")
     job = Job(simulator, seed, str(store.root.resolve()), simulator.recipe(seed))
     step = min(shard_samples(simulator), share(simulator, n, max(1, shard[1])))
     tasks = every(cut_at(store.missing(job.recipe, n), step), shard, step)
     return _fill(job, store, tasks, workers, executor, progress)
-
-
-def _checked(source: Source, n: int | None) -> tuple[Simulator, int]:
-    """Return the simulator and how many samples are wanted."""
-    if not isinstance(source, Simulator):
-        raise TypeError(f"expected a Simulator, got {type(source).__name__}")
-    n = source.length if n is None else n
-    if n is None or n < 1:
-        raise ValueError(f"simulate needs a number of samples n of at least 1, got {n!r}")
-    if source.length is not None and n > source.length:
-        raise ValueError(
-            f"{source.name} has {source.length} samples to work on, {n} were asked for"
-        )
-    return source, n
 
 
 def _fill(

@@ -14,7 +14,7 @@ import numpy as np
 
 from presage.labels import Array, Arrays, LabelError, Schema
 from presage.lineage import flat_rows
-from presage.simulator import Simulator
+from presage.simulator import Simulator, Source
 
 #: Bytes of a shard, about.
 SHARD_BYTES = 64 << 20
@@ -33,6 +33,28 @@ class Portion:
     start: int
     arrays: dict[str, Array]
     seconds: float
+
+
+def wanted(source: Source, n: int | None, what: str) -> tuple[Simulator, int]:
+    """Return the simulator, and how many samples `what` is to make of it.
+
+    Raises
+    ------
+    TypeError
+        It is no simulator.
+    LabelError
+        The number is missing, below 1, or more than there are.
+    """
+    if not isinstance(source, Simulator):
+        raise TypeError(f"{what} needs a Simulator, got {type(source).__name__}")
+    n = source.length if n is None else n
+    if n is None or n < 1:
+        raise LabelError(f"{what} needs a number of samples n of at least 1, got {n!r}")
+    if source.length is not None and n > source.length:
+        raise LabelError(
+            f"{source.name} has {source.length} samples to work on, {n} were asked for"
+        )
+    return source, n
 
 
 def shard_samples(source: Simulator) -> int:
@@ -87,16 +109,8 @@ def portions(
 ) -> Iterator[Portion]:
     """Make samples ``[start, stop)``, to be published as soon as it is worth a file.
 
-    Parameters
-    ----------
-    source, seed
-        What makes them.
-    start, stop
-        Range of samples.
-    advance
-        Called with the number of samples after each block.
-    threads
-        Blocks made side by side, where the simulator allows it.
+    `advance` is called with the number of samples after each block; so many `threads` make blocks
+    side by side, where the simulator allows it.
     """
     held: list[dict[str, Array]] = []
     size, first, position, began = 0, start, start, time.perf_counter()

@@ -37,21 +37,11 @@ class ParameterError(ValueError):
 
 @dataclass(frozen=True)
 class Kind:
-    """A parameter's type.
+    """A parameter's type."""
 
-    Parameters
-    ----------
-    name
-        ``int``, ``float``, ``bool``, ``str``, ``Path``, ``list`` or ``tuple``.
-    item
-        Type of a sequence's items; None takes anything.
-    optional
-        Whether None is a value.
-    """
-
-    name: str
-    item: Kind | None = None
-    optional: bool = False
+    name: str  # ``int``, ``float``, ``bool``, ``str``, ``Path``, ``list`` or ``tuple``
+    item: Kind | None = None  # type of a sequence's items; None takes anything
+    optional: bool = False  # whether None is a value
 
     def __str__(self) -> str:
         inner = f"[{self.item}]" if self.item else ""

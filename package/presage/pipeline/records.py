@@ -24,51 +24,27 @@ FILE = "record.json"
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of one executed step.
+    """What is known of one executed step."""
 
-    Attributes
-    ----------
-    study, step, key
-        Which notebook, and what it followed from.
-    state
-        ``done``, ``failed`` or ``interrupted``.
-    parameters
-        Values of all parameters that the notebook declares.
-    given
-        What the whole run was given: preset, file and command line merged. ``--from`` starts
-        from these.
-    earlier
-        Keys of the steps before it.
-    producers
-        Versions of the study's producers.
-    inputs
-        Name → recipe key of what the run started from: a simulator, users' files by content.
-    products
-        Recorded name → key in the store.
-    figures
-        Recorded name → file beside the record.
-    seconds
-        How long it took.
-    created
-        When it ended (UTC, ISO 8601).
-    error
-        Of a failed step, its last line.
-    """
-
-    study: str
+    study: str  # which notebook, and what it followed from
     step: str
     key: str
-    state: str
+    state: str  # ``done``, ``failed`` or ``interrupted``
+    #: Values of all parameters that the notebook declares.
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    #: What the whole run was given: preset, file and command line merged. ``--from`` starts from
+    #: these.
     given: Mapping[str, Any] = field(default_factory=dict)
-    earlier: tuple[str, ...] = ()
-    producers: Mapping[str, int] = field(default_factory=dict)
+    earlier: tuple[str, ...] = ()  # keys of the steps before it
+    producers: Mapping[str, int] = field(default_factory=dict)  # versions of the study's producers
+    #: Name → recipe key of what the run started from: a simulator, users' files by content.
     inputs: Mapping[str, str] = field(default_factory=dict)
-    products: Mapping[str, str] = field(default_factory=dict)
+    products: Mapping[str, str] = field(default_factory=dict)  # recorded name → key in the store
+    #: Recorded name → file beside the record.
     figures: Mapping[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
-    created: str = ""
-    error: str = ""
+    seconds: float = 0.0  # how long it took
+    created: str = ""  # when it ended (UTC, ISO 8601)
+    error: str = ""  # of a failed step, its last line
 
     def write(self, folder: Path) -> None:
         """Write the record into a step's folder; it appears whole or not at all."""

@@ -30,24 +30,12 @@ def shipped(name: str) -> Path:
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook as it stands on disk, outputs left out.
+    """A notebook as it stands on disk, outputs left out."""
 
-    Parameters
-    ----------
-    name
-        File name without ``.ipynb``.
-    path
-        Where it lies.
-    code
-        Text of its code cells.
-    declared
-        Its parameters.
-    """
-
-    name: str
-    path: Path
-    code: tuple[str, ...]
-    declared: Mapping[str, Declared]
+    name: str  # file name without ``.ipynb``
+    path: Path  # where it lies
+    code: tuple[str, ...]  # text of its code cells
+    declared: Mapping[str, Declared]  # its parameters
 
     @classmethod
     def read(cls, path: Path) -> Notebook:

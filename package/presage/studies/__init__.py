@@ -8,13 +8,15 @@ folder; this module holds only the declaration and the table.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from presage.labels import nearest
 from presage.recipe import Recipe
 from presage.simulator import Source
+from presage.store import StoreError
 
 #: Name → ``"module:attribute"`` of the study. A new study is one line here.
 STUDIES: dict[str, str] = {
@@ -107,6 +109,18 @@ def resolve(address: str) -> Any:
     """Return the object at ``"module:attribute"``."""
     module, _, attribute = address.partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+@contextmanager
+def made_by(notebook: str, what: str, study: str) -> Iterator[None]:
+    """Say which notebook of a study makes what a store does not hold."""
+    try:
+        yield
+    except StoreError as error:
+        raise StoreError(
+            f"{error}. Notebook {notebook} makes {what}: run it first with the same parameters, "
+            f"or all notebooks with: presage run {study}"
+        ) from error
 
 
 def study(name: str) -> Study:

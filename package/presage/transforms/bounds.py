@@ -25,19 +25,11 @@ def softplus_inverse(u: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class BoundMap:
-    """y = b((x - bound)/width) - b((location - bound)/width); see `transforms.scale`.
+    """y = b((x - bound)/width) - b((location - bound)/width); see `transforms.scale`."""
 
-    Parameters
-    ----------
-    location, width
-        Where y = 0 and the unit of y, ``[event]``; width > 0.
-    lower, upper
-        Bounds of x; either, both or none.
-    """
-
-    location: Floats
+    location: Floats  # where y = 0 and the unit of y, ``[event]``; width > 0
     width: Floats
-    lower: float | None = None
+    lower: float | None = None  # bounds of x; either, both or none
     upper: float | None = None
 
     def apply(self, x: Floats) -> Floats:

@@ -206,16 +206,9 @@ def _flat(values: Matrix, place: tuple[slice, slice], kind: type = float) -> Mat
 
 
 def slabs(data: xr.DataArray, dim: str, weights: xr.DataArray | None = None) -> Iterator[Slab]:
-    """Read an array slab by slab, so that a lazy one is never in memory whole.
+    """Read an array slab by slab along the channels `dim`: a lazy one is never in memory whole.
 
-    Parameters
-    ----------
-    data
-        Array with dimension `dim` at any position.
-    dim
-        The channels.
-    weights
-        As :func:`spread` returns them.
+    The weights are those that :func:`spread` returns.
     """
     others = [str(d) for d in data.dims if d not in (dim, COMPONENT) and data.sizes[d] > 1]
     split = others[0] if others else None

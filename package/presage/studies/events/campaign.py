@@ -24,7 +24,8 @@ from presage.labels import LabelError
 from presage.labels.equality import positions
 from presage.labels.errors import check_name
 from presage.simulator import Reader, Source
-from presage.store import Store, StoreError
+from presage.store import Store
+from presage.studies import made_by
 from presage.studies.events.grid import LabelledSimulator
 from presage.studies.events.sampling import sample
 from presage.studies.events.sources import SOURCES, Wish, build
@@ -118,15 +119,10 @@ class Campaign:
     @cached_property
     def events(self) -> xr.Dataset:
         """All events, which notebook 1 made."""
-        try:
+        with made_by("1_generate", "these events", "events"):
             if isinstance(self.producer, Reader):
                 return read_back(self.producer, self._wanted, self.store)[0]
             return self.store.open(self.producer.recipe(self.seed), 0, self._wanted)
-        except StoreError as error:
-            raise StoreError(
-                f"{error}. Notebook 1_generate makes these events: run it first with the same "
-                "parameters, or all notebooks with: presage run events"
-            ) from error
 
     @cached_property
     def held_out_labels(self) -> list[tuple[float, ...]]:
@@ -173,14 +169,9 @@ class Campaign:
         if not isinstance(self.producer, LabelledSimulator):
             return {}
         source, n = self._again(self.producer)
-        try:
-            recipes = {"truth": source.recipe(self.seed + 1), "floor": source.recipe(self.seed + 2)}
+        recipes = {"truth": source.recipe(self.seed + 1), "floor": source.recipe(self.seed + 2)}
+        with made_by("1_generate", "the truth", "events"):
             return {name: self.store.open(recipe, 0, n) for name, recipe in recipes.items()}
-        except StoreError as error:
-            raise StoreError(
-                f"{error}. Notebook 1_generate makes the truth: run it first with the same "
-                "parameters, or all notebooks with: presage run events"
-            ) from error
 
     def counts(self) -> xr.Dataset:
         """Return the number of events at each label, laid out as a residuals product is.

@@ -24,18 +24,10 @@ Pair = tuple[Variable, str]
 def declare(
     given: Any, kind: type[Variable], dtype: str, error: type[ValueError]
 ) -> tuple[Pair, ...]:
-    """Return columns as users write them: names or declarations, alone or with their source.
+    """Return columns as users write them: a mapping, pairs, or names and declarations alone.
 
-    Parameters
-    ----------
-    given
-        A mapping, pairs, or names and declarations alone, which are read from what is called so.
-    kind
-        Variable or Parameter: what a column's declaration is turned into.
-    dtype
-        Stored type where only a name is given.
-    error
-        What is raised where it is one text, or a source is none.
+    A name alone is declared as a pure number of type `dtype`, of this `kind` (a Parameter for a
+    label), and is read from what is called so. What is no column is refused with `error`.
     """
     if isinstance(given, str):
         raise error(f"columns and labels are lists of names, as [{given!r}]")
@@ -85,22 +77,13 @@ class ColumnReader(Reader):
 
 @dataclass
 class Tally:
-    """Numbers of events, counted while files are read.
+    """Numbers of events, counted while files are read."""
 
-    Parameters
-    ----------
-    missing
-        Left out because a column has no value: an index of -1 or too large, a gap, or the number
-        that a Variable declares to stand for none.
-    invalid
-        Left out because a value is NaN, infinite or beyond a bound.
-    kept
-        Events that remain.
-    """
-
+    #: Left out because a column has no value: an index of -1 or too large, a gap, or the number
+    #: that a Variable declares to stand for none.
     missing: int = 0
-    invalid: int = 0
-    kept: int = 0
+    invalid: int = 0  # left out because a value is NaN, infinite or beyond a bound
+    kept: int = 0  # events that remain
 
     def said(self, where: str = "") -> list[str]:
         """Return what was left out, a sentence each."""

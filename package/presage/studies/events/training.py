@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from presage.fit import Fitted, Settings, fit, fit_recipe, load, settings_for
 from presage.labels import LabelError
 from presage.models.ensemble import SINGLE, Ensemble, single
-from presage.store import StoreError
+from presage.studies import made_by
 from presage.studies.events.campaign import Campaign
 
 if TYPE_CHECKING:
@@ -108,14 +108,8 @@ class Training:
         """
         settings = settings_for(self.specification, campaign.train, **self._settings())
         recipe = fit_recipe(self.specification, campaign.train, settings, self.seed, campaign.store)
-        try:
+        with made_by("2_train", f"{self.model} with these settings", "events"):
             return load(recipe.key, campaign.store)
-        except StoreError as error:
-            raise StoreError(
-                f"{self.model} was not trained with these settings yet ({error}). Notebook "
-                "2_train does that: run it first with the same parameters, or all notebooks "
-                "with: presage run events"
-            ) from error
 
     def _settings(self) -> dict[str, Any]:
         """Return what was given."""

@@ -16,7 +16,8 @@ import xarray as xr
 
 from presage.generate import simulate
 from presage.labels import LabelError
-from presage.store import Store, StoreError
+from presage.store import Store
+from presage.studies import made_by
 from presage.studies.pdf.inference import Inference
 from presage.studies.pdf.problem import Problem
 from presage.studies.pdf.problems import problem as build
@@ -148,10 +149,5 @@ class Campaign:
 
     def _open(self, part: str) -> xr.Dataset:
         source, n, seed = self._parts()[part]
-        try:
+        with made_by("1_generate", "these sets", "pdf"):
             return self.store.open(source.recipe(seed), 0, n)
-        except StoreError as error:
-            raise StoreError(
-                f"{error}. Notebook 1_generate makes these sets: run it first with the same "
-                "parameters, or all notebooks with: presage run pdf"
-            ) from error

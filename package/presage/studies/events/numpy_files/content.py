@@ -42,18 +42,10 @@ def as_table(array: Array) -> Array:
 
 @dataclass
 class Content:
-    """Arrays of one file.
+    """Arrays of one file."""
 
-    Parameters
-    ----------
-    arrays
-        Name → rows of numbers, ``[n]`` or ``[n, columns]``.
-    constants
-        What else a dictionary holds.
-    """
-
-    arrays: dict[str, Rows]
-    constants: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, Rows]  # name → rows of numbers, ``[n]`` or ``[n, columns]``
+    constants: dict[str, Any] = field(default_factory=dict)  # what else a dictionary holds
 
     @property
     def names(self) -> list[str]:

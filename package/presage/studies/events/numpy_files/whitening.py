@@ -28,23 +28,13 @@ _TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Whitening:
-    """Constants of one array, ``[column]`` each.
+    """Constants of one array, ``[column]`` each."""
 
-    Parameters
-    ----------
-    low, high
-        Range that became the unit interval.
-    mean, std
-        Of the numbers on it, or of their logit.
-    epsilon
-        What `low` and `high` were moved by, where there is a logit.
-    """
-
-    low: NDArray[np.float64]
+    low: NDArray[np.float64]  # range that became the unit interval
     high: NDArray[np.float64]
-    mean: NDArray[np.float64]
+    mean: NDArray[np.float64]  # of the numbers on it, or of their logit
     std: NDArray[np.float64]
-    epsilon: float = 1e-5
+    epsilon: float = 1e-5  # what `low` and `high` were moved by, where there is a logit
 
     @classmethod
     def of(cls, constants: Any, columns: int, where: str) -> Whitening:
@@ -111,18 +101,10 @@ def _numbers(
 
 @dataclass(frozen=True)
 class Undo:
-    """Undoes the whitening of a file's arrays, a chunk at a time.
+    """Undoes the whitening of a file's arrays, a chunk at a time."""
 
-    Parameters
-    ----------
-    whitenings
-        Array → its constants; none where numbers are as they are.
-    logit
-        Whether there is a logit.
-    """
-
-    whitenings: Mapping[str, Whitening]
-    logit: bool = False
+    whitenings: Mapping[str, Whitening]  # array → its constants; none where numbers are as they are
+    logit: bool = False  # whether there is a logit
 
     @classmethod
     def of(cls, content: Content, kind: str, memory: int, where: str) -> Undo:

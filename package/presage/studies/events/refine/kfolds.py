@@ -38,24 +38,12 @@ class Trainer(Protocol):
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold: what is trained on, and the labels that are held out.
+    """One fold: what is trained on, and the labels that are held out."""
 
-    Parameters
-    ----------
-    train
-        Events at all other labels.
-    labels
-        Held-out labels ``[label, parameter]``.
-    sizes
-        Events to draw at each of them.
-    store
-        Where everything is kept.
-    """
-
-    train: xr.Dataset
-    labels: Floats
-    sizes: Integers
-    store: Store
+    train: xr.Dataset  # events at all other labels
+    labels: Floats  # held-out labels ``[label, parameter]``
+    sizes: Integers  # events to draw at each of them
+    store: Store  # where everything is kept
 
     def draw(self, fitted: Any, seed: int, progress: bool) -> xr.Dataset:
         """Draw at the held-out labels."""

@@ -18,24 +18,12 @@ from presage.studies.events.root.values import Values
 
 @dataclass(frozen=True)
 class Branches:
-    """What can be named in one tree, a TTree or an RNTuple.
+    """What can be named in one tree, a TTree or an RNTuple."""
 
-    Parameters
-    ----------
-    tree
-        The open tree.
-    file
-        For errors.
-    known
-        Full path (``parent/child``, ``Muon.pt``) → branch or field.
-    repeated
-        Paths that several branches have.
-    """
-
-    tree: Any
-    file: RootFile
-    known: Mapping[str, Any]
-    repeated: frozenset[str] = frozenset()
+    tree: Any  # the open tree
+    file: RootFile  # for errors
+    known: Mapping[str, Any]  # full path (``parent/child``, ``Muon.pt``) → branch or field
+    repeated: frozenset[str] = frozenset()  # paths that several branches have
 
     @classmethod
     def of(cls, tree: Any, file: RootFile) -> Branches:

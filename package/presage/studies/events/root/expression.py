@@ -103,12 +103,7 @@ not 'x.__class__'; there is abs, all, any, ...
         return any(isinstance(function, ast.Name) and function.id == "sum" for function in calls)
 
     def evaluate(self, names: Mapping[str, Values]) -> Values:
-        """Return the expression's values.
-
-        Parameters
-        ----------
-        names
-            Name → values of a chunk of events.
+        """Return the expression's values, of name → values of a chunk of events.
 
         Raises
         ------

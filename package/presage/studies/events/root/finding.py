@@ -21,18 +21,10 @@ _SUFFIX = ".root"
 
 @dataclass(frozen=True)
 class RootFile:
-    """One file, and the name it goes by whatever machine it lies on.
+    """One file, and the name it goes by whatever machine it lies on."""
 
-    Parameters
-    ----------
-    name
-        Path relative to the directory that was searched, with ``/``.
-    path
-        Where it lies.
-    """
-
-    name: str
-    path: Path
+    name: str  # path relative to the directory that was searched, with ``/``
+    path: Path  # where it lies
 
     def bad(self, reason: str) -> BadFileError:
         """Return the error of a file that cannot be used."""
@@ -41,24 +33,15 @@ class RootFile:
 
 @dataclass
 class Found:
-    """What a search came to.
+    """What a search came to."""
 
-    Parameters
-    ----------
-    files
-        The ROOT files, in the order in which they are read.
-    unread
-        Folders that cannot be listed, and why not.
-    others
-        Names of what was passed over: hidden files and folders, and other suffixes.
-    loops
-        Links that lead back to a folder around them.
-    """
-
+    #: The ROOT files, in the order in which they are read.
     files: list[RootFile] = field(default_factory=list)
+    #: Folders that cannot be listed, and why not.
     unread: list[tuple[Path, str]] = field(default_factory=list)
+    #: Names of what was passed over: hidden files and folders, and other suffixes.
     others: list[str] = field(default_factory=list)
-    loops: list[Path] = field(default_factory=list)
+    loops: list[Path] = field(default_factory=list)  # links that lead back to a folder around them
 
     def said(self) -> list[str]:
         """Return what was passed over, a sentence for each kind."""

@@ -16,43 +16,22 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Input:
-    """One file that is read.
+    """One file that is read."""
 
-    Parameters
-    ----------
-    file
-        Name and path.
-    sha256
-        Hash of its content.
-    stamp
-        What changes when its content does.
-    labels
-        The labels in its path.
-    """
-
-    file: RootFile
-    sha256: str
-    stamp: Stamp
-    labels: dict[str, float]
+    file: RootFile  # name and path
+    sha256: str  # hash of its content
+    stamp: Stamp  # what changes when its content does
+    labels: dict[str, float]  # the labels in its path
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """What is read and what is not.
+    """What is read and what is not."""
 
-    Parameters
-    ----------
-    inputs
-        The files, in the order in which they are read.
-    bad
-        Folders that cannot be listed; files that cannot be opened or whose path has no labels.
-    said
-        What was passed over or is there twice, a sentence each.
-    """
-
-    inputs: tuple[Input, ...]
+    inputs: tuple[Input, ...]  # the files, in the order in which they are read
+    #: Folders that cannot be listed; files that cannot be opened or whose path has no labels.
     bad: tuple[BadFileError, ...]
-    said: tuple[str, ...]
+    said: tuple[str, ...]  # what was passed over or is there twice, a sentence each
 
 
 def gather(paths: Paths, pattern: str, duplicates: str) -> Gathered:

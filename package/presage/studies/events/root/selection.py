@@ -32,27 +32,13 @@ def parse_cut(text: str) -> Expression:
 
 @dataclass(frozen=True)
 class Selection:
-    """Expressions, parsed, and what they come down to.
+    """Expressions, parsed, and what they come down to."""
 
-    Parameters
-    ----------
-    columns
-        What each event holds, labels included.
-    cut
-        Condition, if any.
-    aliases
-        Name → expression.
-    path_labels
-        Names that paths give.
-    drop
-        Leave out events with invalid values instead of raising.
-    """
-
-    columns: Sequence[tuple[Variable, Expression]]
-    cut: Expression | None
-    aliases: Mapping[str, Expression]
-    path_labels: tuple[str, ...]
-    drop: bool
+    columns: Sequence[tuple[Variable, Expression]]  # what each event holds, labels included
+    cut: Expression | None  # condition, if any
+    aliases: Mapping[str, Expression]  # name → expression
+    path_labels: tuple[str, ...]  # names that paths give
+    drop: bool  # leave out events with invalid values instead of raising
 
     @property
     def sums(self) -> bool:

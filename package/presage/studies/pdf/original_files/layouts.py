@@ -73,23 +73,13 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Extent:
-    """What was seen of one file's numbers.
+    """What was seen of one file's numbers."""
 
-    Parameters
-    ----------
-    theta_low, theta_high
-        Extremes of the parameters, ``(P,)``.
-    low, high
-        Extremes of the finite values of each column of the events, ``(F,)``.
-    doubled
-        Whether the first columns are repeated, as in the kind `features`.
-    """
-
-    theta_low: Numbers
+    theta_low: Numbers  # extremes of the parameters, ``(P,)``
     theta_high: Numbers
-    low: Numbers
+    low: Numbers  # extremes of the finite values of each column of the events, ``(F,)``
     high: Numbers
-    doubled: bool
+    doubled: bool  # whether the first columns are repeated, as in the kind `features`
 
 
 def check_problem(name: str, where: str) -> str:

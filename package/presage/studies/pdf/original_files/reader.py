@@ -22,7 +22,7 @@ from presage.inputs import MEBIBYTE, FileInput, LeftOut, check_settings
 from presage.labels import Array, Coordinate, Parameter, Variable
 from presage.simulator import Reader
 from presage.studies.pdf.original_files.layouts import check_problem
-from presage.studies.pdf.original_files.survey import Survey, Wish, first_valid, pieces, survey
+from presage.studies.pdf.original_files.survey import Survey, first_valid, pieces, survey
 from presage.studies.pdf.problem import set_coordinates
 
 
@@ -120,9 +120,9 @@ class OriginalFile(Reader):
     @cached_property
     def _survey(self) -> Survey:
         """What is known after reading all of the file once."""
-        wish = Wish(self.problem, self.features, self.prior)
+        said = (self.problem, self.features, self.prior)
         with self._opened() as members:
-            found = survey(members, self.input.path, wish, self.memory)
+            found = survey(members, self.input.path, *said, self.memory)
         if found.lost and (self.invalid == "raise" or not found.shortest):
             raise NumpyFileError(
                 f"{self.input.name}: {found.lost} events are not finite, and {found.shortest} are "

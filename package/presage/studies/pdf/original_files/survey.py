@@ -29,45 +29,27 @@ _SIZES = {"num_samples": 0, "num_events": 2, "n_repeat": 1}
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What the user says of a file; nothing leaves it to the file.
-
-    Parameters
-    ----------
-    problem, features, prior
-        As of the reader.
-    """
-
-    problem: str = ""
-    features: Sequence[str] = ()
-    prior: Sequence[tuple[float, float]] = ()
-
-
-@dataclass(frozen=True)
 class Survey:
-    """What a file holds.
+    """What a file holds."""
 
-    Parameters
-    ----------
-    prior, features
-        What its columns mean.
-    dtype
-        Type that events are stored in.
-    lost
-        Events with a value that is not finite.
-    shortest
-        Fewest finite events of a set.
-    """
-
-    prior: tuple[Range, ...]
+    prior: tuple[Range, ...]  # what its columns mean
     features: tuple[Feature, ...]
-    dtype: str
-    lost: int
-    shortest: int
+    dtype: str  # type that events are stored in
+    lost: int  # events with a value that is not finite
+    shortest: int  # fewest finite events of a set
 
 
-def survey(members: Mapping[str, Member], path: Path, wish: Wish, memory: int) -> Survey:
+def survey(
+    members: Mapping[str, Member],
+    path: Path,
+    problem: str,
+    features: Sequence[str],
+    prior: Sequence[tuple[float, float]],
+    memory: int,
+) -> Survey:
     """Read all of a file once, `memory` bytes at a time.
+
+    What the user says of it is as of the reader; nothing leaves it to the file.
 
     Raises
     ------
@@ -77,12 +59,12 @@ def survey(members: Mapping[str, Member], path: Path, wish: Wish, memory: int) -
     """
     where = path.name
     _, events = _arrays(members, where)
-    problem = _problem(members, path, wish.problem)
+    problem = _problem(members, path, problem)
     _check_sizes(members, path, events.shape)
     extent, lost, shortest = _extent(members, where, memory)
     return Survey(
-        prior_of(problem, extent, wish.prior, where),
-        features_of(problem, extent, wish.features, where),
+        prior_of(problem, extent, prior, where),
+        features_of(problem, extent, features, where),
         "float64" if events.dtype.itemsize == 8 else "float32",
         lost,
         shortest,

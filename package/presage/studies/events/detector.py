@@ -58,7 +58,7 @@ class Detector:
     def two_prong(
         self, p: Floats, w: Floats, pair: Momentum, rng: np.random.Generator
     ) -> tuple[Momentum, Floats]:
-        """Return momentum and mass of the two-prong that is found, right or wrong, of labels p and w."""
+        """Return momentum and mass of the two-prong that is found, right or wrong."""
         pair, mass = self._right(p, w, pair, rng)
         share = self.wrong * wrong_share(p, w)
         wrong = np.flatnonzero(rng.random(p.size, dtype=SINGLE) < share)

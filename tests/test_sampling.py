@@ -122,7 +122,7 @@ def test_a_missing_parent_names_what_makes_it(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"1_generate makes these events.*presage run events"):
         _ = campaign.events
     campaign.make()
-    with pytest.raises(StoreError, match="2_train does that"):
+    with pytest.raises(StoreError, match="2_train makes spline_flow with these settings"):
         Training().load(campaign)
     with pytest.raises(LabelError, match="no model 'spline_flo'; did you mean 'spline_flow'"):
         Training(model="spline_flo").load(campaign)

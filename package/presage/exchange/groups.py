@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from presage.inputs import LeftOut
 from presage.labels import LabelError, nearest
+from presage.labels.errors import few
 
 ROOT = ""
 
@@ -28,7 +29,7 @@ def choose(
     """
     if not groups:
         raise LabelError(f"{where} holds no arrays")
-    shown = ", ".join(f"{group or '/'} ({_few(names)})" for group, names in groups.items())
+    shown = ", ".join(f"{group or '/'} ({few(names, 4, ', ')})" for group, names in groups.items())
     chosen = ROOT if wanted is None else wanted.strip("/")
     if wanted is None and ROOT not in groups:
         if len(groups) > 1:
@@ -42,10 +43,6 @@ def choose(
             f"{where} has no group {wanted!r} with arrays{nearest(chosen, groups)}; it has {shown}"
         )
     return chosen, _left_out(groups, chosen, where)
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join([*names[:4], *(["…"] if len(names) > 4 else [])])
 
 
 def _left_out(groups: Mapping[str, Sequence[str]], chosen: str, where: str) -> LeftOut:

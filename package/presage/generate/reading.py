@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import xarray as xr
 
 from presage.generate.samples import SHARD_BYTES, cut, length
-from presage.generate.versions import warn_if_source_changed
 from presage.inputs import LeftOut
 from presage.labels import Array, Arrays, LabelError, check_arrays
 from presage.labels.equality import MOST_LABELS
 from presage.lineage import LEFT_OUT
 from presage.progress import Bar
 from presage.recipe import Recipe
-from presage.simulator import Reader
-from presage.store import Store, StoreError
+from presage.simulator import Reader, Source
+from presage.store import Store, StoreError, StoreWarning
 
 _MANY = 1 << 40
 
@@ -65,6 +65,19 @@ def read_back(source: Reader, n: int | None, store: Store) -> tuple[xr.Dataset, 
     said = f"only the first {n} of {total} samples of {source.name} are used, as asked for{lost}"
     before = [whole.attrs[LEFT_OUT]] if LEFT_OUT in whole.attrs else []
     return dataset.assign_attrs({LEFT_OUT: "; ".join([*before, said])}), LeftOut(said=(said,))
+
+
+def warn_if_source_changed(source: Source, recipe: Recipe, store: Store) -> None:
+    """Warn when samples were made by other code that claims the same version."""
+    marks = store.entry(recipe).sidecars("shard-*.nc")
+    before = {m.provenance.get("source") for m in marks} - {None, ""}
+    if before and source.source_hash() not in before:
+        warnings.warn(
+            f"the code of {source.name} changed since its first samples were made, but its "
+            f"version is still {source.version}; raise the version if results differ",
+            StoreWarning,
+            stacklevel=4,
+        )
 
 
 def _distinct(dataset: xr.Dataset, names: list[str]) -> int:

@@ -12,10 +12,9 @@ from concurrent.futures import Executor
 
 import xarray as xr
 
-from presage.generate.reading import read_all
+from presage.generate.reading import read_all, warn_if_source_changed
 from presage.generate.samples import Spans, cut_at, every, plan, shard_samples, share, wanted
 from presage.generate.tasks import Job, run
-from presage.generate.versions import warn_if_source_changed
 from presage.simulator import Reader, Source
 from presage.store import Store
 

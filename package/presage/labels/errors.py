@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 
 class LabelError(ValueError):
@@ -41,3 +41,9 @@ def check_choices(settings: object, error: type[Exception], **choices: Collectio
         given = getattr(settings, name)
         if given not in known:
             raise error(f"{name}={given!r} is not known{nearest(str(given), known)}")
+
+
+def few(texts: Sequence[str], most: int = 3, separator: str = "; ") -> str:
+    """Return the first few texts, and how many more there are."""
+    more = len(texts) - most
+    return separator.join(texts[:most]) + (f" and {more} more" if more > 0 else "")

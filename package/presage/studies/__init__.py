@@ -8,7 +8,7 @@ folder; this module holds only the declaration and the table.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -194,17 +194,10 @@ def rebuild(recipe: Recipe) -> Source:
             f"the dataset is of {recipe.producer} version {recipe.version}, "
             f"this presage has version {found.version}; only its hashes can be checked"
         )
-    source = getattr(found, "from_fields", _from_fields(found))(recipe.fields)
+    try:
+        source = found(**recipe.fields)
+    except (TypeError, ValueError) as error:
+        raise StudyError(f"{found.name} does not take the recipe's settings: {error}") from error
     if not isinstance(source, Source) or source.recipe(recipe.seed).key != recipe.key:
         raise StudyError(f"{recipe.producer} cannot be rebuilt from its recipe {recipe.key[:16]}")
     return source
-
-
-def _from_fields(kind: type[Source]) -> Callable[[Mapping[str, Any]], Source]:
-    def build(fields: Mapping[str, Any]) -> Source:
-        try:
-            return kind(**fields)
-        except (TypeError, ValueError) as error:
-            raise StudyError(f"{kind.name} does not take the recipe's settings: {error}") from error
-
-    return build

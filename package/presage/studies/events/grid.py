@@ -150,13 +150,11 @@ class LabelledSimulator(Simulator):
         fields
             Further fields of the simulator.
         """
-        if not labels:
-            raise LabelError(f"{cls.name} needs at least one label")
-        return cls(labels=tuple(tuple(label) for label in labels), weights=weights, **fields)
+        return cls(labels=tuple(map(tuple, labels)), weights=weights, **fields)
 
     def at_labels(self, labels: Sequence[Sequence[float]]) -> Self:
         """Return the same simulator at other labels, equally weighted."""
-        return replace(self, labels=tuple(tuple(label) for label in labels), weights="equal")
+        return replace(self, labels=tuple(map(tuple, labels)), weights="equal")
 
     def named_weights(self, name: str) -> NDArray[np.float64]:
         """Return the weights ``[label]`` that a name stands for."""

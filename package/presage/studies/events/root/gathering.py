@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from presage.hashes import Stamp, content_hashes, stamp
+from presage.labels.errors import few
 from presage.studies.events.root.errors import BadFileError, RootError
 from presage.studies.events.root.finding import Paths, RootFile, find
 from presage.studies.events.root.path_labels import path_labels
-
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -91,12 +90,11 @@ def _about_twice(twice: Sequence[tuple[Input, Input]], duplicates: str) -> list[
 
 def _shown(twice: Sequence[tuple[Input, Input]], name: Callable[[RootFile], Any]) -> str:
     told = []
-    for item, first in twice[:_SHOWN]:
+    for item, first in twice:
         if item.file.path == first.file.path:
             told.append(f"{name(item.file)} is given twice")
         else:
             linked = item.file.path.samefile(first.file.path)
             same = "is the same file as" if linked else "is a copy of"
             told.append(f"{name(item.file)} {same} {name(first.file)}")
-    more = f" and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
-    return "; ".join(told) + more
+    return few(told, 5)

@@ -11,6 +11,7 @@ import numpy as np
 
 from presage.labels import Array, Parameter
 from presage.labels.equality import MOST_LABELS, merge
+from presage.labels.errors import few
 from presage.studies.events.columns import Tally
 from presage.studies.events.root.errors import BadFileError, RootError
 
@@ -60,25 +61,21 @@ class Survey(Tally):
 
     def said(self, where: str = "") -> list[str]:
         """Return which files and events were left out, a sentence each."""
-        shown = "; ".join(f"{_short(error.path)}: {error.reason}" for error in self.bad[:3])
-        more = "; ..." if len(self.bad) > 3 else ""
-        files = f"{len(self.bad)} file(s) cannot be used and are left out ({shown}{more})"
+        shown = few([f"{_short(error.path)}: {error.reason}" for error in self.bad])
+        files = f"{len(self.bad)} file(s) cannot be used and are left out ({shown})"
         return [*([files] if self.bad else []), *super().said(where)]
 
     def too_few(
         self, good: Container[tuple[float, ...]], least: int, names: Sequence[str]
     ) -> list[str]:
         """Return which labels are left out for having too few events, in a sentence if any."""
-        few = {label: number for label, number in self.labels.items() if label not in good}
-        if not few:
-            return []
-        shown = "; ".join(f"{show(label, names)}: {few[label]}" for label in sorted(few)[:3])
+        out = {label: number for label, number in self.labels.items() if label not in good}
+        shown = few([f"{show(label, names)}: {out[label]}" for label in sorted(out)])
         told = (
-            f"{len(few)} of {len(self.labels)} labels have fewer than min_events={least} events "
-            f"and are left out, {sum(few.values())} events in all "
-            f"({shown}{', ...' if len(few) > 3 else ''})"
+            f"{len(out)} of {len(self.labels)} labels have fewer than min_events={least} events "
+            f"and are left out, {sum(out.values())} events in all ({shown})"
         )
-        return [told]
+        return [told] if out else []
 
     def count(self, chunk: Mapping[str, Array], names: Sequence[str]) -> None:
         """Count the labels of a chunk; as many are refused as in :meth:`add`."""

@@ -148,7 +148,7 @@ def _note_many(folder: str) -> None:
     for _ in range(30):
         fresh_process()
         os.utime(paths[2], ns=(0, time.time_ns()))
-        content_hashes(paths, progress=False)
+        content_hashes(paths)
 
 
 def test_processes_note_at_the_same_time(tmp_path: Path, notes: Path) -> None:

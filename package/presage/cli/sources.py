@@ -27,21 +27,9 @@ def simulator(
     StudyError
         No such simulator; the nearest name is suggested.
     """
-    from presage.studies import producer, producers
+    from presage.studies import producer
 
-    known = producers()
-    kind = producer(name) if name in known else _by_class(name, known)
-    return build(kind, given, options)
-
-
-def _by_class(name: str, known: Mapping[str, str]) -> Any:
-    """Find a producer whose class is called so."""
-    from presage.studies import StudyError, resolve
-
-    for address in known.values():
-        if address.rpartition(":")[2].lower() == name.lower():
-            return resolve(address)
-    raise StudyError(f"no study has a simulator {name!r}{nearest(name, known)}")
+    return build(producer(name), given, options)
 
 
 def build(kind: Any, given: Mapping[str, str], options: Mapping[str, Any] | None = None) -> Source:

@@ -145,7 +145,7 @@ def producers() -> dict[str, str]:
 
 
 def producer(name: str) -> Any:
-    """Return the class behind a producer's name.
+    """Return the class behind a producer's name, or of its own name.
 
     Raises
     ------
@@ -153,9 +153,11 @@ def producer(name: str) -> Any:
         No study has a producer of this name.
     """
     known = producers()
-    if name not in known:
+    classes = {address.rpartition(":")[2].lower(): address for address in known.values()}
+    address = known.get(name) or classes.get(name.lower())
+    if address is None:
         raise StudyError(f"no study has a producer {name!r}{nearest(name, known)}")
-    return resolve(known[name])
+    return resolve(address)
 
 
 def trainer(name: str) -> Any:

@@ -7,8 +7,7 @@ against what is there.
 from __future__ import annotations
 
 from presage.exchange.numpy_archive.archive import Member, open_archive
-from presage.exchange.numpy_archive.errors import NumpyFileError
-from presage.exchange.numpy_archive.header import MAGIC, Header, mapped, read_header
+from presage.exchange.numpy_archive.header import MAGIC, Header, NumpyFileError, mapped, read_header
 
 __all__ = [
     "MAGIC",

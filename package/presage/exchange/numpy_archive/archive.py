@@ -15,8 +15,7 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-from presage.exchange.numpy_archive.errors import NumpyFileError
-from presage.exchange.numpy_archive.header import Header, read_header
+from presage.exchange.numpy_archive.header import Header, NumpyFileError, read_header
 from presage.labels import Array
 
 #: Largest piece that is read of a file at once, the archive's directory among them.
@@ -43,24 +42,12 @@ class _Cautious(io.FileIO):
 
 @dataclass
 class Member:
-    """One array of an archive, read from its first row to its last.
+    """One array of an archive, read from its first row to its last."""
 
-    Parameters
-    ----------
-    archive
-        The open archive.
-    info
-        The member.
-    header
-        What its own header declares.
-    where
-        Name of file and array, for errors.
-    """
-
-    archive: zipfile.ZipFile
-    info: zipfile.ZipInfo
-    header: Header
-    where: str
+    archive: zipfile.ZipFile  # the open archive
+    info: zipfile.ZipInfo  # the member
+    header: Header  # what its own header declares
+    where: str  # name of file and array, for errors
     _streams: list[BinaryIO] = field(default_factory=list)
 
     @property

@@ -14,8 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from presage.exchange.numpy_archive.errors import NumpyFileError
-from presage.labels import Array
+from presage.labels import Array, LabelError
 
 MAGIC = b"\x93NUMPY"
 #: Bytes of the length that follows the version (1, 0), (2, 0) or (3, 0).
@@ -27,26 +26,23 @@ _SIMPLE = re.compile(r"[<>|=]?([biuf]\d{1,2}|[SU]\d{1,7})")
 _KEYS = {"descr", "fortran_order", "shape"}
 
 
+class NumpyFileError(LabelError):
+    """A NumPy file is damaged, holds what is not read, or not what was asked for."""
+
+    def __init__(self, message: str) -> None:
+        # Names inside a damaged file may hold bytes that no terminal can print.
+        super().__init__(message.encode("utf-8", "backslashreplace").decode())
+
+
 @dataclass(frozen=True)
 class Header:
-    """What an ``.npy`` header declares.
+    """What an ``.npy`` header declares."""
 
-    Parameters
-    ----------
-    dtype
-        Type of the values: numbers, text, named columns of them, or ``object`` (a pickle).
-    shape
-        Lengths.
-    fortran
-        Whether the first index runs fastest.
-    offset
-        Where the values begin.
-    """
-
+    #: Type of the values: numbers, text, named columns of them, or ``object`` (a pickle).
     dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    fortran: bool
-    offset: int
+    shape: tuple[int, ...]  # lengths
+    fortran: bool  # whether the first index runs fastest
+    offset: int  # where the values begin
 
     @property
     def nbytes(self) -> int:
@@ -55,14 +51,7 @@ class Header:
 
 
 def read_header(file: BinaryIO, where: str) -> Header:
-    """Read and check the header at the beginning of a stream.
-
-    Parameters
-    ----------
-    file
-        Positioned at the magic string; afterwards at the values.
-    where
-        Name of the file, for errors.
+    """Read and check the header at the beginning of a stream, which then stands at the values.
 
     Raises
     ------

@@ -368,6 +368,14 @@ def test_a_path_is_a_name_where_no_ratio_is_possible(nested: Branches) -> None:
         names("m/pt")
 
 
+def test_names_alone_are_read_from_the_branches_called_so(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.root", x=X, m=X)
+    alone = RootReader(path, columns=["x"], labels=["m"])
+    assert alone == RootReader(path, columns={"x": "x"}, labels={"m": "m"})
+    with pytest.raises(RootError, match=r"are lists of names, as \['x'\]"):
+        RootReader(path, columns="x")
+
+
 def test_missing_values_are_left_out_and_counted(tmp_path: Path) -> None:
     x = np.array([1, -999, 3, np.nan, 5], "f4")
     path = write(tmp_path / "a.root", x=x, m=X, event=np.arange(5))

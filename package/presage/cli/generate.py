@@ -21,7 +21,7 @@ from presage.cli.common import (
     interruptible,
     pairs,
 )
-from presage.cli.sources import simulator
+from presage.cli.sources import build
 from presage.extras import extra
 from presage.hashes import forget
 from presage.pipeline.parameters import ParameterError
@@ -65,6 +65,7 @@ def generate(
     from presage.generate import simulate_shard
     from presage.simulator import Simulator
     from presage.store import Store
+    from presage.studies import producer
 
     if rehash:
         forget()
@@ -72,7 +73,7 @@ def generate(
         raise ParameterError(f"--verify takes a share between 0 and 1, got {verify:g}")
     options = {"n_events": num_events, "n_repeat": n_repeat, "device": device}
     with Bar(desc="loading", bar_format=CLOCK, leave=False):
-        sources = [simulator(name, pairs(parameter), options) for name in simulators]
+        sources = [build(producer(name), pairs(parameter), options) for name in simulators]
     for source in sources:
         if n is None and isinstance(source, Simulator) and source.length is None:
             raise ParameterError(

@@ -17,21 +17,6 @@ if TYPE_CHECKING:
 OPTIONS = {"n_events": "--num-events", "n_repeat": "--n-repeat", "device": "--device"}
 
 
-def simulator(
-    name: str, given: Mapping[str, str], options: Mapping[str, Any] | None = None
-) -> Source:
-    """Return the simulator of a producer's or class's name, with settings as of :func:`build`.
-
-    Raises
-    ------
-    StudyError
-        No such simulator; the nearest name is suggested.
-    """
-    from presage.studies import producer
-
-    return build(producer(name), given, options)
-
-
 def build(kind: Any, given: Mapping[str, str], options: Mapping[str, Any] | None = None) -> Source:
     """Build a simulator from text, checked against the types of its fields.
 

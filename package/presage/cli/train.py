@@ -23,7 +23,7 @@ from presage.cli.common import (
     setting,
 )
 from presage.cli.generate import fill
-from presage.cli.sources import simulator
+from presage.cli.sources import build
 from presage.labels import nearest
 from presage.labels.errors import check_name
 from presage.pipeline.parameters import ParameterError
@@ -153,7 +153,7 @@ def _study_training(
     for option, value in names.items():
         if value is not None:
             settings.setdefault(kind.options[option], value)
-    return simulator(what, own, options), kind(**settings)
+    return build(of, own, options), kind(**settings)
 
 
 def _samples(source: Source, n: int, seed: int, store: Store, fly: tuple[bool, bool]) -> xr.Dataset:

@@ -49,8 +49,9 @@ class RootReader(ColumnReader):
     tree
         Name of the tree, a TTree or an RNTuple.
     columns
-        Name or Variable → expression over branches: what is measured. A plain name is a
-        float32 without unit or bounds. A branch of an unusual name is quoted, ``"jet pt"``.
+        Name or Variable → expression over branches: what is measured; alone it is read from the
+        branch that is called so. A plain name is a float32 without unit or bounds. A branch of
+        an unusual name is quoted, ``"jet pt"``.
     labels
         Name or Parameter → expression: what the events are conditioned on, a grid's
         labels or any quantity. A plain name is a float64; a single-precision branch is

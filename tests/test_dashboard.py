@@ -172,7 +172,7 @@ def test_the_colour_bar_says_which_end_is_good(visit, site):
 
 _BEYOND = """presage.strips().map((panel) => ({
   beyond: Object.values(panel.points).flatMap((source) => [...source.get_array("y")])
-    .filter((y) => Math.abs(y) > panel.strip_range.end).length,
+    .filter((y) => Math.abs(y) > panel.strip.y_range.end).length,
   marks: panel.beyond.get_length(),
   said: [...panel.said.get_array("text")],
 }))"""

@@ -87,6 +87,15 @@ def test_what_cannot_be_drawn_is_said(made, label, sources, text):
         bench.draw(label, sources)
 
 
+def test_a_label_that_is_far_from_the_training_is_said_with_what_is_drawn(made, monkeypatch):
+    bench = exhibit(made[0], made[1]["both"])[0].bench
+    assert json.loads(bench.draw([330, 4.4], ["one"])["about"])["strange"] == ""
+    flow = bench._flow("one")
+    monkeypatch.setattr(flow, "strange_labels", lambda table: [f"far from all: {table.tolist()}"])
+    about = json.loads(bench.draw([330, 4.4], ["one", "other"])["about"])
+    assert about["strange"] == "far from all: [[330.0, 4.4]]"
+
+
 def test_the_rival_is_moment_morphing_of_the_training_events_without_repeats(made):
     store, keys = made
     fit = flows_of(_entry(store, keys["one"]), store.list())["flow"]

@@ -17,7 +17,7 @@ from presage.store import Store, StoreError
 from presage.studies import rebuild
 from presage.studies.events import Campaign, Resonance, Training, at_labels
 from presage.studies.events.grid import LabelledSimulator
-from presage.studies.events.sampling import RangeWarning
+from presage.studies.events.sampling import FlowSampler, RangeWarning
 from presage.studies.events.sources import SOURCES
 from presage.studies.events.split import choose_held_out, unique_labels
 
@@ -74,14 +74,19 @@ def test_drawn_events_look_like_the_training_events(
 
 
 def ps_sampler(fitted: Fitted) -> Any:
-    from presage.studies.events import FlowSampler
-
     return FlowSampler(labels=((2000.0, 4.0), (3000.0, 5.0)), weights=(300.0, 100.0), fitted=fitted)
 
 
-def test_labels_beyond_the_trained_range_are_said(fitted: Fitted, store: Store) -> None:
-    with pytest.warns(RangeWarning, match=r"phi_label = 9000 is outside .*\[95, 5410\] GeV"):
-        ps.sample(fitted, labels=[(9000.0, 4.0)], n=10, store=store)
+@pytest.mark.parametrize("drawn", ["by a function", "by a simulator"])
+def test_labels_beyond_the_trained_range_are_said(fitted: Fitted, store: Store, drawn: str) -> None:
+    with pytest.warns(
+        RangeWarning, match=r"phi_label = 9000 is outside .*\[95, 5410\] GeV"
+    ) as said:
+        if drawn == "by a function":
+            ps.sample(fitted, labels=[(9000.0, 4.0)], n=10, store=store)
+        else:
+            FlowSampler(labels=((9000.0, 4.0),), fitted=fitted)
+    assert [warning.filename for warning in said] == [__file__]
 
 
 WRONG = {

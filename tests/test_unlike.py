@@ -17,7 +17,7 @@ from presage.fit import Fitted, fit, load
 from presage.generate import simulate
 from presage.labels import Parameter
 from presage.models import ConditionalFlow, MixtureDensity, SetEncoder
-from presage.models.event_law import RangeWarning, warn_of_labels
+from presage.models.event_law import RangeWarning, strange_labels
 from presage.models.set_verdict import judged
 from presage.store import Store
 from presage.studies.events import Gaussians
@@ -255,10 +255,8 @@ def test_distance_of_a_label_is_counted_in_steps_of_the_grid(name):
     parameters = [Parameter(n, low=0.0, high=8.0) for n in ("a", "b")]
     law = xr.Dataset({"label": (("label", "parameter"), grid[~inside])})
     ranges = {"a": (0.0, 8.0), "b": (0.0, 4.0)}
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        warn_of_labels(np.array([label]), parameters, ranges, law)
+    said = strange_labels(np.array([label]), parameters, ranges, law)
     assert len(said) == (steps > 1.6)
     if said:
-        assert f"{steps:.1f} grid steps from any" in str(said[0].message)
-        assert "the nearest trained label is a = 4, b = " in str(said[0].message)
+        assert f"{steps:.1f} grid steps from any" in said[0]
+        assert "the nearest trained label is a = 4, b = " in said[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import panel as pn
-from bokeh.models import Column, ColumnDataSource, CustomJS, Range1d
+from bokeh.models import Column, ColumnDataSource, CustomJS, Plot, Range1d
 
 from . import figures, handover
 from .controls import controls
@@ -40,7 +40,16 @@ def board(exhibit: Exhibit, state: dict[str, Any]) -> Column:
     aside = later(lambda: loss_panel(exhibit.bench.store, exhibit.fits, shades))
     arguments = {
         **handover.data(exhibit, state),
-        **handover.models(joint, marginals, grid, ranges),
+        "joint_models": joint,
+        "marginal_models": marginals,
+        "grid_models": grid,
+        "ranges": list(ranges),
+        "figure_models": [
+            plot
+            for panel in (grid, *joint.values(), *marginals)
+            for plot in panel.values()
+            if isinstance(plot, Plot)
+        ],
         **pieces,
         "table_div": table,
         "live_div": live,
@@ -54,10 +63,10 @@ def board(exhibit: Exhibit, state: dict[str, Any]) -> Column:
     pn.state.curdoc.js_on_event("document_ready", CustomJS(args=arguments, code=code))
     lean(arguments["figure_models"])
     tap = "window.presage.click(cb_obj.x, cb_obj.y, cb_obj.modifiers?.shift)"
-    grid.figure.js_on_event("tap", CustomJS(code=tap))
-    pictures = [row("joint", *(p.figure for p in joint.values()))] if joint else []
-    stacks = [column("half", m.main, m.strip) for m in marginals]
-    left = column("left", row("grid", grid.figure), pieces["caption"], table, aside)
+    grid["figure"].js_on_event("tap", CustomJS(code=tap))
+    pictures = [row("joint", *(p["figure"] for p in joint.values()))] if joint else []
+    stacks = [column("half", m["main"], m["strip"]) for m in marginals]
+    left = column("left", row("grid", grid["figure"]), pieces["caption"], table, aside)
     right = column(
         "right",
         pieces["head"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,31 +39,8 @@ DENSITY = tuple(reversed(Viridis256))
 DIVERGING = tuple(interp_palette(RdBu11, 255))
 
 
-@dataclass(frozen=True)
-class Joint:
-    """One two-dimensional panel: its figure and what the kernel changes.
-
-    `scales` are the image and its colour bar, of which the kernel shows one scale's.
-    """
-
-    figure: figure
-    source: ColumnDataSource
-    scales: dict[str, list[Any]]
-
-
-@dataclass(frozen=True)
-class Marginal:
-    """One variable's distribution above its strip, with what the kernel changes."""
-
-    main: figure
-    strip: figure
-    outlines: dict[str, ColumnDataSource]
-    points: dict[str, ColumnDataSource]
-    bars: ColumnDataSource
-    band: ColumnDataSource
-    masked: ColumnDataSource
-    beyond: ColumnDataSource
-    said: ColumnDataSource
+#: A figure, or two, and what the kernel changes of it, by the names that the kernel knows.
+Drawn = dict[str, Any]
 
 
 def plain(plot: figure) -> figure:
@@ -94,7 +70,7 @@ def plain(plot: figure) -> figure:
     return plot
 
 
-def joint_panels(payload: Payload, ranges: tuple[Range1d, Range1d]) -> dict[str, Joint]:
+def joint_panels(payload: Payload, ranges: tuple[Range1d, Range1d]) -> dict[str, Drawn]:
     """Return the panels ``reference``, ``generated`` and ``pull`` on common axes."""
     bins = payload.product.sizes["bin_x"]
     low = {"low_color": "#ffffff", "nan_color": "#ffffff"}
@@ -112,7 +88,8 @@ def joint_panels(payload: Payload, ranges: tuple[Range1d, Range1d]) -> dict[str,
 
 def _joint_panel(
     name: str, ranges: tuple[Range1d, Range1d], bins: int, mappers: dict[str, Any], bar: bool
-) -> Joint:
+) -> Drawn:
+    """Return a panel; the kernel shows one of its `scales`, each an image and its colour bar."""
     first = name == "reference"
     plot = figure(
         x_range=ranges[0],
@@ -146,7 +123,7 @@ def _joint_panel(
             legend = _colour_bar(mapper, scale)
             plot.add_layout(legend, "right")
             scales[scale].append(legend)
-    return Joint(plot, source, scales)
+    return {"figure": plot, "source": source, "scales": scales}
 
 
 def _colour_bar(mapper: Any, scale: str) -> ColorBar:
@@ -177,8 +154,8 @@ def _colour_bar(mapper: Any, scale: str) -> ColorBar:
     )
 
 
-def marginal(names: Sequence[str], x_range: Range1d, colours: dict[str, str]) -> Marginal:
-    """Return the figures of one variable, with lines and points for the sources `names`."""
+def marginal(names: Sequence[str], x_range: Range1d, colours: dict[str, str]) -> Drawn:
+    """Return a variable's distribution above its strip, with lines and points for `names`."""
     common = {"x_range": x_range, "tools": _TOOLS, "min_border_left": LEFT, "min_border_right": 8}
     main = figure(
         **common,
@@ -210,7 +187,7 @@ def marginal(names: Sequence[str], x_range: Range1d, colours: dict[str, str]) ->
 
 def _with_glyphs(
     names: Sequence[str], main: figure, strip: figure, colours: dict[str, str]
-) -> Marginal:
+) -> Drawn:
     outlines, points = {}, {}
     masked = columns("left", "right")
     for plot in (main, strip):
@@ -243,23 +220,11 @@ def _with_glyphs(
     strip.text("x", "y", text="text", text_align="right", text_baseline="top", x_offset=-4,
                y_offset=2, text_font=value(FONT), text_font_size="10.5px", text_color=INK,
                background_fill_color="#ffffff", background_fill_alpha=0.8, source=said)  # fmt: skip
-    return Marginal(main, strip, outlines, points, bars, band, masked, beyond, said)
+    return {"main": main, "strip": strip, "outlines": outlines, "points": points, "bars": bars,
+            "band": band, "masked": masked, "beyond": beyond, "said": said}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Grid:
-    """The label grid: its figure and what the kernel changes."""
-
-    figure: figure
-    cells: ColumnDataSource
-    chosen: ColumnDataSource
-    cross: ColumnDataSource
-    marks: dict[str, ColumnDataSource]
-    mapper: LinearColorMapper
-    bar: ColorBar
-
-
-def label_grid(payload: Payload) -> Grid:
+def label_grid(payload: Payload) -> Drawn:
     """Return the clickable grid of labels, coloured by a metric, held-out labels marked."""
     axes = [*payload.axes[:2], np.zeros(1)][:2]
     plot = figure(
@@ -305,7 +270,8 @@ def label_grid(payload: Payload) -> Grid:
             point_policy="follow_mouse", visible=False,
         )
     )  # fmt: skip
-    return Grid(plot, cells, chosen, cross, marks, linear, bar)
+    return {"figure": plot, "cells": cells, "chosen": chosen, "cross": cross, **marks,
+            "mapper": linear, "bar": bar}  # fmt: skip
 
 
 def _name_places(axis: Any, values: Sequence[float] | np.ndarray, title: str, most: int) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, Range1d
+from bokeh.models import ColumnDataSource
 
 from . import figures
 from .controls import called
@@ -106,58 +106,3 @@ def _live(exhibit: Exhibit) -> dict[str, Any]:
         rows.append({"name": parameter.long_name or parameter.name, "short": plain(parameter.name),
                      "low": low, "high": high, "unit": unit})  # fmt: skip
     return {"why": exhibit.why_not_live, "flows": list(bench.flows), "parameters": rows}
-
-
-def models(
-    joint: dict[str, figures.Joint],
-    marginals: Sequence[figures.Marginal],
-    grid: figures.Grid,
-    ranges: tuple[Range1d, Range1d],
-) -> dict[str, Any]:
-    """Return the Bokeh models that the kernel changes."""
-    return {
-        "joint_models": {name: panel.source for name, panel in joint.items()},
-        "title_models": {name: panel.figure.title for name, panel in joint.items()},
-        "axis_models": [
-            [joint[name].figure.xaxis[0] for name in ("reference", "pull") if name in joint],
-            [joint[name].figure.yaxis[0] for name in ("reference",) if name in joint],
-        ],
-        "scale_models": [
-            {"scale": scale, "models": models}
-            for name, panel in joint.items()
-            if name != "pull"
-            for scale, models in panel.scales.items()
-        ],
-        "ranges": list(ranges),
-        "figure_models": [
-            grid.figure,
-            *(panel.figure for panel in joint.values()),
-            *(plot for m in marginals for plot in (m.main, m.strip)),
-        ],
-        "marginal_models": [
-            {
-                "x_range": m.main.x_range,
-                "y_range": m.main.y_range,
-                "strip_range": m.strip.y_range,
-                "axis": m.strip.xaxis[0],
-                "strip_axis": m.strip.yaxis[0],
-                "outlines": m.outlines,
-                "points": m.points,
-                "bars": m.bars,
-                "band": m.band,
-                "masked": m.masked,
-                "beyond": m.beyond,
-                "said": m.said,
-            }
-            for m in marginals
-        ],
-        "grid_models": {
-            "cells": grid.cells,
-            "chosen": grid.chosen,
-            "cross": grid.cross,
-            "interior": grid.marks["interior"],
-            "edge": grid.marks["edge"],
-            "mapper": grid.mapper,
-            "bar": grid.bar,
-        },
-    }

@@ -4,8 +4,7 @@
 // to the address.
 
 const [counts, edges, numbers, events] = arrays.map(flat);
-const [joint, grid, titles, marginals, scales] =
-  [joint_models, grid_models, title_models, marginal_models, scale_models].map(plain);
+const [joint, grid, marginals] = [joint_models, grid_models, marginal_models].map(plain);
 const meta = JSON.parse(meta_text);
 const {sources, cast, columns, table, regions, neighbours, places, pairs, drawn} = meta;
 const nSources = sources.length, nLabels = table.length, nVariables = meta.variables.length;
@@ -100,7 +99,7 @@ function drawJoint(now) {
   const box = {x: [ex[0]], y: [ey[0]], dw: [ex[last] - ex[0]], dh: [ey[last] - ey[0]]};
   const alone = minus === NONE, g = cellsOf(plus, label, state.pair);
   let beyond = 0;
-  const images = ["reference", "generated", "pull"].map((n) => columnOf(joint[n], "image")[0]);
+  const images = ["reference", "generated", "pull"].map((n) => columnOf(joint[n].source, "image")[0]);
   if (g === null) {
     for (const image of images) image.fill(NaN);
     request_source.data = {label: [label], pair: [state.pair]};
@@ -127,20 +126,21 @@ function drawJoint(now) {
   }
   ["reference", "generated", "pull"].forEach((name, k) => {
     // Filled in place: where nothing else differs, Bokeh sees no change unless it is told.
-    const still = Object.keys(box).every((side) => columnOf(joint[name], side)[0] === box[side][0]);
-    if (still) joint[name].change.emit();
-    else put(joint[name], {data: {image: [images[k]], ...box}});
+    const still = Object.keys(box).every((side) => columnOf(joint[name].source, side)[0] === box[side][0]);
+    if (still) joint[name].source.change.emit();
+    else put(joint[name].source, {data: {image: [images[k]], ...box}});
   });
   put(ranges[0], {start: ex[0], end: ex[last]});
   put(ranges[1], {start: ey[0], end: ey[last]});
   const named = (k) => k === NONE ? "no rival" : `${called(k)}, ${whole(total(k, label))} events`;
-  put(titles.reference, {text: named(left)});
-  put(titles.generated, {text: named(middle)});
+  put(joint.reference.figure.title, {text: named(left)});
+  put(joint.generated.figure.title, {text: named(middle)});
   const cells = Math.round(beyond / wideness(label) ** 2);
-  put(titles.pull, {text: alone ? "" : `(${called(plus)} − ${called(minus)}) / σ${cells ? `, ▲▼ ${cells}` : ""}`});
+  put(joint.pull.figure.title, {text: alone ? "" : `(${called(plus)} − ${called(minus)}) / σ${cells ? `, ▲▼ ${cells}` : ""}`});
   const rooms = [figure_models[1].inner_width + 6, figure_models[1].inner_height];
-  [v, w].forEach((variable, k) => axis_models[k].forEach(
-    (axis) => put(axis, {axis_label: fitted(meta.axis_titles[variable], rooms[k])})));
+  const name = (axis, variable, room) => put(axis, {axis_label: fitted(meta.axis_titles[variable], room)});
+  for (const panel of ["reference", "pull"]) name(joint[panel].figure.below[0], v, rooms[0]);
+  name(joint.reference.figure.left[0], w, rooms[1]);
 }
 
 function outline(values, edge, scale) {
@@ -215,11 +215,11 @@ function drawMarginal(panel, now, variable) {
   const steps = ratio ? [0.03, 0.06, 0.12, 0.25, 0.5, 1, 2, 4] : [4, 8, 16, 32, 64, 128];
   const reach = steps.find((step) => typical * 1.3 <= step) ?? steps[steps.length - 1];
   markBeyond(panel, strips, reach, edge[bins]);
-  put(panel.x_range, {start: edge[0], end: edge[bins]});
-  put(panel.y_range, {start: 0, end: top * 1.08});
-  put(panel.strip_range, {start: -reach, end: reach});
-  put(panel.axis, {axis_label: meta.axis_titles[variable]});
-  put(panel.strip_axis, {axis_label: ratio ? "ratio − 1" : "pull"});
+  put(panel.main.x_range, {start: edge[0], end: edge[bins]});
+  put(panel.main.y_range, {start: 0, end: top * 1.08});
+  put(panel.strip.y_range, {start: -reach, end: reach});
+  put(panel.strip.below[0], {axis_label: meta.axis_titles[variable]});
+  put(panel.strip.left[0], {axis_label: ratio ? "ratio − 1" : "pull"});
 }
 
 // What is off the scale stands at its edge as a triangle, and is counted.
@@ -313,7 +313,9 @@ function drawLabel() {
 }
 
 function setScale() {
-  for (const {scale, models} of scales) {
-    for (const model of models) put(model, {visible: scale === state.colour});
+  for (const panel of pairs.length ? [joint.reference, joint.generated] : []) {
+    for (const [scale, models] of Object.entries(panel.scales)) {
+      for (const model of models) put(model, {visible: scale === state.colour});
+    }
   }
 }

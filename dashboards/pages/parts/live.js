@@ -62,7 +62,7 @@ function values() {
 
 function draw(label) {
   if (label === null) return;
-  if (live !== null && String(label) === String(live.label) && !underway) { said(aboutRivals()); return; }
+  if (live !== null && String(label) === String(live.label) && !underway) { sayLive(); return; }
   state.live = label;
   showKnobs(label);
   cross();
@@ -90,10 +90,11 @@ function answered() {
   const slot = {};
   about.sources.forEach((name, k) => { slot[cast.indexOf(name)] = k; });
   live = {...about, slot, edges: flat(data.edges[0]), counts: flat(data.counts[0]), cells: flat(data.cells[0])};
-  said(aboutRivals());
+  sayLive();
   drawLabel();
 }
 
+const sayLive = () => said(live.strange || aboutRivals(), Boolean(live.strange));
 function aboutRivals() {
   if (live.no_rival) return `no rival: ${live.no_rival}`;
   const label = live.nearest.map((v, k) => `${typed(+v.toPrecision(5))}${sliders[k].unit ? ` ${sliders[k].unit}` : ""}`);

@@ -13,15 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 from bokeh.document import Document
 from bokeh.models import ColumnDataSource
-from numpy.typing import NDArray
 
 from presage.analysis import distances
+from presage.analysis.histograms import count
+from presage.analysis.labelled import Floats
 from presage.rng import generator
 from presage.store import EntryInfo, Store
 
@@ -39,8 +39,6 @@ ENOUGH = 40
 THREADS = 1
 SHELF = Shelf()
 _POOL = ThreadPoolExecutor(2, thread_name_prefix="live")
-
-Floats = NDArray[np.float64]
 
 
 class LiveError(ValueError):
@@ -136,12 +134,14 @@ class Bench:
             As :meth:`check`.
         """
         values, chosen = self.check(label, sources)
-        samplers = [self._sampler(source) for source in chosen]
+        flows = [self._flow(source) for source in chosen]
+        strange = [text for flow in flows for text in flow.strange_labels(values[None])]
         rivals, why = self._rivals(chosen[0])
         watch = _Watch()
         with watch("ms"):
-            drawn = {s: self._events(own, values) for s, own in zip(chosen, samplers, strict=True)}
-        about: dict[str, Any] = {"label": values.tolist(), "no_rival": why}
+            drawn = {s: self._events(own, values) for s, own in zip(chosen, flows, strict=True)}
+        about: dict[str, Any] = {"label": values.tolist(), "no_rival": why,
+                                 "strange": "; ".join(dict.fromkeys(strange))}  # fmt: skip
         with watch("rival_ms"):
             if rivals is not None:
                 drawn["morphing"] = rivals.morphing(values)
@@ -150,21 +150,22 @@ class Bench:
         with watch("ms"):
             pair = list(drawn.values())[:2]
             edges = _edges(pair[0], _bins(self.bins, min(map(len, pair))))
-            binned = [_binned(events, edges) for events in drawn.values()]
-            flat = [np.concatenate([part[k].ravel() for part in binned]) for k in (0, 1)]
+            binned = [count(events, edges) for events in drawn.values()]
+            flat = [np.concatenate([part[k].ravel() for part in binned], dtype=np.float32)
+                    for k in (0, 1)]  # fmt: skip
         about |= {"sources": list(drawn), "events": [len(events) for events in drawn.values()],
                   "figures": _figures(drawn), "bins": edges.shape[1] - 1, **watch.took}  # fmt: skip
         return {"edges": edges.ravel(), "counts": flat[0], "cells": flat[1],
                 "about": json.dumps(about)}  # fmt: skip
 
-    def _sampler(self, source: str) -> Any:
+    def _flow(self, source: str) -> Any:
         fit = self.flows[source]
         return SHELF.get(("flow", str(self.store.root), fit.key), partial(_load, self.store, fit))
 
-    def _events(self, sampler: Any, label: Floats) -> Floats:
+    def _events(self, flow: Any, label: Floats) -> Floats:
         theta = {n: np.full(EVENTS, v) for n, v in zip(self.parameters, label, strict=True)}
         # The same normal draws at every label: what changes in the picture is the label's doing.
-        events = sampler.simulate(theta, generator("live", 0, 0))
+        events = flow.sample(theta, generator("live", 0, 0))
         return np.stack([events[name] for name in self.variables], axis=1, dtype=float)
 
     def _rivals(self, source: str) -> tuple[Any, str]:
@@ -199,17 +200,14 @@ class _Watch:
 
 
 def _load(store: Store, fit: EntryInfo) -> Any:
-    """Return what samples from a fit; torch is loaded by the first visitor who asks."""
+    """Return a flow in physical units; torch is loaded by the first visitor who asks."""
     import torch
 
     from presage.fit import load
-    from presage.studies.events.sampling import FlowSampler
+    from presage.models import ConditionalFlow
 
     torch.set_num_threads(THREADS)
-    fitted = load(fit.key, store)
-    ranges = fitted.declaration["trained_range"]
-    names = [entry["name"] for entry in fitted.declaration["parameters"]]
-    return FlowSampler(labels=(tuple(sum(ranges[n]) / 2 for n in names),), fitted=fitted)
+    return ConditionalFlow.of(load(fit.key, store))
 
 
 def _bins(most: int, events: int) -> int:
@@ -227,23 +225,6 @@ def _edges(events: Floats, bins: int) -> Floats:
     low, high = np.where(flat, low - 1e-9, low), np.where(flat, high + 1e-9, high)
     result: Floats = np.linspace(low, high, bins + 1, axis=1)
     return result
-
-
-def _binned(events: Floats, edges: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Count events ``[variable, bin]`` and, by pairs of variables, ``[pair, bin, bin]``."""
-    bins = edges.shape[1] - 1
-    low, high = edges[:, 0], edges[:, -1]
-    place = np.floor((events - low) * (bins / (high - low))).astype(np.int64)
-    place[events == high] = bins - 1
-    inside = (place >= 0) & (place < bins)
-    columns = range(edges.shape[0])
-    flat = [np.bincount(place[inside[:, v], v], minlength=bins) for v in columns]
-    cells = []
-    for x, y in combinations(columns, 2):
-        both = inside[:, x] & inside[:, y]
-        cells.append(np.bincount(place[both, x] * bins + place[both, y], minlength=bins * bins))
-    joint = np.array(cells, dtype=np.float32).reshape(len(cells), bins, bins)
-    return np.array(flat, dtype=np.float32), joint
 
 
 def _figures(drawn: Mapping[str, Floats]) -> dict[str, Any]:

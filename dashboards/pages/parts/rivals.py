@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from presage.analysis.labelled import declared, label_table
-from presage.analysis.morphing import Templates, label_weights
+from presage.analysis.labelled import Floats, declared, label_table
+from presage.analysis.morphing import Templates, closest_label, label_weights
 from presage.labels.equality import positions
 from presage.lineage import parent_of
 from presage.recipe import Parent
 from presage.rng import generator
 from presage.store import Store
 from presage.studies.events.split import hold_out
-
-Floats = NDArray[np.float64]
 
 #: Most events that a rival is made of.
 LARGEST = 50_000
@@ -51,8 +48,7 @@ class Rivals:
     def nearest(self, label: Floats) -> tuple[Floats, Floats]:
         """Return the closest trained label and its events ``[event, variable]``."""
         table = self.templates.grouped.table
-        step = np.array([_step(column) for column in table.T])
-        closest = int(np.round((((table - label) / step) ** 2).sum(axis=1), 9).argmin())
+        closest = closest_label(table, label)
         return table[closest], self._some(closest, LARGEST)
 
     def _some(self, label: int, number: int) -> Floats:
@@ -92,8 +88,3 @@ def rivals_of(store: Store, trained_on: Parent, held_out: Sequence[Sequence[floa
     if parent_of(events) != trained_on:
         raise ValueError("which events the flow was trained on cannot be told from these residuals")
     return Rivals(Templates.of(events))
-
-
-def _step(column: NDArray[np.float64]) -> float:
-    values = np.unique(column)
-    return float(np.median(np.diff(values))) if len(values) > 1 else 1.0

@@ -131,6 +131,27 @@ def histogram(events: xr.Dataset | Grouped, edges: xr.DataArray) -> xr.Dataset:
     )
 
 
+def count(events: Floats, edges: Floats) -> tuple[Integers, Integers]:
+    """Count events of one label as :func:`histogram` does.
+
+    Parameters
+    ----------
+    events
+        ``[event, variable]``.
+    edges
+        ``[variable, edge]``, equal bins.
+
+    Returns
+    -------
+    tuple
+        Counts ``[variable, bin]`` and ``[pair, bin_x, bin_y]``.
+    """
+    columns = {str(v): column for v, column in enumerate(events.T)}
+    one = Grouped("event", (), (), np.zeros((1, 0)), np.array([0, len(events)]), columns, "events")
+    flat, joint = _count(one, np.zeros(1, dtype=np.int64), list(columns), edges[None])
+    return flat[0, :, 1:-1], joint[0]
+
+
 def pulls(histograms: xr.Dataset, source: str, reference: str = "reference") -> xr.DataArray:
     """Return the difference of two normalised histograms over its Poisson error.
 

@@ -183,14 +183,17 @@ def nearest_label(
     Distances are in steps of the label grid; of labels equally far, the first is taken.
     """
     grouped = simulated(train)
-    step = np.array([spacing(column) for column in grouped.table.T])
 
     def draw(target: Floats, n: int, rng: np.random.Generator) -> Floats:
-        distance = (((grouped.table - target) / step) ** 2).sum(axis=1)
-        closest = int(np.round(distance, 9).argmin())
-        return resample(grouped.sample(closest), n, rng)
+        return resample(grouped.sample(closest_label(grouped.table, target)), n, rng)
 
     return draw_at(grouped, train, labels, n, seed, "nearest-label", draw)
+
+
+def closest_label(table: Floats, target: Floats) -> int:
+    """Return which label ``[label, parameter]`` is the closest, in steps of the label grid."""
+    step = np.array([spacing(column) for column in table.T])
+    return int(np.round((((table - target) / step) ** 2).sum(axis=1), 9).argmin())
 
 
 def _moments(grouped: Grouped) -> Floats:

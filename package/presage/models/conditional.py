@@ -12,14 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from presage.labels import require, stored_as
+from presage.labels.caller import warn_caller
 from presage.models.density import DensityNetwork
 from presage.models.event_law import (
     ENOUGH,
     MOST,
+    RangeWarning,
     event_law,
     event_p_values,
+    strange_labels,
     warn_of_events,
-    warn_of_labels,
 )
 from presage.models.prepared import stack
 from presage.transforms.scale import LabelScale
@@ -84,14 +86,8 @@ class ConditionalFlow:
         columns = self._columns(dataset)
         standard = self._standard(columns)
         if self.seen is not None:
-            warn_of_events(self.seen, -standard, columns, stacklevel=2)
-            ends = [
-                end(columns[p.name])
-                for p in self.scale.parameters
-                for end in (np.argmin, np.argmax)
-            ]
-            table = np.stack([[columns[p.name][k] for p in self.scale.parameters] for k in ends])
-            self.warn_of_labels(table.astype(float), stacklevel=3)
+            warn_of_events(self.seen, -standard, columns)
+            self.warn_of_labels(self._outermost(columns))
         values = standard + self.scale.log_det(columns, columns)
         units = " ".join(f"{v.unit}-1" for v in self.scale.variables if v.unit != "1") or "1"
         return xr.DataArray(
@@ -122,10 +118,15 @@ class ConditionalFlow:
             values, dims=self.sample_dim, name="p_value", attrs={"long_name": title, "units": "1"}
         )
 
-    def warn_of_labels(self, table: NDArray[np.float64], stacklevel: int = 2) -> None:
-        """Warn of labels ``[label, parameter]`` beyond the trained ones; see :func:`event_law`."""
+    def strange_labels(self, table: NDArray[np.float64]) -> list[str]:
+        """Say which labels ``[label, parameter]`` are beyond the trained ones or far from all."""
         ranges = self.declaration["trained_range"]
-        warn_of_labels(table, self.scale.parameters, ranges, self.seen, stacklevel + 1)
+        return strange_labels(table, self.scale.parameters, ranges, self.seen)
+
+    def warn_of_labels(self, table: NDArray[np.float64]) -> None:
+        """Warn of what :meth:`strange_labels` says of labels ``[label, parameter]``."""
+        for text in self.strange_labels(table):
+            warn_caller(text, RangeWarning)
 
     def law(self, train: xr.Dataset, held_out: NDArray[np.int64]) -> xr.Dataset:
         """Return what this flow's training events and labels were like.

@@ -8,7 +8,6 @@ with the range of the trained ones, and with their distance from one another.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from presage.labels import Parameter, Variable
+from presage.labels.caller import warn_caller
 from presage.labels.equality import beyond, merge
 from presage.transforms.tail import SURE, UnlikeTrainingWarning, alarming, log_tail
 
@@ -98,9 +98,7 @@ def event_p_values(seen: xr.Dataset, scores: Floats) -> Floats:
     return np.exp(log_tail(seen["score"].values, scores, SURE))
 
 
-def warn_of_events(
-    seen: xr.Dataset, scores: Floats, events: Mapping[str, ArrayLike], stacklevel: int
-) -> None:
+def warn_of_events(seen: xr.Dataset, scores: Floats, events: Mapping[str, ArrayLike]) -> None:
     """Warn where some events are so rare that one call in a hundred at most has such.
 
     Warns
@@ -120,23 +118,21 @@ def warn_of_events(
         if not low <= own[name] <= high
     ]
     shown = ends or [f"{name} = {value:.6g}" for name, value in own.items()]
-    warnings.warn(
+    warn_caller(
         f"{len(rare)} of {len(values)} events are unlike those that the flow was trained with, "
         f"the rarest p = {max(float(values[first]), 1e-300):.1g} ({', '.join(shown)}): their "
         "density is a guess",
         UnlikeTrainingWarning,
-        stacklevel=stacklevel + 1,
     )
 
 
-def warn_of_labels(
+def strange_labels(
     table: Floats,
     parameters: Sequence[Parameter],
     ranges: Mapping[str, Sequence[float]],
     seen: xr.Dataset | None,
-    stacklevel: int = 3,
-) -> None:
-    """Warn where a label ``[label, parameter]`` is beyond the trained ones, or far from all.
+) -> list[str]:
+    """Say where a label ``[label, parameter]`` is beyond the trained ones, or far from all.
 
     Parameters
     ----------
@@ -148,37 +144,34 @@ def warn_of_labels(
         Parameter name → trained range.
     seen
         Of :func:`event_law`; None for a model that was stored without.
-    stacklevel
-        Of the warning.
 
-    Warns
-    -----
-    RangeWarning
-        For each parameter whose range is left, or one for the label that is the furthest from
-        all trained ones; the nearest of these is named.
+    Returns
+    -------
+    list of str
+        A sentence for each parameter whose range is left, or one for the label that is the
+        furthest from all trained ones; the nearest of these is named.
     """
-    said = False
+    said = []
     for k, parameter in enumerate(parameters):
         low, high = ranges[parameter.name]
         out = np.flatnonzero(beyond(table[:, k], low, high, parameter))
         if out.size:
             near = "" if seen is None else f"; {_nearest(seen, table, parameters, out[0])[1]}"
-            _warn(
+            said.append(
                 f"{parameter.name} = {table[out[0], k]:g} is outside the trained range "
-                f"[{low:g}, {high:g}] {parameter.unit}: the flow extrapolates{near}",
-                stacklevel,
+                f"[{low:g}, {high:g}] {parameter.unit}: the flow extrapolates{near}"
             )
-            said = True
     if said or seen is None or not len(parameters):
-        return
-    steps = np.array([_nearest(seen, table, parameters, row)[0] for row in range(len(table))])
-    if steps.size and steps.max() > _STEPS:
-        row = int(steps.argmax())
-        _warn(
-            f"{_named(parameters, table[row])} is {steps[row]:.1f} grid steps from any trained "
-            f"label: the flow guesses; {_nearest(seen, table, parameters, row)[1]}",
-            stacklevel,
+        return said
+    found = [_nearest(seen, table, parameters, row) for row in range(len(table))]
+    row = max(range(len(found)), key=lambda row: found[row][0], default=0)
+    if found and found[row][0] > _STEPS:
+        steps, near = found[row]
+        said.append(
+            f"{_named(parameters, table[row])} is {steps:.1f} grid steps from any trained "
+            f"label: the flow guesses; {near}"
         )
+    return said
 
 
 def _nearest(
@@ -203,7 +196,3 @@ def _nearest(
 
 def _named(parameters: Sequence[Parameter], label: Floats) -> str:
     return ", ".join(f"{p.name} = {v:g}" for p, v in zip(parameters, label, strict=True))
-
-
-def _warn(text: str, stacklevel: int) -> None:
-    warnings.warn(text, RangeWarning, stacklevel=stacklevel + 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from presage.labels.caller import warn_caller
 from presage.models.conditional_law import ConditionalLaw, Floats
 from presage.models.described_sets import AT_ONCE, Described
 from presage.models.set_law import SetLaw
@@ -28,7 +28,7 @@ _NO_LAW = (
 )
 
 
-def judged(encoder: Any, sets: Sequence[Tensor], stacklevel: int = 4) -> tuple[Floats, str]:
+def judged(encoder: Any, sets: Sequence[Tensor]) -> tuple[Floats, str]:
     """Return the p-value of each set, what it rests on in words, and warn of the unlike.
 
     Parameters
@@ -37,8 +37,6 @@ def judged(encoder: Any, sets: Sequence[Tensor], stacklevel: int = 4) -> tuple[F
         A trained model with ``network``, ``declaration`` and ``seen``.
     sets
         Each ``(E, F)``; see :func:`_parts` for sizes.
-    stacklevel
-        Of the warning.
 
     Returns
     -------
@@ -69,7 +67,7 @@ def judged(encoder: Any, sets: Sequence[Tensor], stacklevel: int = 4) -> tuple[F
                 why = _repeats(one, inputs) if repeated[row] else ""
                 values[number] = value
                 whys[number] = why or _why(law.law, one, residuals[row], inputs)
-    _warn(values, whys, stacklevel + 1)
+    _warn(values, whys)
     return values, f"counted among {law.counted} sets of each size"
 
 
@@ -103,7 +101,7 @@ def _batches(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
         yield from (same[start : start + step] for start in range(0, len(same), step))
 
 
-def _warn(values: Floats, whys: Sequence[str], stacklevel: int) -> None:
+def _warn(values: Floats, whys: Sequence[str]) -> None:
     """Warn where some p-values are too small for their number."""
     rare = alarming(values)
     if not len(rare):
@@ -112,11 +110,10 @@ def _warn(values: Floats, whys: Sequence[str], stacklevel: int) -> None:
     which = "this set is"
     if len(values) > 1:
         which = f"{len(rare)} of {len(values)} sets are, number {first} above all,"
-    warnings.warn(
+    warn_caller(
         f"{which} unlike any that the model was trained with (p = {values[first]:.1g}): "
         f"{whys[first]}. Its posterior means little, however narrow it is",
         UnlikeTrainingWarning,
-        stacklevel=stacklevel + 1,
     )
 
 

@@ -30,6 +30,12 @@ class FlowSampler(LabelledSimulator):
         A trained flow that a store holds.
     labels, weights
         Where, and how often each; see :class:`LabelledSimulator`.
+
+    Warns
+    -----
+    RangeWarning
+        A label lies outside the range of the training labels, or far from all of them; the
+        range and the nearest one are given.
     """
 
     fitted: Fitted | None = None
@@ -59,6 +65,10 @@ class FlowSampler(LabelledSimulator):
     def variables(self) -> tuple[Variable, ...]:
         """The variables it was trained on."""
         return tuple(self.flow.scale.variables)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.flow.warn_of_labels(self.label_table)
 
     def simulate(self, theta: Arrays, rng: np.random.Generator) -> Arrays:
         """Draw one event for each label."""
@@ -104,8 +114,7 @@ def sample(
     Warns
     -----
     RangeWarning
-        A label lies outside the range of the training labels, or far from all of them; the
-        range and the nearest one are given.
+        As :class:`FlowSampler`.
     """
     flow = ConditionalFlow.of(fitted)
     table = label_table(labels, flow.scale.parameters)
@@ -116,7 +125,6 @@ def sample(
         raise LabelError(
             f"n is at least 1 event a label, one number or {len(table)} of them; got {n!r}"
         )
-    flow.warn_of_labels(table)
     equal = len(set(sizes)) == 1
     sampler = FlowSampler(
         labels=tuple(tuple(row) for row in table.tolist()),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from presage.fit import FitError, Fitted
 from presage.labels import LabelError
+from presage.labels.caller import warn_caller
 from presage.models.posterior import PosteriorNetwork
 from presage.models.set_network import SetNetwork
 from presage.models.set_verdict import judged
@@ -188,7 +188,7 @@ class Inference:
             As :meth:`sample`; or other parameters.
         """
         sets, dims, coords = self._sets(events)
-        judged(self.encoder, sets, stacklevel=3)
+        judged(self.encoder, sets)
         values, names = theta_of_sets(self.problem, theta, dims)
         found = [
             self._estimate.density(summary, values[i if len(values) > 1 else 0])
@@ -217,7 +217,7 @@ class Inference:
             As :meth:`sample`.
         """
         sets, dims, coords = self._sets(events, self.encoder)
-        judged(self.encoder, sets, stacklevel=3)
+        judged(self.encoder, sets)
         count = len(self.problem.prior)
         unit = torch.stack([s[:count] for s in self._summaries(sets)]).double().clamp(0, 1)
         theta = self.problem.low.cpu() + (self.problem.high - self.problem.low).cpu() * unit
@@ -293,12 +293,11 @@ class Inference:
         low, high = user.declaration["trained_events"]
         strange = [n for n in sizes if not 0.99 * low <= n <= 1.01 * high]
         if strange:
-            warnings.warn(
+            warn_caller(
                 f"{len(strange)} of {len(sizes)} sets have sizes that the model was not "
                 f"trained with ({strange[0]} events; trained: {low} to {high}): look at the "
                 "importance efficiency, or train with such sets",
                 UntrainedSizeWarning,
-                stacklevel=4,
             )
 
     def _summaries(self, sets: list[Tensor]) -> Iterator[Tensor]:

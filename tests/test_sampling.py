@@ -77,15 +77,19 @@ def ps_sampler(fitted: Fitted) -> Any:
     return FlowSampler(labels=((2000.0, 4.0), (3000.0, 5.0)), weights=(300.0, 100.0), fitted=fitted)
 
 
-@pytest.mark.parametrize("drawn", ["by a function", "by a simulator"])
-def test_labels_beyond_the_trained_range_are_said(fitted: Fitted, store: Store, drawn: str) -> None:
-    with pytest.warns(
-        RangeWarning, match=r"phi_label = 9000 is outside .*\[95, 5410\] GeV"
-    ) as said:
-        if drawn == "by a function":
-            ps.sample(fitted, labels=[(9000.0, 4.0)], n=10, store=store)
-        else:
-            FlowSampler(labels=((9000.0, 4.0),), fitted=fitted)
+DRAWN = {
+    "by a function": lambda fitted, store: ps.sample(
+        fitted, labels=[(9000.0, 4.0)], n=10, store=store
+    ),
+    "by a simulator": lambda fitted, _: FlowSampler(labels=((9000.0, 4.0),), fitted=fitted),
+}
+
+
+@pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
+def test_labels_beyond_the_trained_range_are_said(fitted: Fitted, store: Store, draw: Any) -> None:
+    text = r"phi_label = 9000 is outside .*\[95, 5410\] GeV"
+    with pytest.warns(RangeWarning, match=text) as said:
+        draw(fitted, store)
     assert [warning.filename for warning in said] == [__file__]
 
 

@@ -8,7 +8,8 @@ import panel as pn
 from bokeh.models import Column, ColumnDataSource, CustomJS, Plot, Range1d
 
 from . import figures, handover
-from .controls import controls
+from .choice import controls_of
+from .controls import rows
 from .exhibit import Exhibit
 from .lean import lean
 from .live import Visitor
@@ -36,7 +37,8 @@ def board(exhibit: Exhibit, state: dict[str, Any]) -> Column:
     grid = figures.label_grid(payload)
     table, live = piece("table"), piece("live", "live.css")
     pieces = {name: piece(name) for name in ("caption", "head", "legend")}
-    panel = controls(exhibit, state, shades)
+    boxes = controls_of(exhibit.choices, state)
+    first, second = rows(exhibit, state, boxes, live)
     aside = later(lambda: loss_panel(exhibit.bench.store, exhibit.fits, shades))
     arguments = {
         **handover.data(exhibit, state),
@@ -54,8 +56,7 @@ def board(exhibit: Exhibit, state: dict[str, Any]) -> Column:
         "table_div": table,
         "live_div": live,
         "aside": aside,
-        "source_control": panel.source,
-        "against_control": panel.against,
+        "controls": boxes,
         "live_request": ColumnDataSource({"serial": [0], "label": [[]], "sources": [[]]}),
         "live_answer": ColumnDataSource({"serial": [0]}),
     }
@@ -74,8 +75,7 @@ def board(exhibit: Exhibit, state: dict[str, Any]) -> Column:
         pieces["legend"],
         row("marginals" if joint else "tall", *stacks),
     )
-    second = row("controls", live, *panel.second)
-    whole = column("whole", panel.first, second, row("board", left, right))
+    whole = column("whole", first, second, row("board", left, right))
     _connect(whole, exhibit, arguments)
     return whole
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from presage.store import EntryInfo, Store
 
+from .choice import Choice, called
 from .live import Bench, LiveError
 from .opened import opened
 from .origins import beside, flows_of, join, models_of
-from .payload import Payload
-from .view import SCALES, STRIPS, Query
+from .payload import Payload, plain
+from .theme import colours
+from .view import Query
 
 #: What stands under the label grid.
 PANELS = ("numbers", "loss")
+STRIPS, SCALES = ("pull", "ratio"), ("log", "linear")
 #: Drawn at new labels from the training events.
 RIVALS = ("morphing", "nearest")
 _NO_FLOW = (
@@ -72,7 +76,8 @@ class Exhibit:
         entry = next(e for e in products if e.key == key)
         product, fits = opened(store, key), flows_of(entry, entries)
         partners = beside(entry, products)
-        partner = _partner(query, partners)
+        what = "residuals with the same labels and edges"
+        partner = query.entry("with", partners, what)
         if partner is not None:
             tag, models = partner.key[:6], models_of(partner)
             try:
@@ -114,34 +119,43 @@ class Exhibit:
         payload = self.payload
         return payload.drawn + [r for r in self.cast[1:] if r in RIVALS and r not in payload.drawn]
 
+    @cached_property
+    def choices(self) -> list[Choice]:
+        """What can be chosen, beside the label."""
+        payload = self.payload
+        drawn, pairs = payload.drawn, payload.pairs
+        model = str(payload.product.attrs.get("model", ""))
+        first = model if model in drawn else drawn[0]
+        first = "flow" if "flow" in drawn else first
+        rivals = [name for name in drawn if name not in (first, "floor")]
+        joined = [s for s in drawn if self.partner and s.endswith(self.partner.key[:6])]
+        places, titles = [payload.sources.index(s) for s in drawn], [called(s) for s in drawn]
+        columns = payload.columns
+        return [
+            Choice("source", drawn, first, "source", titles, 104, places),
+            Choice("against", ["reference", *drawn], (joined or ["reference"])[0], "against",
+                   ["reference", *titles], 104, [0, *places], silent="reference"),
+            Choice.numbered("column", [c.name for c in columns], heading="grid", asked="metric",
+                            titles=[c.title for c in columns], width=142),
+            Choice.numbered("pair", pairs, heading="pair" if len(pairs) > 1 else "",
+                            titles=[plain(pair) for pair in pairs], width=170,
+                            silent=pairs[0] if len(pairs) == 1 else None),
+            Choice("overlay", drawn, rivals[:1], "overlay", titles, several=True,
+                   colours=colours(payload.sources)),
+            Choice("strip", STRIPS, heading="strip"),
+            Choice("colour", SCALES, heading="density" if pairs else ""),
+            Choice("panel", PANELS, heading="panel", silent=PANELS[0]),
+        ]  # fmt: skip
+
     def initial_state(self, query: Query) -> dict[str, Any]:
         """Return what is shown first, from the address where it makes sense."""
         payload = self.payload
-        names = [column.name for column in payload.columns]
-        model = str(payload.product.attrs.get("model", ""))
-        default = model if model in payload.drawn else payload.drawn[0]
-        default = "flow" if "flow" in payload.drawn else default
         label = query.label(payload.table, [p.name for p in payload.parameters], payload.worst)
-        pair = query.choose("pair", payload.pairs, payload.pairs[0] if payload.pairs else "")
-        rivals = [name for name in payload.drawn if name not in (default, "floor")]
-        source = query.choose("source", payload.drawn, default)
-        joined = [s for s in payload.drawn if self.partner and s.endswith(self.partner.key[:6])]
-        against = query.choose(
-            "against", ["reference", *payload.drawn], (joined or ["reference"])[0]
-        )
-        return {
-            "label": label,
-            "rest": [int(place) for place in payload.places[label, 2:]],
-            "source": payload.sources.index(source),
-            "against": payload.sources.index(against if against != source else "reference"),
-            "column": names.index(query.choose("metric", names, names[0])),
-            "pair": payload.pairs.index(pair) if pair else 0,
-            "overlay": query.several("overlay", payload.drawn, rivals[:1]),
-            "strip": query.choose("strip", STRIPS, STRIPS[0]),
-            "colour": query.choose("colour", SCALES, SCALES[0]),
-            "panel": query.choose("panel", PANELS, PANELS[0]),
-            "live": self._live(query),
-        }
+        state = {choice.name: choice.read(query) for choice in self.choices}
+        if state["against"] == state["source"]:
+            state["against"] = 0
+        rest = [int(place) for place in payload.places[label, 2:]]
+        return {**state, "label": label, "rest": rest, "live": self._live(query)}
 
     def _live(self, query: Query) -> list[float] | None:
         """Return the label that the address asks a flow to be drawn at."""
@@ -156,16 +170,3 @@ class Exhibit:
         except LiveError as error:
             query.messages.append(f"Address: live={asked!r}: {error}. Nothing was drawn live.")
             return None
-
-
-def _partner(query: Query, partners: list[EntryInfo]) -> EntryInfo | None:
-    asked = query.given.get("with")
-    if not asked:
-        return None
-    lookup = Query({"key": asked})
-    key = lookup.key([partner.key for partner in partners])
-    if key is None:
-        query.messages.append(
-            f"Address: with={asked!r} is not the key of residuals with the same labels and edges."
-        )
-    return next((p for p in partners if p.key == key), None)

@@ -10,7 +10,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource
 
 from . import figures
-from .controls import called
+from .choice import called
 from .exhibit import RIVALS, Exhibit
 from .payload import Payload, plain
 from .theme import colours
@@ -73,6 +73,7 @@ def _meta(exhibit: Exhibit, state: dict[str, Any]) -> dict[str, Any]:
         "variables": payload.variables,
         "axis_titles": payload.axis_titles,
         "pair_names": payload.pairs,
+        "choices": [choice.for_kernel() for choice in exhibit.choices],
         "pairs": [[index[name] for name in pair.split(",")] for pair in payload.pairs],
         "columns": [
             {"metric": c.metric, "of": c.of, "name": c.name, "title": c.title,

@@ -5,11 +5,9 @@
 
 const [counts, edges, numbers, events] = arrays.map(flat);
 const [joint, grid, marginals] = [joint_models, grid_models, marginal_models].map(plain);
-const meta = JSON.parse(meta_text);
 const {sources, cast, columns, table, regions, neighbours, places, pairs, drawn} = meta;
 const nSources = sources.length, nLabels = table.length, nVariables = meta.variables.length;
 const nBins = meta.bins, side = meta.side;
-const state = meta.state;
 const LIVE = -1;  // the number of the label that is drawn live, where a label's is asked for
 let live = null;  // what the server drew there; live.js
 const loaded = {slot: new Int32Array(nLabels).fill(-1), cells: null, pairs: 0, labels: 0, pair: -1};

@@ -12,9 +12,10 @@ from bokeh.models import Column, CustomJS, Range1d
 from presage.analysis.posterior_figures import COLOURS
 
 from . import pdf_figures as figures
+from .choice import controls_of
 from .lean import lean
 from .pdf_calibration import calibration_panels
-from .pdf_controls import controls
+from .pdf_controls import rows
 from .pdf_exhibit import MOST_EVENTS, Exhibit, numbers_of
 from .pieces import column, kernel, later, piece, row
 
@@ -41,7 +42,8 @@ def board(exhibit: Exhibit, state: dict[str, Any]) -> Column:
     head, caption, table = piece("head"), piece("caption"), piece("merit")
     slider = piece("size", "live.css")
     aside = later(lambda: calibration_panels(exhibit))
-    panel = controls(exhibit, state, slider)
+    boxes = controls_of(exhibit.choices, state)
+    lasting, first, second = rows(exhibit, boxes, slider)
     parts = [sheets[name].figure for name in ("curve", "strip") if name in sheets]
     right = column("curves", *parts, caption, row("events", sheets["data"].figure))
     posterior = row("posterior", column("corner", sheets["corner"].figure, table), right)
@@ -54,14 +56,16 @@ def board(exhibit: Exhibit, state: dict[str, Any]) -> Column:
         "ranges": _ranges(sheets),
         "figure_models": [sheet.figure for sheet in sheets.values()],
         "slider_div": slider,
-        "posterior_parts": [*panel.of_posterior, head, posterior],
+        "posterior_parts": [*first, *second, head, posterior],
         "aside": aside,
-        "controls": panel.moved,
+        "controls": boxes,
     }
     code = kernel("pdf_kernel.js", "pdf_scales.js", "pdf_words.js", "pdf_start.js")
     pn.state.curdoc.js_on_event("document_ready", CustomJS(args=arguments, code=code))
     lean(arguments["figure_models"])
-    return column("whole", panel.first, panel.second, head, posterior, aside)
+    return column(
+        "whole", row("controls", *lasting, *first), row("controls", *second), head, posterior, aside
+    )
 
 
 def _ranges(sheets: dict[str, figures.Sheet]) -> dict[str, Any]:
@@ -111,6 +115,7 @@ def _meta(exhibit: Exhibit, state: dict[str, Any]) -> dict[str, Any]:
         "key": exhibit.entry.key,
         "checks": exhibit.checked.key if exhibit.checked else "",
         "chose_checks": len(exhibit.checks) > 1,
+        "choices": [choice.for_kernel() for choice in exhibit.choices],
         "problem": str(product.attrs.get("problem", "")),
         "n_theta": str(product.attrs.get("n_theta", "")),
         "draws": product.sizes["draw"],
@@ -128,7 +133,6 @@ def _meta(exhibit: Exhibit, state: dict[str, Any]) -> dict[str, Any]:
         "levels": [float(level) for level in product["level"].values],
         "events": min(product.sizes["event"], MOST_EVENTS),
         "features": _features(exhibit),
-        "feature_pairs": exhibit.pairs,
         "feature_places": exhibit.places,
         "curves": [_curve(exhibit, name) for name in exhibit.curves],
         "state": state,

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from presage.analysis.posterior_figures import COLOURS
 from presage.store import EntryInfo, Store
 
+from .choice import Choice
 from .opened import opened
 from .view import Query
 
@@ -38,6 +40,8 @@ _NEEDED = {
 _COORDS = ("parameter_low", "parameter_high")
 #: Events of an observation that go to the browser at most.
 MOST_EVENTS = 10_000
+#: Observations beyond which there is a menu.
+_MOST_BUTTONS = 12
 
 
 @dataclass(frozen=True)
@@ -83,15 +87,8 @@ class Exhibit:
         product = _sound(opened(store, key))
         calibrations = [e for e in entries if e.producer == CALIBRATION and e.state == "complete"]
         checks = _beside(entry, calibrations)
-        checked = checks[0] if checks else None
-        asked = query.given.get("checks")
-        if asked:
-            named = Query({"key": asked}).key([check.key for check in checks])
-            if named is None:
-                query.messages.append(
-                    f"Address: checks={asked!r} is the key of no calibration of this problem."
-                )
-            checked = next((c for c in checks if c.key == named), checked)
+        asked = query.entry("checks", checks, "calibration of this problem")
+        checked = asked or next(iter(checks), None)
         return cls(product, entry, products, checks, checked, store)
 
     @cached_property
@@ -125,22 +122,35 @@ class Exhibit:
         """Return the calibration that is shown."""
         return None if self.checked is None else opened(self.store, self.checked.key)
 
-    def initial_state(self, query: Query) -> dict[str, Any]:
-        """Return what is shown first, from the address where it makes sense."""
+    @cached_property
+    def choices(self) -> list[Choice]:
+        """What can be chosen."""
         sizes = [str(int(size)) for size in self.product["size"].values]
         observations = [str(k) for k in range(self.product.sizes["observation"])]
-        curves = self.curves or [""]
-        return {
-            "observation": int(query.choose("observation", observations, "0")),
-            "size": sizes.index(query.choose("size", sizes, sizes[-1])),
-            "kinds": query.several("kinds", self.kinds, self.kinds),
-            "range": query.choose("range", RANGES, RANGES[0]),
-            "curve": curves.index(query.choose("curve", curves, curves[0])),
-            "strip": query.choose("strip", STRIPS, STRIPS[0]),
-            "against": query.choose("against", AGAINST, AGAINST[0]),
-            "features": self.pairs.index(query.choose("features", self.pairs, self.pairs[0])),
-            "panel": query.choose("panel", PANELS, PANELS[0]),
-        }
+        pairs, curves = self.pairs, self.curves
+        of_curves = [
+            Choice.numbered("curve", curves, heading="curve", width=150,
+                            titles=[name.replace("_", " ") for name in curves]),
+            Choice("strip", STRIPS, heading="residual in", titles=("σ of reference", "ratio")),
+            Choice("against", AGAINST, heading="against"),
+        ]  # fmt: skip
+        return [
+            Choice.numbered("observation", observations, heading="observation",
+                            width=70 if len(observations) > _MOST_BUTTONS else 0),
+            Choice.numbered("size", sizes, sizes[-1]),
+            Choice("kinds", self.kinds, self.kinds, "shown", several=True, colours=COLOURS),
+            Choice("range", RANGES, heading="range"),
+            *(of_curves if curves else ()),
+            Choice.numbered("features", pairs, width=120,
+                            heading="events" if len(pairs) > 1 else "",
+                            titles=[pair.replace(",", " × ") for pair in pairs],
+                            silent=pairs[0] if len(pairs) == 1 else None),
+            Choice("panel", PANELS, heading="panel", silent=PANELS[0]),
+        ]  # fmt: skip
+
+    def initial_state(self, query: Query) -> dict[str, Any]:
+        """Return what is shown first, from the address where it makes sense."""
+        return {choice.name: choice.read(query) for choice in self.choices}
 
 
 def _sound(product: xr.Dataset) -> xr.Dataset:

@@ -3,16 +3,14 @@
 // Bokeh models to fill. What is shown is `state`; `set` changes it, redraws and writes it to the
 // address.
 
-const meta = JSON.parse(meta_text);
 const given = Object.fromEntries(Object.entries(plain(arrays)).map(([name, a]) => [name, flat(a)]));
 const curves = plain(bands).map((one) => Object.fromEntries(
   Object.entries(one).map(([name, a]) => [name, flat(a)])));
-const sheets = plain(sheet_models), axes = plain(ranges), boxes = plain(controls);
+const sheets = plain(sheet_models), axes = plain(ranges);
 const {kinds, sizes, parameters, colours, features} = meta;
 const nSizes = sizes.length, nKinds = kinds.length, nParameters = parameters.length;
 const nPairs = nParameters * (nParameters - 1) / 2, nVertices = meta.vertices, nPoints = meta.points;
 const nMasses = meta.masses.length, nLevels = meta.levels.length;
-const state = meta.state;
 const GAP = 0.045;  // between a panel and its place, in units of a panel's side
 
 // -- numbers -------------------------------------------------------------------------------

@@ -4,15 +4,7 @@ const inAddress = () => ({
   page: "pdf",
   key: meta.key.slice(0, 16),
   checks: meta.checks && meta.chose_checks ? meta.checks.slice(0, 16) : null,
-  observation: state.observation,
-  size: sizes[state.size],
-  kinds: kinds.filter((kind) => state.kinds.includes(kind)).join(","),
-  curve: curves.length ? meta.curves[state.curve].name : null,
-  strip: curves.length ? state.strip : null,
-  against: curves.length ? state.against : null,
-  range: state.range,
-  features: meta.feature_pairs.length > 1 ? meta.feature_pairs[state.features] : null,
-  panel: state.panel === "posterior" ? null : state.panel,
+  ...choicesInAddress(),
 });
 const remembered = () => {};
 
@@ -41,13 +33,9 @@ function check(key) {
   location.search = query.toString();
 }
 
-// Keys move the controls as well; a control that is moved by its key sets nothing again.
 function move(name, value) {
-  if (name === "observation") {  // buttons, or a menu where there are many
-    put(boxes.observation, "options" in boxes.observation ? {value: String(value)} : {active: value});
-  }
-  if (name === "curve") put(boxes.curve, {value: String(value)});
   set({[name]: value});
+  follow(name);
 }
 const within = (value, count) => Math.max(0, Math.min(count - 1, value));
 onKeys((event, from, free) => {
@@ -61,9 +49,7 @@ onKeys((event, from, free) => {
     if (next !== state[name]) move(name, next);
   } else if (digit && digit <= nKinds) {
     const kind = kinds[digit - 1];
-    const next = state.kinds.includes(kind) ? state.kinds.filter((k) => k !== kind) : [...state.kinds, kind];
-    put(boxes.kinds, {active: kinds.map((k, i) => next.includes(k) ? i : -1).filter((i) => i >= 0)});
-    set({kinds: next});
+    move("kinds", state.kinds.includes(kind) ? state.kinds.filter((k) => k !== kind) : [...state.kinds, kind]);
   } else if (event.key.toLowerCase() === "c" && curves.length > 1) {
     move("curve", (state.curve + 1) % curves.length);
   }

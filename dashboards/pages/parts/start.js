@@ -7,14 +7,7 @@ const inAddress = () => ({
   with: meta.with ? meta.with.slice(0, 16) : null,
   label: numbersOf(table[state.label]),
   live: state.live ? numbersOf(state.live) : null,
-  source: sources[state.source],
-  against: state.against ? sources[state.against] : null,
-  metric: columns[state.column].name,
-  pair: pairs.length > 1 ? meta.pair_names[state.pair] : null,
-  overlay: state.overlay.join(","),
-  strip: state.strip,
-  colour: state.colour,
-  panel: state.panel === "numbers" ? null : state.panel,
+  ...choicesInAddress(),
 });
 const remembered = () => followLabel();
 
@@ -29,7 +22,7 @@ function set(change) {
   Object.assign(state, change);
   if (state.against === state.source) {  // the two change places
     state.against = "source" in change && before !== state.source ? before : 0;
-    put(against_control, {value: String(state.against)});
+    follow("against");
   }
   if (state.live && ("label" in change || "rest" in change)) dropLive();
   if ("label" in change) state.rest = places[state.label].slice(2);
@@ -71,15 +64,9 @@ onKeys((event, from, free) => {
     const next = neighbours[state.label][arrows[event.key]];
     if (next !== state.label || state.live) set({label: next});
   } else if (digit && Number(digit) <= drawn.length) {
-    const name = drawn[Number(digit) - 1];
-    if (event.shiftKey) {
-      const other = sources.indexOf(name) === state.against ? 0 : sources.indexOf(name);
-      put(against_control, {value: String(other)});
-      set({against: other});
-    } else {
-      put(source_control, {value: String(sources.indexOf(name))});
-      set({source: sources.indexOf(name)});
-    }
+    const source = sources.indexOf(drawn[Number(digit) - 1]), name = event.shiftKey ? "against" : "source";
+    set({[name]: name === "against" && source === state.against ? 0 : source});
+    follow(name);
   } else if (event.key.toLowerCase() === "l" && !meta.live.why) {
     event.preventDefault();
     knobs("slide")[0]?.focus();

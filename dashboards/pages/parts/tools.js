@@ -15,6 +15,7 @@ const write = (div, html) => {
   if (element) element.innerHTML = html;
   else put(div, {text: `<div class="text">${html}</div>`});
 };
+const meta = JSON.parse(meta_text), state = meta.state, boxes = plain(controls);
 const columnOf = (model, name) =>
   model.data instanceof Map ? model.data.get(name) : model.data[name];
 
@@ -54,6 +55,21 @@ function drawTextSoon() {
     textIsDue = false;
     drawTexts();
   }));
+}
+
+// What the address says of the page's choices (choice.py).
+const choicesInAddress = () => Object.fromEntries(meta.choices.map(
+  ({name, asked, values, held, silent, several}) => {
+    const value = several ? values.filter((_, k) => state[name].includes(held[k])).join(",")
+      : values[held.indexOf(state[name])];
+    return [asked, value === undefined || value === silent ? null : value];
+  }));
+// A control follows what a key has chosen.
+function follow(name) {
+  const {held, several} = meta.choices.find((choice) => choice.name === name), box = boxes[name];
+  const at = held.indexOf(state[name]);
+  if (several) put(box, {active: held.flatMap((value, k) => state[name].includes(value) ? [k] : [])});
+  else if (box) put(box, "options" in box ? {value: String(at)} : {active: at});
 }
 
 // The address holds what `inAddress` of the page returns; null is left out.

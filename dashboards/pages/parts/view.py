@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from presage.labels import nearest
+from presage.store import EntryInfo
 
 _LONGEST = 200
 KEY = re.compile(r"[0-9a-f]{6,64}")
-STRIPS = ("pull", "ratio")
-SCALES = ("log", "linear")
 
 
 def query_of(arguments: Mapping[str, Sequence[bytes]]) -> dict[str, str]:
@@ -70,6 +69,16 @@ class Query:
         why = "is the beginning of several keys" if found else "is the key of nothing here"
         self.messages.append(f"Address: {asked!r} {why}.")
         return None
+
+    def entry(self, name: str, known: Sequence[EntryInfo], what: str) -> EntryInfo | None:
+        """Return the entry whose key begins as `name` asks; a message says if none does."""
+        asked = self.given.get(name)
+        if not asked:
+            return None
+        key = Query({"key": asked}).key([entry.key for entry in known])
+        if key is None:
+            self.messages.append(f"Address: {name}={asked!r} is the key of no {what}.")
+        return next((entry for entry in known if entry.key == key), None)
 
     def label(self, table: np.ndarray, names: Sequence[str], default: int) -> int:
         """Return the number of the label with these values, ``"2457,5.125"``.

@@ -1,0 +1,158 @@
+"""Choices: each one thing that a page shows of several, declared once.
+
+A page declares its choices. From that come what is shown first (by the address), the controls
+above the board, and, in the kernel, the address and the controls that keys move (tools.js).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bokeh.models import (
+    CheckboxButtonGroup,
+    CustomJS,
+    Div,
+    InlineStyleSheet,
+    RadioButtonGroup,
+    Select,
+)
+
+from .pieces import row, sheets
+from .theme import text_of
+from .view import Query
+
+Control = Select | RadioButtonGroup | CheckboxButtonGroup
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What can be chosen.
+
+    Parameters
+    ----------
+    name
+        In the kernel's state.
+    values
+        As the address spells them.
+    first
+        Shown where the address asks for nothing; for `several` a list.
+    heading
+        What stands before the control; without it there is none.
+    titles
+        What the control calls the values; by default as the address does.
+    width
+        Of a menu; 0 for buttons beside one another.
+    states
+        What the kernel's state holds for each value; by default the value itself.
+    asked
+        Name in the address, where it is another.
+    silent
+        Value that the address leaves out.
+    several
+        Whether any number of them may be chosen.
+    colours
+        Value → colour of a line under its button.
+    """
+
+    name: str
+    values: Sequence[str]
+    first: Any = None
+    heading: str = ""
+    titles: Sequence[str] = ()
+    width: int = 0
+    states: Sequence[Any] = ()
+    asked: str = ""
+    silent: str | None = None
+    several: bool = False
+    colours: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def numbered(cls, name: str, values: Sequence[str], first: str = "", **more: Any) -> Choice:
+        """Return a choice whose state is the number of the value."""
+        return cls(name, values, first or next(iter(values), ""), states=range(len(values)), **more)
+
+    @property
+    def held(self) -> list[Any]:
+        """What the state holds for each value."""
+        return list(self.states or self.values)
+
+    def read(self, query: Query) -> Any:
+        """Return the state that the address asks for, else the first."""
+        asked = self.asked or self.name
+        if self.several:
+            return query.several(asked, self.values, self.first)
+        first = next(iter(self.values), "") if self.first is None else self.first
+        value = query.choose(asked, self.values, first)
+        return dict(zip(self.values, self.held, strict=True)).get(value, 0)
+
+    def control(self, state: Any) -> Control:
+        """Return the control as it is for a state."""
+        titles, held = list(self.titles or self.values), self.held
+        if self.width:
+            places = [str(k) for k in range(len(titles))]
+            code = f"window.presage.set({{{self.name}: {json.dumps(held)}[cb_obj.value]}})"
+            options = list(zip(places, titles, strict=True))
+            return select(options, str(held.index(state)), code, self.width)
+        if self.several:
+            active: Any = [k for k, value in enumerate(held) if value in state]
+            chosen = f"cb_obj.active.map((k) => {json.dumps(held)}[k])"
+        else:
+            active, chosen = held.index(state), f"{json.dumps(held)}[cb_obj.active]"
+        kind = CheckboxButtonGroup if self.several else RadioButtonGroup
+        lines = [self.colours.get(value, "") for value in self.values]
+        group = kind(labels=titles, active=active, margin=0, stylesheets=_sheets(lines))
+        code = f"window.presage.set({{{self.name}: {chosen}}})"
+        group.js_on_change("active", CustomJS(code=code + "; window.presage.leaveControl()"))
+        return group
+
+    def for_kernel(self) -> dict[str, Any]:
+        """Return what the kernel needs to know of it."""
+        return {"name": self.name, "asked": self.asked or self.name, "values": list(self.values),
+                "held": self.held, "silent": self.silent, "several": self.several}  # fmt: skip
+
+
+def controls_of(choices: Sequence[Choice], state: Mapping[str, Any]) -> dict[str, Control]:
+    """Return the control of each choice that has one, by name."""
+    return {c.name: c.control(state[c.name]) for c in choices if c.heading}
+
+
+def cells(
+    choices: Sequence[Choice], controls: Mapping[str, Control], names: Sequence[str]
+) -> list[Any]:
+    """Return the controls of some choices, each behind its heading."""
+    headings = {c.name: c.heading for c in choices}
+    return [cell for n in names if n in controls for cell in named(headings[n], controls[n])]
+
+
+def named(name: str, control: Any) -> list[Any]:
+    """Return a control behind its name."""
+    title = Div(text=name, margin=(0, 0, 0, 4), styles={"white-space": "nowrap"},
+                stylesheets=sheets("control.css"))  # fmt: skip
+    return [row("named", title, control, sizing_mode=None)]
+
+
+def select(options: list[tuple[str, str]], value: str, code: str, width: int) -> Select:
+    """Return a menu of (value, title) that runs `code` when another one is chosen."""
+    menu = Select(options=options, value=value, width=width, margin=0, height=27,
+                    stylesheets=sheets("control.css"))  # fmt: skip
+    menu.js_on_change("value", CustomJS(code=code + "; window.presage.leaveControl()"))
+    return menu
+
+
+def called(source: str) -> str:
+    """Return what buttons and menus call a source."""
+    return source.replace("histogram_", "hist. ").replace("_", " ")
+
+
+def _sheets(colours: Sequence[str]) -> list[InlineStyleSheet]:
+    """Return the common style, and under each button a line in its colour."""
+    button = ".bk-btn-group > .bk-btn:nth-child"
+    lines = [
+        f"{button}({k + 1}) {{ box-shadow: inset 0 -3px {colour}; }}"
+        for k, colour in enumerate(colours)
+        if colour
+    ]
+    return [InlineStyleSheet(css=text_of("control.css") + "\n".join(lines))]

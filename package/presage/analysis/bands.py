@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from presage.labels import LabelError
-
-Floats = NDArray[np.float64]
+from presage.labels import Floats, LabelError
 
 #: Quantiles of a band: the median, the central 68 % and the central 95 %.
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)

@@ -21,14 +21,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from presage.labels import LabelError
+from presage.labels import Floats, LabelError
 from presage.progress import Bar
 from presage.rng import generator
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Floats = NDArray[np.float64]
 
 #: Fewest draws of a side.
 MINIMUM = 100

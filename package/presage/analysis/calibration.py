@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from scipy.special import bdtr
 
 from presage.analysis.ranking import places as places
@@ -24,8 +23,7 @@ from presage.analysis.ranking import ranks as ranks
 from presage.analysis.tarp import tarp as tarp
 from presage.analysis.uniformity import ecdf_bands as ecdf_bands
 from presage.analysis.uniformity import uniformity as uniformity
-
-Floats = NDArray[np.float64]
+from presage.labels import Floats
 
 #: Coverage that is looked at.
 LEVELS = (0.68, 0.95)

@@ -20,9 +20,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, irfft2, next_fast_len, rfft, rfft2
 from scipy.ndimage import map_coordinates
 
-from presage.labels import LabelError
-
-Floats = NDArray[np.float64]
+from presage.labels import Floats, LabelError
 
 #: Share of the draws inside each contour, ascending.
 LEVELS = (0.68, 0.95)

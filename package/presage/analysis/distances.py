@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from presage.labels import Floats
 
 #: Probabilities at which distribution functions are compared.
 QUANTILES = (0.01, 0.05, 0.16, 0.5, 0.84, 0.95, 0.99)

@@ -22,10 +22,8 @@ from scipy.special import logsumexp
 
 from presage.analysis.pareto import PARETO_BAR as PARETO_BAR
 from presage.analysis.pareto import pareto_k as pareto_k
-from presage.labels import LabelError, nearest
+from presage.labels import Floats, LabelError, nearest
 from presage.rng import generator
-
-Floats = NDArray[np.float64]
 
 
 def importance(

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from presage.labels import Floats
 
 #: What "within 1 %" asks for: largest W1 over standard deviation, and largest AUC.
 W1_BAR, AUC_BAR = 0.01, 0.505

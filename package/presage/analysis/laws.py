@@ -20,7 +20,6 @@ import math
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from presage.analysis.distances import (
     HALF_NORMAL,
@@ -30,8 +29,7 @@ from presage.analysis.distances import (
     trimmed,
     wasserstein_constant,
 )
-
-Floats = NDArray[np.float64]
+from presage.labels import Floats
 
 _PATHS, _STEPS = 8000, 160
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from presage.labels import Floats
 
 #: Above this shape nothing is to be trusted (Vehtari et al. 2024, arXiv:1507.02646, 3.2.4).
 PARETO_BAR = 0.7

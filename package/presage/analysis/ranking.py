@@ -6,13 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from presage.labels import LabelError
+from presage.labels import Floats, LabelError
 from presage.progress import Bar
 from presage.rng import generator
-
-Floats = NDArray[np.float64]
 
 #: Numbers that are compared at once.
 _AT_ONCE = 1 << 24

@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from presage.labels import Floats
+
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 

@@ -15,9 +15,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import bdtr, bdtrc
 
+from presage.labels import Floats
 from presage.rng import generator
-
-Floats = NDArray[np.float64]
 
 #: Points at which distribution functions are compared, and simulations that bands come from.
 POINTS, _SIMULATIONS = 100, 10_000

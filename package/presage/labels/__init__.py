@@ -7,6 +7,8 @@ name of the sample dimension, and is what a dataset is checked against.
 
 from presage.labels.checks import Array as Array
 from presage.labels.checks import Arrays as Arrays
+from presage.labels.checks import Floats as Floats
+from presage.labels.checks import Integers as Integers
 from presage.labels.checks import check_arrays as check_arrays
 from presage.labels.checks import require as require
 from presage.labels.checks import stored_as as stored_as

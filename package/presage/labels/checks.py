@@ -18,6 +18,8 @@ from presage.labels.variables import Parameter, Variable
 Array = NDArray[Any]
 #: One block of samples: variable name to array, the sample dimension first.
 Arrays = Mapping[str, Array]
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 def check_arrays(arrays: Arrays, schema: Schema, samples: int, source: str) -> dict[str, Array]:

@@ -14,7 +14,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from presage.labels import Floats
 
 #: Mean of ln |z| of a standard normal z.
 _LOG_ABS = -0.6352

@@ -13,14 +13,12 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from presage.labels import Parameter, Variable
+from presage.labels import Floats, Parameter, Variable
 from presage.labels.caller import warn_caller
 from presage.labels.equality import beyond, merge
 from presage.transforms.tail import SURE, UnlikeTrainingWarning, alarming, log_tail
-
-Floats = NDArray[np.float64]
 
 #: Events whose scores are kept, and the fewest held-out ones that are enough.
 MOST, ENOUGH = 50_000, 10_000

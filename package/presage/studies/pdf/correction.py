@@ -18,9 +18,8 @@ from torch import Tensor
 from presage.analysis.importance import PARETO_BAR, importance, resample
 from presage.labels import LabelError
 from presage.models.threads import one_thread
-from presage.progress import Bar
 from presage.studies.pdf.problem import Problem
-from presage.studies.pdf.target import Target, count_sets, sets_of
+from presage.studies.pdf.target import Target, count_sets, dims_of_sets, sets_with_bar
 
 #: Share of the weight that may be cut off when draws are chosen.
 CLIPPED_BAR = 0.01
@@ -58,7 +57,7 @@ def weigh(
     for name in ("theta", "log_prob"):
         if name not in estimate:
             raise LabelError(f"the estimate has no {name!r}: draw it with its density")
-    rest = [str(d) for d in events.dims if d not in ("event", "feature")]
+    rest = dims_of_sets(events)
     needed = {*rest, "draw", "parameter"}
     if set(estimate["theta"].dims) != needed:
         raise LabelError(
@@ -146,7 +145,7 @@ def log_posterior(
     progress
         Whether a bar is shown, after two seconds.
     """
-    rest = [str(d) for d in events.dims if d not in ("event", "feature")]
+    rest = dims_of_sets(events)
     along = [str(d) for d in theta.dims if d not in (*rest, "parameter")]
     names = [r.name for r in problem.prior]
     chosen = theta.sel(parameter=names) if "parameter" in theta.coords else theta
@@ -154,10 +153,7 @@ def log_posterior(
     flat = torch.as_tensor(ordered.values, dtype=torch.float64, device=problem.device)
     rows = flat.reshape(count_sets(events), -1, len(names))
     found: list[tuple[Tensor, Tensor]] = []
-    bar = Bar(
-        sets_of(problem, events), total=len(rows), desc="likelihoods", unit="set",
-        disable=not progress,
-    )  # fmt: skip
+    bar = sets_with_bar(problem, events, "likelihoods", progress)
     with torch.no_grad():
         for one, points in zip(bar, rows, strict=True):
             found.append(Target.of(problem, one).parts(points))

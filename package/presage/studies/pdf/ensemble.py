@@ -14,13 +14,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from presage.extras import extra
+from presage.labels import Floats
 from presage.progress import Bar
 from presage.studies.pdf.target import Target
-
-Floats = NDArray[np.float64]
 
 #: What a converged run has.
 R_HAT, ESS = 1.01, 2000.0

@@ -31,11 +31,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from presage.fit import Fitted
-from presage.labels import LabelError
+from presage.labels import Floats, LabelError
 from presage.models.set_network import SetNetwork
 from presage.studies.pdf.inference import Inference
-
-Floats = NDArray[np.float64]
 
 _ROUNDS, _CLOSE = 200, 1e-8
 

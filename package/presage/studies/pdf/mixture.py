@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
-Floats = NDArray[np.float64]
+from presage.labels import Floats
 
 #: Degrees of freedom.
 _DEGREES = 5.0

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from presage.labels import LabelError
 from presage.studies.pdf.problem import Problem
+from presage.studies.pdf.target import coords_of_sets, dims_of_sets
 
 
 def observed_sets(
@@ -41,7 +42,7 @@ def observed_sets(
             f"events should be a labelled xarray.DataArray, got {type(events).__name__}; "
             'xr.DataArray(values, dims=("event", "feature"))'
         )
-    dims = tuple(str(d) for d in events.dims if d not in ("event", "feature"))
+    dims = tuple(dims_of_sets(events))
     names = [f.name for f in problem.features]
     own = sorted(map(str, events["feature"].values)) if "feature" in events.coords else []
     if own == sorted(names):
@@ -53,8 +54,7 @@ def observed_sets(
     if len(rows) == 0:
         raise LabelError(f"{problem.name}: there is no set of events along {dims}")
     sets = [_checked(problem, row, events) for row in rows]
-    coords = {str(k): c for k, c in events.coords.items() if set(c.dims) <= set(dims)}
-    return sets, dims, coords
+    return sets, dims, coords_of_sets(events)
 
 
 def theta_of_sets(

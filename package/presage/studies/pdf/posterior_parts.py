@@ -11,10 +11,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from presage.analysis import bands, corner
-from presage.labels import LabelError, nearest
+from presage.labels import Floats, LabelError, nearest
 from presage.studies.pdf.problem import Curve, Problem
 
-Floats = NDArray[np.float64]
 #: Kind of draws -> number of events -> draws.
 Posteriors = Mapping[str, Mapping[int, xr.Dataset]]
 

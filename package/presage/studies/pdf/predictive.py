@@ -14,20 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
-from numpy.typing import NDArray
 from torch import Tensor
 
 from presage.analysis.c2st import c2st
-from presage.labels import LabelError
+from presage.labels import Floats, LabelError
 from presage.models.threads import one_thread
-from presage.progress import Bar
 from presage.rng import generator
 from presage.studies.pdf.draws import Draws
 from presage.studies.pdf.problem import Problem
 from presage.studies.pdf.reference import parameter_coordinates
-from presage.studies.pdf.target import count_sets, sets_of
-
-Floats = NDArray[np.float64]
+from presage.studies.pdf.target import coords_of_sets, count_sets, dims_of_sets, sets_with_bar
 
 #: Fewest events that a bin should expect, and most bins of a feature.
 _EXPECTED, _MOST_BINS = 5.0, 10
@@ -81,29 +77,29 @@ def predictive(
             f"expected replicas >= 1 and draws from 1 to {posterior.sizes['draw']}, got "
             f"replicas={replicas}, draws={draws}"
         )
-    rest = [str(d) for d in events.dims if d not in ("event", "feature")]
+    rest = dims_of_sets(events)
     theta = posterior["theta"].transpose(*rest, "draw", "parameter")
     rows = theta.values.reshape(-1, *theta.shape[-2:])
     if len(rows) != count_sets(events):
         raise LabelError(f"{len(rows)} posteriors, {count_sets(events)} sets of events")
-    bar = Bar(
-        sets_of(problem, events), total=len(rows), desc="predictive p-values", unit="set",
-        disable=not progress,
-    )  # fmt: skip
+    bar = sets_with_bar(problem, events, "predictive p-values", progress)
     found = []
     for i, (one, points) in enumerate(zip(bar, rows, strict=True)):
         rng = generator("pdf-predictive", seed, i)
         chosen = points[rng.choice(len(points), size=draws, replace=False)]
         found.append(_p_values(problem, one, chosen, replicas, rng))
     shape = (*(events.sizes[d] for d in rest), draws)
-    coords = {k: c for k, c in events.coords.items() if set(c.dims) <= set(rest)}
     columns: dict[str, Any] = {}
     for j, (name, what) in enumerate(
         (("p_value", "predictive p-value"), ("chi2", "chi² of the set"), ("bins", "bins"))
     ):
         values = np.stack([row[:, j] for row in found]).reshape(shape)
         columns[name] = ((*rest, "draw"), values, {"long_name": what, "units": "1"})
-    return xr.Dataset(columns, coords=coords, attrs={"problem": problem.name, "replicas": replicas})
+    return xr.Dataset(
+        columns,
+        coords=coords_of_sets(events),
+        attrs={"problem": problem.name, "replicas": replicas},
+    )
 
 
 def prior_check(

@@ -13,17 +13,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from presage.analysis.importance import efficiency, pareto_k
-from presage.labels import LabelError
+from presage.labels import Floats, LabelError
 from presage.studies.pdf.draws import Draws
 from presage.studies.pdf.ensemble import ensemble
 from presage.studies.pdf.mixture import Mixture, cholesky, fitted, squares_of
 from presage.studies.pdf.target import Target
-
-Floats = NDArray[np.float64]
 
 #: Prior draws that are looked at for places to start from, and how many starts there are.
 _SCAN, _STARTS = 1024, 4

@@ -13,14 +13,12 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from presage.analysis.c2st import c2st
 from presage.analysis.importance import PARETO_BAR, efficiency, importance, resample
-from presage.labels import LabelError, nearest
+from presage.labels import Floats, LabelError, nearest
 from presage.models.threads import one_thread
-from presage.progress import Bar
 from presage.recipe import Recipe
 from presage.rng import generator
 from presage.store import Store
@@ -28,9 +26,7 @@ from presage.studies.pdf.ensemble import Chains, ensemble
 from presage.studies.pdf.mixture import Mixture, fitted
 from presage.studies.pdf.problem import Problem
 from presage.studies.pdf.proposal import proposal
-from presage.studies.pdf.target import Target, count_sets, sets_of
-
-Floats = NDArray[np.float64]
+from presage.studies.pdf.target import Target, coords_of_sets, dims_of_sets, sets_with_bar
 
 #: Raised whenever the draws become others.
 VERSION = 1
@@ -96,10 +92,7 @@ def reference(
         raise LabelError(f"no method {method!r}{nearest(method, METHODS)}")
 
     def make() -> xr.Dataset:
-        bar = Bar(
-            sets_of(problem, events), total=count_sets(events), desc="reference posteriors",
-            unit="set", disable=not progress,
-        )  # fmt: skip
+        bar = sets_with_bar(problem, events, "reference posteriors", progress)
         found = [
             _one(Target.of(problem, one), n, method, check, generator("pdf-reference", seed, i))
             for i, one in enumerate(bar)
@@ -127,7 +120,7 @@ def recipe_for(
     How many events and sets the problem itself would simulate does not matter.
     """
     fields = {k: v for k, v in problem.identity().items() if k not in ("n_events", "n_repeat")}
-    rest = [d for d in events.dims if d not in ("event", "feature")]
+    rest = dims_of_sets(events)
     values = events.transpose(*rest, "event", "feature").values.astype(np.float64)
     content = {
         "problem": {"name": problem.name, "version": problem.version, "fields": fields},
@@ -135,7 +128,7 @@ def recipe_for(
         "features": [str(f) for f in events["feature"].values]
         if "feature" in events.coords
         else [],
-        "dims": [str(d) for d in rest],
+        "dims": rest,
         **settings,
     }
     return Recipe(name, version, content, seed=seed)
@@ -247,10 +240,9 @@ def _labelled(
     found: list[dict[str, Any]], problem: Problem, events: xr.DataArray, method: str
 ) -> xr.Dataset:
     """Join observations into one dataset with the dimensions of the events."""
-    rest = [str(d) for d in events.dims if d not in ("event", "feature")]
+    rest = dims_of_sets(events)
     shape = [events.sizes[d] for d in rest]
-    coords = {str(k): c for k, c in events.coords.items() if set(c.dims) <= set(rest)}
-    dataset = xr.Dataset(coords=coords | parameter_coordinates(problem))
+    dataset = xr.Dataset(coords=coords_of_sets(events) | parameter_coordinates(problem))
     for name, (dims, what) in _ALONG.items():
         if name in found[0]:
             values = np.stack([np.asarray(one[name]) for one in found])

@@ -6,9 +6,10 @@ import pandas as pd
 import xarray as xr
 
 from presage.analysis.calibration_figures import outside
+from presage.analysis.pareto import PARETO_BAR
 
-#: Efficiency below which an estimate is called poor, and tail beyond which weights mean nothing.
-_POOR, _HOPELESS = 0.1, 0.7
+#: Efficiency below which an estimate is called poor.
+_POOR = 0.1
 
 
 def scores(product: xr.Dataset) -> pd.DataFrame:
@@ -88,10 +89,10 @@ def verdict(product: xr.Dataset) -> str:
         lines.append(f"TARP: largest difference {gap:.3f}, by chance below {bound:.3f}")
     if "efficiency" in product:
         poor = float((product["efficiency"] < _POOR).mean())
-        bad = float((product["pareto_k"] > _HOPELESS).mean())
+        bad = float((product["pareto_k"] > PARETO_BAR).mean())
         mean = float(product["efficiency"].mean())
         lines.append(
             f"importance efficiency {mean:.0%} on average; below {_POOR:.0%} for {poor:.1%} of "
-            f"the sets, and weights that cannot be trusted (k̂ > {_HOPELESS}) for {bad:.1%}"
+            f"the sets, and weights that cannot be trusted (k̂ > {PARETO_BAR}) for {bad:.1%}"
         )
     return "\n".join(lines)

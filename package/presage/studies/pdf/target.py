@@ -10,20 +10,18 @@ which is -inf only where the physical prior is zero inside its box.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import xarray as xr
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from presage.labels import LabelError
+from presage.labels import Floats, LabelError
+from presage.progress import Bar
 from presage.studies.pdf.problem import Problem
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def sets_of(problem: Problem, events: xr.DataArray) -> Iterator[Tensor]:
     LabelError
         As :meth:`Problem.check_events`.
     """
-    rest = [str(d) for d in events.dims if d not in ("event", "feature")]
+    rest = dims_of_sets(events)
     for dim in ("event", "feature"):
         if dim not in events.dims:
             raise LabelError(f"events should be [..., event, feature], got dims {events.dims}")
@@ -128,6 +126,25 @@ def sets_of(problem: Problem, events: xr.DataArray) -> Iterator[Tensor]:
         yield problem.check_events(one.isel(event=slice(0, int(filled.sum()))))
 
 
+def dims_of_sets(events: xr.DataArray) -> list[str]:
+    """Return the dimensions that count sets."""
+    return [str(d) for d in events.dims if d not in ("event", "feature")]
+
+
+def coords_of_sets(events: xr.DataArray) -> dict[str, xr.DataArray]:
+    """Return the coordinates along the dimensions that count sets."""
+    dims = set(dims_of_sets(events))
+    return {str(k): c for k, c in events.coords.items() if set(c.dims) <= dims}
+
+
 def count_sets(events: xr.DataArray) -> int:
     """Return how many sets there are."""
-    return int(np.prod([n for d, n in events.sizes.items() if d not in ("event", "feature")]))
+    return int(np.prod([events.sizes[d] for d in dims_of_sets(events)]))
+
+
+def sets_with_bar(
+    problem: Problem, events: xr.DataArray, what: str, progress: bool
+) -> Iterable[Tensor]:
+    """Go through the sets as :func:`sets_of`, with a bar that says `what` is made of them."""
+    sets = sets_of(problem, events)
+    return Bar(sets, total=count_sets(events), desc=what, unit="set", disable=not progress)

@@ -7,8 +7,8 @@ import sys
 import warnings
 from pathlib import Path
 
-#: What is no caller: this package, and the decorators of context managers around its functions.
-_INSIDE = (str(Path(__file__).parents[1]), contextlib.__file__)
+#: What is no caller: this package, what decorates its functions, and what dataclasses generate.
+_INSIDE = (str(Path(__file__).parents[1]), contextlib.__file__, "<string>")
 
 
 def warn_caller(text: str, category: type[Warning]) -> None:

@@ -53,7 +53,7 @@ def calibration_figure(product: xr.Dataset) -> Page:
         f"{about['kind']} of {about['problem']}: {about['observations']} observations of "
         f"{about['n_events']} events, {about['draw_count']} draws each"
     )
-    page.key([h for axis in axes for h in axis.get_legend_handles_labels()[0]])
+    page.key_of(*axes)
     return page
 
 

@@ -81,6 +81,10 @@ class Page(Figure):
         width = int(110 * self.get_figwidth() / WIDTH)
         self.suptitle(wrapped(text, width), fontsize=HEADING, color=INK)
 
+    def key_of(self, *panels: Axes) -> None:
+        """Explain what is named in some panels in one legend below all."""
+        self.key([h for axes in panels for h in axes.get_legend_handles_labels()[0]])
+
     def key(self, handles: Sequence[Any], title: str | None = None) -> None:
         """Explain marks and lines in one legend below all panels, each name once."""
         named = {handle.get_label(): handle for handle in handles}

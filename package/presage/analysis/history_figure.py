@@ -52,7 +52,7 @@ def history_figure(history: xr.Dataset) -> Page:
                       label=f"lowest {words}")  # fmt: skip
     tidy(axis, "epoch", _loss_scale(axis, everything))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    page.key(axis.get_legend_handles_labels()[0])
+    page.key_of(axis)
     return page
 
 

@@ -264,7 +264,7 @@ def _line(
         plain_log(axis.yaxis, low, high)
         axis.set_ylim(low, high)
     page.heading(_heading(product, metric, variable, source))
-    page.key(axis.get_legend_handles_labels()[0])
+    page.key_of(axis)
     return page
 
 

@@ -70,7 +70,7 @@ def marginals(
         if column:
             for axis in three[1:]:
                 axis.set_ylabel("")
-    page.key([h for axis in axes[:, 0] for h in axis.get_legend_handles_labels()[0]])
+    page.key_of(*axes[:, 0])
     return page
 
 

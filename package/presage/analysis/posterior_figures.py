@@ -33,10 +33,14 @@ COLOURS = {
 }
 #: Fills of the reference: outside the first contour, inside the first, inside the second.
 SHADES = ("#e9e9e9", "#d2d2d2")
-_DASHES = {"corrected": (0, (4, 1.6)), "truth": (0, (6, 1.5, 1, 1.5))}
-#: The reference is thin, on a fill.
-_WIDTHS = {"reference": 0.9}
+_DASHES = {"corrected": (0, (4, 1.6)), "truth": (0, (6, 1.5, 1, 1.5)), "prior": ":"}
 AGAINST = ("reference", "truth")
+
+
+def _line(kind: str, lw: float | None = None) -> dict[str, Any]:
+    """Return how a line of a kind is drawn; the reference's is thin, on a fill."""
+    usual = 0.9 if kind == "reference" else 1.3
+    return {"color": COLOURS[kind], "ls": _DASHES.get(kind, "solid"), "lw": lw or usual}
 
 
 def chosen(product: xr.Dataset, observation: int = 0, size: int | None = None) -> xr.Dataset:
@@ -181,11 +185,10 @@ def _marginal(axis: Axes, here: xr.Dataset, kinds: Sequence[str]) -> None:
         density = here["marginal"].sel(kind=kind).values
         if kind == "reference":
             axis.fill_between(grid, density, color=SHADES[1], lw=0)
-        style = _DASHES.get(kind, "solid")
-        axis.plot(grid, density, color=COLOURS[kind], lw=_WIDTHS.get(kind, 1.3), ls=style)
+        axis.plot(grid, density, **_line(kind))
     prior = 1 / float(here["parameter_high"] - here["parameter_low"])
-    axis.axhline(prior, color=COLOURS["prior"], lw=0.9, ls=":")
-    axis.axvline(float(here["theta"]), color=COLOURS["truth"], lw=1, ls=_DASHES["truth"])
+    axis.axhline(prior, **_line("prior", 0.9))
+    axis.axvline(float(here["theta"]), **_line("truth", 1))
     axis.set_ylim(bottom=0)
 
 
@@ -198,8 +201,8 @@ def _contours(
             if kind == "reference":
                 for piece in pieces(lines[k]):
                     axis.fill(*piece.T, color=SHADES[1 if k == 0 else 0], lw=0)
-            width = _WIDTHS.get(kind, 1.3) * (0.7 if k else 1)
-            axis.plot(*lines[k].T, color=COLOURS[kind], lw=width, ls=_DASHES.get(kind, "solid"))
+            how = _line(kind)
+            axis.plot(*lines[k].T, **how | {"lw": how["lw"] * (0.7 if k else 1)})
     x, y = (float(here["theta"][k]) for k in pair)
     axis.plot(x, y, marker="+", ms=9, mew=1.5, color=COLOURS["truth"])
     axis.set_xlim(*here["shown"].values[pair[0]])
@@ -239,14 +242,12 @@ def _legend(kinds: Sequence[str], figure: str) -> list[Line2D | Patch]:
         if kind == "reference":
             handles.append(Patch(fc=SHADES[1], ec=COLOURS[kind], label="exact reference"))
         else:
-            style = _DASHES.get(kind, "solid")
-            handles.append(Line2D([], [], color=COLOURS[kind], lw=1.3, ls=style, label=kind))
-    mark: dict[str, Any] = {"lw": 1.2, "ls": _DASHES["truth"]}
-    if figure == "corner":
-        mark |= {"marker": "+", "ms": 8, "mew": 1.5}
-    handles.append(Line2D([], [], color=COLOURS["truth"], label="truth", **mark))
-    if figure == "corner":
-        handles.append(Line2D([], [], color=COLOURS["prior"], lw=0.9, ls=":", label="prior"))
+            handles.append(Line2D([], [], **_line(kind), label=kind))
+    corner = figure == "corner"
+    mark: dict[str, Any] = {"marker": "+", "ms": 8, "mew": 1.5} if corner else {}
+    handles.append(Line2D([], [], **_line("truth", 1.2), label="truth", **mark))
+    if corner:
+        handles.append(Line2D([], [], **_line("prior", 0.9), label="prior"))
     return handles
 
 
@@ -259,12 +260,9 @@ def _curve(axis: Axes, here: xr.Dataset, name: str, kinds: Sequence[str]) -> Non
                 axis.fill_between(grid.values, lower, upper, color=shade, lw=0)
         else:
             for edge in (low, high):
-                axis.plot(grid.values, edge, color=COLOURS[kind], lw=0.8,
-                          ls=_DASHES.get(kind, "solid"))  # fmt: skip
-        axis.plot(grid.values, median, color=COLOURS[kind], lw=_WIDTHS.get(kind, 1.3),
-                  ls=_DASHES.get(kind, "solid"))  # fmt: skip
-    axis.plot(grid.values, here[f"{name}_true"].values, color=COLOURS["truth"], lw=1.2,
-              ls=_DASHES["truth"])  # fmt: skip
+                axis.plot(grid.values, edge, **_line(kind, 0.8))
+        axis.plot(grid.values, median, **_line(kind))
+    axis.plot(grid.values, here[f"{name}_true"].values, **_line("truth", 1.2))
     about = here[f"{name}_band"].attrs
     tidy(axis, "", titled(str(about["long_name"]), str(about["units"])))
     if grid.attrs.get("logarithmic"):
@@ -283,12 +281,10 @@ def _residual(axis: Axes, here: xr.Dataset, name: str, kinds: Sequence[str], aga
             axis.fill_between(grid.values, strip[1], strip[3], color=SHADES[1], lw=0)
         else:
             for edge in (1, 3):
-                axis.plot(grid.values, strip[edge], color=COLOURS[kind], lw=0.8,
-                          ls=_DASHES.get(kind, "solid"))  # fmt: skip
-        axis.plot(grid.values, strip[2], color=COLOURS[kind], lw=_WIDTHS.get(kind, 1.3),
-                  ls=_DASHES.get(kind, "solid"))  # fmt: skip
+                axis.plot(grid.values, strip[edge], **_line(kind, 0.8))
+        axis.plot(grid.values, strip[2], **_line(kind))
     truth = bands.in_widths(here[f"{name}_true"].values[None], base, low, high)[0]
-    axis.plot(grid.values, truth, color=COLOURS["truth"], lw=1, ls=_DASHES["truth"])
+    axis.plot(grid.values, truth, **_line("truth", 1))
     axis.axhline(0, color=INK, lw=0.6)
     axis.set_ylim(-3.2, 3.2)
     tidy(axis, titled(str(grid.attrs["long_name"]), str(grid.attrs["units"])))

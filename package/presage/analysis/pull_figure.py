@@ -71,7 +71,7 @@ def pulls_figure(product: xr.Dataset, source: str | None = None) -> Page:
         axis.set_visible(False)
     for axis in axes[:, 1:].ravel():
         axis.set_ylabel("")
-    page.key([h for axis in axes.ravel() for h in axis.get_legend_handles_labels()[0]])
+    page.key_of(*axes.ravel())
     return page
 
 

@@ -20,6 +20,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from presage.analysis.histograms import pull_of
 from presage.analysis.labelled import Floats
 from presage.labels import LabelError, nearest
 
@@ -37,11 +38,7 @@ def clear_pulls(reference: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
     reference, other
         ``counts[label, variable, bin]`` and ``events[label]``.
     """
-    r, g = reference["counts"].astype(float), other["counts"].astype(float)
-    m, n = reference["events"].astype(float), other["events"].astype(float)
-    share = ((g + r) / (n + m)).where((g + r) * np.minimum(n, m) >= LOW_COUNT * (n + m))
-    pull: xr.DataArray = (g / n - r / m) / (share * (1 / n + 1 / m)) ** 0.5
-    return pull.transpose("label", "variable", "bin")
+    return pull_of(reference, other, least=LOW_COUNT).transpose("label", "variable", "bin")
 
 
 def pulls_by_chance(

@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from presage.labels import LabelError, nearest
 from presage.models.inputs import to_scale
+from presage.models.regression import LeastSquares
 
 #: Degree of the polynomials; places that the functions are made orthonormal on.
 _DEGREE, _PLACES = 8, 200_000
@@ -90,7 +90,7 @@ def _raw(value: Tensor, scale: str, low: float, high: float) -> Tensor:
     return low + (high - low) * torch.sigmoid(value) if scale == "logit" else value
 
 
-class CurvePool(nn.Module):
+class CurvePool(LeastSquares):
     """Least squares of one feature on fixed functions of the others.
 
     Parameters
@@ -102,45 +102,29 @@ class CurvePool(nn.Module):
 
     Attributes
     ----------
-    columns
-        Numbers of an event that are averaged.
     outputs
         Numbers that a set becomes.
     """
 
     def __init__(self, fitted: Mapping[str, Any], response: str, place: str) -> None:
-        super().__init__()
+        rotation = torch.tensor(fitted["rotation"], dtype=torch.float64)
+        super().__init__(len(rotation), _RIDGE, _LEAST_VARIANCE)
         self.fitted, self.response, self.place = fitted, response, place
         self.number = list(fitted["names"]).index(response)
-        rotation = torch.tensor(fitted["rotation"], dtype=torch.float64)
         self.register_buffer("rotation", rotation, persistent=False)
-        self.size = len(rotation)
-        row, column = np.triu_indices(self.size)
-        self.register_buffer("row", torch.as_tensor(row), persistent=False)
-        self.register_buffer("column", torch.as_tensor(column), persistent=False)
-        self.columns = len(row) + self.size + 1
-        self.outputs = self.size + sum(_ZOOMS.values()) + len(row) + 1
+        self.outputs = self.columns + sum(_ZOOMS.values())
 
     def forward(self, standard: Tensor) -> Tensor:
         """Return what is averaged, ``(*, columns)``, of standardised features ``(*, F)``."""
         functions = curve_functions(standard, self.fitted, self.response, self.place)
         u = (functions @ self.get_buffer("rotation").to(functions)).to(standard.dtype)
-        y = standard[..., self.number, None]
-        row, column = self.get_buffer("row"), self.get_buffer("column")
-        return torch.cat((u[..., row] * u[..., column], u * y, y * y), -1)
+        return self.averaged(u, standard[..., self.number, None])
 
     def finish(self, mean: Tensor) -> Tensor:
         """Return coefficients, zooms of them, mean u u^T - 1 and ln of the scatter."""
-        pairs, with_y, square = mean.double().tensor_split((len(self.get_buffer("row")), -1), -1)
-        row, column = self.get_buffer("row"), self.get_buffer("column")
-        matrix = pairs.new_zeros(*mean.shape[:-1], self.size, self.size)
-        matrix[..., row, column] = pairs
-        matrix[..., column, row] = pairs
-        one = torch.eye(self.size, dtype=matrix.dtype, device=matrix.device)
-        beta = torch.linalg.solve(matrix + _RIDGE * one, with_y[..., None])[..., 0]
-        explained = (beta * (2 * with_y - (matrix @ beta[..., None])[..., 0])).sum(-1)
-        rest = 0.5 * (square[..., 0] - explained).clamp(min=_LEAST_VARIANCE).log()
+        beta, pairs, scatter = self.solved(mean)
         smooth = beta[..., self.size - _DEGREE :] * self.fitted["width"][self.number]
         zooms = [(factor * smooth[..., :count]).asinh() for factor, count in _ZOOMS.items()]
-        uneven = (pairs - one[row, column]).clamp(-_FARTHEST, _FARTHEST)
-        return torch.cat((beta, *zooms, uneven, rest[..., None]), -1).to(mean.dtype)
+        one = (self.get_buffer("row") == self.get_buffer("column")).to(pairs)
+        uneven = (pairs - one).clamp(-_FARTHEST, _FARTHEST)
+        return torch.cat((beta, *zooms, uneven, scatter), -1).to(mean.dtype)

@@ -58,7 +58,50 @@ def fit_places(events: Tensor, fitted: Mapping[str, Any], response: str) -> list
     return places
 
 
-class RegressionPool(nn.Module):
+class LeastSquares(nn.Module):
+    """Least squares of a number on others for each set, from means over its events.
+
+    Parameters
+    ----------
+    size
+        Numbers of u.
+    ridge, least
+        Added to the mean of u u^T; the smallest mean square of what is left.
+
+    Attributes
+    ----------
+    columns
+        Numbers of an event that are averaged.
+    """
+
+    def __init__(self, size: int, ridge: float, least: float) -> None:
+        super().__init__()
+        self.size, self.ridge, self.least = size, ridge, least
+        row, column = np.triu_indices(size)
+        self.register_buffer("row", torch.as_tensor(row), persistent=False)
+        self.register_buffer("column", torch.as_tensor(column), persistent=False)
+        self.columns = len(row) + size + 1
+
+    def averaged(self, u: Tensor, y: Tensor) -> Tensor:
+        """Return what is averaged, ``(*, columns)``, of u ``(*, U)`` and y ``(*, 1)``."""
+        row, column = self.get_buffer("row"), self.get_buffer("column")
+        return torch.cat((u[..., row] * u[..., column], u * y, y * y), -1)
+
+    def solved(self, mean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return beta ``(*, U)``, the products of u, and ln of the scatter, ``(*, 1)``."""
+        row, column = self.get_buffer("row"), self.get_buffer("column")
+        pairs, with_y, square = mean.double().tensor_split((len(row), -1), -1)
+        matrix = pairs.new_zeros(*mean.shape[:-1], self.size, self.size)
+        matrix[..., row, column] = pairs
+        matrix[..., column, row] = pairs
+        one = torch.eye(self.size, dtype=matrix.dtype, device=matrix.device)
+        beta = torch.linalg.solve(matrix + self.ridge * one, with_y[..., None])[..., 0]
+        explained = (beta * (2 * with_y - (matrix @ beta[..., None])[..., 0])).sum(-1)
+        rest = (square[..., 0] - explained).clamp(min=self.least)
+        return beta, pairs, 0.5 * rest.log()[..., None]
+
+
+class RegressionPool(LeastSquares):
     """The fit of one feature to the others.
 
     Parameters
@@ -74,8 +117,6 @@ class RegressionPool(nn.Module):
 
     Attributes
     ----------
-    columns
-        Numbers of an event that are averaged.
     outputs
         Numbers that a set becomes.
     """
@@ -83,38 +124,25 @@ class RegressionPool(nn.Module):
     def __init__(
         self, fitted: Mapping[str, Any], response: str, functions: int, activation: str
     ) -> None:
-        super().__init__()
         names = list(fitted["names"])
+        super().__init__(len(names) + functions, _RIDGE, _LEAST_VARIANCE)
         self.response = names.index(response)
         self.others = [i for i in range(len(names)) if i != self.response]
         self.functions = perceptron(len(self.others), functions, (32,), activation)
-        self.size = 1 + len(self.others) + functions
         self.register_buffer("places", torch.tensor(fitted["places"]))
-        row, column = np.triu_indices(self.size)
-        self.register_buffer("row", torch.as_tensor(row), persistent=False)
-        self.register_buffer("column", torch.as_tensor(column), persistent=False)
-        self.columns = len(row) + self.size + 1
         self.outputs = len(fitted["places"]) + 1
 
     def forward(self, standard: Tensor) -> Tensor:
         """Return what is averaged, ``(*, columns)``, of standardised features ``(*, F)``."""
-        u, y = self._u(standard[..., self.others]), standard[..., self.response, None]
-        row, column = self.get_buffer("row"), self.get_buffer("column")
-        return torch.cat((u[..., row] * u[..., column], u * y, y * y), -1)
+        return self.averaged(
+            self._u(standard[..., self.others]), standard[..., self.response, None]
+        )
 
     def finish(self, mean: Tensor) -> Tensor:
         """Return the curve at the places and ln of the scatter about it, ``(*, outputs)``."""
-        pairs, with_y, square = mean.double().tensor_split((len(self.get_buffer("row")), -1), -1)
-        matrix = pairs.new_zeros(*mean.shape[:-1], self.size, self.size)
-        row, column = self.get_buffer("row"), self.get_buffer("column")
-        matrix[..., row, column] = pairs
-        matrix[..., column, row] = pairs
-        ridge = _RIDGE * torch.eye(self.size, dtype=matrix.dtype, device=matrix.device)
-        beta = torch.linalg.solve(matrix + ridge, with_y[..., None])[..., 0]
+        beta, _, scatter = self.solved(mean)
         curve = beta @ self._u(self.get_buffer("places")).T.to(beta.dtype)
-        explained = (beta * (2 * with_y - (matrix @ beta[..., None])[..., 0])).sum(-1)
-        rest = (square[..., 0] - explained).clamp(min=_LEAST_VARIANCE)
-        return torch.cat((curve, 0.5 * rest.log()[..., None]), -1).to(mean.dtype)
+        return torch.cat((curve, scatter), -1).to(mean.dtype)
 
     def _u(self, others: Tensor) -> Tensor:
         return torch.cat((torch.ones_like(others[..., :1]), others, self.functions(others)), -1)

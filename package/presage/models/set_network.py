@@ -40,9 +40,7 @@ class SetNetwork(nn.Module):
         self.inputs = FeatureMap(declaration["inputs"], spec.products)
         width = spec.hidden[-1]
         self.phi = nn.Sequential(
-            perceptron(self.inputs.outputs, width, spec.hidden[:-1], spec.activation)
-            if len(spec.hidden) > 1
-            else perceptron(self.inputs.outputs, width, (), spec.activation),
+            perceptron(self.inputs.outputs, width, spec.hidden[:-1], spec.activation),
             ACTIVATIONS[spec.activation](),
         )
         self.score = nn.Linear(width, max(spec.seeds, 1), bias=False)

@@ -123,7 +123,7 @@ def information_figure(limit: xr.Dataset, theta: xr.DataArray) -> Page:
     plain_log(axes.xaxis, *axes.get_xlim())
     axes.set_yticks(rows, names)
     tidy(axes, "smallest standard deviation / the prior's")
-    page.key(axes.get_legend_handles_labels()[0])
+    page.key_of(axes)
     return page
 
 
@@ -151,5 +151,5 @@ def point_figure(point: xr.DataArray, truth: xr.DataArray) -> Page:
              f"rms error {rmse:.2g}", inches=1.8)  # fmt: skip
     for axes in panels[count:]:
         axes.set_visible(False)
-    page.key(panels[0].get_legend_handles_labels()[0])
+    page.key_of(panels[0])
     return page

@@ -177,7 +177,7 @@ def test_products_that_do_not_fit_are_refused(made):
     with pytest.raises(ValueError, match="edges are others"):
         join(product, product.assign(edges=product["edges"] + 1), ["flow"], "abc")
     _, query = exhibit(store, keys["one"], **{"with": "../../etc"})
-    assert "not the key of residuals" in query.messages[0]
+    assert "the key of no residuals" in query.messages[0]
 
 
 @pytest.mark.parametrize(

@@ -34,15 +34,7 @@ _ORDERS: dict[str, tuple[Callable[[_Told], Any], bool]] = {
 
 
 def page(store: Store, query: Query) -> str:
-    """Return the HTML of the page.
-
-    Parameters
-    ----------
-    store
-        What to show.
-    query
-        What the address asks for; messages are added to it.
-    """
+    """Return the HTML of the page."""
     entries = store.list()
     if not entries:
         command = f"presage run events --preset quick --store {store.root}"

@@ -25,17 +25,7 @@ _MAKERS: dict[str, tuple[Any, Any]] = {
 
 
 def page(name: str, store: Store, query: Query) -> list[Any]:
-    """Return what stands on a page.
-
-    Parameters
-    ----------
-    name
-        In `PAGES`, of a study.
-    store
-        Where products are.
-    query
-        What the address asks for; messages are added to it.
-    """
+    """Return what stands on a page."""
     entries = store.list()
     products = complete(entries, PAGES[name].producer)
     if not products:

@@ -19,15 +19,7 @@ from .theme import colours
 
 
 def board(exhibit: Exhibit, state: dict[str, Any]) -> Column:
-    """Return the whole board, filled by the kernel as soon as the document is there.
-
-    Parameters
-    ----------
-    exhibit
-        The product and what stands beside it.
-    state
-        What is shown first.
-    """
+    """Return the whole board, filled by the kernel as soon as the document is there."""
     payload = exhibit.payload
     ranges = Range1d(0, 1), Range1d(0, 1)
     joint = figures.joint_panels(payload, ranges) if payload.pairs else {}

@@ -13,15 +13,7 @@ from .theme import html, text_of
 
 
 def foot(entry: EntryInfo, entries: Sequence[EntryInfo]) -> Row:
-    """Return the line of a product.
-
-    Parameters
-    ----------
-    entry
-        Its line in the store.
-    entries
-        All of the store.
-    """
+    """Return the line of a product."""
     line = html(provenance_line(entry, entries), styles={"min-width": "0"})
     return Row(children=[line, _picture(), _export(entry)], sizing_mode="stretch_width")
 

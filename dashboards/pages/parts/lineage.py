@@ -38,14 +38,7 @@ class Link:
 def lineage(key: str, entries: Sequence[EntryInfo], standings: Mapping[str, Standing]) -> str:
     """Return an SVG: ancestors to the left, descendants to the right, each a link to its entry.
 
-    Parameters
-    ----------
-    key
-        The entry that it is about.
-    entries
-        All there are; parents that are not among them are drawn as missing.
-    standings
-        Whether each is whole.
+    Parents that are not among the entries are drawn as missing.
     """
     by_key = {entry.key: entry for entry in entries}
     links = _links(entries)

@@ -115,13 +115,6 @@ class Bench:
     def draw(self, label: Sequence[Any], sources: Sequence[Any]) -> dict[str, Any]:
         """Draw from flows, and put the rivals beside them.
 
-        Parameters
-        ----------
-        label
-            One value per parameter.
-        sources
-            Names in `flows`.
-
         Returns
         -------
         dict

@@ -34,17 +34,7 @@ def history_of(store: Store, fit: EntryInfo) -> xr.Dataset | None:
 def loss_panel(
     store: Store, fits: Mapping[str, EntryInfo], colours: Mapping[str, str]
 ) -> list[Any]:
-    """Return the figures of all fits' losses and learning rates, under one another.
-
-    Parameters
-    ----------
-    store
-        Where the fits are.
-    fits
-        Source → its fit.
-    colours
-        Source → colour.
-    """
+    """Return the figures of all fits' losses and learning rates, under one another."""
     found = {name: history_of(store, fit) for name, fit in fits.items()}
     histories = {name: history for name, history in found.items() if history is not None}
     if not histories:

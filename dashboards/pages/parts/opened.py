@@ -10,15 +10,7 @@ from presage.store import Store
 
 
 def opened(store: Store, key: str) -> xr.Dataset:
-    """Return a product that was opened before, unless its file is another one by now.
-
-    Parameters
-    ----------
-    store
-        Where it is.
-    key
-        Of a product, in full.
-    """
+    """Return a product that was opened before, unless its file is another one by now."""
     path = store.root / store.find(key).producer / key[:16] / "product.nc"
     status = path.stat()
     return _opened(str(store.root), key, status.st_ino, status.st_size, status.st_mtime_ns)

@@ -31,15 +31,7 @@ def models_of(entry: EntryInfo) -> list[str]:
 
 
 def flows_of(entry: EntryInfo, entries: Sequence[EntryInfo]) -> dict[str, EntryInfo]:
-    """Return the finished fit behind each source that was drawn from one.
-
-    Parameters
-    ----------
-    entry
-        A residuals product.
-    entries
-        All of the store.
-    """
+    """Return the finished fit behind each source that was drawn from one."""
     by_key = {other.key: other for other in entries}
     found = {}
     for name, parent in inputs_of(entry).items():

@@ -63,13 +63,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Payload:
-    """A residuals product, prepared for the browser.
-
-    Parameters
-    ----------
-    product
-        The dataset, as the store holds it.
-    """
+    """A residuals product, prepared for the browser."""
 
     product: xr.Dataset
 

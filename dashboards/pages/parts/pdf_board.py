@@ -21,15 +21,7 @@ from .pieces import column, kernel, later, piece, row
 
 
 def board(exhibit: Exhibit, state: dict[str, Any]) -> Column:
-    """Return the whole board, filled by the kernel as soon as the document is there.
-
-    Parameters
-    ----------
-    exhibit
-        The product and what stands beside it.
-    state
-        What is shown first.
-    """
+    """Return the whole board, filled by the kernel as soon as the document is there."""
     product, kinds = exhibit.product, exhibit.kinds
     shared = Range1d(0, 1)
     sheets = {

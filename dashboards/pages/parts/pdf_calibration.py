@@ -42,13 +42,7 @@ _READING = (
 
 
 def calibration_panels(exhibit: Exhibit) -> list[Any]:
-    """Return the panels of the calibration beside a product, or what makes one.
-
-    Parameters
-    ----------
-    exhibit
-        What is shown.
-    """
+    """Return the panels of the calibration beside a product, or what makes one."""
     try:
         product = exhibit.calibration()
     except (OSError, RuntimeError, ValueError, LookupError) as error:

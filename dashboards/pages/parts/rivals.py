@@ -22,13 +22,7 @@ LARGEST = 50_000
 
 @dataclass(frozen=True)
 class Rivals:
-    """Training events, prepared once.
-
-    Parameters
-    ----------
-    templates
-        Of :mod:`presage.analysis.morphing`.
-    """
+    """Training events, prepared once."""
 
     templates: Templates
 
@@ -62,15 +56,6 @@ class Rivals:
 
 def rivals_of(store: Store, trained_on: Parent, held_out: Sequence[Sequence[float]]) -> Rivals:
     """Return the rivals of a flow.
-
-    Parameters
-    ----------
-    store
-        Where its training events are.
-    trained_on
-        The fit's parent.
-    held_out
-        Labels that were left out of the training.
 
     Raises
     ------

@@ -176,9 +176,10 @@ def pulls_2d(histograms: xr.Dataset, source: str, reference: str = "reference") 
 
 
 def _pull(histograms: xr.Dataset, counts: str, source: str, reference: str) -> xr.DataArray:
-    two = [histograms[[counts, "events"]].sel(source=s, drop=True) for s in (reference, source)]
+    first, second = (histograms[[counts, "events"]].sel(source=s, drop=True)
+                     for s in (reference, source))  # fmt: skip
     about = {"long_name": f"({source} − {reference}) / statistical error", "units": "1"}
-    return pull_of(*two, counts).rename("pull").assign_attrs(about)
+    return pull_of(first, second, counts).rename("pull").assign_attrs(about)
 
 
 def pull_of(

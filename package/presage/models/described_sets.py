@@ -11,8 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
+from presage.labels import Floats
 from presage.lineage import ragged_rows, take
-from presage.models.conditional_law import Floats
 from presage.models.set_network import SetNetwork
 from presage.models.set_statistics import compress, repeats, statistics
 from presage.rng import generator

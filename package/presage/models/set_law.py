@@ -25,7 +25,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import gammainc
 
-from presage.models.conditional_law import DEGREES, ConditionalLaw, Floats
+from presage.labels import Floats
+from presage.models.conditional_law import DEGREES, ConditionalLaw
 from presage.models.described_sets import Described, training_sets
 from presage.models.set_network import SetNetwork
 from presage.models.set_statistics import PLACES, names_of

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from presage.labels import Floats
 from presage.labels.caller import warn_caller
-from presage.models.conditional_law import ConditionalLaw, Floats
+from presage.models.conditional_law import ConditionalLaw
 from presage.models.described_sets import AT_ONCE, Described
 from presage.models.set_law import SetLaw
 from presage.models.set_statistics import PLACES, in_units, names_of

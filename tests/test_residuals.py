@@ -10,10 +10,9 @@ from scipy.stats import wasserstein_distance
 from event_toys import events_of, gaussian_events, grid, many_dimensional
 from presage.analysis import distances
 from presage.analysis.histograms import adaptive_edges, histogram, pulls
-from presage.analysis.judging import contests
+from presage.analysis.judging import against_rivals, best_rival, contests
 from presage.analysis.labelled import group, label_table
 from presage.analysis.metrics import METRICS, chance, measure
-from presage.analysis.report import against_rivals, best_rival
 from presage.analysis.residuals import Residuals, compare, residuals
 from presage.analysis.samples import Sample
 from presage.labels import LabelError

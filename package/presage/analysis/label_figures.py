@@ -27,9 +27,10 @@ from presage.analysis.canvas import (
     titled,
     wrapped,
 )  # fmt: skip
+from presage.analysis.judging import model_of
 from presage.analysis.labelled import Floats
 from presage.analysis.metrics import SIZES
-from presage.analysis.report import model_of, parameters_of
+from presage.analysis.report import parameters_of
 from presage.labels import LabelError, Variable, nearest
 from presage.labels.equality import positions
 

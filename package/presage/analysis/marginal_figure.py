@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from presage.analysis.canvas import FAINT, INK, WIDTH, Page, in_words, styles, tidy, titled
 from presage.analysis.histograms import pulls
+from presage.analysis.judging import RIVALS, judged
 from presage.analysis.labelled import Floats
-from presage.analysis.report import RIVALS, judged, label_number, parameters_of
-from presage.labels import Variable
+from presage.analysis.report import label_number, title_of
 
 #: Reference events below which a bin's residual is not drawn.
 LOW_COUNT = 25
@@ -52,7 +52,7 @@ def marginals(
     axes = page.subplots(
         3 * bands, columns, sharex=False, squeeze=False, height_ratios=(3, 1, 1.2) * bands
     )
-    page.heading(heading_of(product, i))
+    page.heading(title_of(product, i, long=True))
     for axis in axes.ravel():
         axis.set_visible(False)
     for place, variable in enumerate(names):
@@ -72,16 +72,6 @@ def marginals(
                 axis.set_ylabel("")
     page.key_of(*axes[:, 0])
     return page
-
-
-def heading_of(product: xr.Dataset, label: int) -> str:
-    """Return the values of a label with long names and units."""
-    parts = []
-    for name in parameters_of(product):
-        about = Variable.of(product[name], sample="label")
-        unit = "" if about.unit == "1" else f" {about.unit}"
-        parts.append(f"{about.long_name or name} = {float(product[name][label]):.5g}{unit}")
-    return ", ".join(parts)
 
 
 def title(product: xr.Dataset, variable: str) -> str:

@@ -16,8 +16,8 @@ from presage.analysis.canvas import (
     styles,
     tidy,
 )  # fmt: skip
+from presage.analysis.judging import model_of
 from presage.analysis.pull_histogram import BINS, pull_histogram, pulls_by_chance
-from presage.analysis.report import model_of
 
 _MARKS = {"trained": "o", "interior": "s", "edge": "D"}
 #: Shares of labels inside, by chance, and the shades of these regions.

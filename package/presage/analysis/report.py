@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from presage.analysis.diagnosis import cause
 from presage.analysis.judging import (
     CONTESTS,
-    RIVALS,
     W1_BAR,
     against_rivals,
     best_rival,
@@ -25,25 +24,9 @@ from presage.analysis.judging import (
     worst_distance,
 )
 from presage.analysis.metrics import METRICS, SIZES
-from presage.labels import LabelError
+from presage.labels import LabelError, Variable
 
-__all__ = [
-    "RIVALS",
-    "against_rivals",
-    "best_rival",
-    "equivalent",
-    "judged",
-    "label_number",
-    "model_of",
-    "parameters_of",
-    "rivals_of",
-    "summary",
-    "table",
-    "title_of",
-    "verdict",
-    "within_bar",
-    "worst_label",
-]
+_Rows = dict[tuple[str, str], dict[tuple[str, str], float]]
 
 
 def parameters_of(product: xr.Dataset) -> list[str]:
@@ -55,13 +38,14 @@ def parameters_of(product: xr.Dataset) -> list[str]:
     ]
 
 
-def title_of(product: xr.Dataset, label: int) -> str:
-    """Return ``"phi_label = 2464 GeV, omega_label = 5.125 GeV"``."""
+def title_of(product: xr.Dataset, label: int, *, long: bool = False) -> str:
+    """Return ``"phi_label = 2464 GeV, omega_label = 5.125 GeV"``, or with the long names."""
     parts = []
     for name in parameters_of(product):
-        array = product[name]
-        unit = str(array.attrs.get("units", "1"))
-        parts.append(f"{name} = {float(array[label]):.5g}" + ("" if unit == "1" else f" {unit}"))
+        about = Variable.of(product[name], sample="label")
+        unit = "" if about.unit == "1" else f" {about.unit}"
+        called = (about.long_name if long else "") or name
+        parts.append(f"{called} = {float(product[name][label]):.5g}{unit}")
     return ", ".join(parts)
 
 
@@ -141,19 +125,30 @@ def summary(product: xr.Dataset) -> pd.DataFrame:
     Rows are metrics and variables (``all`` for the AUC), columns the sources. Of equivalent
     events the worst is the smallest number.
     """
-    held = product.isel(label=np.flatnonzero(product["held_out"].values))
-    if not held.sizes["label"]:
-        raise LabelError("no label was held out: give compare held_out_labels or trained_labels")
-    rows: dict[tuple[str, str], dict[tuple[str, str], float]] = {}
+    held = _held_out(product)
+    rows: _Rows = {}
     for name in (n for n in METRICS if n != "auc_error" and n in held):
         for source in judged(product):
             array = abs(held[name].sel(source=source, drop=True))
             for part, (median, worst) in _spread(array, name).items():
                 row = rows.setdefault((name, part), {})
                 row |= {(source, "median"): median, (source, "worst"): worst}
+    return _frame(rows, ["metric", "of"], ["source", "labels"])
+
+
+def _held_out(product: xr.Dataset) -> xr.Dataset:
+    """Return the product at the held-out labels, of which there has to be one."""
+    held = product.isel(label=np.flatnonzero(product["held_out"].values))
+    if not held.sizes["label"]:
+        raise LabelError("no label was held out: give compare held_out_labels or trained_labels")
+    return held
+
+
+def _frame(rows: _Rows, index: list[str], columns: list[str]) -> pd.DataFrame:
+    """Return rows as a table with two names for each row and column."""
     frame = pd.DataFrame.from_dict(rows, orient="index")
-    frame.index = pd.MultiIndex.from_tuples(frame.index, names=["metric", "of"])
-    frame.columns = pd.MultiIndex.from_tuples(frame.columns, names=["source", "labels"])
+    frame.index = pd.MultiIndex.from_tuples(frame.index, names=index)
+    frame.columns = pd.MultiIndex.from_tuples(frame.columns, names=columns)
     return frame
 
 
@@ -234,11 +229,9 @@ def equivalent(product: xr.Dataset) -> pd.DataFrame:
     LabelError
         No label was held out.
     """
-    held = product.isel(label=np.flatnonzero(product["held_out"].values))
-    if not held.sizes["label"]:
-        raise LabelError("no label was held out: give compare held_out_labels or trained_labels")
+    held = _held_out(product)
     region = held["region"].values
-    rows: dict[tuple[str, str], dict[tuple[str, str], float]] = {}
+    rows: _Rows = {}
     for source in judged(product):
         for place in [*dict.fromkeys(region.tolist()), "all"]:
             chosen = np.flatnonzero((region == place) | (place == "all"))
@@ -246,10 +239,7 @@ def equivalent(product: xr.Dataset) -> pd.DataFrame:
             for name in (n for n in SIZES if n in held):
                 values = held[name].sel(source=source).transpose("label", "variable").values
                 row |= {(SIZES[name], k): v for k, v in _median(values[chosen]).items()}
-    frame = pd.DataFrame.from_dict(rows, orient="index")
-    frame.index = pd.MultiIndex.from_tuples(frame.index, names=["source", "region"])
-    frame.columns = pd.MultiIndex.from_tuples(frame.columns, names=["by", "events"])
-    return frame.round()
+    return _frame(rows, ["source", "region"], ["by", "events"]).round()
 
 
 def _median(sizes: NDArray[np.float64]) -> dict[str, float]:

@@ -30,9 +30,10 @@ from presage.analysis.canvas import (
 )  # fmt: skip
 from presage.analysis.event_figure import enclosing
 from presage.analysis.histograms import pulls, pulls_2d
+from presage.analysis.judging import model_of
 from presage.analysis.labelled import Floats
-from presage.analysis.marginal_figure import distributions, heading_of, marginals, pull_strip, title
-from presage.analysis.report import label_number, model_of
+from presage.analysis.marginal_figure import distributions, marginals, pull_strip, title
+from presage.analysis.report import label_number, title_of
 from presage.labels import LabelError, nearest
 
 #: Events of both samples below which a cell's pull is not drawn.
@@ -94,7 +95,7 @@ def _pair(product: xr.Dataset, label: int, pair: str, source: str) -> Page:
     shares = {name: found / float(here["events"].sel(source=name)) for name, found in cells.items()}
     page = Page(WIDTH, 6.4)
     axes = page.subplots(2, 2, sharex=True, sharey=True)
-    page.heading(heading_of(product, label))
+    page.heading(title_of(product, label, long=True))
     top = max(share.max() for share in shares.values())
     norm = LogNorm(vmin=max(top * 1e-4, 1e-12), vmax=top)
     for axis, (name, share) in zip(axes[0], shares.items(), strict=True):
@@ -154,7 +155,7 @@ def _corner(product: xr.Dataset, label: int, source: str) -> Page:
             axis.spines[:].set_visible(False)
     tidy(strip, title(product, names[-1]), inches=inches).tick_params(labelbottom=True)
     _pull_bar(page, mesh, list(axes.ravel()), source)
-    heading = heading_of(product, label) + f" ({_caption(here, source, names)})"
+    heading = title_of(product, label, long=True) + f" ({_caption(here, source, names)})"
     if count < product.sizes["variable"]:
         heading += f"; the {count} of {product.sizes['variable']} variables with the largest W1/std"
     page.heading(heading)

@@ -8,14 +8,8 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
-from presage.analysis.report import (
-    against_rivals,
-    judged,
-    model_of,
-    parameters_of,
-    verdict,
-    within_bar,
-)
+from presage.analysis.judging import against_rivals, judged, model_of, within_bar
+from presage.analysis.report import parameters_of, verdict
 from presage.store import Store
 
 

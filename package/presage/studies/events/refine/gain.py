@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from presage.analysis.judging import model_of
 from presage.analysis.labelled import declared
-from presage.analysis.report import model_of, parameters_of
+from presage.analysis.report import parameters_of
 from presage.generate import simulate
 from presage.labels import LabelError
 from presage.lineage import parent_of

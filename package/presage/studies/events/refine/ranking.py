@@ -30,9 +30,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from presage.analysis.judging import model_of
 from presage.analysis.labelled import Floats, Integers, Labels
 from presage.analysis.morphing import label_weights
-from presage.analysis.report import model_of, parameters_of
+from presage.analysis.report import parameters_of
 from presage.labels import LabelError, Variable
 from presage.lineage import parent_of
 from presage.recipe import Parent, Recipe

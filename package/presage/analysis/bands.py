@@ -41,17 +41,10 @@ def quantile_band(values: Floats, levels: Sequence[float] = LEVELS) -> Floats:
 
 
 def in_widths(band: Floats, base: Floats, low: Floats, high: Floats) -> Floats:
-    """Return ``(band - base)`` in half widths of another band, ``(high - low) / 2``.
+    """Return ``(band - base)`` ``(*, L, G)`` in half widths of another band, ``(high - low) / 2``.
 
     Half the central 68 % of a normal distribution is one standard deviation, so the unit is
-    "reference sigmas". Where the other band has no width the result is NaN.
-
-    Parameters
-    ----------
-    band
-        ``(*, L, G)``.
-    base, low, high
-        ``(*, G)``: centre and edges of the other band.
+    "reference sigmas". Where the other band ``(*, G)`` has no width the result is NaN.
     """
     half = (high - low) / 2
     safe = np.where(half > 0, half, np.nan)

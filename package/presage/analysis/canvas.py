@@ -132,16 +132,9 @@ def wrapped(text: str, width: int) -> str:
 def tidy(
     axes: Axes, xlabel: str = "", ylabel: str = "", title: str = "", inches: float | None = None
 ) -> Axes:
-    """Label axes and take away what is not data.
+    """Label axes and take away what is not data; empty texts are left out.
 
-    Parameters
-    ----------
-    axes
-        What is drawn on.
-    xlabel, ylabel, title
-        Texts; empty ones are left out.
-    inches
-        Length of the axes; the labels are broken into lines that are not longer.
+    Labels are broken into lines that are not longer than axes of so many `inches`.
     """
     axes.spines[["top", "right"]].set_visible(False)
     for side in ("left", "bottom"):

@@ -60,14 +60,8 @@ def pairs_of(count: int) -> list[tuple[int, int]]:
 def span(draws: Floats, low: Floats, high: Floats, margin: float = 0.12) -> Floats:
     """Return the range of each parameter that holds the draws, ``(2, P)``, inside the prior.
 
-    Parameters
-    ----------
-    draws
-        ``(D, P)``.
-    low, high
-        Edges of the prior, ``(P,)``.
-    margin
-        Added on both sides, in units of the range.
+    Draws are ``(D, P)``, the prior's edges ``(P,)``; `margin` is added on both sides, in units of
+    the range.
     """
     first, last = np.quantile(draws, _TAILS, axis=0)
     wide = np.maximum(last - first, 1e-9 * (np.abs(first) + np.abs(last)) + 1e-300)
@@ -77,16 +71,10 @@ def span(draws: Floats, low: Floats, high: Floats, margin: float = 0.12) -> Floa
 
 
 def marginal(draws: Floats, grid: Floats, low: float = -np.inf, high: float = np.inf) -> Floats:
-    """Return the smoothed density of draws of one parameter on an even grid, ``(G,)``.
+    """Return the smoothed density of draws ``(D,)`` of one parameter on an even grid, ``(G,)``.
 
-    Parameters
-    ----------
-    draws
-        ``(D,)``.
-    grid
-        ``(G,)``, evenly spaced; draws beyond it count, but are not seen.
-    low, high
-        Edges of the prior: the density is 0 beyond them and does not sink towards them.
+    Draws beyond the grid count, but are not seen. `low` and `high` are edges of the prior: the
+    density is 0 beyond them and does not sink towards them.
     """
     _check(draws[:, None])
     step = grid[1] - grid[0]
@@ -104,16 +92,9 @@ def marginal(draws: Floats, grid: Floats, low: float = -np.inf, high: float = np
 
 
 def surface(draws: Floats, low: Floats, high: Floats, levels: Sequence[float] = LEVELS) -> Surface:
-    """Return the smoothed density of draws of two parameters, with the heights of its contours.
+    """Return the smoothed density of draws ``(D, 2)``, with the heights of its contours.
 
-    Parameters
-    ----------
-    draws
-        ``(D, 2)``.
-    low, high
-        Edges of the prior, ``(2,)``; infinite ones are none.
-    levels
-        Shares of the draws inside.
+    The prior's edges are ``(2,)``, infinite ones are none; `levels` are shares of the draws inside.
 
     Raises
     ------
@@ -158,20 +139,9 @@ def contours(
     levels: Sequence[float] = LEVELS,
     vertices: int = VERTICES,
 ) -> Floats:
-    """Return the contours of draws as arrays of one shape.
+    """Return the contours of draws, ``(len(levels), vertices, 2)``; see :func:`surface`.
 
-    Parameters
-    ----------
-    draws, low, high, levels
-        As of :func:`surface`.
-    vertices
-        Points V of the lines of one level. Several lines follow each other with NaN between
-        them; what is left over is NaN.
-
-    Returns
-    -------
-    array
-        ``(len(levels), V, 2)``.
+    Several lines of one level follow each other with NaN between them; what is left over is NaN.
     """
     found = surface(draws, low, high, levels)
     packed = [_packed(outline(found, float(h)), vertices) for h in found.heights]

@@ -28,16 +28,8 @@ def draw_at(
 ) -> xr.Dataset:
     """Draw at each label and join the columns into an events dataset like `train`.
 
-    Parameters
-    ----------
-    grouped, train
-        The training events, by label and as they came.
-    labels, n, seed
-        As in :func:`presage.analysis.morphing.moment_morphing`.
-    name
-        Of the method: what is drawn depends on it, the seed and the label alone.
-    draw
-        Draws events ``[event, variable]`` at a label, of a number, with a generator.
+    `draw` draws events ``[event, variable]`` at a label, of a number, with a generator; what it
+    draws depends on the method's `name`, the seed and the label alone.
 
     Raises
     ------

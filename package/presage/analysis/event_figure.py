@@ -166,15 +166,7 @@ def _contours(axis: Axes, x: Floats, y: Floats, colour: Any, dash: Any) -> None:
 
 
 def enclosing(density: Floats, shares: Sequence[float]) -> list[float]:
-    """Return the heights above which these shares of a density lie, ascending.
-
-    Parameters
-    ----------
-    density
-        Counts or shares of cells ``[*]``.
-    shares
-        Between 0 and 1.
-    """
+    """Return the heights above which these shares of a density ``[*]`` lie, ascending."""
     ordered = np.sort(density.ravel())[::-1]
     inside = np.cumsum(ordered) / ordered.sum()
     heights = [float(ordered[np.searchsorted(inside, s)]) for s in sorted(shares, reverse=True)]

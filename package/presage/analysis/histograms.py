@@ -132,19 +132,9 @@ def histogram(events: xr.Dataset | Grouped, edges: xr.DataArray) -> xr.Dataset:
 
 
 def count(events: Floats, edges: Floats) -> tuple[Integers, Integers]:
-    """Count events of one label as :func:`histogram` does.
+    """Count events ``[event, variable]`` of one label on edges ``[variable, edge]`` of equal bins.
 
-    Parameters
-    ----------
-    events
-        ``[event, variable]``.
-    edges
-        ``[variable, edge]``, equal bins.
-
-    Returns
-    -------
-    tuple
-        Counts ``[variable, bin]`` and ``[pair, bin_x, bin_y]``.
+    Returned are counts ``[variable, bin]`` and ``[pair, bin_x, bin_y]``, as of :func:`histogram`.
     """
     columns = {str(v): column for v, column in enumerate(events.T)}
     one = Grouped("event", (), (), np.zeros((1, 0)), np.array([0, len(events)]), columns, "events")

@@ -173,18 +173,8 @@ def tiles(
 ) -> Any:  # fmt: skip
     """Draw tiles where labels stand on a grid, squares where they do not.
 
-    Parameters
-    ----------
-    axis
-        What is drawn on.
-    columns
-        Two parameters of each label ``[label]``.
-    values
-        ``[label]``; of several labels at one place the largest is shown.
-    norm, cmap
-        How a value becomes a colour.
-    least
-        Show the smallest instead.
+    `columns` are two parameters of each label, coloured by `values` ``[label]``; of several labels
+    at one place the one of the largest size is shown, or the smallest value with `least`.
     """
     axes = [np.unique(column) for column in columns]
     if not on_grid(columns):

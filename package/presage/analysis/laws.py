@@ -35,16 +35,10 @@ _PATHS, _STEPS = 8000, 160
 
 
 def wasserstein_law(x: Floats) -> Floats:
-    """Return draws of W1 / (std √(1/n + 1/m)) by chance, ascending, ``[draw]``.
+    """Return draws of W1 / (std √(1/n + 1/m)) by chance, ascending, for a sorted sample ``[n]``.
 
-    Parameters
-    ----------
-    x
-        Sorted sample ``[n]`` of the distribution; NaN where it is constant.
-
-    Notes
-    -----
-    The bridges are the same in every call; the draws are scaled to their exact mean.
+    NaN where it is constant. The bridges are the same in every call; the draws are scaled to their
+    exact mean.
     """
     constant = wasserstein_constant(x)
     probability, bridges = _bridges()
@@ -126,13 +120,6 @@ def expected(x: Floats, n: float, m: float) -> dict[str, float | Floats]:
 def correlation_by_chance(x: Floats, y: Floats) -> float:
     """Return the scatter of a trimmed correlation, times the root of the number of events.
 
-    Parameters
-    ----------
-    x, y
-        Both variables of each event ``[event]``.
-
-    Notes
-    -----
     For a Gaussian 1 − ρ²; in general the standard deviation of zw − ρ (z² + w²)/2, with
     standardised z and w that stop at the cuts.
     """

@@ -82,14 +82,7 @@ def title(product: xr.Dataset, variable: str) -> str:
 def distributions(axis: Axes, here: xr.Dataset, sources: Sequence[str]) -> None:
     """Draw the densities of the reference, filled, and of `sources`, the first on top.
 
-    Parameters
-    ----------
-    axis
-        What is drawn on.
-    here
-        The product at one label and variable.
-    sources
-        Names; an expectation without events is left out.
+    `here` is the product at one label and variable; an expectation without events is left out.
     """
     edges, known = here["edges"].values, styles(list(sources))
     for name in ("reference", *reversed(sources)):
@@ -108,17 +101,7 @@ def distributions(axis: Axes, here: xr.Dataset, sources: Sequence[str]) -> None:
 
 
 def pull_strip(axis: Axes, here: xr.Dataset, pull: xr.DataArray, source: str) -> None:
-    """Draw the pulls of one label and variable; bins with few events are shaded.
-
-    Parameters
-    ----------
-    axis, here
-        As of :func:`distributions`.
-    pull
-        Of all labels and variables.
-    source
-        Whose pulls.
-    """
+    """Draw one label's and variable's part of a source's pulls; bins with few events are shaded."""
     edges = here["edges"].values
     values = pull.sel(label=here["label"], variable=here["variable"]).values
     few = here["counts"].sel(source="reference").values < LOW_COUNT

@@ -53,15 +53,7 @@ class Weights:
 
 
 def label_weights(table: Floats, target: Floats) -> Weights:
-    """Return linear interpolation weights on labels that stand anywhere.
-
-    Parameters
-    ----------
-    table
-        Trained labels ``[label, parameter]``.
-    target
-        The new label ``[parameter]``.
-    """
+    """Return linear interpolation weights of labels ``[label, parameter]`` that stand anywhere."""
     step = np.array([spacing(column) for column in table.T])
     offset = (table - target) / step
     squared = np.einsum("lp,lp->l", offset, offset)
@@ -107,15 +99,10 @@ class Templates:
         return cls(grouped, _moments(grouped))
 
     def moved(self, target: Floats, samples: Mapping[int, Floats]) -> dict[int, Floats]:
-        """Shift and stretch events of trained labels to the moments at a new label.
+        """Shift and stretch events of trained labels to the moments at a new label ``[parameter]``.
 
-        Parameters
-        ----------
-        target
-            The new label ``[parameter]``.
-        samples
-            Number of a label → its events ``[event, variable]``; a fair share of each
-            label's is given by :func:`label_weights`.
+        `samples` is the number of a label → its events ``[event, variable]``; a fair share of each
+        label's is given by :func:`label_weights`.
         """
         weights = label_weights(self.grouped.table, target)
         mean, width = np.tensordot(weights.moments, self.moments, axes=1)

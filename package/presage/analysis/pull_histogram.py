@@ -31,29 +31,16 @@ BINS = 40
 
 
 def clear_pulls(reference: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
-    """Return the pulls of bins with enough events, ``[label, variable, bin]``, NaN elsewhere.
-
-    Parameters
-    ----------
-    reference, other
-        ``counts[label, variable, bin]`` and ``events[label]``.
-    """
+    """Return :func:`pull_of` bins with enough events, ``[label, variable, bin]``, NaN elsewhere."""
     return pull_of(reference, other, least=LOW_COUNT).transpose("label", "variable", "bin")
 
 
 def pulls_by_chance(
     reference: xr.Dataset, n: xr.DataArray, over: tuple[str, ...] = ("bin",)
 ) -> xr.Dataset:
-    """Return what chance gives of mean and width of :func:`clear_pulls`.
+    """Return what chance gives of mean and width of :func:`clear_pulls` of `n` events ``[label]``.
 
-    Parameters
-    ----------
-    reference
-        As above: the distribution.
-    n
-        Events of the other sample ``[label]``.
-    over
-        Whose pulls are put together: the bins of each label, or ``("label", "bin")``.
+    Put together are the pulls `over` the bins of each label, or over ``("label", "bin")``.
 
     Returns
     -------

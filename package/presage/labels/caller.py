@@ -12,13 +12,7 @@ _INSIDE = (str(Path(__file__).parents[1]), contextlib.__file__, "<string>")
 
 
 def warn_caller(text: str, category: type[Warning]) -> None:
-    """Warn at the first line outside of the package.
-
-    Parameters
-    ----------
-    text, category
-        Of the warning.
-    """
+    """Warn at the first line outside of the package."""
     depth, frame = 1, sys._getframe(0)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_INSIDE):
         depth, frame = depth + 1, frame.f_back

@@ -32,16 +32,9 @@ _ZOOMS = {30.0: 6, 200.0: 4}
 
 
 def fit_rotation(events: Tensor, fitted: Mapping[str, Any], response: str, place: str) -> Any:
-    """Return what makes the functions orthonormal over events, as nested lists.
+    """Return what makes the functions orthonormal over events ``(*, F)``, as nested lists.
 
-    Parameters
-    ----------
-    events
-        ``(*, F)``.
-    fitted
-        What :func:`~presage.models.inputs.fit_features` returned.
-    response, place
-        The feature that is fitted, and the one that the polynomials are of.
+    `response` is the feature that is fitted, `place` the one that the polynomials are of.
 
     Raises
     ------

@@ -54,15 +54,7 @@ class DensityNetwork(nn.Module, ABC):
 
 
 def perceptron(inputs: int, outputs: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
-    """Return linear layers with an activation between them.
-
-    Parameters
-    ----------
-    inputs, outputs, hidden
-        Widths.
-    activation
-        Name in :data:`ACTIVATIONS`.
-    """
+    """Return linear layers of these widths, between them an activation of :data:`ACTIVATIONS`."""
     layers: list[nn.Module] = []
     for before, after in pairwise((inputs, *hidden, outputs)):
         layers += [NarrowLinear(before, after), ACTIVATIONS[activation]()]

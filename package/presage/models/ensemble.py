@@ -50,13 +50,7 @@ def single(name: str, settings: Mapping[str, Any], known: Mapping[str, type[Any]
 
 
 class EnsembleNetwork(DensityNetwork):
-    """Networks of the same shape, as one.
-
-    Parameters
-    ----------
-    members
-        At least one.
-    """
+    """Networks of the same shape, at least one, as one."""
 
     def __init__(self, members: list[DensityNetwork]) -> None:
         super().__init__()

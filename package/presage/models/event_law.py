@@ -42,14 +42,7 @@ def event_law(
 ) -> xr.Dataset:
     """Return what stands beside a flow's weights.
 
-    Parameters
-    ----------
-    scores
-        Minus log p of events, ``[event]``.
-    events
-        Name → all training events, their labels among them.
-    variables, parameters
-        Their declarations.
+    `scores` are minus log p of some events; `events` all of the training, their labels among them.
 
     Returns
     -------
@@ -130,24 +123,11 @@ def strange_labels(
     ranges: Mapping[str, Sequence[float]],
     seen: xr.Dataset | None,
 ) -> list[str]:
-    """Say where a label ``[label, parameter]`` is beyond the trained ones, or far from all.
+    """Say where a label ``[label, parameter]`` is beyond the trained `ranges`, or far from all.
 
-    Parameters
-    ----------
-    table
-        What is asked for.
-    parameters
-        Declarations of the columns.
-    ranges
-        Parameter name → trained range.
-    seen
-        Of :func:`event_law`; None for a model that was stored without.
-
-    Returns
-    -------
-    list of str
-        A sentence for each parameter whose range is left, or one for the label that is the
-        furthest from all trained ones; the nearest of these is named.
+    A sentence for each parameter whose range is left, or one for the label that is the furthest
+    from all that were `seen`; the nearest of these is named. None of that for a model that was
+    stored without the law of its events.
     """
     said = []
     for k, parameter in enumerate(parameters):

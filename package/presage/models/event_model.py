@@ -16,14 +16,7 @@ class EventModel:
     """A model whose network is a :class:`~presage.models.density.DensityNetwork`."""
 
     def prepare(self, dataset: xr.Dataset) -> Prepared:
-        """Fit the scaling to training events and return them scaled.
-
-        Parameters
-        ----------
-        dataset
-            Flat over its sample dimension; parameters have the attribute
-            ``role="parameter"``.
-        """
+        """Fit the scaling to training events, flat over their samples, and return them scaled."""
         return prepare_columns(dataset)
 
     def seen(self, fitted: Any, train: xr.Dataset, held_out: NDArray[np.int64]) -> xr.Dataset:

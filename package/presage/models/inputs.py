@@ -19,13 +19,10 @@ _LEAST, _MOST = float(np.finfo(np.float32).tiny), 1 - 2.0**-24
 
 
 def fit_features(events: xr.DataArray) -> dict[str, Any]:
-    """Return how features are transformed and standardised, in JSON's terms.
+    """Return how features ``[..., feature]`` are transformed and standardised, in JSON's terms.
 
-    Parameters
-    ----------
-    events
-        ``[..., feature]`` with the coordinates ``feature_scale``, ``feature_lower`` and
-        ``feature_upper``; mean and width are taken over all events.
+    Mean and width are taken over all events; scales and supports stand in the coordinates
+    ``feature_scale``, ``feature_lower`` and ``feature_upper``.
 
     Returns
     -------

@@ -35,15 +35,7 @@ class _Narrow(torch.autograd.Function):
 
 
 class NarrowLinear(nn.Linear):
-    """A linear layer, perhaps with a mask; for few inputs its gradients are cheap.
-
-    Parameters
-    ----------
-    inputs, outputs
-        Widths.
-    mask
-        ``[output, input]``: which weights count; None for all.
-    """
+    """A linear layer, perhaps masked ``[output, input]``; for few inputs its gradients are cheap."""
 
     mask: Tensor | None
 

@@ -82,17 +82,7 @@ def _rows(part: Tensor, picked: Tensor) -> Tensor:
 
 
 class MixtureNetwork(DensityNetwork):
-    """A perceptron from conditions to a :class:`Mixture`.
-
-    Parameters
-    ----------
-    features, context
-        Number of variables and of condition features.
-    components
-        Number of Gaussians.
-    hidden, activation
-        See :class:`MixtureDensity`.
-    """
+    """A perceptron from condition features to a :class:`Mixture`; see :class:`MixtureDensity`."""
 
     def __init__(
         self,

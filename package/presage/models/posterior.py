@@ -41,15 +41,7 @@ from presage.models.straight import check_straight
 
 
 class PosteriorNetwork(nn.Module):
-    """The network of a :class:`PosteriorFlow`; see the module.
-
-    Parameters
-    ----------
-    spec
-        Widths and the rest.
-    declaration
-        What :meth:`PosteriorFlow.prepare` declared.
-    """
+    """The network of a :class:`PosteriorFlow`; see the module."""
 
     def __init__(self, spec: PosteriorFlow, declaration: Mapping[str, Any]) -> None:
         super().__init__()

@@ -42,12 +42,6 @@ class Prepared:
 def prepare_columns(dataset: xr.Dataset) -> Prepared:
     """Fit the scaling to a dataset of one number per sample and variable, and apply it.
 
-    Parameters
-    ----------
-    dataset
-        Flat over its sample dimension; parameters have the attribute
-        ``role="parameter"``.
-
     Returns
     -------
     Prepared

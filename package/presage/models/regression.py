@@ -30,16 +30,7 @@ _PLACES, _LEAST_VARIANCE = 16, 1e-8
 
 
 def fit_places(events: Tensor, fitted: Mapping[str, Any], response: str) -> list[list[float]]:
-    """Return places of the other features, standardised: some events of the first sets.
-
-    Parameters
-    ----------
-    events
-        ``(*, F)``.
-    fitted
-        What :func:`~presage.models.inputs.fit_features` returned.
-    response
-        The feature that is fitted.
+    """Return places of the features beside `response`, standardised: some of events ``(*, F)``.
 
     Raises
     ------
@@ -59,19 +50,10 @@ def fit_places(events: Tensor, fitted: Mapping[str, Any], response: str) -> list
 
 
 class LeastSquares(nn.Module):
-    """Least squares of a number on others for each set, from means over its events.
+    """Least squares of a number on `size` others for each set, from means over its events.
 
-    Parameters
-    ----------
-    size
-        Numbers of u.
-    ridge, least
-        Added to the mean of u u^T; the smallest mean square of what is left.
-
-    Attributes
-    ----------
-    columns
-        Numbers of an event that are averaged.
+    The `ridge` is added to the mean of u u^T; `least` is the smallest mean square of what is left.
+    So many `columns` of an event are averaged.
     """
 
     def __init__(self, size: int, ridge: float, least: float) -> None:

@@ -41,13 +41,7 @@ _ARRAYS = ("low", "high", "degrees", "mean", "width", "bottom", "top", "own", "p
 
 @dataclass(frozen=True, eq=False)
 class SetLaw:
-    """The law of training sets, as it is stored beside the encoder's weights.
-
-    Parameters
-    ----------
-    stored
-        What :meth:`fit` returned.
-    """
+    """The law of training sets, as :meth:`fit` returned it and it is stored beside the weights."""
 
     stored: xr.Dataset
 

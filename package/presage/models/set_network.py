@@ -23,15 +23,7 @@ _CHUNK_VALUES = 1 << 22
 
 
 class SetNetwork(nn.Module):
-    """phi, pooling and the head; see the module.
-
-    Parameters
-    ----------
-    spec
-        Widths and the rest.
-    declaration
-        What :meth:`SetEncoder.prepare` declared.
-    """
+    """phi, pooling and the head; see the module."""
 
     def __init__(self, spec: SetEncoder, declaration: Mapping[str, Any]) -> None:
         super().__init__()

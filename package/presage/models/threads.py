@@ -42,17 +42,9 @@ def step_threads(
 ) -> AbstractContextManager[None]:
     """Return :func:`one_thread` where a training step is small, else a context of nothing.
 
-    The rule looks at the model and the batch alone, so that results do not depend on the
-    moment: the largest layer decides, for it is within a layer that work is shared.
-
-    Parameters
-    ----------
-    network
-        Convolutions and recurrent layers use each weight many times, and are never small.
-    few
-        A few samples, first dimension samples.
-    batch_size
-        Samples of a step.
+    The rule looks at the model, a `few` samples and the batch alone, so that results do not depend
+    on the moment: the largest layer decides, for it is within a layer that work is shared.
+    Convolutions and recurrent layers use each weight many times, and are never small.
     """
     weights = list(network.parameters())
     reused = any(p.dim() > 2 for p in weights) or any(

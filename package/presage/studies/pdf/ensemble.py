@@ -65,20 +65,9 @@ def ensemble(
     longest: int = _LONGEST,
     progress: bool = False,
 ) -> Chains:
-    """Run walkers until they have converged, or for `longest` steps.
+    """Run walkers until they have converged, or for `longest` steps: R-hat then says so.
 
-    Parameters
-    ----------
-    target
-        The posterior.
-    start
-        At least 32 different places of positive density ``(n, P)``; the first ones are used.
-    rng
-        Random numbers.
-    longest
-        Steps after which the run is given up; its R-hat then says so.
-    progress
-        Whether a bar is shown, after two seconds.
+    `start` are at least 32 different places of positive density ``(n, P)``; the first are used.
     """
     with extra("pdf", "ensemble MCMC"):
         import emcee

@@ -23,15 +23,7 @@ _PROBES = 4096
 
 
 class Estimate:
-    """Draws and densities of a posterior network, unphysical theta left out.
-
-    Parameters
-    ----------
-    problem
-        Has the box and says what is physical.
-    network
-        A trained :class:`~presage.models.posterior.PosteriorNetwork`.
-    """
+    """Draws and densities of a trained posterior network, unphysical theta left out."""
 
     def __init__(self, problem: Problem, network: Any) -> None:
         self.problem, self.network = problem, network

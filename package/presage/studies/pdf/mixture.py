@@ -69,14 +69,8 @@ class Mixture:
 def fitted(points: Floats, weight: Floats, rng: np.random.Generator, components: int) -> Mixture:
     """Fit a mixture to weighted points by expectation maximisation.
 
-    Parameters
-    ----------
-    points, weight
-        ``(n, P)`` and ``(n,)``, the weights summing to 1.
-    rng
-        Chooses where the components start.
-    components
-        How many there are, besides a wide one.
+    Points are ``(n, P)``, weights ``(n,)`` sum to 1; there are so many `components` besides a wide
+    one, which start where `rng` says.
     """
     dims = points.shape[1]
     if len(points) > _FITTED:

@@ -33,14 +33,7 @@ ENOUGH, _TAIL = 0.4, 0.5
 
 
 def proposal(target: Target, rng: np.random.Generator) -> Mixture:
-    """Return a mixture that draws of the posterior can be weighted from.
-
-    Parameters
-    ----------
-    target
-        The posterior of one observation.
-    rng
-        Random numbers.
+    """Return a mixture that draws of one observation's posterior can be weighted from.
 
     Raises
     ------

@@ -81,19 +81,9 @@ class StructureFunction:
 
 
 def log_f2(theta: Tensor, x: Tensor, log_q2: Tensor) -> Tensor:
-    """Return the logarithm of F2.
+    """Return the logarithm of F2, ``(*, E)``, for theta ``(*, 6)``.
 
-    Parameters
-    ----------
-    theta
-        ``(*, 6)``.
-    x, log_q2
-        ``(*, E)``: momentum fraction, and logarithm of Q² in GeV².
-
-    Returns
-    -------
-    Tensor
-        ``(*, E)``.
+    `x` and `log_q2` ``(*, E)`` are momentum fraction, and logarithm of Q² in GeV².
     """
     log_a0, delta, a, b, c, d = theta[..., None].unbind(-2)
     smooth = log_a0 + delta * log_q2 + (a + 1) * x.log() + b * (-x).log1p()

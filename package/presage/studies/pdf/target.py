@@ -103,12 +103,7 @@ class Target:
 def sets_of(problem: Problem, events: xr.DataArray) -> Iterator[Tensor]:
     """Go through the sets ``(E, F)`` of labelled events, in the order of the other dimensions.
 
-    Parameters
-    ----------
-    problem
-        Whose features these are.
-    events
-        ``[*, event, feature]``. Sets of unequal size are filled up with NaN at the end.
+    Sets of unequal size are filled up with NaN at the end.
 
     Raises
     ------

@@ -50,13 +50,7 @@ def curves(q0_squared: float) -> tuple[Curve, ...]:
 
 @dataclass(frozen=True)
 class Curves:
-    """Values of the curves for many theta.
-
-    Parameters
-    ----------
-    theory
-        That they follow from.
-    """
+    """Values of the curves for many theta, as a theory has them."""
 
     theory: Theory
 

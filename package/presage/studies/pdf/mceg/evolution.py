@@ -53,25 +53,10 @@ def _step(partons: Tensor, n: Tensor, flavours: int, t: Tensor) -> Tensor:
 
 
 def evolve(partons: Tensor, n: Tensor, q2: Tensor, start: float, coupling: Coupling) -> Tensor:
-    """Evolve moments from `start` to every `q2`.
+    """Evolve moments from `start` to every `q2`, ``(J, *, 8, K)``.
 
-    Parameters
-    ----------
-    partons
-        ``(*, 8, K)`` complex, rows as :data:`PARTONS`; c and b as at `start`.
-    n
-        ``(K,)`` complex.
-    q2
-        ``(J,)`` in GeV2, not below `start`.
-    start
-        In GeV2, below the bottom mass.
-    coupling
-        Of the strong interaction.
-
-    Returns
-    -------
-    Tensor
-        ``(J, *, 8, K)``.
+    Moments of `partons` are ``(*, 8, K)`` complex at `n` ``(K,)``, rows as :data:`PARTONS`, c and b
+    as at `start`. Scales are in GeV2; `start` is below the bottom mass, no `q2` ``(J,)`` below it.
     """
     four, five = coupling.times(q2, start)
     below = q2 < coupling.threshold

@@ -38,15 +38,7 @@ FLOOR = 1e-7
 
 @dataclass(frozen=True)
 class Grid:
-    """Bilinear density of (u, v) on nodes (j, i), v first.
-
-    Parameters
-    ----------
-    theory, kinematics
-        What is drawn, and where.
-    nodes
-        In u and in v.
-    """
+    """Bilinear density of (u, v) on so many nodes in each (j, i), v first."""
 
     theory: Theory
     kinematics: Kinematics
@@ -162,19 +154,9 @@ class Grid:
         return coefficients @ self.table.T
 
     def density(self, coefficients: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        """Return the density in (u, v), not normalised.
+        """Return the density in (u, v) ``(*, E)``, not normalised, for coefficients ``(*, R + 1)``.
 
-        Parameters
-        ----------
-        coefficients
-            ``(*, R + 1)``.
-        u, v
-            ``(*, E)``; leading dimensions broadcast.
-
-        Returns
-        -------
-        Tensor
-            ``(*, E)``.
+        Leading dimensions broadcast.
         """
         if u.numel() < _DENSE * coefficients[..., 0].numel():
             return (self.rows(u, v) @ coefficients[..., None])[..., 0]

@@ -66,12 +66,7 @@ def spread(n: int, flavours: Flavours, device: str = "cpu") -> Tensor:
 def measure_acceptance(flavours: Flavours, points: int = 200) -> float:
     """Return the physical share of the box by the midpoint rule in a, b and c.
 
-    Parameters
-    ----------
-    flavours
-        They say how much momentum is left.
-    points
-        In a and b each; twice as many in c. The error falls as points^-2.
+    There are `points` in a and b each, twice as many in c; the error falls as points^-2.
     """
     left = flavours.momentum_left()
 

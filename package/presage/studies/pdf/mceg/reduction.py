@@ -56,16 +56,9 @@ def _known(theory: Theory, theta: Tensor, places: Tensor) -> Tensor:
 
 
 def reduce(theory: Theory, rows: Tensor, theta: Tensor) -> Reduction:
-    """Return the reduction for these rows of F2 and parameters.
+    """Return the reduction for rows of F2 and parameters of a theory.
 
-    Parameters
-    ----------
-    theory
-        Of the rows.
-    rows
-        ``(G, 2K + 2)``, relative to a reference.
-    theta
-        ``(T, 4)``, spread over the prior.
+    `rows` are ``(G, 2K + 2)``, relative to a reference; `theta` ``(T, 4)``, spread over the prior.
     """
     states = theory.state(theta)
     left, values, right = torch.linalg.svd(rows @ states.T, full_matrices=False)

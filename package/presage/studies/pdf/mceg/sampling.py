@@ -15,21 +15,9 @@ from presage.studies.pdf.mceg.grid import Grid
 
 
 def draw(grid: Grid, coefficients: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
-    """Draw points of the (u, v) square.
+    """Draw points u and v ``(T, E)`` of the square, for coefficients ``(T, R + 1)`` of a grid.
 
-    Parameters
-    ----------
-    grid
-        The density.
-    coefficients
-        ``(T, R + 1)``.
-    uniform
-        ``(3, T, E)`` in [0, 1).
-
-    Returns
-    -------
-    tuple of Tensor
-        u and v, ``(T, E)`` each.
+    `uniform` ``(3, T, E)`` lies in [0, 1).
     """
     cumulative = grid.masses(coefficients).cumsum(-1)
     sought = uniform[0] * cumulative[:, -1:]

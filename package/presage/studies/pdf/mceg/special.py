@@ -60,17 +60,8 @@ def _rising(z: Tensor) -> Tensor:
 def beta(z: Tensor, b: Tensor) -> Tensor:
     """Return Euler's beta function B(z, b), broadcast.
 
-    Parameters
-    ----------
-    z
-        Complex, at some distance from the poles 0, -1, -2, ...
-    b
-        Real and positive.
-
-    Returns
-    -------
-    Tensor
-        Complex, to about 1e-13 of its value for abs(z) below 100, differentiable in both.
+    z is complex, at some distance from the poles 0, -1, -2, ...; b real and positive. Right to
+    about 1e-13 of its value for abs(z) below 100, and differentiable in both.
     """
     moved = z + b
     ratio = (_fall(z + _SHIFT, b) + torch.lgamma(b)).exp()

@@ -78,19 +78,9 @@ class Theory:
         return torch.cat([moments.real, moments.imag, gluon, torch.ones_like(gluon)], -1)
 
     def coefficients(self, weights: Tensor, q2: Tensor) -> Tensor:
-        """Return moments of a combination per u-valence moment, per A_g, and alone.
+        """Return moments of a combination per u-valence moment, per A_g, and alone, ``(J, 3, K)``.
 
-        Parameters
-        ----------
-        weights
-            ``(8,)``, as :func:`~presage.studies.pdf.mceg.evolution.parton_weights` gives them.
-        q2
-            ``(J,)`` in GeV2.
-
-        Returns
-        -------
-        Tensor
-            ``(J, 3, K)`` complex.
+        `weights` ``(8,)`` are those of :func:`.evolution.parton_weights`; `q2` ``(J,)`` is in GeV2.
         """
         evolved = evolve(self._inputs, self.places, q2, self.q0_squared, self.coupling)
         return torch.einsum("p,jcpk->jck", weights.to(self.device, evolved.dtype), evolved)
@@ -98,14 +88,7 @@ class Theory:
     def rows(self, weights: Tensor, x: Tensor, q2: float) -> Tensor:
         """Return rows ``(X, 2K + 2)`` such that state · row is x times a combination at (x, Q2).
 
-        Parameters
-        ----------
-        weights
-            ``(8,)``.
-        x
-            ``(X,)`` in (0, 1).
-        q2
-            In GeV2.
+        `weights` are ``(8,)``, `x` ``(X,)`` in (0, 1), `q2` in GeV2.
         """
         scale = torch.full((1,), q2, dtype=torch.float64, device=self.device)
         return self.inverted(self.coefficients(weights, scale)[0], x)

@@ -35,7 +35,7 @@ class _Narrow(torch.autograd.Function):
 
 
 class NarrowLinear(nn.Linear):
-    """A linear layer, perhaps masked ``[output, input]``; for few inputs its gradients are cheap."""
+    """A linear layer, perhaps masked ``[output, input]``; gradients are cheap for few inputs."""
 
     mask: Tensor | None
 

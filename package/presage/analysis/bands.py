@@ -49,21 +49,3 @@ def in_widths(band: Floats, base: Floats, low: Floats, high: Floats) -> Floats:
     half = (high - low) / 2
     safe = np.where(half > 0, half, np.nan)
     return (band - base[..., None, :]) / safe[..., None, :]
-
-
-def relative(band: Floats, base: Floats, least: float = 1e-3) -> Floats:
-    """Return ``band / base - 1``; NaN where `base` is below `least` of its largest value.
-
-    Parameters
-    ----------
-    band
-        ``(*, L, G)``.
-    base
-        ``(*, G)``.
-    least
-        Share of the largest ``|base|`` below which a ratio says nothing.
-    """
-    size = np.abs(base)
-    enough = size > least * size.max(axis=-1, keepdims=True)
-    safe = np.where(enough, base, np.nan)[..., None, :]
-    return band / safe - 1

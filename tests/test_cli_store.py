@@ -69,6 +69,17 @@ def test_lists_that_begin_alike_differ_and_a_seed_stands_before_them() -> None:
         store.find("long")
 
 
+def test_every_variable_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = Recipe("wide", 1, parents=(Parent("7" * 64),))
+    Store().put(recipe, xr.Dataset({f"x{i}": ("i", [1.0]) for i in range(40)}))
+    shown = Said(capsys, "show", recipe.key).out
+    assert {f"x{i}" for i in range(40)} <= set(shown.split())
+    assert f"from {'7' * 16}, which is not in this store" in shown
+    above = Recipe("above", 1, parents=(Parent(recipe.key),))
+    Store().put(above, xr.Dataset({"x": ("i", [1.0])}))
+    assert f"from wide/{recipe.key[:16]}\n" in Said(capsys, "show", above.key).out
+
+
 def test_what_was_made_from_others_is_not_made_again() -> None:
     drawn = Recipe("flow_sample", 1, parents=(Parent("7" * 64),))
     assert _simulate_again(Store(), drawn, 0.01) == f"; made from {'7' * 16}, not made again"

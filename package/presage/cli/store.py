@@ -101,6 +101,16 @@ def tag(
     typer.echo(f"{recipe.producer}/{recipe.key[:16]}  {'no longer ' * remove}{name}{moved}")
 
 
+def _named(held: Store, key: str) -> str:
+    """Return a dataset's producer and the beginning of its key, or that it is not there."""
+    from presage.store import StoreError
+
+    try:
+        return f"{held.find(key).producer}/{key[:16]}"
+    except StoreError:
+        return f"{key[:16]}, which is not in this store"
+
+
 @app.command()
 def show(key: KeyArgument, store: StoreOption = None) -> None:
     """Show a dataset: recipe, parents, what was made from it, variables."""
@@ -111,13 +121,16 @@ def show(key: KeyArgument, store: StoreOption = None) -> None:
         typer.echo(f"  {name} = {shortened(value)}")
     for parent in recipe.parents:
         span = f" [{parent.start}:{parent.stop}]" if parent.stop else ""
-        typer.echo(f"  from {parent.key[:16]}{span}")
+        typer.echo(f"  from {_named(held, parent.key)}{span}")
     for child in held.children(recipe):
         typer.echo(f"  used by {child.producer}/{child.key[:16]}")
     info = held.describe(recipe)
     typer.echo(f"{info.kind}, {readable(info.bytes)}, {info.state}")
     if info.kind != "files":
-        typer.echo(str(held.open(recipe)))
+        import xarray as xr
+
+        with xr.set_options(display_max_rows=1000, display_width=100):  # type: ignore[no-untyped-call]
+            typer.echo(str(held.open(recipe)))
 
 
 @app.command()

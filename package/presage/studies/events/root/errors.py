@@ -51,8 +51,8 @@ def joined(bad: Sequence[BadFileError], total: int, hint: str = "") -> RootError
     for error in bad:
         by_reason.setdefault(error.reason, []).append(error)
     lines = [
-        f"  {error.path}: {'the same' if number else reason}"
-        for reason, errors in by_reason.items()
+        f"  {error.path}: {'the same' if number else error.reason}"
+        for errors in sorted(by_reason.values(), key=len)  # what is rare is not cut off
         for number, error in enumerate(errors)
     ][:_SHOWN]
     if len(bad) > _SHOWN:

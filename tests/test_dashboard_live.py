@@ -13,6 +13,7 @@ import pytest
 import xarray as xr
 from dashboards.pages.parts.exhibit import Exhibit
 from dashboards.pages.parts.live import EVENTS, LiveError
+from dashboards.pages.parts.merits import MERITS
 from dashboards.pages.parts.origins import beside, flows_of, join
 from dashboards.pages.parts.rivals import rivals_of
 from dashboards.pages.parts.shelf import Shelf
@@ -21,6 +22,7 @@ from dashboards.pages.parts.view import Query
 import live_toy as toy
 from browsing import PATIENCE, browser, needs_browser, servers, start, visit  # noqa: F401
 from presage.analysis.labelled import group
+from presage.analysis.metrics import METRICS
 from presage.analysis.morphing import moment_morphing
 from presage.recipe import Parent, Recipe
 from presage.store import Store
@@ -304,3 +306,7 @@ def test_two_visitors_draw_at_once(visit, site, browser):  # noqa: F811
     labels = [page.evaluate("presage.live().label") for page in (visit.page, other)]
     other.close()
     assert labels == [[450, 8], [150, 2]]
+
+
+def test_every_metric_is_explained() -> None:
+    assert set(METRICS) - {"auc_error"} == set(MERITS)

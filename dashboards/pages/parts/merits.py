@@ -69,6 +69,11 @@ MERITS = {
         "Largest difference of the distribution functions anywhere.",
         "max |F_source − F_reference|",
     ),
+    "beyond_range": Merit(
+        "beyond range",
+        "Share of the events below the lowest or above the highest of the reference.",
+        "events beyond / n",
+    ),
     "correlation_shift": Merit(
         "Δ correlation",
         "Change of the correlation of two variables, the outermost events left out.",

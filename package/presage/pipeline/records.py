@@ -18,6 +18,7 @@ from typing import Any
 from presage.pipeline.scratch import LOCK
 from presage.pipeline.steps import PipelineError
 from presage.store import Store
+from presage.store.files import replace
 
 FILE = "record.json"
 
@@ -48,11 +49,8 @@ class Record:
 
     def write(self, folder: Path) -> None:
         """Write the record into a step's folder; it appears whole or not at all."""
-        temporary = folder / f".{FILE}.{uuid.uuid4().hex[:12]}"
-        temporary.write_text(
-            json.dumps(asdict(self), indent=1, sort_keys=True) + "\n", encoding="utf-8"
-        )
-        temporary.replace(folder / FILE)
+        text = json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+        replace(folder / FILE, lambda sink: sink.write(text.encode()))
 
 
 def read(folder: Path) -> Record | None:

@@ -7,7 +7,7 @@ every event that is left out is counted.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,25 +15,23 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from presage.hashes import stamp
 from presage.inputs import MEBIBYTE, LeftOut
 from presage.labels import Array, Parameter, Variable
 from presage.studies.events.columns import ColumnReader, Pair, declare
-from presage.studies.events.root import branches
 from presage.studies.events.root.branches import Branches
-from presage.studies.events.root.columns import Column, Columns, Names, aliases_of
-from presage.studies.events.root.errors import BadFileError, RootError, TooLargeError, joined
+from presage.studies.events.root.columns import Column, Columns, aliases_of
+from presage.studies.events.root.errors import BadFileError, RootError
 from presage.studies.events.root.expression import Expression
 from presage.studies.events.root.finding import Paths, RootFile, find, split_tree
-from presage.studies.events.root.gathering import Gathered, Input, gather
+from presage.studies.events.root.gathering import Gathered, gather
 from presage.studies.events.root.grammar import quoted
 from presage.studies.events.root.layout import FEDHEX, Layout
 from presage.studies.events.root.opening import open_tree
 from presage.studies.events.root.path_labels import path_names
 from presage.studies.events.root.selection import Selection, parse_cut
+from presage.studies.events.root.stream import Stream, held_in
 from presage.studies.events.root.suggestion import suggest
 from presage.studies.events.root.survey import Survey, groups
-from presage.studies.events.root.values import Values
 
 
 @dataclass(frozen=True)
@@ -234,7 +232,7 @@ class RootReader(ColumnReader):
             As :meth:`chunks`, but too few events are no error.
         """
         survey = Survey()
-        for _ in self._selected(survey, count=self.min_events > 0):
+        for _ in self._stream.events(survey, count=self.min_events > 0):
             pass
         return survey
 
@@ -256,14 +254,14 @@ class RootReader(ColumnReader):
         """
         survey = Survey()
         if not self.min_events:
-            yield from self._selected(survey)
+            yield from self._stream.events(survey)
             survey.check(self.tree)
             return self._left_out(survey)
-        held = _held(self._selected(survey, count=True), self.memory)
+        held = held_in(self._stream.events(survey, count=True), self.memory)
         survey.check(self.tree)
         good = survey.enough(self.min_events, self.parameters)
         left_out = self._left_out(survey, good)
-        for chunk in self._selected(Survey()) if held is None else held:
+        for chunk in self._stream.events(Survey()) if held is None else held:
             kept = self._with_labels(chunk, good, len(good) == len(survey.labels))
             if kept:
                 yield kept
@@ -278,6 +276,13 @@ class RootReader(ColumnReader):
             path_names(self.path),
             self.invalid == "drop",
         )
+
+    @cached_property
+    def _stream(self) -> Stream:
+        return Stream(
+            self._gathered, self._selection, self.tree, self._label_names,
+            self.bad_files == "skip", self.memory, self._hint,
+        )  # fmt: skip
 
     @property
     def _label_names(self) -> tuple[str, ...]:
@@ -304,31 +309,6 @@ class RootReader(ColumnReader):
         left_out.warn()
         return left_out
 
-    def _selected(self, survey: Survey, count: bool = False) -> Iterator[dict[str, Array]]:
-        """Yield the selected events of all files, counting into `survey`.
-
-        A bad file does not end it: the others are looked at too, so that all are named.
-        """
-        skip = self.bad_files == "skip"
-        survey.bad = list(self._gathered.bad)
-        for item in self._gathered.inputs:
-            part = Survey(files=1)
-            try:
-                chunks = self._of_file(item, part, count)
-                if skip:
-                    chunks = self._whole(item, chunks)
-                for chunk in chunks:
-                    if skip or not survey.bad:
-                        yield chunk
-                survey.add(part, self._label_names)
-            except BadFileError as error:
-                if skip and isinstance(error, TooLargeError):
-                    raise
-                survey.bad.append(error)
-        if survey.bad and not (skip and survey.files):
-            total = len(self._gathered.inputs) + len(self._gathered.bad)
-            raise joined(survey.bad, total, self._hint(survey.bad))
-
     def _hint(self, bad: Sequence[BadFileError]) -> str:
         """Return how another layout is described, where it was the known one that did not fit."""
         if self.columns != FEDHEX.columns:
@@ -342,48 +322,3 @@ class RootReader(ColumnReader):
             ".toml file, whose path is then given in place of the folder's (docs/files.md); for "
             f"these files it could begin so:\n\n{described}\n"
         )
-
-    def _whole(self, item: Input, chunks: Iterator[dict[str, Array]]) -> Iterator[dict[str, Array]]:
-        """Yield a file's events only once all were read: none of a file that is damaged."""
-        held = _held(chunks, self.memory)
-        yield from self._of_file(item, Survey(), False) if held is None else held
-
-    def _of_file(self, item: Input, survey: Survey, count: bool) -> Iterator[dict[str, Array]]:
-        """Yield the selected events of one file."""
-        file = item.file
-        if not _unchanged(item):
-            raise RootError(f"{file.path} was changed while it was in use; start again")
-        constants = {k: Values(np.asarray(x)) for k, x in item.labels.items()}
-        with open_tree(file, self.tree, self.memory) as tree:
-            known = Branches.of(tree, file)
-            plan = self._selection.resolved(known)
-            for start, entries, given in branches.read(known, plan.branches, self.memory):
-                given.update(constants)
-                names = Names(given, plan.aliases)
-                survey.entries += entries
-                chunk = plan.events(names, file, start, entries, survey)
-                if count:
-                    survey.count(chunk, self._label_names)
-                names.release()
-                if len(next(iter(chunk.values()))):
-                    yield chunk
-                del chunk
-
-
-def _unchanged(item: Input) -> bool:
-    try:
-        return stamp(item.file.path) == item.stamp
-    except OSError:
-        return False
-
-
-def _held(chunks: Iterator[dict[str, Array]], memory: int) -> list[dict[str, Array]] | None:
-    """Return all chunks where they fit into memory, None where they do not; all are read."""
-    held: list[dict[str, Array]] = []
-    size = 0
-    for chunk in chunks:
-        size += sum(array.nbytes for array in chunk.values())
-        held.append(chunk)
-        if size > memory:
-            held.clear()
-    return held if size <= memory else None

@@ -93,7 +93,8 @@ def _few(x: NDArray[Any], columns: Columns, parameters: Sequence[Variable]) -> b
 def _refuse(variable: Variable, what: str) -> None:
     raise LabelError(
         f"{variable.name!r} {what}, and this model describes continuous quantities only. Leave it "
-        f"out, with drop_vars({variable.name!r}); or, as long as there are no discrete models, "
-        "add uniform noise from 0 to 1 (one step between its values), declare it a float, and "
+        f"out, of [columns] in a .toml description or with drop_vars({variable.name!r}); or, "
+        "as long as there are no discrete models, add uniform noise from 0 to 1 "
+        "(one step between its values), declare it a float, and "
         "round down what is drawn"
     )

@@ -99,19 +99,9 @@ class Epoch:
         return runs
 
     def stages(self, start: int, few: int) -> list[int]:
-        """Return the steps from `start` on at which other blocks begin to be needed.
+        """Return the steps from `start` on at which other blocks begin to be needed, ascending.
 
-        Parameters
-        ----------
-        start
-            The first one.
-        few
-            Steps between two, where there are no windows.
-
-        Returns
-        -------
-        list
-            Ascending, `start` first; last the number of steps.
+        Without windows there are so `few` steps between two; the last is the number of steps.
         """
         plan = self.plan
         if plan.shuffle in BY_BLOCKS:

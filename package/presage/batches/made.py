@@ -216,18 +216,10 @@ class MadeTable:
     def supplied(
         self, epoch: Epoch, start: int, few: int, ranks: tuple[int, int], more: bool = False
     ) -> Iterator[MadeTable]:
-        """Yield the table of one epoch, whose blocks are made ahead.
+        """Yield the table of one epoch from step `start` on, whose blocks are made ahead.
 
-        Parameters
-        ----------
-        epoch, start
-            What is read, and from which step on.
-        few
-            Steps of a stage where the plan has no windows.
-        ranks
-            Rank and world size.
-        more
-            Whether the next epoch follows: at the end of this one its blocks are begun.
+        A stage has so `few` steps where the plan has no windows; `ranks` are rank and world size.
+        With `more` the next epoch follows: at the end of this one its blocks are begun.
         """
         table = self.at(epoch)
         stages = epoch.stages(start, few)

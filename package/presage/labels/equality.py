@@ -43,16 +43,8 @@ def merge(
 ) -> tuple[Floats, Integers]:
     """Return each label once, and which of them every given one is.
 
-    Parameters
-    ----------
-    table
-        Different rows, ``[row, parameter]``, each a spelling of a label.
-    counts
-        Events of each row.
-    parameters
-        Declarations of the columns.
-    source
-        What to call the events in the warning; None for no warning.
+    The rows of the table ``[row, parameter]`` are different, each a spelling of a label with as
+    many events as `counts` says; `source` is what the warning calls them, None for no warning.
 
     Returns
     -------

@@ -32,19 +32,10 @@ class AtomWarning(UserWarning):
 def check_continuous(
     columns: Columns, variables: Sequence[Variable], parameters: Sequence[Variable] = ()
 ) -> None:
-    """Refuse variables that no continuous density can describe.
+    """Refuse variables, given as columns ``[event]``, that no continuous density can describe.
 
-    A float that is constant at each label is let through: its peak has no width, and is where
-    it should be.
-
-    Parameters
-    ----------
-    columns
-        Name → ``[event]``.
-    variables
-        What is to be described.
-    parameters
-        What it depends on.
+    A float that is constant at each label, of `parameters`, is let through: its peak has no width,
+    and is where it should be.
 
     Raises
     ------

@@ -34,25 +34,13 @@ THREADED = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Channels:
-    """The channels that moments belong to: a dimension, its coordinate, the data's unit.
+    """The channels that moments belong to: a dimension, its coordinate, the data's unit."""
 
-    Parameters
-    ----------
-    dim
-        Name of the dimension.
-    values
-        Its coordinate's values.
-    unit, data_unit
-        Unit of the coordinate and of the data.
-    is_complex
-        Complex data, or real data with a dimension ``component``.
-    """
-
-    dim: str
-    values: Matrix
-    unit: str
+    dim: str  # name of the dimension
+    values: Matrix  # its coordinate's values
+    unit: str  # unit of the coordinate and of the data
     data_unit: str
-    is_complex: bool
+    is_complex: bool  # complex data, or real data with a dimension ``component``
 
     @classmethod
     def of(cls, data: xr.DataArray, dim: str) -> Channels:

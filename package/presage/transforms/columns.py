@@ -23,14 +23,8 @@ def declared(
 ) -> tuple[tuple[Variable, ...], tuple[Parameter, ...]]:
     """Return the variables and parameters that a labelled dataset declares.
 
-    Parameters
-    ----------
-    dataset
-        Columns along `sample`; parameters carry the attribute ``role="parameter"``.
-    sample
-        Name of the sample dimension; arrays without it are passed over.
-    source
-        What to call the dataset in an error.
+    They lie along `sample`, parameters with the attribute ``role="parameter"``; arrays without that
+    dimension are passed over. Errors call the dataset `source`.
 
     Raises
     ------

@@ -27,15 +27,9 @@ _BEYOND = 10
 
 @dataclass(frozen=True, eq=False)
 class NormalMap:
-    """An increasing map by knots.
+    """An increasing map by knots."""
 
-    Parameters
-    ----------
-    x, t
-        Knots, ascending, at least two.
-    """
-
-    x: Floats
+    x: Floats  # knots, ascending, at least two
     t: Floats
 
     @classmethod

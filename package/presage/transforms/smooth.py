@@ -37,22 +37,12 @@ _DECADES = 30.0
 
 @dataclass(frozen=True, eq=False)
 class Smooth:
-    """A polynomial of standardised features behind a link, held constant beyond its range.
+    """A polynomial of standardised features behind a link, held constant beyond its range."""
 
-    Parameters
-    ----------
-    coefficients
-        One per term: 1, then g_j, then g_j g_k with j <= k, and so on.
-    low, high
-        Range of the features it was fitted on ``[feature]``.
-    link
-        Origin and unit of the hyperbolic sine; a unit of 0 stands for none.
-    """
-
-    coefficients: Floats
-    low: Floats
+    coefficients: Floats  # one per term: 1, then g_j, then g_j g_k with j <= k, and so on
+    low: Floats  # range of the features it was fitted on ``[feature]``
     high: Floats
-    link: Floats
+    link: Floats  # origin and unit of the hyperbolic sine; a unit of 0 stands for none
 
     @classmethod
     def fit(
@@ -244,12 +234,9 @@ def periodic_features(parameters: Iterable[Parameter]) -> NDArray[np.bool_]:
 
 
 def groups(features: Floats) -> list[NDArray[np.intp]]:
-    """Return index lists of events with like features: labels, else cells of a k-d split.
+    """Return index lists of events with like standardised features ``[event, feature]``.
 
-    Parameters
-    ----------
-    features
-        Standardised, ``[event, feature]``.
+    They are those of one label, else cells of a k-d split.
     """
     everything = np.arange(len(features))
     if features.shape[1] == 0:

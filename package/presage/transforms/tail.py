@@ -32,21 +32,11 @@ LEVEL = 0.01
 
 
 def log_tail(seen: NDArray[np.float64], value: ArrayLike, sure: float = 0.0) -> NDArray[np.float64]:
-    """Return ln p of `value` among numbers `seen`; large ones are rare.
+    """Return ln p of `value`, in its shape, among numbers `seen`; large ones are rare.
 
-    Parameters
-    ----------
-    seen
-        ``[number]``, ascending, of the same law as what is usual.
-    value
-        Any shape; NaN gives NaN.
-    sure
-        Standard errors that are added to the mean excess.
-
-    Returns
-    -------
-    numpy.ndarray
-        In the shape of `value`, at most 0, falling; 0 where nothing was seen.
+    What was `seen` is ``[number]``, ascending, of the same law as what is usual, and `sure` is how
+    many standard errors are added to the mean excess. The result is at most 0, falling; 0 where
+    nothing was seen, and NaN for NaN.
     """
     x = np.asarray(value, dtype=np.float64)
     n = len(seen)

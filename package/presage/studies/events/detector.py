@@ -23,18 +23,10 @@ _SIGMAS = 5.0  # no blur is larger
 
 @dataclass(frozen=True)
 class Detector:
-    """What is seen of a photon and of a two-prong.
+    """What is seen of a photon and of a two-prong."""
 
-    Parameters
-    ----------
-    resolution
-        Factor on all blurs and losses; 0 is a perfect detector.
-    wrong
-        Factor on the share of wrong two-prongs.
-    """
-
-    resolution: float = 1.0
-    wrong: float = 1.0
+    resolution: float = 1.0  # factor on all blurs and losses; 0 is a perfect detector
+    wrong: float = 1.0  # factor on the share of wrong two-prongs
 
     def least_photon(self, cut: float) -> float:
         """Return the true pt below which no photon is seen above a cut.

@@ -31,21 +31,10 @@ Labels = tuple[tuple[float, ...], ...]
 def schedule(
     start: int, stop: int, labels: int, weights: NDArray[np.float64] | None = None
 ) -> NDArray[np.int64]:
-    """Return the label's number for events ``[start, stop)``.
+    """Return the number of the label, in ``[0, K)``, of each of the events ``[start, stop)``.
 
-    Parameters
-    ----------
-    start, stop
-        Absolute event numbers.
-    labels
-        How many labels there are, K.
-    weights
-        Their relative frequencies ``[K]``, at least 0; equal when ``None``.
-
-    Returns
-    -------
-    numpy.ndarray
-        Numbers in ``[0, K)``, shape ``[stop - start]``.
+    There are K labels; `weights` are their relative frequencies ``[K]``, at least 0, equal when
+    None.
 
     Raises
     ------

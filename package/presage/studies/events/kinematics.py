@@ -96,17 +96,10 @@ def _length(x: Floats, y: Floats) -> Floats:
 
 
 def invariant_mass(light: Momentum, heavy: Momentum, mass: Floats) -> Floats:
-    """Return the mass of a pair of which one is massless.
+    """Return the mass of a pair of which one is massless and the other has the mass m.
 
     M^2 = m^2 + 2 E (E' - p') + 2 pt pt' (cosh(eta - eta') - cos(phi - phi')), where
     E' - p' = m^2/(E' + p'): no difference of large numbers is taken.
-
-    Parameters
-    ----------
-    light, heavy
-        Momenta of the massless and of the other particle.
-    mass
-        Mass m of the other.
     """
     momentum = heavy.pt * np.cosh(heavy.eta)
     energy = light.pt * np.cosh(light.eta)

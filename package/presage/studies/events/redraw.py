@@ -15,20 +15,11 @@ Draw = Callable[[Numbers], tuple[Columns, NDArray[np.bool_]]]
 
 
 def until_kept(draw: Draw, events: int, rounds: int, fewest: int = 1024) -> tuple[Columns, Numbers]:
-    """Draw events, and those that fail the cut again.
+    """Draw events, numbered from 0, and those that fail the cut again, at most so many `rounds`.
 
-    Parameters
-    ----------
-    draw
-        Draws the events of these numbers. One number may be given several times, which are
-        independent tries.
-    events
-        How many there are, numbered from 0.
-    rounds
-        How often failed events are drawn again at most.
-    fewest
-        Where fewer events are left, each has several tries a round: a small call costs as
-        much as a larger one, and rare events are found in fewer rounds.
+    `draw` is given numbers of events; one may be given several times, which are independent tries.
+    Where less than `fewest` events are left, each has several tries a round: a small call costs as
+    much as a larger one, and rare events are found in fewer rounds.
 
     Returns
     -------

@@ -26,21 +26,9 @@ def disagreement(
 ) -> Floats:
     """Return the mean W1/std between the models of two folds, worst variable, at each label.
 
-    Parameters
-    ----------
-    fits
-        Trained models, two or more.
-    labels
-        ``[label, parameter]``, none twice.
-    n
-        Events drawn from each model at each label. All models are given the same normal
-        numbers, so that their chance differences nearly cancel.
-    seed
-        Of those.
-    store
-        Keeps the events.
-    progress
-        Show a bar.
+    From each of the trained models (two or more) `n` events are drawn at each of the labels
+    ``[label, parameter]``. All are given the same normal numbers of this `seed`, so that their
+    chance differences nearly cancel. The store keeps the events.
 
     Returns
     -------

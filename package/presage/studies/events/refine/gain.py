@@ -110,14 +110,10 @@ def refine(
 
 
 def gained(products: Mapping[str, xr.Dataset], arms: Mapping[str, xr.Dataset]) -> xr.Dataset:
-    """Put K-fold residuals of the same labels beside each other.
+    """Put K-fold residuals of the same labels, by arm, beside each other.
 
-    Parameters
-    ----------
-    products
-        Arm → residuals; the first is before anything was added.
-    arms
-        Arm → the labels that it added, rows of a ranking.
+    The first is before anything was added; `arms` has the labels that each added, rows of a
+    ranking.
 
     Returns
     -------

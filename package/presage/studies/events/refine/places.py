@@ -77,14 +77,9 @@ class Steps:
 def neighbours(places: Floats) -> Integers:
     """Return the pairs of labels ``[pair, 2]`` with no other label between them.
 
-    They are the edges of the Delaunay triangulation: on a grid the edges of its cells and a
-    diagonal of each face; around a missing label the pairs that face each other; and
-    meaningful where labels stand anywhere.
-
-    Parameters
-    ----------
-    places
-        Positions ``[label, parameter]``, see :class:`Steps`.
+    They are the edges of the Delaunay triangulation of their places ``[label, parameter]``, see
+    :class:`Steps`: on a grid the edges of its cells and a diagonal of each face; around a missing
+    label the pairs that face each other; and meaningful where labels stand anywhere.
 
     Raises
     ------

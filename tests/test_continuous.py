@@ -14,6 +14,7 @@ from presage.analysis.drawing import draw_at
 from presage.analysis.labelled import group
 from presage.fit import fit
 from presage.labels import LabelError, Parameter, Variable, stored_as
+from presage.models.conditional import ConditionalFlow
 from presage.store import Store
 from presage.studies.events.refine.joined import JoinedEvents
 from presage.studies.events.sampling import sample
@@ -42,6 +43,7 @@ REFUSED = {
     "counts as bytes": (RNG.poisson(3.0, N).astype("u1"), "holds whole numbers"),
     "many whole numbers": (RNG.integers(0, 10**6, N), "holds whole numbers"),
     "counts as floats": (RNG.poisson(3.0, N).astype("f4"), "different values in 6000 events"),
+    "hits as floats": (RNG.poisson(200.0, N).astype("f4"), "holds whole numbers"),
     "two values": (RNG.choice([-1.0, 1.0], N), "takes only 2 different values in 6000 events"),
     "a constant and one more": (np.r_[np.zeros(N - 9), np.ones(9)], "takes only 2 different"),
 }
@@ -71,6 +73,15 @@ def test_what_is_continuous_is_let_through_in_silence(kind: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_continuous(columns, [Variable("x")], [Parameter("m")])
+
+
+@pytest.mark.parametrize("x", [1.5, -3e4, 0.0])
+def test_a_constant_is_drawn_where_it_is(x: float) -> None:
+    """Beside labels that are many, too: the place is then a smooth function."""
+    given = events(np.full(N, x, "f4"))
+    flow = fit(models.SplineFlow(bins=4, hidden=(8,)), given, epochs=1, progress=False)
+    drawn = ConditionalFlow.of(flow).sample({"m": np.full(500, 200.0)}, np.random.default_rng(0))
+    np.testing.assert_allclose(drawn["x"], x, rtol=0.1, atol=1e-9)
 
 
 def test_few_values_at_continuous_conditions_are_seen() -> None:

@@ -178,6 +178,14 @@ def test_integer_labels_are_labels() -> None:
     assert unique_labels(whole)["m"].dtype == "float64"
 
 
+def test_whole_numbers_are_never_rounded_to_one() -> None:
+    """Codes of particles differ in their seventh digit, times in seconds in their tenth."""
+    for low in (1_000_022, 1_700_000_000):
+        whole = events(np.repeat(low + np.arange(3), 60))
+        assert unique_labels(whole)["m"].values.tolist() == [low, low + 1, low + 2]
+        assert hold_out(whole, [(low + 1,)])[0].sizes["event"] == 120
+
+
 def test_a_simulator_refuses_a_label_in_two_spellings() -> None:
     with pytest.raises(LabelError, match=r"a label is given twice, as \(1000.0, 4.0\) and"):
         Resonance.at([(1000.0, 4.0), (1000.0001, 4.0)])

@@ -106,8 +106,13 @@ REFUSED: dict[str, tuple[Any, str]] = {
         "'a' holds .*, not numbers or text",
     ),
     "empty": (lambda f: hdf5(f / "e.h5"), "holds no arrays"),
-    "no HDF5": (lambda f: _bytes(f / "b.h5", b"no" * 99), "b.h5 cannot be read"),
-    "no netCDF": (lambda f: _bytes(f / "b.nc", b"no" * 99), "b.nc cannot be read"),
+    "no HDF5": (lambda f: _bytes(f / "b.h5", b"no" * 99), "it is no netCDF or HDF5 file"),
+    "no netCDF": (lambda f: _bytes(f / "b.nc", b"no" * 99), "b.nc cannot .* it is no netCDF"),
+    "nothing": (lambda f: _bytes(f / "b.nc", b""), "b.nc cannot be read: it is no netCDF"),
+    "half a file": (
+        lambda f: _bytes(f / "c.nc", netcdf(f / "b.nc").read_bytes()[:3000]),
+        "c.nc cannot be read: it is cut off; copy it again",
+    ),
     "no tensors": (lambda f: _bytes(f / "b.pt", b"no" * 99), "only tensors are read"),
     "no archive": (lambda f: _bytes(f / "b.npz", b"no" * 99), "damaged archive"),
 }

@@ -8,11 +8,13 @@ import sys
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import xarray as xr
 
 import fit_toys
+from presage import models
 from presage.fit import (
     SCHEDULES,
     FitError,
@@ -599,6 +601,21 @@ def test_the_meter_adds_up_the_same_however_often_it_is_read():
 def test_errors(changes, text):
     with pytest.raises(ValueError, match=text):
         fit(TOY, fit_toys.dataset(), **{**QUICK, **changes})
+
+
+WRONG_KINDS = {
+    "a torch module": (torch.nn.Linear(1, 1), None, "the specification of a model.* got Linear"),
+    "a class": (models.SplineFlow, None, "the specification of a model.* got SplineFlow"),
+    "a table": (TOY, pd.DataFrame({"x": [1.0]}), "an xarray.Dataset, got DataFrame; store.adopt"),
+    "an array": (models.SplineFlow(), np.zeros((5, 2)), "an xarray.Dataset, got ndarray"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_KINDS)
+def test_what_is_no_model_or_no_dataset_is_told(kind):
+    model, data, text = WRONG_KINDS[kind]
+    with pytest.raises(TypeError, match=text):
+        fit(model, fit_toys.dataset() if data is None else data)
 
 
 def test_the_handshake_names_what_is_missing(tmp_path):

@@ -86,6 +86,10 @@ WRONG_ARRAYS: list[tuple[dict[str, Any], str]] = [
     ({"charge": np.array([1, 3])}, "'charge' reaches 3, above its bound 2.0"),
     ({"charge": np.array([0.5, 1.0])}, "'charge' has dtype float64, declared int8"),
     ({"charge": np.array([1, 300])}, "'charge' holds values beyond int8"),
+    (
+        {"phi_mass": np.array([1, 2**24 + 1])},
+        r"'phi_mass' holds whole numbers that float32 rounds \(16777217 to 16777216\).*'int64'",
+    ),
     ({"phi_mass": np.array([1j, 2.0])}, "'phi_mass' has dtype complex128, declared float32"),
     ({"phi_mass": np.array(["a", "b"])}, "'phi_mass' has dtype <U1, declared float32"),
     ({"phi_mass": np.array([1e300, 1.0])}, "'phi_mass' holds 1 values that are not finite"),

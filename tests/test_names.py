@@ -58,6 +58,14 @@ def test_a_label_of_a_reserved_name_is_refused_at_every_door(
         DOORS[door](named(name), Store(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["mean", "width", "scatter", "time", "values", "lambda", "µ"])
+def test_labels_of_other_names_go_through_to_the_end(name: str) -> None:
+    columns = {name: np.repeat([1.0, 2.0], 60), "x": np.random.default_rng(0).normal(size=120)}
+    given = events_of(columns, labels=(name,))
+    made = compare(given, {"flow": given}, floor=given, classifier=False)
+    assert made[name].values.tolist() == [1.0, 2.0]
+
+
 @pytest.mark.parametrize("name", sorted(RESERVED))
 def test_a_source_refuses_every_reserved_label(name: str) -> None:
     with pytest.raises(LabelError, match=f"a label cannot be called '{name}'"):

@@ -97,7 +97,7 @@ def test_another_process_gets_the_recipe_not_the_samples():
     [
         (lambda: on_the_fly(RealisticDISEvents(n_events=20), 5), LabelError, "of unequal length"),
         (lambda: on_the_fly(Sets()), ValueError, "n of at least 1, got None"),
-        (lambda: on_the_fly("gaussian", 5), TypeError, "needs a Simulator, got str"),
+        (lambda: on_the_fly("gaussian", 5), TypeError, "needs a Simulator .* got str"),
         (
             lambda: parents_of(on_the_fly(Sets(), 9).rename(points="dots")),
             StoreError,

@@ -164,6 +164,11 @@ WRONG: dict[str, tuple[Callable[[Path], RootReader], str]] = {
         lambda top: toy(top / "good.root", columns={Variable("x", dtype="int8"): "x / 2"}),
         r"'x' is declared int8, but holds float64 values that do not fit",
     ),
+    "whole numbers that are rounded": (
+        lambda top: toy(top / "good.root", columns={"run": "i * 0 + 16777217"}),
+        r"'run' holds whole numbers that float32 rounds \(16777217 to 16777216\); .*dtype='int64'",
+    ),
+    "an empty path": (lambda _: RootReader("", columns=MASS), r"no ROOT file or directory was"),
     "too few events": (
         lambda top: toy(top / "good.root", labels={"g": "label"}, min_events=150),
         r"too few events: no label has min_events=150; the fullest, g=1, has 8\. 12 events",

@@ -107,6 +107,25 @@ def test_a_colon_names_the_tree_unless_the_file_has_it(tmp_path: Path) -> None:
         reader(f"{tmp_path}/a.root:other", tree="third")
 
 
+def test_earlier_cycles_of_a_tree_are_not_lost_without_a_word(tmp_path: Path) -> None:
+    """A tree saved while it was filled has all of it in its newest cycle; two trees do not."""
+    x = np.arange(5, dtype="f4")
+    for name, sizes in {"saved": (3, 5), "two": (5, 3)}.items():
+        with uproot.recreate(tmp_path / f"{name}.root") as file:
+            for n in sizes:
+                file.mktree("Events", {"m": "f4"}).extend({"m": x[:n]})
+    assert len(read(reader(tmp_path / "saved.root"))["m"]) == 5
+    with pytest.raises(RootError, match=r"several trees 'Events'; .* 'Events;1' with 5, 'Events;2"):
+        read(reader(tmp_path / "two.root"))
+    assert len(read(reader(f"{tmp_path}/two.root:Events;1"))["m"]) == 5
+    assert len(read(reader(tmp_path / "two.root", tree="Events;2"))["m"]) == 3
+
+
+def test_any_iterable_of_paths_is_taken(tmp_path: Path) -> None:
+    write(tmp_path / "a.root")
+    assert len(reader(path for path in [tmp_path / "a.root"]).found) == 1
+
+
 def test_names_do_not_depend_on_how_a_folder_is_written(grid: Path) -> None:
     keys = {reader(text).recipe().key for text in ("grid", "~/grid", "grid/*", "$EOS/**", grid)}
     assert len(keys) == 1
@@ -222,6 +241,8 @@ def mixed(tmp_path: Path) -> Path:
     (tmp_path / "text.root").write_text("these are my events\n")
     write(tmp_path / "tree.root", tree="Runs", m=x[:5])
     write(tmp_path / "branch.root", mass=x[:5])
+    with uproot.recreate(tmp_path / "list.root") as file:
+        file.mktree("Events", {"m": "3 * float32"}).extend({"m": x[:6].reshape(2, 3)})
     whole = write(tmp_path / "damaged.root", m=x).read_bytes()
     seek = int(uproot.open(tmp_path / "damaged.root")["Events/m"].member("fBasketSeek")[0])
     spoilt = whole[: seek + 90_000] + bytes(1000) + whole[seek + 91_000 :]
@@ -230,22 +251,22 @@ def mixed(tmp_path: Path) -> Path:
     return tmp_path
 
 
-BAD = ("empty", "text", "tree", "branch", "damaged", "cut")
+BAD = ("empty", "text", "tree", "branch", "damaged", "cut", "list")
 
 
 def test_all_bad_files_are_named_at_once(mixed: Path) -> None:
     for use in (lambda r: list(r.chunks()), RootReader.survey):
-        with pytest.raises(RootError, match="6 of 8 files cannot be used; bad_files='skip'") as e:
+        with pytest.raises(RootError, match="7 of 9 files cannot be used; bad_files='skip'") as e:
             use(reader(mixed))
         assert all(f"{name}.root: " in str(e.value) for name in BAD)
-        assert len(str(e.value).splitlines()) == 7
+        assert len(str(e.value).splitlines()) == 8
 
 
 @pytest.mark.parametrize("settings", [{}, {"labels": {"g": "m"}, "min_events": 1}])
 def test_bad_files_are_left_out_whole(mixed: Path, settings: dict[str, Any]) -> None:
     """The damaged one is so in its middle: none of its events may be there."""
     source = reader(mixed, bad_files="skip", memory=2**20, **settings)
-    with pytest.warns(InputWarning, match=r"6 file\(s\) cannot be used and are left out .*branch"):
+    with pytest.warns(InputWarning, match=r"7 file\(s\) cannot be used .* \(.*/branch"):
         assert read(source)["m"].tolist() == [*range(7), *range(10, 17)]
     assert source.survey().kept == 14
 

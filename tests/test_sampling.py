@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,9 @@ WRONG = {
     "sizes of other labels": ({"n": [1, 2]}, LabelError, "one number or 1 of them"),
     "a label of one number": ({"labels": [(1.0,)]}, LabelError, "got 1 values"),
     "not a number": ({"labels": [(np.nan, 1.0)]}, LabelError, "must be finite"),
+    "no label": ({"labels": []}, LabelError, "at least one label is needed"),
+    "a number for two": ({"labels": [5.0]}, LabelError, "got 1 values"),
+    "text": ({"labels": "all"}, LabelError, "a label is numbers .* got 'all'"),
     "an impossible label": ({"labels": [(-5.0, 1.0)]}, LabelError, "phi_label"),
 }
 
@@ -113,7 +117,10 @@ def test_wrong_draws(
 
 HELD = {
     "a label between two": ([(1000.0, 3.0)], "there is no label .* the nearest is phi_label"),
-    "a label of one number": ([(1000.0,)], "a label is 2 numbers"),
+    "a label of one number": ([(1000.0,)], r"a label is \(phi_label, omega_label\), got 1 values"),
+    "no number": ([(math.nan, 3.0)], r"a label is finite numbers, got \(nan, 3.0\)"),
+    "text": ([("light", 3.0)], r"a label is numbers \(phi_label, omega_label\), got \('light'"),
+    "by name, one lacks": ([{"phi_label": 1.0}], "the labels lack 'omega_label'"),
     "none": ([], "at least one label"),
     "all": (Resonance.on_grid(4, 4).labels, "nothing is left to train on"),
 }

@@ -228,6 +228,7 @@ def test_events_that_were_never_seen_are_said_and_named(trained):
         trained.flow.log_prob(few)
     assert got[0].filename == __file__
     assert float(trained.flow.p_value(few)[7]) < 1e-6
+    assert trained.flow.log_prob(few.isel(event=slice(0, 0))).shape == (0,)
 
 
 def test_labels_beyond_the_trained_ones_or_far_from_all_are_said(trained):

@@ -222,7 +222,7 @@ def label_table(labels: Labels, parameters: Sequence[Variable]) -> Floats:
     ----------
     labels
         A dataset (its distinct labels), columns by name, or one label after the other as
-        tuples in the order of `parameters` or as name → value.
+        tuples in the order of `parameters` or as name → value; a number of one parameter.
     parameters
         Declarations of the label columns.
 
@@ -240,17 +240,23 @@ def label_table(labels: Labels, parameters: Sequence[Variable]) -> Floats:
         _need(labels, names)
         given = np.broadcast_arrays(*(np.atleast_1d(labels[name]) for name in names))
         return np.stack([np.asarray(c, dtype=float) for c in given], axis=1)
-    rows = []
-    for label in labels:
-        if isinstance(label, Mapping):
-            _need(label, names)
-            label = [label[name] for name in names]
-        if len(label) != len(names):
-            raise LabelError(
-                f"a label is ({', '.join(names)}), got {len(label)} values: {tuple(label)}"
-            )
-        rows.append([float(value) for value in label])
+    several = isinstance(labels, Iterable) and not isinstance(labels, cast(Any, str))
+    rows = [_row(label, names) for label in (labels if several else [labels])]
     return np.array(rows, dtype=float).reshape(-1, len(names))
+
+
+def _row(label: Any, names: Sequence[str]) -> list[float]:
+    """Return the values of one label; of one parameter, a number is a label."""
+    if isinstance(label, Mapping):
+        _need(label, names)
+        label = [label[name] for name in names]
+    try:
+        row: list[float] = np.asarray(label, dtype=np.float64).reshape(-1).tolist()
+    except (TypeError, ValueError):
+        raise LabelError(f"a label is numbers ({', '.join(names)}), got {label!r}") from None
+    if len(row) != len(names):
+        raise LabelError(f"a label is ({', '.join(names)}), got {len(row)} values: {tuple(row)}")
+    return row
 
 
 def _need(got: Iterable[Any], names: Iterable[str]) -> None:

@@ -60,7 +60,8 @@ def pulls_by_chance(
     width = (1 - p).mean(over) ** 0.5
     squares = (((1 - p) ** 2).sum("bin") + p.sum("bin") ** 2 - (p**2).sum("bin")).sum(labels)
     scatter = (2 * squares) ** 0.5 / number / (2 * width.where(width > 0))
-    return xr.Dataset({"mean": mean, "width": width, "scatter": scatter})
+    moments = {"mean": mean, "width": width, "scatter": scatter}
+    return xr.Dataset({k: v.reset_coords(drop=True) for k, v in moments.items()})
 
 
 def pull_histogram(

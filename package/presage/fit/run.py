@@ -223,7 +223,13 @@ def settings_for(model: Any, train: xr.Dataset, **given: Any) -> Settings:
     given
         Settings of :func:`fit`; None stands for one that is not given.
     """
-    recommended = model.training(train) if callable(getattr(model, "training", None)) else {}
+    model_fields(model)  # a torch module has an attribute `training` as well
+    if not hasattr(train, "data_vars"):
+        raise TypeError(
+            f"fit trains from a labelled dataset, an xarray.Dataset, got {type(train).__name__}; "
+            "store.adopt(dataset, NAME) takes one of your own, presage.exchange.read_file a file"
+        )
+    recommended = model.training(train) if hasattr(model, "training") else {}
     own = {name: value for name, value in given.items() if value is not None}
     settings = {**recommended, **own}
     return Settings(**{**settings, "shuffle": order_of(train, settings.get("shuffle", "auto"))})

@@ -46,9 +46,10 @@ def wanted(source: Source, n: int | None, what: str) -> tuple[Simulator, int]:
         The number is missing, below 1, or more than there are.
     """
     if not isinstance(source, Simulator):
-        raise TypeError(f"{what} needs a Simulator, got {type(source).__name__}")
+        kind = f"the class {source.__name__}" if isinstance(source, type) else type(source).__name__
+        raise TypeError(f"{what} needs a Simulator with its settings, as Resonance(), got {kind}")
     n = source.length if n is None else n
-    if n is None or n < 1:
+    if not isinstance(n, (int, np.integer)) or n < 1:
         raise LabelError(f"{what} needs a number of samples n of at least 1, got {n!r}")
     if source.length is not None and n > source.length:
         raise LabelError(

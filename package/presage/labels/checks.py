@@ -98,7 +98,30 @@ def _in_declared_type(array: Array, variable: Variable, source: str) -> Array:
         converted = np.ascontiguousarray(array, dtype=want)
     if want.kind in "iu" and not np.can_cast(array.dtype, want) and (converted != array).any():
         raise LabelError(f"{source}: {variable.name!r} holds values beyond {want}")
+    check_whole(array, converted, variable, source)
     return converted
+
+
+def check_whole(given: Array, stored: Array, variable: Variable, source: str) -> None:
+    """Refuse whole numbers that are rounded where they are stored: numbers of events, of runs.
+
+    Raises
+    ------
+    LabelError
+        One is.
+    """
+    if given.dtype.kind not in "iu" or stored.dtype.kind != "f" or not given.size:
+        return
+    exact = 2 ** (np.finfo(stored.dtype).nmant + 1)
+    if max(int(given.max()), -int(given.min())) <= exact:
+        return
+    with np.errstate(invalid="ignore"):  # beyond the largest, which is lost too
+        lost = np.flatnonzero(stored.astype(given.dtype) != given)
+    if lost.size:
+        raise LabelError(
+            f"{source}: {variable.name!r} holds whole numbers that {variable.dtype} rounds "
+            f"({given.flat[lost[0]]} to {int(stored.flat[lost[0]])}); declare it dtype='int64'"
+        )
 
 
 def _check_values(array: Array, variable: Variable, source: str) -> None:

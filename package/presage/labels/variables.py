@@ -203,9 +203,15 @@ class Parameter(Variable):
 
 
 def real(parameter: Declared) -> Declared:
-    """Return the declaration of a label as models and grids have it: whole numbers as float64."""
-    whole = np.dtype(parameter.dtype).kind in "iu"
-    return replace(parameter, dtype="float64") if whole else parameter
+    """Return the declaration of a label as models and grids have it: whole numbers as float64.
+
+    Whole numbers are never rounded, so that 1000022 and 1000023 are two labels.
+    """
+    if np.dtype(parameter.dtype).kind not in "iu":
+        return parameter
+    if isinstance(parameter, Parameter) and parameter.tolerance == TOLERANCE:
+        return replace(parameter, dtype="float64", tolerance=0.0)
+    return replace(parameter, dtype="float64")
 
 
 @dataclass(frozen=True)

@@ -247,8 +247,18 @@ def reading(path: Path) -> Iterator[None]:
         raise StoreError(f"{path} cannot be read: {_short(error)}") from error
 
 
+#: What HDF5 says in its own terms.
+_WORDS = {
+    "file signature not found": "it is no netCDF or HDF5 file, or is damaged at its beginning",
+    "truncated file": "it is cut off; copy it again",
+}
+
+
 def _short(error: Exception) -> str:
     """Return an error in one line; HDF5 says the system's words in the middle of its own."""
+    for theirs, ours in _WORDS.items():
+        if theirs in str(error):
+            return ours
     words = re.search("error message = '([^']+)'", str(error))
     if words:
         return words[1]

@@ -20,6 +20,8 @@ Columns = Mapping[str, NDArray[Any]]
 
 #: Fewer distinct values than this, each in as many events or more, are no continuous quantity.
 FEW, REPEATED = 64, 20
+#: Floats that are all whole numbers, each in so many events on average, are counts.
+SEVERAL = 4
 #: Share of one value that is warned of, and how much more frequent than others it is.
 SHARE, ABOVE = 0.01, 20
 _LOOK = 4096
@@ -57,6 +59,8 @@ def check_continuous(
         if len(values) <= FEW and _few(x, columns, parameters):
             number = pd.unique(x).size
             _refuse(variable, f"takes only {number} different values in {len(x)} events")
+        if len(values) > FEW and np.array_equal(look, np.rint(look)) and _repeats(x):
+            _refuse(variable, f"holds whole numbers ({pd.unique(x).size} different ones)")
         top = int(counts.argmax()) if len(counts) else 0
         if len(values) > FEW and counts[top] >= max(SHARE * len(look), ABOVE * np.median(counts)):
             share = float(np.mean(x == values[top]))
@@ -68,6 +72,11 @@ def check_continuous(
                 AtomWarning,
                 stacklevel=4,
             )
+
+
+def _repeats(x: NDArray[Any]) -> bool:
+    """Say whether all values are whole numbers, each in several events."""
+    return len(x) >= SEVERAL * pd.unique(x).size and np.array_equal(x, np.rint(x))
 
 
 def _few(x: NDArray[Any], columns: Columns, parameters: Sequence[Variable]) -> bool:

@@ -353,7 +353,7 @@ def _fit_column(
         origin = bounds[0] if bounds else 0.0
         location = Smooth.fit(centres, middle, weights, periodic, half, origin)
         # Within a cell of continuous conditions the location moves: that is no width.
-        half = _half_widths(x - location(design), members, variable)
+        half = _half_widths(x, members, variable, location(design))
     log_width = Smooth.fit(centres, np.log(half), weights, periodic, _LOG_WIDTH)
     column = _Column(variable, location, log_width, NormalMap(np.zeros(2), np.zeros(2)))
     y = column.bound_map(condition, design).apply(x)
@@ -367,19 +367,21 @@ def _close(middle: Floats, followed: Floats, half: Floats, members: list[NDArray
     return bool(np.median(np.abs(middle - label) / half) < _FOLLOWS)
 
 
-def _half_widths(x: Floats, members: list[NDArray[np.intp]], variable: Variable) -> Floats:
-    """Return half the central 68 % of each group, above 0 for constant ones too."""
-    quantiles = np.array(
-        [np.quantile(x[group], (0.01, 0.16, 0.5, 0.84, 0.99)) for group in members]
-    )
-    half = (quantiles[:, 3] - quantiles[:, 1]) / 2
+def _half_widths(
+    x: Floats, members: list[NDArray[np.intp]], variable: Variable, place: Floats | None = None
+) -> Floats:
+    """Return half the central 68 % of each group about its place, above 0 for constant ones."""
+    about = x if place is None else x - place
+    quantiles = np.array([np.quantile(about[group], (0.01, 0.16, 0.84, 0.99)) for group in members])
+    size = np.abs([np.median(x[group]) for group in members])
+    half = (quantiles[:, 2] - quantiles[:, 1]) / 2
     kind = np.dtype(variable.dtype)
-    resolved = 4 * np.finfo(kind if kind.kind == "f" else np.float64).eps * np.abs(quantiles[:, 2])
-    half = np.maximum(half, np.maximum(1e-3 * (quantiles[:, 4] - quantiles[:, 0]), resolved))
+    resolved = 4 * np.finfo(kind if kind.kind == "f" else np.float64).eps * size
+    half = np.maximum(half, np.maximum(1e-3 * (quantiles[:, 3] - quantiles[:, 0]), resolved))
     varied = half > resolved
     if varied.any():  # what does not vary is as wide as the narrowest that does
         return np.asarray(np.where(varied, half, half[varied].min()))
-    return np.full(len(half), 1e-3 * float(np.abs(quantiles[:, 2]).max()) or 1.0)
+    return np.full(len(half), 1e-3 * float(size.max()) or 1e-12)
 
 
 def _log_hypot1(y: Floats) -> Floats:

@@ -107,7 +107,8 @@ def _root(path: Path, given: Mapping[str, Any], settings: dict[str, Any]) -> Roo
 
 def _beside(path: Path, name: Any) -> str:
     """Return a path relative to the description's folder; ``~``, ``$NAME`` and URLs are none."""
-    text = os.path.expandvars(os.path.expanduser(str(name)))  # noqa: PTH111
+    written = os.fsdecode(str(name).encode())  # in UTF-8, whatever the locale takes names to be
+    text = os.path.expandvars(os.path.expanduser(written))  # noqa: PTH111
     return text if "://" in text else os.path.join(path.parent.absolute(), text)  # noqa: PTH118
 
 

@@ -120,6 +120,8 @@ def sample(
     table = label_table(labels, flow.scale.parameters)
     if not np.isfinite(table).all():
         raise LabelError(f"labels must be finite numbers, got {table.tolist()}")
+    if not len(table):
+        raise LabelError("at least one label is needed, got none")
     sizes = [n] * len(table) if isinstance(n, int) else list(n)
     if len(sizes) != len(table) or min(sizes) < 1:
         raise LabelError(

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from presage.analysis.labelled import declared, distinct_labels
+from presage.analysis.labelled import declared, distinct_labels, label_table
 from presage.labels import LabelError, Variable
 from presage.labels.equality import positions
 from presage.lineage import take
@@ -92,11 +92,9 @@ def match(
 ) -> int:
     """Return the number of the label meant, see :func:`hold_out`."""
     names = [parameter.name for parameter in parameters]
-    wanted = np.asarray(label, dtype=np.float64).reshape(-1)
-    if wanted.shape != (len(names),):
-        raise LabelError(
-            f"a label is {len(names)} numbers ({', '.join(names)}), got {tuple(wanted)}"
-        )
+    wanted = label_table([label], parameters)[0]
+    if not np.isfinite(wanted).all():
+        raise LabelError(f"a label is finite numbers, got {tuple(map(float, wanted))}")
     same = int(positions(wanted[None], there, parameters)[0])
     if same >= 0:
         return same

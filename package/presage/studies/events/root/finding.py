@@ -76,7 +76,7 @@ def split_tree(given: Paths) -> tuple[Paths, str]:
     split = [_without_tree(path) for path in paths]
     trees = sorted({tree for _, tree in split})
     if trees in ([], [""]):
-        return given, ""
+        return (given if isinstance(given, (str, os.PathLike)) else tuple(paths)), ""
     if len(trees) > 1:
         raise RootError(
             f"the files name different trees ({', '.join(map(repr, trees))}); read them one by one"
@@ -116,7 +116,7 @@ def find(paths: Paths) -> Found:
         A path does not exist, is an address on a network, or gives no ROOT file.
     """
     given = [os.fspath(path) for path in listed(paths)]
-    if not given:
+    if not all(given) or not given:
         raise RootError("no ROOT file or directory was given")
     found = Found()
     for number, text in enumerate(given):

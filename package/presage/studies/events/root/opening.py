@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from collections.abc import Iterator
@@ -96,11 +97,13 @@ def _check_header(file: RootFile) -> None:
 def _tree(handle: Any, file: RootFile, name: str, limit: int) -> Any:
     with reading(file):
         kinds = handle.classnames(cycle=False)
-    trees = sorted(key for key, kind in kinds.items() if kind in TREES)
+        trees = sorted(key for key, kind in kinds.items() if kind in TREES)
+        cycles = handle.classnames()
+        kinds |= cycles
     if name not in kinds:
         listed = f" (its trees: {', '.join(trees)})" if trees else " (it holds no tree)"
         raise file.bad(f"no tree {name!r}{nearest(name, trees)}{listed}")
-    if name not in trees:
+    if kinds[name] not in TREES:
         raise file.bad(f"{name!r} is a {kinds[name]}; only TTrees and RNTuples are read")
     with reading(file):
         declared = handle.key(name).data_uncompressed_bytes
@@ -109,4 +112,24 @@ def _tree(handle: Any, file: RootFile, name: str, limit: int) -> Any:
         tree = handle[name]
         if kinds[name] == ntuple.KIND:
             ntuple.check(tree, file, limit)
+        _check_cycles(handle, file, name, [c for c in cycles if c.startswith(f"{name};")], limit)
         return tree
+
+
+def _check_cycles(handle: Any, file: RootFile, name: str, cycles: list[str], limit: int) -> None:
+    """Refuse a newest cycle of a tree that has fewer entries than an earlier one.
+
+    Earlier cycles are what was saved while a tree was being filled; the newest has all of it.
+    """
+    if len(cycles) < 2:
+        return
+    keys = {cycle: handle.key(cycle) for cycle in cycles}
+    entries = {
+        cycle: handle[cycle].num_entries
+        for cycle, key in keys.items()
+        if key.fClassName in TREES[:-1] and key.data_uncompressed_bytes <= limit
+    }
+    newest = entries.get(f"{name};{handle.key(name).fCycle}", math.inf)
+    if max(entries.values(), default=0) > newest:
+        shown = ", ".join(f"'{cycle}' with {n}" for cycle, n in entries.items())
+        raise file.bad(f"there are several trees {name!r}; name the one that is meant: {shown}")

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from presage.labels import Array, Parameter, Variable
+from presage.labels.checks import check_whole
 from presage.studies.events.columns import invalid, lacking
 from presage.studies.events.root.branches import Branches
 from presage.studies.events.root.columns import Names, branches_needed
@@ -80,7 +81,7 @@ class Selection:
         for value in found.values():
             if value.valid is not None:
                 keep = keep & value.valid
-        chunk = {v.name: _stored(found[v.name].data, v, keep) for v, _ in self.columns}
+        chunk = {v.name: _stored(found[v.name].data, v, keep, file) for v, _ in self.columns}
         missing = lacking(chunk, [variable for variable, _ in self.columns])
         if missing is not None:
             chunk = {name: array[~missing] for name, array in chunk.items()}
@@ -131,12 +132,12 @@ def _per_event(
     try:
         value = expression.evaluate(names)
     except RootError as error:
-        raise RootError(f"{file.path}: {what}: {error}") from None
+        raise file.bad(f"{what}: {error}") from None
     text = expression.text
     if value.offsets is not None:
         hint = "any(...)" if value.data.dtype.kind == "b" else f"{text}[0]"
-        raise RootError(
-            f"{file.path}: {what}: {text!r} gives a list per event where one value is needed; "
+        raise file.bad(
+            f"{what}: {text!r} gives a list per event where one value is needed; "
             f"pick one, as {hint}"
         )
     if value.data.ndim == 0:
@@ -145,7 +146,7 @@ def _per_event(
     return value
 
 
-def _stored(data: Array, variable: Variable, keep: Array) -> Array:
+def _stored(data: Array, variable: Variable, keep: Array, file: RootFile) -> Array:
     """Return the selected values in the variable's type."""
     chosen = data[keep]
     if isinstance(variable, Parameter) and (chosen.dtype, variable.dtype) == (SINGLE, "float64"):
@@ -153,10 +154,11 @@ def _stored(data: Array, variable: Variable, keep: Array) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
         stored = chosen.astype(variable.dtype, copy=False)
     if stored.dtype.kind in "iu" and not np.array_equal(stored, chosen):
-        raise RootError(
+        raise file.bad(
             f"{variable.name!r} is declared {variable.dtype}, but holds {chosen.dtype} values "
             "that do not fit; declare it float32 or float64"
         )
+    check_whole(chosen, stored, variable, str(file.path))
     return stored
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from presage.hashes import content_hashes
+from presage.labels.caller import warn_caller
 from presage.labels.errors import check_choices
 
 MEBIBYTE = 2**20
@@ -50,7 +50,7 @@ class LeftOut:
     def warn(self) -> None:
         """Say it on the terminal and in the notebook."""
         for sentence in self.said:
-            warnings.warn(sentence, InputWarning, stacklevel=3)
+            warn_caller(sentence, InputWarning)
 
 
 @dataclass(frozen=True, init=False)

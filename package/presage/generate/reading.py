@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -11,6 +10,7 @@ import xarray as xr
 from presage.generate.samples import SHARD_BYTES, cut, length
 from presage.inputs import LeftOut
 from presage.labels import Array, Arrays, LabelError, check_arrays
+from presage.labels.caller import warn_caller
 from presage.labels.equality import MOST_LABELS
 from presage.lineage import LEFT_OUT
 from presage.progress import Bar
@@ -72,11 +72,10 @@ def warn_if_source_changed(source: Source, recipe: Recipe, store: Store) -> None
     marks = store.entry(recipe).sidecars("shard-*.nc")
     before = {m.provenance.get("source") for m in marks} - {None, ""}
     if before and source.source_hash() not in before:
-        warnings.warn(
+        warn_caller(
             f"the code of {source.name} changed since its first samples were made, but its "
             f"version is still {source.version}; raise the version if results differ",
             StoreWarning,
-            stacklevel=4,
         )
 
 

@@ -16,12 +16,12 @@ the label, the smallest of equals first, and every other one is read as the near
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from presage.labels.caller import warn_caller
 from presage.labels.variables import TOLERANCE, Variable
 
 Floats = NDArray[np.float64]
@@ -203,11 +203,10 @@ def _say(
         shown.append(" with ".join(show(table[row], int(counts[row])) for row in rows[:3]))
     merged = int((members > 1).sum())
     more = ", ..." if merged > len(shown) else ""
-    warnings.warn(
+    warn_caller(
         f"{source}: {merged} labels come in {int(members[members > 1].sum())} spellings that "
         f"differ by no more than the tolerance of their parameters, and are taken for one each "
         f"(events in brackets): {'; '.join(shown)}{more}. Where they are different labels, "
         "declare Parameter(tolerance=0)",
         LabelMergeWarning,
-        stacklevel=4,
     )

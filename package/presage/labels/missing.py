@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from presage.labels.caller import warn_caller
 from presage.labels.errors import LabelError
 from presage.labels.variables import Variable
 
@@ -69,10 +69,9 @@ def complete(
         raise LabelError(f"{source}: no event has a value in every column; {', '.join(lacking)}")
     if not source:
         return whole
-    warnings.warn(
+    warn_caller(
         f"{source}: {len(whole) - left} of {len(whole)} events are left out, for a value is "
         f"missing: {', '.join(lacking)}",
         MissingWarning,
-        stacklevel=3,
     )
     return whole

@@ -6,12 +6,12 @@ import contextlib
 import errno
 import os
 import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from presage.labels.caller import warn_caller
 from presage.progress import Bar
 
 from presage.labels import Array, Schema
@@ -224,7 +224,7 @@ class Entry:
         try:
             self._mend_recipe()
         except (OSError, StoreError) as error:
-            warnings.warn(f"{self.folder / RECIPE_FILE}: {error}", StoreWarning, stacklevel=4)
+            warn_caller(f"{self.folder / RECIPE_FILE}: {error}", StoreWarning)
 
     def finished(self, pattern: str = "*") -> list[Path]:
         """Return the files that have a sidecar, sorted by name, unchecked."""
@@ -273,11 +273,10 @@ class Entry:
                 f"{path} is faulty ({problem}), and the store is read-only; copy the store to a "
                 "place where it can be repaired"
             ) from error
-        warnings.warn(
+        warn_caller(
             f"{path} was put into quarantine: {problem}. What it held is made again when it is "
             "next asked for",
             StoreWarning,
-            stacklevel=3,
         )
 
 

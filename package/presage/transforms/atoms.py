@@ -6,7 +6,6 @@ grows without end in training, and what is drawn is smeared around it.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from presage.labels import LabelError, Variable
+from presage.labels.caller import warn_caller
 
 Columns = Mapping[str, NDArray[Any]]
 
@@ -64,13 +64,12 @@ def check_continuous(
         top = int(counts.argmax()) if len(counts) else 0
         if len(values) > FEW and counts[top] >= max(SHARE * len(look), ABOVE * np.median(counts)):
             share = float(np.mean(x == values[top]))
-            warnings.warn(
+            warn_caller(
                 f"{variable.name!r} is exactly {values[top]:.6g} in {100 * share:.1f} % of the "
                 "events; a continuous density smears a single value. If it stands for no "
                 f"value, declare it (Variable(..., missing={values[top]:.6g}), or missing = "
                 f"{values[top]:.6g} in a .toml description): such events are left out and counted",
                 AtomWarning,
-                stacklevel=4,
             )
 
 

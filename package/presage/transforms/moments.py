@@ -20,7 +20,6 @@ moment about zero alike.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +28,7 @@ from scipy.linalg.blas import dsyrk, zherk
 
 from presage.labels import COMPONENT as PARTS
 from presage.labels import LabelError, from_complex
+from presage.labels.caller import warn_caller
 from presage.transforms.channels import FITTED, NAN, Channels, Matrix, slabs, spread
 
 
@@ -236,11 +236,10 @@ def _modes(matrix: Matrix) -> tuple[Matrix, Matrix]:
     rounding = 8 * len(values) * np.finfo(float).eps * np.abs(values).max(initial=0.0)
     negative = values[values < -rounding]
     if len(negative):
-        warnings.warn(
+        warn_caller(
             f"{len(negative)} of {len(values)} eigenvalues are negative (least "
             f"{negative.min():.3g}, largest positive {values.max():.3g}) and are set to 0: "
             "pairwise weights leave the covariance indefinite where gaps are many",
-            stacklevel=4,
         )
     peak = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None, :], axis=0)
     return np.clip(values, 0.0, None), vectors * (np.abs(peak) / peak)

@@ -18,7 +18,6 @@ the channels that were seen, never the projection of a spectrum filled with zero
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
@@ -27,6 +26,7 @@ import numpy as np
 import xarray as xr
 
 from presage.labels import LabelError, from_complex, nearest
+from presage.labels.caller import warn_caller
 from presage.transforms.channels import COMPONENT, NAN, Channels, Matrix, joined, mapped, spread
 from presage.transforms.moments import SpectralMoments
 
@@ -325,10 +325,9 @@ def _solved(normal: Matrix, right: Matrix) -> Matrix:
     values, vectors = np.linalg.eigh(normal)
     lost = values[:, 0] <= DETERMINED * np.maximum(values[:, -1], DETERMINED)
     if lost.any():
-        warnings.warn(
+        warn_caller(
             f"{int(lost.sum())} spectra have too few channels for {normal.shape[1]} modes; "
             "they become NaN",
-            stacklevel=2,
         )
     inner = (vectors.conj().transpose(0, 2, 1) @ right.T[:, :, None])[:, :, 0]
     inner /= np.where(lost[:, None], np.nan, values)

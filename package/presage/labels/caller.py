@@ -11,7 +11,7 @@ from pathlib import Path
 _INSIDE = (str(Path(__file__).parents[1]), contextlib.__file__, "<string>")
 
 
-def warn_caller(text: str, category: type[Warning]) -> None:
+def warn_caller(text: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the first line outside of the package."""
     depth, frame = 1, sys._getframe(0)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_INSIDE):

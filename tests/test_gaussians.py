@@ -264,7 +264,9 @@ WRONG = {
     "skew": (lambda: Gaussians.on(Line(), skew=(1.0,)), "skew is 2 finite numbers or none"),
     "no label": (lambda: Gaussians.at([]), "at least one label"),
     "beyond the range": (lambda: Gaussians.at([(0.5, 1.5)]), "y_label should lie between 0.0"),
-    "beyond the seam": (lambda: Gaussians.at([(7.0,)], layout=Circle()), "angle_label should lie"),
+    "a turn further": (
+        lambda: Gaussians.at([(0.5,), (0.5 + 2 * np.pi,)], layout=Circle()), "is given twice"
+    ),
 }  # fmt: skip
 
 

@@ -139,6 +139,8 @@ class LabelledSimulator(Simulator):
         fields
             Further fields of the simulator.
         """
+        if not labels:  # which some take for all of their own
+            raise LabelError(f"{cls.name} needs at least one label")
         return cls(labels=tuple(map(tuple, labels)), weights=weights, **fields)
 
     def at_labels(self, labels: Sequence[Sequence[float]]) -> Self:

@@ -29,8 +29,9 @@ _FEWEST = 25  # events a group needs for its central 68 %
 _MOST_GROUPS = 4096
 _CELLS = 128
 _DEGREES, _MOST_TERMS = 4, 70
-#: A more complicated curve has to be better by this factor.
-_BETTER = 0.95
+#: A more complicated curve has to be better by this factor; of a high degree, which swings where
+#: labels end, by the second.
+_BETTER, _MUCH_BETTER = 0.95, 0.6
 #: Largest over smallest distance to the origin from which labels may count as logarithmic.
 _DECADES = 30.0
 
@@ -76,7 +77,7 @@ class Smooth:
             for degree in _degrees(features):
                 terms = _terms(features, degree)
                 coefficients, error = _solve(terms, values, weights, tolerance, link)
-                if error < _BETTER * least:
+                if error < (_BETTER if degree <= 2 else _MUCH_BETTER) * least:
                     best, least = (coefficients, link), error
         return cls(best[0], low, high, best[1])
 

@@ -248,6 +248,10 @@ ASKED: dict[str, tuple[Ask, str]] = {
         "there is no set of events",
     ),
     "NaN": (lambda r: r.inference.sample(spoilt(one_set(r), np.nan), 5), "x are not finite"),
+    "text": (
+        lambda r: r.inference.sample(one_set(r).astype(str), 5),
+        "events should be numbers, got <U",
+    ),
     "a gap within a set": (lambda r: r.inference.sample(gap(r), 5), "are not finite"),
     "a set of nothing but NaN": (
         lambda r: r.inference.sample(r.data["events"].isel(repeat=0) * np.nan, 5), "is empty",

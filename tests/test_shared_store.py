@@ -85,10 +85,11 @@ def test_a_store_that_may_not_be_written_is_named(
 
 
 SCRIPT = """
-import sys, xarray as xr, numpy as np
+import os, pathlib, sys, xarray as xr, numpy as np
 from presage.cli.main import main
 from presage.labels import Variable
 from presage.store import Store
+from presage.studies.events.described import read_description
 store = Store(sys.argv[1])
 column = Variable("µ", unit="µm", long_name="Länge ± Ω").attributes()
 data = xr.Dataset({"µ": ("sample", np.arange(3.0, dtype="f4"), column)})
@@ -100,6 +101,13 @@ for words in (["show", key], ["ls"], ["verify"], ["export", key, sys.argv[1] + "
         main(["store", *words, "--store", sys.argv[1]])
     except SystemExit as end:
         assert not end.code, words
+path = pathlib.Path(sys.argv[1], os.fsdecode("Dateien µ".encode()))
+(path / "M_1").mkdir(parents=True)
+(path / "M_1" / "a.root").touch()
+(path.parent / "own.toml").write_bytes(
+    'files = "Dateien µ"\\npath = "M_{M}"\\n[columns]\\nx = "x"\\n'.encode()
+)
+assert len(read_description(path.parent / "own.toml").found) == 1
 print(key)
 """
 

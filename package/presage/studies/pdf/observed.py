@@ -98,6 +98,8 @@ def theta_of_sets(
 
 def _checked(problem: Problem, row: np.ndarray, events: xr.DataArray) -> Tensor:
     """Return one set without what fills its end."""
+    if row.dtype.kind not in "fiu":
+        raise LabelError(f"{problem.name}: events should be numbers, got {row.dtype}")
     filled = np.isnan(row).all(-1)
     ended = filled & (np.cumsum(~filled) == (~filled).sum())  # only after the last event
     kept = row[~ended] if events.ndim > 2 else row

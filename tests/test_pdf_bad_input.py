@@ -282,7 +282,8 @@ def test_what_a_model_is_asked(ready: Ready, wrong: str) -> None:
 def test_sets_of_a_size_that_it_does_not_know(ready: Ready) -> None:
     sets = ready.data["events"].isel(repeat=0)
     many = xr.concat([sets] * 4, "event")
-    with pytest.warns(UntrainedSizeWarning, match=r"48 events; trained: 6 to 12"):
+    unlike = pytest.warns(UnlikeTrainingWarning, match="events are repeats of others")
+    with unlike, pytest.warns(UntrainedSizeWarning, match=r"48 events; trained: 6 to 12"):
         ready.inference.sample(many.isel(sample=0), 5)
 
 

@@ -164,7 +164,22 @@ def verdict(product: xr.Dataset) -> str:
         f"within 1 % at {int(within_bar(product)[held].sum())} of {len(ours)}{_untold(product)}."
         + _worth(product, model, held)
     )
-    return text + _contest(product, model, held) + _worst(product, model, held)
+    told = _tail(product, model, held) + _contest(product, model, held)
+    return text + told + _worst(product, model, held)
+
+
+def _tail(product: xr.Dataset, model: str, held: NDArray[np.bool_]) -> str:
+    """Say how many events lie where the reference has none, if clearly more than by chance."""
+    if "beyond_range" not in product:
+        return ""
+    shares = product["beyond_range"].isel(label=np.flatnonzero(held)).mean(("label", "variable"))
+    found, floor = (float(shares.sel(source=source)) for source in (model, "floor"))
+    events = float(product["events"].sel(source=model).values[held].sum())
+    if found <= 2 * floor + 3 * np.sqrt(max(floor, 1 / events) / events):
+        return ""
+    return (
+        f" {found:.1e} of a variable's events lie beyond the reference's range (floor {floor:.1e})."
+    )
 
 
 def _untold(product: xr.Dataset) -> str:

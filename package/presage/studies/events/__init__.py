@@ -43,7 +43,7 @@ _HOMES = {
 
 __all__ = [*_HOMES, "STUDY"]
 
-_QUICK = {"n_truth": 100_000, "n_grid": 10_000, "n_generated": 100_000}
+_QUICK = {"n_truth": 50_000, "n_grid": 10_000, "n_generated": 50_000}
 
 STUDY = Study(
     name="events",

@@ -23,16 +23,16 @@ from presage.analysis.histogram_morphing import histogram_morphing
 from presage.analysis.labelled import declared, label_table
 from presage.analysis.morphing import moment_morphing
 from presage.analysis.residuals import compare
-from presage.fit import Fitted
+from presage.emulation.grid import LabelledSimulator
+from presage.emulation.sampling import sample
+from presage.emulation.split import choose_held_out, hold_out
+from presage.fitting import Fitted
 from presage.generate import simulate
 from presage.models import ConditionalFlow
 from presage.store import Store
 from presage.studies.events import Resonance, Training
 from presage.studies.events.gaussians import DiagMod, Full, Gaussians, UnitCube
-from presage.studies.events.grid import LabelledSimulator
 from presage.studies.events.refine import kfold
-from presage.studies.events.sampling import sample
-from presage.studies.events.split import choose_held_out, hold_out
 
 
 @dataclass(frozen=True)

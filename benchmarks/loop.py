@@ -14,7 +14,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from benchmarks.core import Result, paired, side_by_side
-from presage.fit import fit
+from presage.fitting import fit
 
 _EPOCHS = {"small": 4, "full": 20}
 _SAMPLES, _BATCH = 25_600, 256

@@ -21,7 +21,7 @@ from torch import nn
 from benchmarks import flows
 from benchmarks.core import Result, installed, paired, seconds, side_by_side
 from benchmarks.reaching import time_to_accuracy
-from presage.fit import fit
+from presage.fitting import fit
 from presage.models import ConditionalFlow, model
 from presage.models.conditional import ROWS
 from presage.models.prepared import prepare_columns

@@ -26,8 +26,8 @@ import xarray as xr
 from benchmarks import flows
 from benchmarks.core import Result
 from presage.analysis.distances import wasserstein
-from presage.fit import fit
-from presage.fit.schedules import polynomial_decay
+from presage.fitting import fit
+from presage.fitting.schedules import polynomial_decay
 from presage.models import MAF, ConditionalFlow, SplineFlow
 from presage.studies.events.resonance import Resonance
 

@@ -13,11 +13,11 @@ from scipy.stats import spearmanr
 
 from benchmarks.core import Result
 from presage.analysis.compare import compare
+from presage.emulation.sampling import sample
 from presage.generate import simulate
 from presage.store import Store
 from presage.studies.events import Resonance, Training
 from presage.studies.events.refine import Gain, kfold, label_errors, rank, refine
-from presage.studies.events.sampling import sample
 
 _REPEATS = {"small": 2, "full": 10}
 _GRID, _EVENTS, _TRUTH = (6, 6), 400, 5_000

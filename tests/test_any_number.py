@@ -11,9 +11,9 @@ import xarray as xr
 from event_toys import events_of
 from presage.analysis.merit import figures_of_merit
 from presage.analysis.residuals import residuals
-from presage.fit import fit
+from presage.emulation.split import choose_held_out, hold_out
+from presage.fitting import fit
 from presage.models import MODELS, ConditionalFlow
-from presage.studies.events.split import choose_held_out, hold_out
 
 NUMBERS = (1, 5)
 

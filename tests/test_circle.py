@@ -17,7 +17,7 @@ from presage.analysis.compare import compare
 from presage.analysis.histogram_morphing import histogram_morphing
 from presage.analysis.labelled import group
 from presage.analysis.morphing import moment_morphing, nearest_label
-from presage.fit import fit
+from presage.fitting import fit
 from presage.generate import simulate
 from presage.labels import LabelError, Parameter, Schema, Variable, check_arrays
 from presage.labels.circle import emptiest, opened, wrapped

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from presage.cli.main import main
-from presage.fit import load
+from presage.fitting import load
 from presage.store import Store
 from presage.studies.pdf.gaussian import Gaussian
 

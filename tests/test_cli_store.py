@@ -15,7 +15,7 @@ import presage as ps
 from presage.cli.listing import differences, table
 from presage.cli.main import main
 from presage.cli.store import _simulate_again
-from presage.fit import fit
+from presage.fitting import fit
 from presage.recipe import Parent, Recipe
 from presage.store import Store, StoreError
 
@@ -148,7 +148,7 @@ def test_a_trained_model_leaves_as_weights_or_history(
     with xr.open_dataset(tmp_path / "h.nc") as history:
         np.testing.assert_array_equal(history.loss, fitted.history.loss)
     with pytest.raises(
-        StoreError, match=r"no samples; a trained model comes back with presage.fit"
+        StoreError, match=r"no samples; a trained model comes back with presage.load"
     ):
         store.open(fitted.key)
 

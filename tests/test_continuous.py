@@ -12,12 +12,12 @@ import xarray as xr
 from presage import models
 from presage.analysis.drawing import draw_at
 from presage.analysis.labelled import group
-from presage.fit import fit
+from presage.emulation.sampling import sample
+from presage.fitting import fit
 from presage.labels import LabelError, Parameter, Variable, stored_as
 from presage.models.conditional import ConditionalFlow
 from presage.store import Store
 from presage.studies.events.refine.joined import JoinedEvents
-from presage.studies.events.sampling import sample
 from presage.transforms.atoms import AtomWarning, check_continuous
 
 RNG = np.random.default_rng(0)

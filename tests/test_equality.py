@@ -15,20 +15,20 @@ from hypothesis import strategies as st
 from presage.analysis.compare import compare
 from presage.analysis.histograms import adaptive_edges, histogram
 from presage.analysis.labelled import distinct_labels, group
-from presage.labels import LabelError, LabelMergeWarning, Parameter, Variable
-from presage.labels.equality import beyond, merge, positions
-from presage.studies.events import Resonance
-from presage.studies.events.campaign import Campaign
-from presage.studies.events.grid import _check_inside
-from presage.studies.events.refine.candidates import candidates_of
-from presage.studies.events.root.survey import Survey
-from presage.studies.events.split import (
+from presage.emulation.grid import _check_inside
+from presage.emulation.split import (
     at_ends,
     at_labels,
     choose_held_out,
     hold_out,
     unique_labels,
 )
+from presage.labels import LabelError, LabelMergeWarning, Parameter, Variable
+from presage.labels.equality import beyond, merge, positions
+from presage.studies.events import Resonance
+from presage.studies.events.campaign import Campaign
+from presage.studies.events.refine.candidates import candidates_of
+from presage.studies.events.root.survey import Survey
 
 M = Parameter("m", dtype="float64")
 TURN = Parameter("angle", dtype="float64", period=2 * math.pi)

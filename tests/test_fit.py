@@ -15,7 +15,7 @@ import xarray as xr
 
 import fit_toys
 from presage import models
-from presage.fit import (
+from presage.fitting import (
     SCHEDULES,
     FitError,
     NonFiniteLossError,
@@ -27,11 +27,11 @@ from presage.fit import (
     make_schedule,
     settings_for,
 )
-from presage.fit.device import reproducible
-from presage.fit.meter import Meter
-from presage.fit.settings import validation_rule
-from presage.fit.splitting import split
-from presage.fit.state import Average
+from presage.fitting.device import reproducible
+from presage.fitting.meter import Meter
+from presage.fitting.settings import validation_rule
+from presage.fitting.splitting import split
+from presage.fitting.state import Average
 from presage.labels import LabelError, Parameter, Schema, Variable
 from presage.recipe import Recipe
 from presage.store import Store, StoreError

@@ -9,7 +9,7 @@ import pytest
 
 import fit_toys
 from event_toys import gaussian_events, grid
-from presage.fit import FitError, fit
+from presage.fitting import FitError, fit
 from presage.models import RealNVP
 from presage.store import Store
 

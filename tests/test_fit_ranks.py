@@ -13,7 +13,7 @@ import torch
 
 import fit_toys
 import fly_toys
-from presage.fit import fit
+from presage.fitting import fit
 from presage.generate import on_the_fly
 from presage.models import SetEncoder
 from presage.store import Store
@@ -36,7 +36,7 @@ PROGRAM = f"""
 import os, sys
 sys.path[:0] = [{str(ROOT / "package")!r}, {str(ROOT / "tests")!r}]
 import fit_toys, torch
-from presage.fit import fit
+from presage.fitting import fit
 from presage.store import Store
 
 class Fragile(fit_toys.Network):
@@ -119,7 +119,7 @@ sys.path[:0] = [{str(ROOT / "package")!r}, {str(ROOT / "tests")!r}]
 import torch
 import fly_toys
 from presage.cli import main
-from presage.fit import fit
+from presage.fitting import fit
 from presage.generate import on_the_fly
 from presage.models import SetEncoder
 from presage.store import Store

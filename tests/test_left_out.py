@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import uproot
 
+from presage.emulation.split import unique_labels
 from presage.generate import simulate
 from presage.inputs import InputWarning, LeftOut
 from presage.labels import LabelError, Parameter, Variable
@@ -20,7 +21,6 @@ from presage.pipeline.steps import Notebook
 from presage.simulator import Reader
 from presage.store import Store, StoreError
 from presage.studies.events import Campaign
-from presage.studies.events.split import unique_labels
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from presage import models
 from presage.analysis.compare import compare
 from presage.analysis.histograms import adaptive_edges, histogram
 from presage.analysis.labelled import group
-from presage.fit import fit
+from presage.fitting import fit
 from presage.labels import LabelError, Parameter, Schema, Variable, check_arrays, present
 from presage.labels.missing import MissingWarning, complete
 from presage.models.conditional import ConditionalFlow

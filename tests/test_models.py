@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from presage.fit import fit, load
+from presage.fitting import fit, load
 from presage.generate import simulate
 from presage.labels import LabelError
 from presage.models import MODELS, ConditionalFlow, CouplingSpline, Ensemble, RealNVP, model

@@ -14,12 +14,12 @@ from presage.analysis.compare import compare
 from presage.analysis.labelled import group
 from presage.analysis.metrics import METRICS
 from presage.analysis.residuals import residuals
-from presage.fit import fit
+from presage.emulation.split import hold_out, unique_labels
+from presage.fitting import fit
 from presage.labels import Coordinate, LabelError, Parameter, Schema, Variable
 from presage.labels.names import RESERVED
 from presage.models import SplineFlow
 from presage.store import Store, StoreError
-from presage.studies.events.split import hold_out, unique_labels
 
 
 def truth(seed: int = 0) -> xr.Dataset:

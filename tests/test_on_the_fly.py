@@ -18,8 +18,8 @@ import presage as ps
 from fly_toys import Holding, Network, Sets, Streaming, Unmeasured, same, weights
 from presage.batches import BatchError, Batches, Plan, block_size
 from presage.batches.made import StoppedError, Supply
-from presage.fit import FitError, NonFiniteLossError, fit
-from presage.fit.splitting import split
+from presage.fitting import FitError, NonFiniteLossError, fit
+from presage.fitting.splitting import split
 from presage.generate import on_the_fly, simulate
 from presage.labels import LabelError
 from presage.models import SetEncoder

@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from presage.fit import FitError
+from presage.fitting import FitError
 from presage.generate import simulate
 from presage.labels import LabelError
 from presage.store import Store

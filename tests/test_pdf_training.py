@@ -9,7 +9,7 @@ import pytest
 import torch
 import xarray as xr
 
-from presage.fit import FitError, fit
+from presage.fitting import FitError, fit
 from presage.generate import simulate
 from presage.labels import LabelError
 from presage.lineage import attributes_of, recipe_of

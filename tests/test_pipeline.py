@@ -15,6 +15,7 @@ from presage.pipeline.choose import combinations, from_file
 from presage.pipeline.parameters import Kind, coerce, declarations, split, values
 from presage.pipeline.records import find, read
 from presage.pipeline.steps import Notebook, notebooks_of, step_key, versions
+from presage.plugins import PluginError
 from presage.recipe import Recipe
 from presage.store import Store
 from presage.studies import Study, StudyError
@@ -323,7 +324,7 @@ def test_wrong_arguments_are_refused_before_anything_runs(
 
 
 def test_an_unknown_study_suggests_the_nearest() -> None:
-    with pytest.raises(StudyError, match="there is no study 'event'; did you mean 'events'"):
+    with pytest.raises(PluginError, match="there is no study 'event'; did you mean 'events'"):
         run_study("event")
 
 

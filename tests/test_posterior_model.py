@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 from scipy.stats import norm
 
-from presage.fit import fit
+from presage.fitting import fit
 from presage.labels import LabelError
 from presage.models import PosteriorFlow, model
 from presage.models.box import LINKS, Box

@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 
 from event_toys import events_of, gaussian_events, grid, many_dimensional
+from presage.emulation.split import at_labels, unique_labels
 from presage.generate import simulate
 from presage.labels import LabelError, Parameter
 from presage.labels.names import RESERVED
@@ -38,7 +39,6 @@ from presage.studies.events.refine.candidates import candidates_of
 from presage.studies.events.refine.gain import labels_of
 from presage.studies.events.refine.places import Steps, neighbours
 from presage.studies.events.refine.ranking import at_random, first, interpolated
-from presage.studies.events.split import at_labels, unique_labels
 
 SCATTERED = np.random.Generator(np.random.Philox(3)).random((17, 2))
 TABLES = {

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import fit_toys
-from presage.fit import FitError, Fitted, fit, load
+from presage.fitting import FitError, Fitted, fit, load
 from presage.store import Store
 
 #: Three epochs of six steps, with everything on that has state.

@@ -12,15 +12,16 @@ import xarray as xr
 
 import presage as ps
 from presage.analysis.labelled import declared, label_table
-from presage.fit import Fitted
+from presage.emulation import at_labels
+from presage.emulation.grid import LabelledSimulator
+from presage.emulation.sampling import FlowSampler, RangeWarning
+from presage.emulation.split import choose_held_out, unique_labels
+from presage.fitting import Fitted
 from presage.labels import LabelError
 from presage.store import Store, StoreError
 from presage.studies import rebuild
-from presage.studies.events import Campaign, Resonance, Training, at_labels
-from presage.studies.events.grid import LabelledSimulator
-from presage.studies.events.sampling import FlowSampler, RangeWarning
+from presage.studies.events import Campaign, Resonance, Training
 from presage.studies.events.sources import SOURCES
-from presage.studies.events.split import choose_held_out, unique_labels
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,7 @@ WRONG = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::presage.studies.events.sampling.RangeWarning")
+@pytest.mark.filterwarnings("ignore::presage.emulation.sampling.RangeWarning")
 @pytest.mark.parametrize(("given", "kind", "text"), WRONG.values(), ids=WRONG)
 def test_wrong_draws(
     fitted: Fitted, store: Store, given: dict[str, Any], kind: type[Exception], text: str

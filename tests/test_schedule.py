@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from presage.emulation.grid import inner_nodes, mesh, schedule
 from presage.labels import LabelError
-from presage.studies.events.grid import inner_nodes, mesh, schedule
 
 WEIGHTS = st.lists(st.floats(0, 1e3), min_size=1, max_size=40).filter(lambda w: sum(w) > 1e-3)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 import xarray as xr
 
-from presage.fit import fit, load
+from presage.fitting import fit, load
 from presage.generate import simulate
 from presage.labels import LabelError
 from presage.models import SetEncoder, model

@@ -16,7 +16,7 @@ import xarray as xr
 
 import fit_toys
 from presage.exchange import SUFFIXES, write_file
-from presage.fit import fit
+from presage.fitting import fit
 from presage.store import Store
 from presage.store.files import text
 

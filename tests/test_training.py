@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from presage.fit import Settings, fit, settings_for
-from presage.fit.schedules import make_schedule
+from presage.fitting import Settings, fit, settings_for
+from presage.fitting.schedules import make_schedule
 from presage.generate import simulate
 from presage.labels import LabelError
 from presage.models import MAF, MODELS, Ensemble, MixtureDensity, SplineFlow

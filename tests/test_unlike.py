@@ -13,7 +13,7 @@ import xarray as xr
 from scipy import stats
 from torch import Tensor
 
-from presage.fit import Fitted, fit, load
+from presage.fitting import Fitted, fit, load
 from presage.generate import simulate
 from presage.labels import Parameter
 from presage.models import ConditionalFlow, MixtureDensity, SetEncoder

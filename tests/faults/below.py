@@ -86,7 +86,7 @@ def stored(producer: str) -> Callable[[Path], str]:
         store = Store(root / "store")
         (entry,) = [e for e in store.list() if e.producer == producer]
         if entry.kind == "files":
-            from presage.fit import load
+            from presage.fitting import load
 
             fitted = load(entry.key, store)
             weights = {n: t.tolist() for n, t in fitted.network.state_dict().items()}
@@ -300,7 +300,7 @@ def prepare(master: Path) -> None:
     (master.parent / "key").write_text(events.attrs["presage_key"], encoding="utf-8")
     for suffix in ("nc", "h5", "npz", "pt"):
         write_file(xr.Dataset(EVENTS), master / f"in.{suffix}")
-    for name in ("presage.fit", "presage.models", "uproot", "torch", "xarray"):
+    for name in ("presage.fitting", "presage.models", "uproot", "torch", "xarray"):
         __import__(name)
 
 

@@ -23,7 +23,7 @@ print("done", flush=True)
 
 TRAIN = """
 import fit_toys
-from presage.fit import fit
+from presage.fitting import fit
 from presage.store import Store
 store = Store({root!r})
 train = fit_toys.stored(store)

@@ -25,7 +25,7 @@ import torch  # noqa: E402
 import fit_toys  # noqa: E402
 from faults import failpoints, toys  # noqa: E402
 from faults.killing import GENERATE, TRAIN, kill_after  # noqa: E402
-from presage.fit import fit  # noqa: E402
+from presage.fitting import fit  # noqa: E402
 from presage.generate import simulate  # noqa: E402
 from presage.store import Store  # noqa: E402
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import fit_toys
-from presage.fit import fit, load
+from presage.fitting import fit, load
 from presage.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +25,7 @@ PROGRAM = """
 import sys, time
 sys.path[:0] = [{package!r}, {tests!r}]
 import fit_toys
-from presage.fit import fit
+from presage.fitting import fit
 from presage.store import Store
 from test_kill_settings import SETTINGS, TOY
 

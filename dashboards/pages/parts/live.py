@@ -196,7 +196,7 @@ def _load(store: Store, fit: EntryInfo) -> Any:
     """Return a flow in physical units; torch is loaded by the first visitor who asks."""
     import torch
 
-    from presage.fit import load
+    from presage.fitting import load
     from presage.models import ConditionalFlow
 
     torch.set_num_threads(THREADS)

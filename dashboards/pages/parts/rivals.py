@@ -9,12 +9,12 @@ import numpy as np
 
 from presage.analysis.labelled import Floats, declared, label_table
 from presage.analysis.morphing import Templates, closest_label, label_weights
+from presage.emulation.split import hold_out
 from presage.labels.equality import positions
 from presage.lineage import parent_of
 from presage.recipe import Parent
 from presage.rng import generator
 from presage.store import Store
-from presage.studies.events.split import hold_out
 
 #: Most events that a rival is made of.
 LARGEST = 50_000

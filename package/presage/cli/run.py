@@ -62,7 +62,7 @@ def parameters_help(study: Study, formatter: Any) -> None:
 
 def _described(declared: Declared, study: Study) -> tuple[str, str]:
     """Return ``name: type = default`` of a parameter, and what is known of it."""
-    from presage.studies import resolve
+    from presage.plugins import resolve
 
     said = [declared.help] if declared.help else []
     if declared.name in study.choices:

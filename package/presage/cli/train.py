@@ -31,7 +31,7 @@ from presage.pipeline.parameters import ParameterError
 if TYPE_CHECKING:
     import xarray as xr
 
-    from presage.fit import Fitted
+    from presage.fitting import Fitted
     from presage.simulator import Source
     from presage.store import Store
 
@@ -114,7 +114,7 @@ def train(
 def _train_model(
     model: str, key: str, span: tuple[int, int | None], given: Mapping[str, str], store: Store
 ) -> Fitted:
-    from presage.fit import fit
+    from presage.fitting import fit
     from presage.models import MODELS
     from presage.models import model as build
 

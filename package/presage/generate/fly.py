@@ -33,7 +33,7 @@ def on_the_fly(
     The dataset is the one that :func:`presage.generate.simulate` returns, sample by sample
     and label by label, and has the same identity: what was trained on either is one and the
     same in a store. Values are simulated when they are read, block by block. In
-    :class:`~presage.batches.Batches` and :func:`presage.fit.fit` the blocks of a window are
+    :class:`~presage.batches.Batches` and :func:`presage.fit` the blocks of a window are
     made ahead in a thread and dropped when they were used, so memory stays bounded and
     nothing is written; ``shuffle="aligned"`` gives the stored samples in the same order.
 

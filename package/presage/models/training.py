@@ -23,7 +23,7 @@ _MOST_EPOCHS, _RATE, _HIGHEST = 64, 5e-3, 1e-2
 
 
 def training(dataset: xr.Dataset) -> dict[str, Any]:
-    """Return settings of :func:`presage.fit.fit` that suit a dataset.
+    """Return settings of :func:`presage.fit` that suit a dataset.
 
     Parameters
     ----------

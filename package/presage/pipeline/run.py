@@ -25,10 +25,11 @@ from presage.pipeline.steps import (
     step_key,
     versions,
 )
+from presage.plugins import resolve
 from presage.products import read as read_products
 from presage.progress import CLOCK, Bar
 from presage.store import Store
-from presage.studies import Study, resolve, study
+from presage.studies import Study, study
 
 #: Parameter of the steps that refine a study: how many labels to simulate.
 REFINE = "refine"

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from presage.pipeline.parameters import Declared, ParameterError, declarations
+from presage.plugins import PluginError, resolve
 from presage.recipe import Recipe
 from presage.store import Store
-from presage.studies import Study, resolve
+from presage.studies import Study
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _TAG = "parameters"
@@ -111,7 +112,7 @@ def versions(study: Study) -> dict[str, int]:
     for name, address in study.producers.items():
         try:
             producer = resolve(address)
-        except (ImportError, AttributeError) as error:
+        except PluginError as error:
             raise PipelineError(
                 f"{study.name} names a producer {address} that cannot be loaded: {error}"
             ) from error

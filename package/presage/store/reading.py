@@ -129,7 +129,7 @@ def _missing_text(
     if not shards and files:
         return (
             f"{name} holds {', '.join(files)} and no samples; a trained model comes back with "
-            "presage.fit.load(key), and presage store export writes its weights (.safetensors) "
+            "presage.load(key), and presage store export writes its weights (.safetensors) "
             "or its history (.nc)"
         )
     if not shards:

@@ -13,19 +13,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from presage import plugins
 from presage.labels import nearest
+from presage.plugins import resolve
 from presage.recipe import Recipe
 from presage.simulator import Source
 from presage.store import StoreError
 
-#: Name → ``"module:attribute"`` of the study. A new study is one line here.
+#: Name → ``"module:attribute"`` of the study. A new study of presage is one line here; one of
+#: another package is an entry point of the group ``presage.studies``.
 STUDIES: dict[str, str] = {
     "events": "presage.studies.events:STUDY",
     "pdf": "presage.studies.pdf:STUDY",
 }
 
 
-class StudyError(ValueError):
+class StudyError(plugins.PluginError):
     """There is no such study, producer or preset."""
 
 
@@ -105,12 +108,6 @@ class Study:
         return dict(self.presets[name])
 
 
-def resolve(address: str) -> Any:
-    """Return the object at ``"module:attribute"``."""
-    module, _, attribute = address.partition(":")
-    return getattr(importlib.import_module(module), attribute)
-
-
 @contextmanager
 def made_by(notebook: str, what: str, study: str) -> Iterator[None]:
     """Say which notebook of a study makes what a store does not hold."""
@@ -128,14 +125,13 @@ def study(name: str) -> Study:
 
     Raises
     ------
-    StudyError
-        There is none of this name.
+    PluginError
+        There is none of this name, or it cannot be imported.
     """
-    if name not in STUDIES:
-        raise StudyError(f"there is no study {name!r}{nearest(name, STUDIES)}")
-    found = resolve(STUDIES[name])
+    address = plugins.address_of(name, STUDIES, plugins.STUDIES, "study")
+    found = resolve(address)
     if not isinstance(found, Study):
-        raise StudyError(f"{STUDIES[name]} is not a Study but {type(found).__name__}")
+        raise StudyError(f"{address} is not a Study but {type(found).__name__}")
     return found
 
 
@@ -145,19 +141,28 @@ def producers() -> dict[str, str]:
 
 
 def producer(name: str) -> Any:
-    """Return the class behind a producer's name, or of its own name.
+    """Return the class behind a producer's name, of its own name, or at an address.
 
     Raises
     ------
-    StudyError
-        No study has a producer of this name.
+    PluginError
+        There is no producer of this name.
     """
+    return resolve(_address(name) if not plugins.is_address(name) else name)
+
+
+def _address(name: str) -> str:
+    """Return the address of what presage or an installed package calls so; never `name` itself."""
     known = producers()
     classes = {address.rpartition(":")[2].lower(): address for address in known.values()}
-    address = known.get(name) or classes.get(name.lower())
-    if address is None:
-        raise StudyError(f"no study has a producer {name!r}{nearest(name, known)}")
-    return resolve(address)
+    name = name if name in known else name.lower()
+    if plugins.is_address(name):
+        raise StudyError(
+            f"the recipe names code, {name!r}, which is not run because a file says so; name it "
+            "yourself"
+        )
+    what = "simulator or producer"
+    return plugins.address_of(name, {**classes, **known}, plugins.SIMULATORS, what)
 
 
 def trainer(name: str) -> Any:
@@ -188,7 +193,7 @@ def rebuild(recipe: Recipe) -> Source:
     StudyError
         It is no source of samples, is of another version, or does not fit its recipe.
     """
-    found = producer(recipe.producer)
+    found = resolve(_address(recipe.producer))
     if not (isinstance(found, type) and issubclass(found, Source)):
         raise StudyError(f"{recipe.producer} is not a simulator; it cannot be simulated again")
     if found.version != recipe.version:
@@ -203,3 +208,9 @@ def rebuild(recipe: Recipe) -> Source:
     if not isinstance(source, Source) or source.recipe(recipe.seed).key != recipe.key:
         raise StudyError(f"{recipe.producer} cannot be rebuilt from its recipe {recipe.key[:16]}")
     return source
+
+
+def __getattr__(name: str) -> Any:
+    if name in STUDIES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"there is no study {name!r}{nearest(name, STUDIES)}")

@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from presage.analysis.compare import FEWEST
 from presage.analysis.labelled import declared, label_table
 from presage.analysis.residuals import Residuals, residuals
-from presage.fit import Fitted
+from presage.emulation.grid import LabelledSimulator
+from presage.emulation.sampling import sample
+from presage.emulation.split import choose_held_out, hold_out, unique_labels
+from presage.fitting import Fitted
 from presage.generate import simulate
 from presage.generate.reading import read_back
 from presage.labels import LabelError
@@ -26,10 +29,7 @@ from presage.labels.errors import check_name
 from presage.simulator import Reader, Source
 from presage.store import Store
 from presage.studies import made_by
-from presage.studies.events.grid import LabelledSimulator
-from presage.studies.events.sampling import sample
 from presage.studies.events.sources import SOURCES, Wish, build
-from presage.studies.events.split import choose_held_out, hold_out, unique_labels
 
 #: Events of a simulator where no number is given.
 _SIMULATED = 48_500

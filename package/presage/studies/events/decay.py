@@ -38,10 +38,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from presage.emulation.grid import LabelledSimulator, Labels
 from presage.labels import Arrays, LabelError, Parameter, Variable
 from presage.studies.events import resonance
 from presage.studies.events.detector import SINGLE, Detector
-from presage.studies.events.grid import LabelledSimulator, Labels
 from presage.studies.events.kinematics import Decay, Momentum, breakup, even_points, invariant_mass
 from presage.studies.events.redraw import until_kept
 from presage.studies.events.resonance import OMEGA_FLOOR, PHI_FLOOR

@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from presage.emulation.grid import LabelledSimulator, Labels, mesh
 from presage.labels import Arrays, LabelError, Parameter, Variable
-from presage.studies.events.grid import LabelledSimulator, Labels, mesh
 from presage.studies.events.redraw import until_kept
 
 PHI_FLOOR, OMEGA_FLOOR = 30.0, 0.415

@@ -2,7 +2,7 @@
 
 A source is one line in :data:`SOURCES` and one small function here, which builds it from what
 the notebooks ask for. Everything else (what is held out, the truth, the floor) is the same
-for all: a :class:`~presage.studies.events.grid.LabelledSimulator` is asked again at its labels,
+for all: a :class:`~presage.emulation.grid.LabelledSimulator` is asked again at its labels,
 a reader has only what the files hold.
 """
 
@@ -14,8 +14,8 @@ from pathlib import Path
 
 from presage.labels import LabelError
 from presage.labels.errors import check_choices, check_name
+from presage.plugins import resolve
 from presage.simulator import Source
-from presage.studies import resolve
 
 DEFAULT = "default"
 

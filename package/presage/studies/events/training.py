@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from presage.fit import Fitted, Settings, fit, fit_recipe, load, settings_for
+from presage.fitting import Fitted, Settings, fit, fit_recipe, load, settings_for
 from presage.labels import LabelError
 from presage.models.ensemble import SINGLE, Ensemble, single
 from presage.studies import made_by
@@ -36,7 +36,7 @@ class Training:
     epochs, batch_size, learning_rate, ema
         Settings of :func:`presage.fit`, by default those that suit the number of events.
     schedule
-        A name in :data:`presage.fit.schedules.SCHEDULES`; ``"fedhex"`` is that system's fall
+        A name in :data:`presage.fitting.schedules.SCHEDULES`; ``"fedhex"`` is that system's fall
         to 0.1 of the learning rate with the root of the steps that are left, begun anew every
         100 steps.
     seed

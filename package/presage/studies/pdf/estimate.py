@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from presage.fit import FitError
+from presage.fitting import FitError
 from presage.models.box import Box
 from presage.rng import generator
 from presage.studies.pdf.problem import Problem

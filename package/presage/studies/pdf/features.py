@@ -18,7 +18,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from presage.fit import Fitted
+from presage.fitting import Fitted
 from presage.labels import Arrays, Coordinate, LabelError, Parameter, Variable
 from presage.lineage import ragged_rows
 from presage.models.pooling import pool

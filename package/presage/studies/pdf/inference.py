@@ -12,7 +12,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from presage.fit import FitError, Fitted
+from presage.fitting import FitError, Fitted
 from presage.labels import LabelError
 from presage.labels.caller import warn_caller
 from presage.models.posterior import PosteriorNetwork

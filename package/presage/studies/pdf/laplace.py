@@ -30,7 +30,7 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from presage.fit import Fitted
+from presage.fitting import Fitted
 from presage.labels import Floats, LabelError
 from presage.models.set_network import SetNetwork
 from presage.studies.pdf.inference import Inference

@@ -23,7 +23,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from presage.fit import Fitted
+from presage.fitting import Fitted
 from presage.labels import Arrays, Coordinate, LabelError, Parameter, Variable
 from presage.lineage import sample_numbers, take
 from presage.models.box import Box

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import xarray as xr
 
 from presage.batches import block_size
-from presage.fit import Fitted, fit
+from presage.fitting import Fitted, fit
 from presage.generate import simulate
 from presage.labels import LabelError, nearest
 from presage.lineage import recipe_of, sample_dim

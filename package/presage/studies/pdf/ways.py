@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
-from presage.fit import Fitted
+from presage.fitting import Fitted
 from presage.generate.fly import on_the_fly
 from presage.lineage import take
 from presage.studies.pdf.campaign import Campaign

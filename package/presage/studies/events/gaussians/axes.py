@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from presage.emulation.grid import inner_nodes
 from presage.labels import LabelError, Parameter
-from presage.studies.events.grid import inner_nodes
 
 Floats = NDArray[np.float64]
 _LETTERS = "xyz"

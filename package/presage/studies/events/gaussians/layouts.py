@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from presage.emulation.grid import Labels, mesh
 from presage.labels import LabelError, Parameter, Variable
 from presage.studies.events.gaussians.axes import Axis, axis_names
-from presage.studies.events.grid import Labels, mesh
 
 Floats = NDArray[np.float64]
 

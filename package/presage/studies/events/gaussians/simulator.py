@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
+from presage.emulation.grid import LabelledSimulator, Labels
 from presage.labels import Arrays, LabelError, Parameter, Variable, nearest
 from presage.studies.events.gaussians.covariances import COVARIANCES, Covariance, Diag
 from presage.studies.events.gaussians.layouts import LAYOUTS, Grid, Layout, UnitCube
 from presage.studies.events.gaussians.variations import VARIATIONS, Repeat, Variation
-from presage.studies.events.grid import LabelledSimulator, Labels
 
 Floats = NDArray[np.float64]
 _Piece = TypeVar("_Piece")

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from presage.analysis.labelled import Floats, group
+from presage.emulation.sampling import RangeWarning, sample
 from presage.progress import Bar
 from presage.store import Store
-from presage.studies.events.sampling import RangeWarning, sample
 
 
 def disagreement(

@@ -16,18 +16,18 @@ import xarray as xr
 from presage.analysis.judging import model_of
 from presage.analysis.labelled import declared
 from presage.analysis.report import parameters_of
+from presage.emulation.grid import LabelledSimulator
+from presage.emulation.split import unique_labels
 from presage.generate import simulate
 from presage.labels import LabelError
 from presage.lineage import parent_of
 from presage.progress import Bar
 from presage.recipe import Recipe
 from presage.simulator import Reader
-from presage.studies.events.grid import LabelledSimulator
 from presage.studies.events.refine.joined import JoinedEvents
 from presage.studies.events.refine.kfolds import KFold
 from presage.studies.events.refine.outcome import BEFORE, CHOSEN, RANDOM, Gain, Request
 from presage.studies.events.refine.ranking import at_random, first, label_errors
-from presage.studies.events.split import unique_labels
 
 #: Raised whenever the numbers change.
 VERSION = 1
@@ -52,7 +52,7 @@ def refine(
     events
         Events on the original grid.
     simulator
-        What made them. A :class:`~presage.studies.events.grid.LabelledSimulator` is asked
+        What made them. A :class:`~presage.emulation.grid.LabelledSimulator` is asked
         for the same at other labels; a reader of files cannot be.
     before
         Of :func:`kfold`, on these events; each arm is judged in the same way.

@@ -19,14 +19,14 @@ import xarray as xr
 from presage.analysis.compare import compare
 from presage.analysis.labelled import Floats, Integers, Labels, declared, group, label_table
 from presage.analysis.residuals import RIVALS, VERSION, Residuals
+from presage.emulation.sampling import RangeWarning, sample
+from presage.emulation.split import at_labels, hold_out
 from presage.labels import LabelError
 from presage.lineage import parent_of
 from presage.progress import Bar
 from presage.recipe import Recipe
 from presage.store import Store
 from presage.studies.events.refine.folds import folds_of
-from presage.studies.events.sampling import RangeWarning, sample
-from presage.studies.events.split import at_labels, hold_out
 
 
 class Trainer(Protocol):

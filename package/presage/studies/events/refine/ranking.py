@@ -205,7 +205,7 @@ def cost_by_counts(counts: xr.Dataset) -> Cost:
     ----------
     counts
         Labels and ``events`` along ``label``, of
-        :func:`presage.studies.events.split.unique_labels`. As many are taken to have been
+        :func:`presage.emulation.split.unique_labels`. As many are taken to have been
         simulated at each label; between labels, logarithms are interpolated.
     """
     names = [str(n) for n, a in counts.variables.items() if a.attrs.get("role") == "parameter"]

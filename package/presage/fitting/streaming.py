@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import xarray as xr
 
-from presage.fit.errors import FitError
+from presage.fitting.errors import FitError
 from presage.lineage import sample_dim, take
 from presage.progress import Bar
 

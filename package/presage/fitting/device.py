@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from presage.fit.errors import FitError
-from presage.fit.schedules import check_named
-from presage.fit.settings import named
+from presage.fitting.errors import FitError
+from presage.fitting.schedules import check_named
+from presage.fitting.settings import named
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -27,7 +27,7 @@ def make_fabric(device: str, precision: str, logger: Any, name: str) -> Fabric:
     device
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
     precision
-        One of :data:`presage.fit.settings.PRECISIONS`.
+        One of :data:`presage.fitting.settings.PRECISIONS`.
     logger
         None, a name in :data:`LOGGERS` with or without options, or a logger of Fabric.
     name

@@ -9,11 +9,11 @@ import xarray as xr
 from presage.analysis import residuals as analysis
 from presage.analysis.labelled import declared, label_table
 from presage.analysis.residuals import Residuals
+from presage.emulation.split import hold_out
 from presage.labels import LabelError
 from presage.lineage import parent_of, recipe_of
 from presage.recipe import Parent
 from presage.store import Store, StoreError
-from presage.studies.events.split import hold_out
 
 
 def residuals(

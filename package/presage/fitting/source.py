@@ -14,8 +14,8 @@ from torch import Tensor
 from presage.batches import Batches
 from presage.batches.plan import Positions, part
 from presage.batches.tables import Pool
-from presage.fit.errors import FitError
-from presage.fit.splitting import is_fresh, made_samples
+from presage.fitting.errors import FitError
+from presage.fitting.splitting import is_fresh, made_samples
 from presage.lineage import sample_dim
 
 TensorBatch = dict[str, Tensor]
@@ -155,7 +155,7 @@ def make_source(
     dataset, variables
         What to stream.
     parts
-        Positions to train on and to validate on, see :func:`presage.fit.splitting.split`.
+        Positions to train on and to validate on, see :func:`presage.fitting.splitting.split`.
     plan
         Batch size, seed and shuffle.
     where

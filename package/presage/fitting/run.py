@@ -11,12 +11,12 @@ import numpy as np
 import torch
 import xarray as xr
 
-from presage.fit.checkpoint import Checkpoints
-from presage.fit.compiling import check_compiler
-from presage.fit.device import make_fabric, reproducible, set_aside
-from presage.fit.errors import FitError
-from presage.fit.loop import Habits, Loop
-from presage.fit.result import (
+from presage.fitting.checkpoint import Checkpoints
+from presage.fitting.compiling import check_compiler
+from presage.fitting.device import make_fabric, reproducible, set_aside
+from presage.fitting.errors import FitError
+from presage.fitting.loop import Habits, Loop
+from presage.fitting.result import (
     Fitted,
     check_labels,
     complete_declaration,
@@ -30,10 +30,10 @@ from presage.fit.result import (
     publish_seen,
     read,
 )
-from presage.fit.settings import Settings
-from presage.fit.source import BatchSource, TensorBatch, Where, make_source
-from presage.fit.splitting import is_fresh, made_samples, order_of, split
-from presage.fit.state import history_dataset
+from presage.fitting.settings import Settings
+from presage.fitting.source import BatchSource, TensorBatch, Where, make_source
+from presage.fitting.splitting import is_fresh, made_samples, order_of, split
+from presage.fitting.state import history_dataset
 from presage.labels.missing import complete
 from presage.lineage import RECIPE, sample_dim, sample_numbers, take
 from presage.models.threads import one_thread, step_threads

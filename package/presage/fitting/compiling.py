@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from presage.fit.errors import FitError
-from presage.fit.settings import Settings
-from presage.fit.source import TensorBatch
+from presage.fitting.errors import FitError
+from presage.fitting.settings import Settings
+from presage.fitting.source import TensorBatch
 
 Loss = Callable[[TensorBatch], Tensor]
 

@@ -11,13 +11,13 @@ import numpy as np
 import xarray as xr
 
 from presage.analysis.labelled import label_table
-from presage.fit import Fitted
+from presage.emulation.grid import LabelledSimulator
+from presage.fitting import Fitted
 from presage.generate import simulate
 from presage.labels import Arrays, LabelError, Parameter, Variable
 from presage.models import ConditionalFlow
 from presage.models.event_law import RangeWarning as RangeWarning
 from presage.store import Store
-from presage.studies.events.grid import LabelledSimulator
 
 
 @dataclass(frozen=True)

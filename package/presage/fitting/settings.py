@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from presage.fit.errors import FitError
-from presage.fit.schedules import check_named, check_schedule
+from presage.fitting.errors import FitError
+from presage.fitting.schedules import check_named, check_schedule
 from presage.labels import nearest
 from presage.recipe import settings_of
 
@@ -68,7 +68,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adam": _adam, "adamw": _adam
 class Settings:
     """What a run's result depends on, besides model, data and seed.
 
-    The parameters are those of :func:`presage.fit.fit`, the defaults those of models that
+    The parameters are those of :func:`presage.fit`, the defaults those of models that
     recommend nothing; bare names are spelled out to mappings ``{"name": ...}`` here, so that a
     recipe does not depend on the way they were given.
 

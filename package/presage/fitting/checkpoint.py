@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from presage.fit.errors import FitError
+from presage.fitting.errors import FitError
 from presage.recipe import Recipe
 from presage.store import Store
 from presage.store.files import Sink, reading, replace, sweep

@@ -18,15 +18,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from presage.fit.checkpoint import Checkpoints
-from presage.fit.compiling import compiled
-from presage.fit.device import rng_states, set_aside, set_rng_states
-from presage.fit.errors import FitError, NonFiniteLossError
-from presage.fit.meter import Meter
-from presage.fit.schedules import make_schedule
-from presage.fit.settings import Settings
-from presage.fit.source import BatchSource, Piece, TensorBatch, divide
-from presage.fit.state import Average, Progress, snapshot
+from presage.fitting.checkpoint import Checkpoints
+from presage.fitting.compiling import compiled
+from presage.fitting.device import rng_states, set_aside, set_rng_states
+from presage.fitting.errors import FitError, NonFiniteLossError
+from presage.fitting.meter import Meter
+from presage.fitting.schedules import make_schedule
+from presage.fitting.settings import Settings
+from presage.fitting.source import BatchSource, Piece, TensorBatch, divide
+from presage.fitting.state import Average, Progress, snapshot
 from presage.progress import Bar
 
 if TYPE_CHECKING:

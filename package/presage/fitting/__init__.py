@@ -11,12 +11,12 @@ and None at the end.
 
 from __future__ import annotations
 
-from presage.fit.errors import FitError, NonFiniteLossError
-from presage.fit.result import Fitted, load
-from presage.fit.run import fit, fit_recipe, settings_for
-from presage.fit.schedules import SCHEDULES, make_schedule
-from presage.fit.settings import OPTIMIZERS, Settings
-from presage.fit.streaming import fit_streaming
+from presage.fitting.errors import FitError, NonFiniteLossError
+from presage.fitting.result import Fitted, load
+from presage.fitting.run import fit, fit_recipe, settings_for
+from presage.fitting.schedules import SCHEDULES, make_schedule
+from presage.fitting.settings import OPTIMIZERS, Settings
+from presage.fitting.streaming import fit_streaming
 
 __all__ = [
     "OPTIMIZERS",

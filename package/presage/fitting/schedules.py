@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from presage.fit.errors import FitError
+from presage.fitting.errors import FitError
 from presage.labels import nearest
 
 #: Factor of the learning rate at a step.

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from presage.batches.plan import Positions
-from presage.fit.errors import FitError
+from presage.fitting.errors import FitError
 from presage.rng import generator
 from presage.store import made_rows
 from presage.store.made import Maker

@@ -15,8 +15,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from presage.fit.checkpoint import read_groups, write_tensors
-from presage.fit.errors import FitError
+from presage.fitting.checkpoint import read_groups, write_tensors
+from presage.fitting.errors import FitError
 from presage.labels import Parameter, Variable, nearest, require
 from presage.lineage import attributes_of, sample_dim
 from presage.recipe import Recipe, encode, settings_of

@@ -1,0 +1,25 @@
+# The public names of presage: imported at their first use, see presage/lazy.py.
+from . import analysis as analysis
+from . import exchange as exchange
+from . import models as models
+from . import studies as studies
+from . import transforms as transforms
+from ._version import __version__ as __version__
+from .analysis.residuals import Residuals as Residuals
+from .batches import Batches as Batches
+from .emulation.measure import residuals as residuals
+from .emulation.sampling import sample as sample
+from .emulation.split import at_labels as at_labels
+from .emulation.split import hold_out as hold_out
+from .fitting import fit as fit
+from .fitting import load as load
+from .generate import on_the_fly as on_the_fly
+from .generate import simulate as simulate
+from .generate import simulate_shard as simulate_shard
+from .generate import verify as verify
+from .labels import Parameter as Parameter
+from .labels import Variable as Variable
+from .lineage import take as take
+from .recipe import Recipe as Recipe
+from .store import Store as Store
+from .store import parent_of as parent_of

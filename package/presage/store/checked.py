@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from presage.store.files import replace
 from presage.store.files import text as written
+from presage.store.sidecar import utc_now
 
 FILE = ".checked.json"
 _MAX_BYTES = 16 << 20
@@ -25,21 +25,11 @@ Stamp = tuple[int, int]
 
 @dataclass(frozen=True)
 class Checked:
-    """The result of hashing all files of a dataset.
+    """The result of hashing all files of a dataset."""
 
-    Attributes
-    ----------
-    when
-        UTC, ISO 8601.
-    files
-        Name → size and time of the last change, of each file that was hashed.
-    problems
-        What was wrong.
-    """
-
-    when: str
-    files: Mapping[str, Stamp]
-    problems: tuple[str, ...] = ()
+    when: str  # UTC, ISO 8601
+    files: Mapping[str, Stamp]  # name → size and time of the last change, of each that was hashed
+    problems: tuple[str, ...] = ()  # what was wrong
 
     def unchanged(self, paths: Iterable[Path]) -> bool:
         """Whether these are the files that were hashed, and none was written to since."""
@@ -59,17 +49,9 @@ def stamps(paths: Iterable[Path]) -> dict[str, Stamp]:
 def remember(folder: Path, files: Mapping[str, Stamp], problems: Sequence[str]) -> None:
     """Note the result of a check, where the store can be written to.
 
-    Parameters
-    ----------
-    folder
-        The dataset's.
-    files
-        :func:`stamps` from before the check: what is written to meanwhile does not count.
-    problems
-        What was wrong.
+    `files` are :func:`stamps` from before it: what is written to meanwhile does not count.
     """
-    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    text = json.dumps(asdict(Checked(when, files, tuple(problems))), sort_keys=True)
+    text = json.dumps(asdict(Checked(utc_now(), files, tuple(problems))), sort_keys=True)
     with contextlib.suppress(OSError):
         replace(folder / FILE, written(text))
 

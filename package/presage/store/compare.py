@@ -18,29 +18,16 @@ from presage.store.netcdf import hash_array, map_shard, open_dataset
 ELSEWHERE = 1e-4
 
 
-def _nothing_to_compare(path: Path, here: bool) -> str:  # noqa: ARG001
-    return ""
-
-
 @dataclass(frozen=True)
 class Claim:
-    """What a writer says its file holds, to be held against one that was there first.
+    """What a writer says its file holds, to be held against one that was there first."""
 
-    Parameters
-    ----------
-    content
-        Variable → hash, dtype and shape; the same content needs no further look. Nothing
-        is compared when it is empty.
-    difference
-        Called with the file that was first and whether it was made in the same
-        environment; returns what differs, empty when it is close enough.
-    advice
-        What to do when it differs.
-    """
-
+    #: Variable → hash, dtype and shape; the same content needs no further look, and none is none.
     content: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    difference: Callable[[Path, bool], str] = _nothing_to_compare
-    advice: str = ""
+    #: Called with the file that was first and whether it was made in the same environment;
+    #: returns what differs, empty when it is close enough.
+    difference: Callable[[Path, bool], str] = lambda _path, _here: ""
+    advice: str = ""  # what to do when it differs
 
 
 def shard_claim(
@@ -112,10 +99,9 @@ def _differs(array: Array, other: Array, share: float) -> str:
     if array.shape != other.shape:
         return f"has shape {array.shape}, before it had {other.shape}"
     if array.dtype.kind not in "fc" or other.dtype.kind not in "fc":
-        same = np.array_equal(array.astype(str), other.astype(str)) if _text(array) else (
-            np.array_equal(array, other)
-        )  # fmt: skip
-        return "" if same else "has other values"
+        if array.dtype.kind in "OUST":
+            array, other = array.astype(str), other.astype(str)
+        return "" if np.array_equal(array, other) else "has other values"
     unequal = (array != other) & ~(np.isnan(array) & np.isnan(other))
     if not unequal.any():
         return ""
@@ -124,7 +110,3 @@ def _differs(array: Array, other: Array, share: float) -> str:
     finite = np.abs(other[np.isfinite(other)])
     largest = float(finite.max()) if finite.size else 0.0
     return "" if apart <= share * largest else f"differs by {apart:.3g}, largest {largest:.3g}"
-
-
-def _text(array: Array) -> bool:
-    return array.dtype.kind in "OUST"

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from presage.labels.caller import warn_caller
-from presage.progress import Bar
-
 from presage.labels import Array, Schema
+from presage.labels.caller import warn_caller
 from presage.recipe import Recipe, RecipeError
 from presage.store import verified
 from presage.store.compare import Claim, shard_claim
@@ -30,8 +28,7 @@ from presage.store.files import (
     text,
     unchecked,
 )
-from presage.store.lazy import ShardFile
-from presage.store.netcdf import file_hash, hash_file, map_shard, write_shard
+from presage.store.netcdf import file_hash, map_shard, write_shard
 from presage.store.sidecar import (
     MARK,
     NewerFormatError,
@@ -45,7 +42,6 @@ from presage.store.sidecar import (
 )
 
 RECIPE_FILE = "recipe.json"
-_SLOW = 2 << 30  # bytes from which hashing shows a progress bar
 _GRACE = 10.0  # seconds that another writer is given between a file and its sidecar
 
 
@@ -55,18 +51,10 @@ class StoreWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Entry:
-    """The folder of one recipe.
+    """The folder of one recipe."""
 
-    Parameters
-    ----------
-    folder
-        ``<root>/<producer>/<key[:16]>``.
-    recipe
-        What it holds.
-    """
-
-    folder: Path
-    recipe: Recipe
+    folder: Path  # ``<root>/<producer>/<key[:16]>``
+    recipe: Recipe  # what it holds
 
     def prepare(self) -> None:
         """Make the folder with its ``recipe.json``, and clear what dead writers left."""
@@ -176,7 +164,7 @@ class Entry:
     def _compare(self, path: Path, claim: Claim, provenance: Mapping[str, Any]) -> None:
         """Raise when a file made before from the same recipe holds other values."""
         theirs = read_sidecar(sidecar_path(path))
-        if not claim.content or theirs.same_content(claim.content):
+        if not claim.content or theirs.arrays == claim.content:
             return
         here = all(
             theirs.provenance.get(part, "cpu") == provenance[part]
@@ -190,20 +178,9 @@ class Entry:
                 f"the same recipe in {where} environment, and {difference}. {claim.advice}"
             )
 
-    def shards(self) -> list[ShardFile]:
-        """Return the sound shards, sorted; faulty ones are quarantined aloud."""
-        found = []
-        for sidecar in self.sidecars("shard-*.nc"):
-            found.append(
-                ShardFile(
-                    self.folder / sidecar.file,
-                    sidecar.start,
-                    sidecar.stop,
-                    tuple(sidecar.arrays),
-                    sidecar.flat,
-                )
-            )
-        return sorted(found, key=lambda shard: (shard.start, shard.stop))
+    def shards(self) -> list[Sidecar]:
+        """Return the sidecars of sound shards, sorted; faulty ones are quarantined aloud."""
+        return sorted(self.sidecars("shard-*.nc"), key=lambda shard: (shard.start, shard.stop))
 
     def sidecars(self, pattern: str) -> list[Sidecar]:
         """Return the sidecars of sound files whose name fits; faulty ones are quarantined aloud."""
@@ -252,7 +229,7 @@ class Entry:
             return f"it has {size} bytes, {sidecar.size} were published"
         if not again and verified.is_known(path):
             return ""
-        if _hash_with_progress(path, size) != sidecar.hash:
+        if file_hash(path) != sidecar.hash:
             return "its content does not match its hash"
         verified.remember(path)
         return ""
@@ -311,15 +288,3 @@ def _becomes_marked(path: Path) -> bool:
                 return True
             time.sleep(0.02)
     return sidecar_path(path).exists()
-
-
-def _hash_with_progress(path: Path, size: int) -> str:
-    if size < _SLOW:
-        return file_hash(path)
-    last: int | str = ""
-    with Bar(total=size, unit="B", unit_scale=True, desc=f"checking {path.name}") as bar:
-        for last in hash_file(path):
-            if isinstance(last, int):
-                bar.update(last - bar.n)
-    return str(last)
-

@@ -57,33 +57,41 @@ class Sink(io.RawIOBase):
             _share(path, 0o060)
 
     def readable(self) -> bool:
+        """Return True: what was written is read back."""
         return True
 
     def writable(self) -> bool:
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
+        """Return True."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place and return it."""
         return os.lseek(self._descriptor, offset, whence)
 
     def tell(self) -> int:
+        """Return the place."""
         return self.seek(0, os.SEEK_CUR)
 
     def readinto(self, buffer: Any) -> int:
+        """Read into a buffer and return how many bytes; all of it where that fails."""
         count = len(view := memoryview(buffer).cast("B"))
         with self._noted():
             count = os.readv(self._descriptor, [view])
-        return count
+        return count  # noqa: RET504 (where reading fails it is what was asked for)
 
     def truncate(self, size: int | None = None) -> int:
+        """Cut off or extend, and return the new size."""
         length = self.tell() if size is None else size
         with self._noted():
             os.ftruncate(self._descriptor, length)
         return length
 
     def write(self, data: Any) -> int:
+        """Write bytes and return how many they are, whether that went well or not."""
         view, done = memoryview(data).cast("B"), 0
         with self._noted():
             while self._error is None and done < len(view):
@@ -125,7 +133,7 @@ def text(content: str) -> Write:
 
 
 def unchecked(temporary: Path) -> None:
-    """What was written is compared with what was handed over; there is no more to know."""
+    """Take what was written as it is: it was compared with what was handed over."""
 
 
 def publish(path: Path, write: Write, check: Check = unchecked) -> bool:
@@ -203,7 +211,8 @@ def _remove(temporary: Path) -> None:
     """Remove a temporary; one that stays all the same is swept once its writer is gone."""
     for _ in range(2):
         with contextlib.suppress(OSError):
-            return temporary.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
+            return
 
 
 def make_folder(folder: Path) -> None:

@@ -1,10 +1,10 @@
-"""Stored arrays as xarray sees them: one array over many shards, read when indexed."""
+"""Arrays that xarray reads piece by piece when they are indexed: stored ones, over many shards."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,52 +14,56 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from presage.labels import Array
-from presage.store.netcdf import map_shard
 from presage.store.verified import Stamp, trust
 
 
 @dataclass(frozen=True)
-class ShardFile:
-    """One shard on disk: its range of samples, its flat lengths, its arrays."""
-
-    path: Path
-    start: int
-    stop: int
-    names: tuple[str, ...]
-    flat: Mapping[str, int] = field(default_factory=dict)
-
-    def arrays(self) -> dict[str, Array]:
-        """Memory-map the arrays."""
-        return map_shard(self.path, self.names)
-
-
-@dataclass(frozen=True)
 class Rows:
-    """The raw arrays of a stored dataset, shard by shard: what minibatches are cut from.
-
-    Attributes
-    ----------
-    sample_dim
-        Name of the sample dimension.
-    names
-        Variables, ragged counts included.
-    shards
-        ``(start, stop, {name: array})`` in order and without gaps; arrays are
-        memory-mapped and cover exactly ``stop - start`` samples.
-    ragged
-        Variable → ragged dimension, for variables stored flat.
-    dims
-        Variable → stored dims.
-    """
+    """The raw arrays of a stored dataset, shard by shard: what minibatches are cut from."""
 
     sample_dim: str
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # variables, ragged counts included
+    #: ``(start, stop, {name: array})`` in order and without gaps; arrays are memory-mapped and
+    #: cover exactly ``stop - start`` samples.
     shards: list[tuple[int, int, dict[str, Array]]]
-    ragged: Mapping[str, str]
-    dims: Mapping[str, tuple[str, ...]]
+    ragged: Mapping[str, str]  # variable → ragged dimension, for variables stored flat
+    dims: Mapping[str, tuple[str, ...]]  # variable → stored dims
 
 
-class StoredArray(BackendArray):
+class PiecedArray(BackendArray):
+    """An array whose rows are had piece by piece; the other axes are whole in each."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @abstractmethod
+    def _read(self, key: tuple[Any, ...]) -> Array:
+        """Return what a key of whole numbers, slices and arrays, one an axis, selects."""
+
+    def __getitem__(self, key: Any) -> Any:
+        support = indexing.IndexingSupport.OUTER
+        return indexing.explicit_indexing_adapter(
+            _with_plain_empty(key, self.shape), self.shape, support, self._read
+        )
+
+    def _rows(
+        self,
+        rows: NDArray[Any],
+        rest: tuple[Any, ...],
+        pieces: NDArray[np.intp],
+        piece: Callable[[int], tuple[Array, int]],
+    ) -> Array:
+        """Return rows, each from its piece, of which `piece` gives the array and the first row."""
+        sample = _outer_rows(np.empty((0, *self.shape[1:]), self.dtype), rest)
+        out = np.empty((len(rows), *sample.shape[1:]), self.dtype)
+        for number in np.unique(pieces):
+            chosen = pieces == number
+            array, first = piece(int(number))
+            out[chosen] = _outer_rows(array[rows[chosen] - first], rest)
+        return out
+
+
+class StoredArray(PiecedArray):
     """One variable over all shards of a dataset.
 
     Parameters
@@ -90,19 +94,12 @@ class StoredArray(BackendArray):
     def __reduce__(self) -> tuple[Callable[..., StoredArray], tuple[Any, ...]]:
         return _reopen, (*self.reopen, self.verified)
 
-    def __getitem__(self, key: Any) -> Any:
-        return indexing.explicit_indexing_adapter(
-            with_plain_empty(key, self.shape),
-            self.shape,
-            indexing.IndexingSupport.OUTER,
-            self._read,
-        )
-
     def _read(self, key: tuple[Any, ...]) -> Array:
         first, rest = key[0], key[1:]
         if isinstance(first, (int, np.integer)):
             shard = int(np.searchsorted(self.edges, first, side="right")) - 1
-            return _outer(self.pieces[shard][int(first) - self.edges[shard]], rest)
+            row: Array = self.pieces[shard][int(first) - self.edges[shard]]
+            return np.asarray(_outer_rows(row[np.newaxis], rest)[0])
         if isinstance(first, slice):
             return self._read_slice(first, rest)
         return self._read_rows(np.asarray(first), rest)
@@ -115,23 +112,17 @@ class StoredArray(BackendArray):
         for shard, piece in enumerate(self.pieces):
             low, high = (int(max(edge - self.edges[shard], 0)) for edge in (start, stop))
             if low < min(high, len(piece)):
-                parts.append(outer_rows(piece[low:high], rest))
+                parts.append(_outer_rows(piece[low:high], rest))
         if not parts:
-            return outer_rows(self.pieces[0][:0], rest)
+            return _outer_rows(self.pieces[0][:0], rest)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _read_rows(self, rows: NDArray[Any], rest: tuple[Any, ...]) -> Array:
         shards = np.searchsorted(self.edges, rows, side="right") - 1
-        sample = outer_rows(self.pieces[0][:0], rest)
-        out = np.empty((len(rows), *sample.shape[1:]), self.dtype)
-        for shard in np.unique(shards):
-            chosen = shards == shard
-            local = self.pieces[shard][rows[chosen] - self.edges[shard]]
-            out[chosen] = outer_rows(local, rest)
-        return out
+        return self._rows(rows, rest, shards, lambda k: (self.pieces[k], self.edges[k]))
 
 
-def with_plain_empty(key: Any, shape: tuple[int, ...]) -> Any:
+def _with_plain_empty(key: Any, shape: tuple[int, ...]) -> Any:
     """Write empty slices as ``0:0``; xarray fails on those of a negative step."""
     if isinstance(key, indexing.VectorizedIndexer):
         return key
@@ -149,12 +140,7 @@ def _reopen(
     return function(*arguments)
 
 
-def _outer(array: Array, key: tuple[Any, ...]) -> Array:
-    row: Array = outer_rows(array[np.newaxis], key)[0]
-    return row
-
-
-def outer_rows(array: Array, key: tuple[Any, ...]) -> Array:
+def _outer_rows(array: Array, key: tuple[Any, ...]) -> Array:
     """Index the trailing axes one after the other: rows first, then each by its own key."""
     dropped = 0
     for axis, part in enumerate(key, start=1):

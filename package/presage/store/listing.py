@@ -10,7 +10,6 @@ from pathlib import Path
 from presage.recipe import Parent, Recipe
 from presage.store.entry import Entry, read_recipe
 from presage.store.files import StoreError
-from presage.store.lazy import ShardFile
 from presage.store.sidecar import read_sidecar, sidecar_path
 from presage.store.spans import gaps, reach, shown
 
@@ -20,35 +19,18 @@ PRODUCT, WORK = "product.nc", "work"
 
 @dataclass(frozen=True)
 class EntryInfo:
-    """A line of the store's listing.
-
-    Attributes
-    ----------
-    key, producer, recipe
-        What it is; `recipe` is None where ``recipe.json`` cannot be read.
-    kind
-        ``samples``, ``product`` or ``files``.
-    samples
-        Samples from 0 without a gap.
-    bytes
-        Room on the disk of everything in the folder, as ``du`` counts it.
-    created
-        When the first file was published (UTC, ISO 8601), empty if none was.
-    parents
-        Recipes it was made from.
-    state
-        ``complete``, ``unfinished`` (work in progress or interrupted), ``gaps: [a, b)
-        missing`` (samples were made beyond ones that are not there) or the fault.
-    """
+    """A line of the store's listing."""
 
     key: str
     producer: str
-    recipe: Recipe | None
-    kind: str
-    samples: int
-    bytes: int
-    created: str
-    parents: tuple[Parent, ...]
+    recipe: Recipe | None  # None where ``recipe.json`` cannot be read
+    kind: str  # ``samples``, ``product`` or ``files``
+    samples: int  # from 0 without a gap
+    bytes: int  # room on the disk of everything in the folder, as ``du`` counts it
+    created: str  # when the first file was published (UTC, ISO 8601), empty if none was
+    parents: tuple[Parent, ...]  # what it was made from
+    #: ``complete``, ``unfinished`` (work in progress or interrupted), ``gaps: [a, b) missing``
+    #: (samples were made beyond ones that are not there) or the fault.
     state: str
 
 
@@ -69,7 +51,7 @@ def _described(folder: Path) -> EntryInfo:
         marks = [read_sidecar(sidecar_path(path)) for path in paths]
     except StoreError as error:
         fault = str(error)
-    spans = [ShardFile(folder / m.file, m.start, m.stop, ()) for m in marks if m.stop]
+    spans = [mark for mark in marks if mark.stop]
     product = any(mark.file == PRODUCT for mark in marks)
     missing = gaps(spans, 0, max((span.stop for span in spans), default=0))
     state = "unfinished" if (folder / WORK).exists() or not marks else "complete"

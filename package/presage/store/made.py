@@ -10,35 +10,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
-from xarray.backends import BackendArray
-from xarray.core import indexing
 
 from presage.labels import Array
-from presage.store.lazy import outer_rows, with_plain_empty
+from presage.store.lazy import PiecedArray
 
 
 class Maker(Protocol):
-    """What makes whole blocks of samples.
+    """What makes whole blocks of samples."""
 
-    Attributes
-    ----------
-    recipe
-        Canonical JSON of their recipe.
-    samples
-        How many the dataset has.
-    block_size
-        Samples of a block; block b begins at sample b · block_size.
-    fresh
-        Whether epoch e of a training means samples e · samples + i, not i.
-    threads
-        Blocks that may be made side by side.
-    """
-
-    recipe: str
-    samples: int
-    block_size: int
-    fresh: bool
-    threads: int
+    recipe: str  # canonical JSON
+    samples: int  # how many the dataset has
+    block_size: int  # block b begins at sample b · block_size
+    fresh: bool  # whether epoch e of a training means samples e · samples + i, not i
+    threads: int  # blocks that may be made side by side
 
     def block(self, index: int, names: Iterable[str]) -> Mapping[str, Array]:
         """Make a block; nothing is kept."""
@@ -47,18 +31,8 @@ class Maker(Protocol):
         """Return one array of a block; the last few blocks are kept."""
 
 
-class MadeArray(BackendArray):
-    """One variable, made block by block when it is indexed.
-
-    Parameters
-    ----------
-    maker
-        Makes the blocks.
-    name, unit
-        Of the variable.
-    shape, dtype
-        Of the whole, samples first.
-    """
+class MadeArray(PiecedArray):
+    """One variable, made block by block when it is indexed; `shape` has samples first."""
 
     def __init__(
         self, maker: Maker, name: str, unit: str, shape: tuple[int, ...], dtype: np.dtype[Any]
@@ -66,30 +40,18 @@ class MadeArray(BackendArray):
         self.maker, self.name, self.unit = maker, name, unit
         self.shape, self.dtype = shape, dtype
 
-    def __getitem__(self, key: Any) -> Any:
-        return indexing.explicit_indexing_adapter(
-            with_plain_empty(key, self.shape),
-            self.shape,
-            indexing.IndexingSupport.OUTER,
-            self._read,
-        )
-
     def _read(self, key: tuple[Any, ...]) -> Array:
         first, rest = key[0], key[1:]
         if isinstance(first, (int, np.integer)):
-            row: Array = self._rows(np.array([int(first)]), rest)[0]
-            return row
+            return np.asarray(self._made(np.array([int(first)]), rest)[0])
         rows = np.arange(*first.indices(self.shape[0])) if isinstance(first, slice) else first
         rows = np.asarray(rows, np.int64)
-        return self._rows(np.where(rows < 0, rows + self.shape[0], rows), rest)
+        return self._made(np.where(rows < 0, rows + self.shape[0], rows), rest)
 
-    def _rows(self, rows: Array, rest: tuple[Any, ...]) -> Array:
+    def _made(self, rows: Array, rest: tuple[Any, ...]) -> Array:
         size = self.maker.block_size
-        empty = outer_rows(np.empty((0, *self.shape[1:]), self.dtype), rest)
-        out = np.empty((len(rows), *empty.shape[1:]), self.dtype)
-        blocks = rows // size
-        for block in np.unique(blocks):
-            chosen = blocks == block
-            made = self.maker.remembered(int(block), self.name)
-            out[chosen] = outer_rows(made[rows[chosen] - block * size], rest)
-        return out
+
+        def block(number: int) -> tuple[Array, int]:
+            return self.maker.remembered(number, self.name), number * size
+
+        return self._rows(rows, rest, rows // size, block)

@@ -19,10 +19,12 @@ import xxhash
 from xarray.backends import H5NetCDFStore
 
 from presage.labels import Array, Schema
+from presage.progress import Bar
 from presage.store.files import Sink, StoreError, reading
 
 _ALIGNMENT = 4096  # bytes: a page, so that float32 rows never straddle one more than they must
 _CHUNK = 8 << 20  # bytes hashed at a time
+_SLOW = 2 << 30  # bytes from which hashing shows a progress bar
 
 
 # A file that could not be opened lacks it, and prints a traceback when it is collected.
@@ -32,18 +34,9 @@ h5netcdf.File._writable = False
 def write_shard(
     sink: Sink, arrays: Mapping[str, Array], schema: Schema, attributes: Mapping[str, Any]
 ) -> None:
-    """Write checked arrays as one netCDF file.
+    """Write checked arrays, as ``schema.stored()`` names them, as one netCDF file.
 
-    Parameters
-    ----------
-    sink
-        Where to.
-    arrays
-        Name → array as in ``schema.stored()``.
-    schema
-        Dims, units, coordinates.
-    attributes
-        Global attributes: recipe, key, range.
+    `attributes` are those of the whole: recipe, key, range.
     """
     layout = schema.stored()
     with new_file(sink) as file:
@@ -88,9 +81,7 @@ def open_dataset(path: Path, **options: Any) -> Iterator[xr.Dataset]:
 
 def new_file(sink: Sink) -> h5netcdf.File:
     """Return a netCDF file to write, its arrays aligned."""
-    return h5netcdf.File(
-        sink, "w", alignment_threshold=_ALIGNMENT, alignment_interval=_ALIGNMENT
-    )
+    return h5netcdf.File(sink, "w", alignment_threshold=_ALIGNMENT, alignment_interval=_ALIGNMENT)
 
 
 def _write_variable(file: h5netcdf.File, name: str, variable: xr.Variable) -> None:
@@ -165,20 +156,16 @@ def hash_array(array: Array) -> str:
     return xxhash.xxh3_128_hexdigest(flat.data if flat.size else b"")
 
 
-def hash_file(path: Path) -> Iterator[int | str]:
-    """Hash a whole file, yielding the bytes read so far and, last, the hash itself."""
-    digest = xxhash.xxh3_128()
-    buffer = bytearray(_CHUNK)
+def file_hash(path: Path) -> str:
+    """Return the XXH3-128 hash of a whole file; a large one shows a bar."""
+    digest, buffer, size = xxhash.xxh3_128(), bytearray(_CHUNK), path.stat().st_size
     view = memoryview(buffer)
-    done = 0
-    with path.open("rb", buffering=0) as file:
+    with (
+        path.open("rb", buffering=0) as file,
+        Bar(total=size, unit="B", unit_scale=True, desc=f"checking {path.name}",
+            disable=size < _SLOW) as bar,
+    ):  # fmt: skip
         while count := file.readinto(buffer):
             digest.update(view[:count])
-            done += count
-            yield done
-    yield digest.hexdigest()
-
-
-def file_hash(path: Path) -> str:
-    """Return the XXH3-128 hash of a whole file."""
-    return str(list(hash_file(path))[-1])
+            bar.update(count)
+    return str(digest.hexdigest())

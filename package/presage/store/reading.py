@@ -16,13 +16,14 @@ from presage.lineage import SAMPLE, attributes_of, with_starts
 from presage.recipe import Recipe
 from presage.store.entry import Entry, entry_of
 from presage.store.files import StoreError
-from presage.store.lazy import Rows, ShardFile, StoredArray, lazy_variable
-from presage.store.netcdf import open_dataset
+from presage.store.lazy import Rows, StoredArray, lazy_variable
+from presage.store.netcdf import map_shard, open_dataset
+from presage.store.sidecar import Sidecar
 from presage.store.spans import chain, gaps, reach, shown
 from presage.store.verified import Stamp, known
 
 
-def covering(entry: Entry, start: int, stop: int | None) -> tuple[list[ShardFile], int]:
+def covering(entry: Entry, start: int, stop: int | None) -> tuple[list[Sidecar], int]:
     """Return the sound shards of an entry and where the range ends.
 
     Raises
@@ -38,14 +39,14 @@ def covering(entry: Entry, start: int, stop: int | None) -> tuple[list[ShardFile
     return shards, stop
 
 
-def rows_of(shards: Sequence[ShardFile], start: int, stop: int) -> Rows:
+def rows_of(entry: Entry, shards: Sequence[Sidecar], start: int, stop: int) -> Rows:
     """Memory-map samples ``[start, stop)``."""
-    with _header(shards[0]) as header:
+    with _header(entry.folder / shards[0].file) as header:
         dims = {str(n): tuple(map(str, v.dims)) for n, v in header.data_vars.items()}
         sample = str(header.attrs[SAMPLE])
     ragged = {n: d[0] for n, d in dims.items() if d[0] != sample}
     pieces = [
-        (low, high, _cut(shard, low, high, ragged))
+        (low, high, _cut(entry.folder, shard, low, high, ragged))
         for shard, low, high in chain(shards, start, stop)
     ]
     return Rows(sample, tuple(dims), pieces, ragged, dims)
@@ -54,12 +55,12 @@ def rows_of(shards: Sequence[ShardFile], start: int, stop: int) -> Rows:
 def open_samples(entry: Entry, root: Path, start: int, stop: int | None) -> xr.Dataset:
     """Return samples as a labelled dataset that reads from disk when looked at."""
     shards, stop = covering(entry, start, stop)
-    rows = rows_of(shards, start, stop)
-    with _header(shards[0]) as header:
+    rows = rows_of(entry, shards, start, stop)
+    with _header(entry.folder / shards[0].file) as header:
         coords = {n: v.load().variable for n, v in header.coords.items()}
         attributes = {n: dict(header[n].attrs) for n in rows.names}
     address = (str(root.resolve()), entry.recipe.json, start, stop)
-    stamps = known(shard.path for shard, _, _ in chain(shards, start, stop))
+    stamps = known(_files(entry, shards, start, stop))
     variables = {
         name: lazy_variable(
             rows.dims[name], _stored_array(rows, name, address, stamps), attributes[name]
@@ -78,9 +79,9 @@ def open_samples(entry: Entry, root: Path, start: int, stop: int | None) -> xr.D
 
 
 @contextmanager
-def _header(shard: ShardFile) -> Iterator[xr.Dataset]:
+def _header(path: Path) -> Iterator[xr.Dataset]:
     """Open a shard to see what it declares; coordinates of other names than their dimension too."""
-    with open_dataset(shard.path, decode_cf=False) as header:
+    with open_dataset(path, decode_cf=False) as header:
         yield header.set_coords(str(header.attrs.get("coordinates", "")).split())
 
 
@@ -106,13 +107,19 @@ def _reopened(
 ) -> tuple[Rows, tuple[Path, ...], tuple[Stamp, ...]]:
     entry = entry_of(Path(root), Recipe.from_json(recipe))
     shards, _ = covering(entry, start, stop)
-    paths = tuple(shard.path for shard, _, _ in chain(shards, start, stop))
-    return rows_of(shards, start, stop), paths, known(paths)
+    paths = _files(entry, shards, start, stop)
+    return rows_of(entry, shards, start, stop), paths, known(paths)
 
 
-def _cut(shard: ShardFile, low: int, high: int, ragged: Mapping[str, str]) -> dict[str, Array]:
+def _files(entry: Entry, shards: Sequence[Sidecar], start: int, stop: int) -> tuple[Path, ...]:
+    return tuple(entry.folder / shard.file for shard, _, _ in chain(shards, start, stop))
+
+
+def _cut(
+    folder: Path, shard: Sidecar, low: int, high: int, ragged: Mapping[str, str]
+) -> dict[str, Array]:
     """Return the arrays of samples ``[low, high)`` of one shard."""
-    arrays = shard.arrays()
+    arrays = map_shard(folder / shard.file, tuple(shard.arrays))
     span = slice(low - shard.start, high - shard.start)
     flat = {}
     for dim in set(ragged.values()):
@@ -122,7 +129,7 @@ def _cut(shard: ShardFile, low: int, high: int, ragged: Mapping[str, str]) -> di
 
 
 def _missing_text(
-    entry: Entry, shards: Sequence[ShardFile], missing: Sequence[tuple[int, int]]
+    entry: Entry, shards: Sequence[Sidecar], missing: Sequence[tuple[int, int]]
 ) -> str:
     name = f"{entry.recipe.producer} ({entry.recipe.key[:16]})"
     files = [path.name for path in entry.finished()]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from presage.labels import Array
-from presage.store.files import StoreError, publish, reading, text
+from presage.store.files import StoreError, publish, text
 from presage.store.netcdf import file_hash, hash_array
 
 #: A sidecar's name is its file's name and this.
@@ -54,12 +54,6 @@ class Sidecar:
         body = json.dumps(asdict(self), sort_keys=True)
         return json.dumps({"seal": _seal(body), **asdict(self)}, sort_keys=True, indent=1)
 
-    def same_content(self, arrays: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Whether the arrays have the hashes, types and shapes listed here."""
-        return {k: dict(v) for k, v in self.arrays.items()} == {
-            k: dict(v) for k, v in arrays.items()
-        }
-
 
 def sidecar_path(path: Path) -> Path:
     """Return where the sidecar of `path` stands."""
@@ -81,7 +75,7 @@ def make_sidecar(path: Path, provenance: Mapping[str, Any], key: str, **fields: 
         size=path.stat().st_size,
         hash=file_hash(path),
         key=key,
-        provenance={**_surroundings(), "created": _now(), **provenance},
+        provenance={**_surroundings(), "created": utc_now(), **provenance},
         **fields,
     )
 
@@ -153,5 +147,6 @@ def _seal(body: str) -> str:
     return hashlib.sha256(body.encode()).hexdigest()
 
 
-def _now() -> str:
+def utc_now() -> str:
+    """Return the time, ISO 8601."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

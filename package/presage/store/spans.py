@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from presage.store.lazy import ShardFile
+from presage.store.sidecar import Sidecar
 
 
-def chain(
-    shards: Sequence[ShardFile], start: int, stop: int
-) -> Iterator[tuple[ShardFile, int, int]]:
+def chain(shards: Sequence[Sidecar], start: int, stop: int) -> Iterator[tuple[Sidecar, int, int]]:
     """Yield ``(shard, from, to)`` that cover as much of ``[start, stop)`` as is there.
 
     Shards may overlap (two runs asked for different sizes at once); they then hold the same
@@ -30,7 +28,7 @@ def chain(
         position = min(later)
 
 
-def gaps(shards: Sequence[ShardFile], start: int, stop: int) -> list[tuple[int, int]]:
+def gaps(shards: Sequence[Sidecar], start: int, stop: int) -> list[tuple[int, int]]:
     """Return the ranges of ``[start, stop)`` that no shard covers."""
     missing, position = [], start
     for _, low, high in chain(shards, start, stop):
@@ -42,7 +40,7 @@ def gaps(shards: Sequence[ShardFile], start: int, stop: int) -> list[tuple[int, 
     return missing
 
 
-def reach(shards: Sequence[ShardFile]) -> int:
+def reach(shards: Sequence[Sidecar]) -> int:
     """Return how many samples there are from 0 without a gap."""
     stop = 0
     for shard in sorted(shards, key=lambda s: s.start):

@@ -226,8 +226,9 @@ class Store:
 
     def rows(self, what: Recipe | str, start: int = 0, stop: int | None = None) -> Rows:
         """Return the raw memory-mapped arrays of samples ``[start, stop)``."""
-        shards, stop = covering(self.entry(self._recipe(what)), start, stop)
-        return rows_of(shards, start, stop)
+        entry = self.entry(self._recipe(what))
+        shards, stop = covering(entry, start, stop)
+        return rows_of(entry, shards, start, stop)
 
     # -- products and files ------------------------------------------------------------
 
@@ -414,8 +415,10 @@ class Store:
         children = [] if force else self.children(recipe)
         if children:
             names = ", ".join(f"{c.producer}/{c.key[:16]}" for c in children)
-            raise StoreError(f"made from it: {names}; remove those first, or all the same with "
-                "--force (force=True)")
+            raise StoreError(
+                f"made from it: {names}; remove those first, or all the same with "
+                "--force (force=True)"
+            )
         for old in self.root.glob(".trash-*"):  # of a removal that was interrupted
             shutil.rmtree(old, ignore_errors=True)
         for name in [name for name, key in self.tags().items() if key == recipe.key]:
@@ -433,4 +436,3 @@ def _count(arrays: Mapping[str, Array], schema: Schema) -> int:
         if dims[0] == schema.sample:
             return len(arrays[name])
     raise StoreError("a dataset needs at least one variable with the sample dimension")
-

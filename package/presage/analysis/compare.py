@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
+from presage.analysis.completing import completed
 from presage.analysis.histograms import adaptive_edges, histogram
 from presage.analysis.labelled import Grouped, Labels, group, label_table
 from presage.analysis.measuring import Measured, with_binned
@@ -81,7 +82,8 @@ def compare(
         ``counts[source, label, variable, bin]`` with ``edges[label, variable, edge]``,
         ``counts_2d[source, label, pair, bin_x, bin_y]``, ``underflow``, ``overflow``,
         ``outside``, ``below_bound``, ``above_bound[source, label, variable]``,
-        ``events[source, label]``, and the metrics of
+        ``events[source, label]``, what :mod:`presage.analysis.bin_statistics` makes of them
+        (densities, pulls, ratios, their errors), and the metrics of
         :data:`presage.analysis.metrics.METRICS`. Sources are ``reference``, ``floor`` and
         the candidates. Label coordinates: each parameter, ``held_out``, and ``region``
         (``trained``, ``interior``, ``edge``).
@@ -121,7 +123,8 @@ def compare(
         region=("label", _regions(truth, held_out, trained_labels)),
     )
     lacking = {f"left_out_{name}": g.left_out for name, g in groups.items() if g.left_out}
-    return product.assign_attrs(_attributes(floor, model, subsample, seed) | lacking)
+    product = product.assign_attrs(_attributes(floor, model, subsample, seed) | lacking)
+    return completed(product)
 
 
 def _work(
@@ -182,6 +185,8 @@ def _histogram(grouped: Grouped, edges: xr.DataArray) -> xr.Dataset:
     counted = histogram(grouped, edges)
     outside = counted["underflow"] + counted["overflow"]
     below, above = (_beyond(grouped, edges, upper=upper) for upper in (False, True))
+    # 4 bytes: the pulls stand beside them.
+    counted = counted.assign({n: counted[n].astype(np.int32) for n in ("counts", "counts_2d")})
     return counted.assign(
         outside=outside.assign_attrs(_about("events outside the bins")),
         below_bound=(("label", "variable"), below, _about("events below the physical bound")),

@@ -142,50 +142,6 @@ def count(events: Floats, edges: Floats) -> tuple[Integers, Integers]:
     return flat[0, :, 1:-1], joint[0]
 
 
-def pulls(histograms: xr.Dataset, source: str, reference: str = "reference") -> xr.DataArray:
-    """Return the difference of two normalised histograms over its Poisson error.
-
-    Parameters
-    ----------
-    histograms
-        ``counts[source, label, variable, bin]`` and ``events[source, label]``.
-    source, reference
-        Which to compare; positive where `source` has more.
-
-    Returns
-    -------
-    xarray.DataArray
-        ``[label, variable, bin]``; NaN where neither has an event.
-    """
-    return _pull(histograms, "counts", source, reference)
-
-
-def pulls_2d(histograms: xr.Dataset, source: str, reference: str = "reference") -> xr.DataArray:
-    """As :func:`pulls`, for ``counts_2d``: ``[label, pair, bin_x, bin_y]``."""
-    return _pull(histograms, "counts_2d", source, reference)
-
-
-def _pull(histograms: xr.Dataset, counts: str, source: str, reference: str) -> xr.DataArray:
-    first, second = (histograms[[counts, "events"]].sel(source=s, drop=True)
-                     for s in (reference, source))  # fmt: skip
-    about = {"long_name": f"({source} − {reference}) / statistical error", "units": "1"}
-    return pull_of(first, second, counts).rename("pull").assign_attrs(about)
-
-
-def pull_of(
-    reference: xr.Dataset, other: xr.Dataset, counts: str = "counts", least: float = 0
-) -> xr.DataArray:
-    """Return the pulls of bins in which the smaller sample is expected to have `least` events."""
-    r, g = (sample[counts].astype(float) for sample in (reference, other))
-    m, n = (sample["events"].astype(float) for sample in (reference, other))
-    # Pooled: under the hypothesis that both are one distribution. Each sample's own counts
-    # would give an empty bin of the smaller sample no error, and the larger a huge pull.
-    enough = (g + r > 0) & ((g + r) * np.minimum(n, m) >= least * (n + m))
-    share = ((g + r) / (n + m)).where(enough)
-    pull: xr.DataArray = (g / n - r / m) / (share * (1 / n + 1 / m)) ** 0.5
-    return pull
-
-
 def _quantiles(x: NDArray[Any], at: tuple[float, ...]) -> Floats:
     """Return quantiles of a sorted sample as `numpy.quantile` does, which would not use the order.
 

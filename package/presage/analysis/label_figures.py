@@ -29,13 +29,13 @@ from presage.analysis.canvas import (
 )  # fmt: skip
 from presage.analysis.judging import model_of
 from presage.analysis.labelled import Floats
-from presage.analysis.metrics import SIZES
+from presage.analysis.metrics import METRICS, SIZES
 from presage.analysis.report import parameters_of
 from presage.labels import LabelError, Variable, nearest
 from presage.labels.equality import positions
 
 #: Metrics that have a sign, drawn in diverging colours.
-SIGNED = ("mean_shift", "std_shift", "cdf_error", "correlation_shift", "pull_mean")
+SIGNED = tuple(name for name, metric in METRICS.items() if metric.signed)
 #: Ratio of numbers of events of truth above which labels get panels of their own, and how
 #: many panels there may be: a floor that differs by much more than 1.4 is not one floor.
 _APART, _PANELS = 2.0, 3

@@ -10,14 +10,13 @@ import xarray as xr
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from presage.analysis.bin_statistics import FEW
 from presage.analysis.canvas import FAINT, INK, WIDTH, Page, in_words, styles, tidy, titled
-from presage.analysis.histograms import pulls
+from presage.analysis.completing import completed
 from presage.analysis.judging import RIVALS, judged
 from presage.analysis.labelled import Floats
 from presage.analysis.report import label_number, title_of
 
-#: Reference events below which a bin's residual is not drawn.
-LOW_COUNT = 25
 #: Pulls beyond this are marked at the end of the strip.
 _REACH = 5.0
 _COLUMNS = 3
@@ -32,7 +31,7 @@ def marginals(
 
     The first strip is the pull of the first source; the second the relative difference of
     every source with the floor (one standard error of two Monte Carlo samples) as a band.
-    Bins with fewer than 25 reference events are not judged.
+    Bins in which the smaller sample is expected to have fewer than 10 events are not judged.
 
     Parameters
     ----------
@@ -45,6 +44,7 @@ def marginals(
     """
     i = label_number(product, label)
     drawn = [name for name in sources or judged(product) if name != "floor"]
+    chosen = completed(product.isel(label=[i])).isel(label=0)
     names = [str(name) for name in product["variable"].values]
     columns = min(_COLUMNS, len(names)) if len(names) != 4 else 2
     bands = -(-len(names) // columns)
@@ -58,11 +58,11 @@ def marginals(
     for place, variable in enumerate(names):
         band, column = divmod(place, columns)
         three = axes[3 * band : 3 * band + 3, column]
-        here = product.isel(label=i).sel(variable=variable)
+        here = chosen.sel(variable=variable)
         for axis in three:
             axis.set(visible=True, xlim=here["edges"].values[[0, -1]])
         distributions(three[0], here, drawn)
-        pull_strip(three[1], here, pulls(product, drawn[0]), drawn[0])
+        pull_strip(three[1], here, drawn[0])
         for axis in three[:2]:
             axis.tick_params(labelbottom=False)
         _relative_strip(three[2], here, drawn)
@@ -86,10 +86,9 @@ def distributions(axis: Axes, here: xr.Dataset, sources: Sequence[str]) -> None:
     """
     edges, known = here["edges"].values, styles(list(sources))
     for name in ("reference", *reversed(sources)):
-        events = float(here["events"].sel(source=name))
-        if events == 0:
+        if not int(here["events"].sel(source=name)):
             continue
-        density = here["counts"].sel(source=name).values / events / np.diff(edges)
+        density = here["bin_density"].sel(source=name).values
         style, width = known[name], 1.1 if name in RIVALS else 1.5 if name == sources[0] else 1.2
         how: dict[str, Any] = {"color": style.colour, "lw": width, "ls": style.dash}
         if name == "reference":
@@ -100,11 +99,10 @@ def distributions(axis: Axes, here: xr.Dataset, sources: Sequence[str]) -> None:
     axis.set_ylim(bottom=0)
 
 
-def pull_strip(axis: Axes, here: xr.Dataset, pull: xr.DataArray, source: str) -> None:
-    """Draw one label's and variable's part of a source's pulls; bins with few events are shaded."""
+def pull_strip(axis: Axes, here: xr.Dataset, source: str) -> None:
+    """Draw a source's pulls at one label and variable; bins with few events are shaded."""
     edges = here["edges"].values
-    values = pull.sel(label=here["label"], variable=here["variable"]).values
-    few = here["counts"].sel(source="reference").values < LOW_COUNT
+    values, few = (here[name].sel(source=source).values for name in ("bin_pull", "bin_few"))
     _shade_few(axis, edges, few, _REACH)
     axis.axhspan(-1, 1, color=FAINT, lw=0)
     values = np.where(few, 0, np.nan_to_num(values))
@@ -123,7 +121,7 @@ def pull_strip(axis: Axes, here: xr.Dataset, pull: xr.DataArray, source: str) ->
 
 def _shade_few(axis: Axes, edges: Floats, few: NDArray[np.bool_], reach: float) -> None:
     height = np.where(few, reach, 0.0)
-    label = f"fewer than {LOW_COUNT} reference events"
+    label = f"fewer than {FEW} events expected"
     axis.stairs(height, edges, baseline=-height, fill=True, fc="none", ec="#b3b3b3", lw=0,
                 hatch="////", label=label if few.any() else None)  # fmt: skip
 
@@ -131,19 +129,13 @@ def _shade_few(axis: Axes, edges: Floats, few: NDArray[np.bool_], reach: float) 
 def _relative_strip(axis: Axes, here: xr.Dataset, sources: Sequence[str]) -> None:
     """Relative differences in percent, over the band that two Monte Carlo samples fill."""
     edges, known = here["edges"].values, styles(list(sources))
-    counts, events = here["counts"], here["events"].astype(float)
-    few = counts.sel(source="reference").values < LOW_COUNT
-    reference = counts.sel(source="reference").where(~few)
-    m, n = (float(events.sel(source=s)) for s in ("reference", sources[0]))
-    band = np.nan_to_num(100 * np.sqrt((1 + m / n) / reference.values)) if n else 0 * edges[1:]
+    shown = 100 * here[["bin_ratio", "bin_ratio_floor"]].where(~here["bin_few"])
+    band = np.nan_to_num(shown["bin_ratio_floor"].sel(source=sources[0]).values)
     axis.stairs(band, edges, baseline=-band, fill=True, color=FAINT, label="floor (one sigma)")
     reach = 3 * float(np.median(band[band > 0])) if (band > 0).any() else 1.0
     centres = (edges[1:] + edges[:-1]) / 2
     for name in reversed(sources):
-        size, style = float(events.sel(source=name)), known[name]
-        if size == 0:
-            continue
-        values = 100 * ((counts.sel(source=name) / size) / (reference / m) - 1).values
+        values, style = shown["bin_ratio"].sel(source=name).values, known[name]
         model = name == sources[0]
         axis.plot(centres, values, style.marker, ms=2.8 if model else 2.2, color=style.colour,
                   mfc=style.colour if model else "none", mew=0.6)  # fmt: skip

@@ -83,13 +83,13 @@ class Measured:
                         array[s, label] = number
                 yield self.sources[s]
 
-    def arrays(self) -> dict[str, tuple[tuple[str, ...], Floats, dict[str, str]]]:
+    def arrays(self) -> dict[str, tuple[tuple[str, ...], Floats, dict[str, str | float]]]:
         """Return the metrics as labelled arrays."""
         return {
             name: (
                 ("source", "label", *METRICS[name].dims),
                 values,
-                {"long_name": METRICS[name].long_name, "units": "1"},
+                METRICS[name].attributes(),
             )
             for name, values in self.values.items()
         }

@@ -30,19 +30,37 @@ class Metric:
     ----------
     dims
         After source and label.
-    long_name
-        For tables and axes.
+    long_name, short_name
+        For axes, and for menus and tables.
+    meaning, formula
+        One sentence, and how it is computed; F are distribution functions, r and g a bin's
+        events in the reference and in the source, of m and n in all.
     of
         Computes it from a pair of samples.
     by_chance
         Its average for `n` events of the reference's own distribution; the average size of
         one that has a sign.
+    best
+        The value of two equal distributions; None where more is always better.
+    signed
+        Whether values go to both sides of the best one.
     """
 
     dims: tuple[str, ...]
     long_name: str
+    short_name: str
+    meaning: str
+    formula: str
     of: Callable[[Pair], Floats] | None = None
     by_chance: Callable[[Sample, int], Floats] | None = None
+    best: float | None = 0.0
+    signed: bool = False
+
+    def attributes(self) -> dict[str, str | float]:
+        """Return what goes with its numbers: attributes of a netCDF variable."""
+        best = {} if self.best is None else {"best": self.best}
+        words = {n: getattr(self, n) for n in ("long_name", "short_name", "meaning", "formula")}
+        return {**words, "units": "1", **best, "signed": int(self.signed)}
 
 
 def _law(name: str) -> Callable[[Sample, int], Floats]:
@@ -99,63 +117,170 @@ METRICS: Mapping[str, Metric] = {
     "w1_over_std": Metric(
         _EACH,
         "Wasserstein distance / standard deviation",
+        "W₁ / std",
+        "How far events have to be moved, on average, to make one distribution the other, in "
+        "standard deviations of the reference.",
+        "∫ |F_source − F_reference| dx / std",
         lambda pair: pair.wasserstein,
         _law("w1_over_std"),
     ),
     "w1_over_sigma68": Metric(
         _EACH,
         "Wasserstein distance / half the 68 % interval",
+        "W₁ / σ68",
+        "The same distance in units of the peak's width, which tails do not widen.",
+        "∫ |F_source − F_reference| dx / half the central 68 % interval",
         lambda p: over(p.wasserstein * p.reference.widths, p.reference.narrow_widths),
         _law("w1_over_sigma68"),
     ),
     "mean_shift": Metric(
         _EACH,
         "shift of the trimmed mean / trimmed standard deviation",
+        "Δmean / std",
+        "Shift of the mean of the inner 99 %, in standard deviations.",
+        "(mean_source − mean_reference) / std",
         _moment(0),
         _law("mean_shift"),
+        signed=True,
     ),
     "std_shift": Metric(
         _EACH,
         "relative change of the trimmed standard deviation",
+        "Δstd / std",
+        "Relative change of the standard deviation of the inner 99 %.",
+        "std_source / std_reference − 1",
         _moment(1),
         _law("std_shift"),
+        signed=True,
     ),
     "cdf_error": Metric(
         _ALL,
         "CDF minus reference CDF at its quantiles",
+        "max |ΔCDF|",
+        "Largest difference of the distribution functions at quantiles of the reference.",
+        "max |F_source(x_q) − q|",
         lambda pair: pair.cdf_error,
         _law("cdf_error"),
+        signed=True,
     ),
-    "ks": Metric(_EACH, "Kolmogorov-Smirnov distance", _each(distances.kolmogorov), _law("ks")),
+    "ks": Metric(
+        _EACH,
+        "Kolmogorov-Smirnov distance",
+        "KS distance",
+        "Largest difference of the distribution functions anywhere.",
+        "max |F_source − F_reference|",
+        _each(distances.kolmogorov),
+        _law("ks"),
+    ),
     "beyond_range": Metric(
         _EACH,
         "share of events beyond the range of the reference",
+        "beyond range",
+        "Share of the events below the lowest or above the highest of the reference.",
+        "events beyond / n",
         _each(distances.beyond_range),
         _beyond_by_chance,
     ),
     "correlation_shift": Metric(
         ("pair",),
         "shift of the trimmed correlation",
+        "Δ correlation",
+        "Change of the correlation of two variables, the outermost events left out.",
+        "ρ_source − ρ_reference",
         lambda p: p.other.correlations - p.reference.correlations,
         _correlation_by_chance,
+        signed=True,
     ),
-    "bin_difference": Metric(_EACH, "mean absolute relative bin difference, noise included"),
-    "bin_residual": Metric(_EACH, "rms relative bin residual, noise subtracted, inner bins"),
-    "bin_residual_outer": Metric(_EACH, "rms relative bin residual, outermost bins"),
-    "chi2_per_ndf": Metric(_EACH, "chi-squared per degree of freedom"),
+    "bin_difference": Metric(
+        _EACH,
+        "mean absolute relative bin difference, noise included",
+        "mean |bin diff.|",
+        "Mean relative difference of the bins, weighted by events; noise is in it.",
+        "mean |(g/n) / (r/m) − 1|",
+    ),
+    "bin_residual": Metric(
+        _EACH,
+        "rms relative bin residual, noise subtracted, inner bins",
+        "bin residual",
+        "Relative error of the density, root mean square over the inner bins; the noise that "
+        "chance gives is subtracted.",
+        "√max(0, mean of ((g/n) / (r/m) − 1)² − its variance)",
+    ),
+    "bin_residual_outer": Metric(
+        _EACH,
+        "rms relative bin residual, outermost bins",
+        "outer-bin resid.",
+        "The same in the two outermost bins.",
+        "√max(0, mean of ((g/n) / (r/m) − 1)² − its variance)",
+    ),
+    "chi2_per_ndf": Metric(
+        _EACH,
+        "chi-squared per degree of freedom",
+        "χ² / ndf",
+        "Two-sample chi-squared per degree of freedom; it grows with the number of events.",
+        "Σ (√(n/m) r − √(m/n) g)² / (r + g) / ndf",
+        best=1.0,
+    ),
     "chi2_per_ndf_10k": Metric(
-        _EACH, "chi-squared per degree of freedom at 10 000 events, at least 1"
+        _EACH,
+        "chi-squared per degree of freedom at 10 000 events, at least 1",
+        "χ² / ndf at 10k",
+        "Chi-squared as it would be with 10 000 events on each side.",
+        "1 + (χ²/ndf − 1) · 5000 (1/n + 1/m)",
+        best=1.0,
     ),
-    "pull_mean": Metric(_EACH, "mean pull of the bins"),
-    "pull_width": Metric(_EACH, "rms pull of the bins"),
+    "pull_mean": Metric(
+        _EACH,
+        "mean pull of the bins",
+        "mean pull",
+        "Mean over bins of the difference in units of its statistical error.",
+        "mean (g/n − r/m) / σ",
+        signed=True,
+    ),
+    "pull_width": Metric(
+        _EACH,
+        "rms pull of the bins",
+        "rms pull",
+        "Root mean square over bins of the difference in units of its statistical error.",
+        "√ mean ((g/n − r/m) / σ)²",
+        best=1.0,
+    ),
     "equivalent_events": Metric(
-        _EACH, "Monte Carlo events of the same Wasserstein distance", _equivalent, _cap
+        _EACH,
+        "Monte Carlo events of the same Wasserstein distance",
+        "equiv. events",
+        "How many simulated events are typically as far from the truth, by Wasserstein distance.",
+        "N such that N events have this W₁ by chance; at most n",
+        _equivalent,
+        _cap,
+        best=None,
     ),
     "equivalent_events_cdf": Metric(
-        _EACH, "Monte Carlo events of the same CDF error", _equivalent_by_cdf, _cap
+        _EACH,
+        "Monte Carlo events of the same CDF error",
+        "equiv. ev., CDF",
+        "How many simulated events are typically as far from the truth, by distribution function.",
+        "N such that N events have this CDF error by chance; at most n",
+        _equivalent_by_cdf,
+        _cap,
+        best=None,
     ),
-    "auc": Metric((), "area under a classifier's ROC curve, held-out events"),
-    "auc_error": Metric((), "standard error of the AUC"),
+    "auc": Metric(
+        (),
+        "area under a classifier's ROC curve, held-out events",
+        "classifier AUC",
+        "How well a classifier, trained to tell source and reference apart, does on new "
+        "events; 0.5 is guessing.",
+        "area under the ROC curve",
+        best=0.5,
+    ),
+    "auc_error": Metric(
+        (),
+        "standard error of the AUC",
+        "error of AUC",
+        "Standard error of the AUC.",
+        "√((n + m + 1) / (12 n m)), of a rank statistic",
+    ),
 }
 #: Metrics of which more is better, and what the sizes they give are measured by.
 SIZES = {"equivalent_events": "W1", "equivalent_events_cdf": "CDF error"}

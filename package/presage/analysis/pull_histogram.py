@@ -20,19 +20,17 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from presage.analysis.histograms import pull_of
+from presage.analysis.bin_statistics import FEW, pull_of
 from presage.analysis.labelled import Floats
 from presage.labels import LabelError, nearest
 
-#: Expected events of the smaller sample below which a bin's pull is not close to normal.
-LOW_COUNT = 10
 #: Bins of the histogram; the outermost take all that lies beyond.
 BINS = 40
 
 
 def clear_pulls(reference: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
     """Return :func:`pull_of` bins with enough events, ``[label, variable, bin]``, NaN elsewhere."""
-    return pull_of(reference, other, least=LOW_COUNT).transpose("label", "variable", "bin")
+    return pull_of(reference, other, least=FEW).transpose("label", "variable", "bin")
 
 
 def pulls_by_chance(
@@ -127,7 +125,7 @@ def pull_histogram(
                 {"long_name": f"pull of {source}", "units": "1"},
             )
         },
-        attrs={"source": source, "low_count": LOW_COUNT, "reach": float(edges[-1])},
+        attrs={"source": source, "few_events": FEW, "reach": float(edges[-1])},
     )
     for name, text in _NAMES.items():
         found[name].attrs = {"long_name": text, "units": "1"}
@@ -183,4 +181,4 @@ def _shares(reference: xr.Dataset, n: xr.DataArray) -> xr.DataArray:
     """Probability of each bin, NaN where its pull is not taken."""
     m = reference["events"].astype(float)
     p = reference["counts"] / m
-    return p.where(p * np.minimum(n, m) >= LOW_COUNT)
+    return p.where(p * np.minimum(n, m) >= FEW)

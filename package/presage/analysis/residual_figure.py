@@ -28,16 +28,14 @@ from presage.analysis.canvas import (
     styles,
     tidy,
 )  # fmt: skip
+from presage.analysis.completing import completed
 from presage.analysis.event_figure import enclosing
-from presage.analysis.histograms import pulls, pulls_2d
 from presage.analysis.judging import model_of
 from presage.analysis.labelled import Floats
 from presage.analysis.marginal_figure import distributions, marginals, pull_strip, title
 from presage.analysis.report import label_number, title_of
 from presage.labels import LabelError, nearest
 
-#: Events of both samples below which a cell's pull is not drawn.
-LOW_CELL = 10
 #: Variables that a corner shows at most: of more, those of the largest W1/std.
 _CORNER = 5
 _DENSITY, _DIVERGING, _FEW = "YlGnBu", "RdBu_r", "#dedede"
@@ -76,26 +74,26 @@ def residual_figure(
         if name is not None and name not in known:
             raise LabelError(f"no {what} {name!r}{nearest(name, known)}")
     i = label_number(product, label)
-    here = product.isel(label=i)
+    here = completed(product.isel(label=[i])).isel(label=0)
     if not int(here["events"].sel(source=source)):
         raise LabelError(f"{source!r} is an expectation, not a sample: it has no events to draw")
     variables = [str(name) for name in product["variable"].values]
     if len(variables) == 1:
         return marginals(product, i, [source])
     if pair is None and len(variables) > 2:
-        return _corner(product, i, source)
-    return _pair(product, i, pair or str(product["pair"].values[0]), source)
+        return _corner(product, here, source)
+    return _pair(product, here, pair or str(product["pair"].values[0]), source)
 
 
-def _pair(product: xr.Dataset, label: int, pair: str, source: str) -> Page:
+def _pair(product: xr.Dataset, here: xr.Dataset, pair: str, source: str) -> Page:
     """Draw two variables: both samples, their contours, their pull."""
-    here, names = product.isel(label=label), pair.split(",")
+    names = pair.split(",")
     edges = [here["edges"].sel(variable=name).values for name in names]
     cells = _samples(here, source, pair)
     shares = {name: found / float(here["events"].sel(source=name)) for name, found in cells.items()}
     page = Page(WIDTH, 6.4)
     axes = page.subplots(2, 2, sharex=True, sharey=True)
-    page.heading(title_of(product, label, long=True))
+    page.heading(title_of(product, int(here["label"]), long=True))
     top = max(share.max() for share in shares.values())
     norm = LogNorm(vmin=max(top * 1e-4, 1e-12), vmax=top)
     for axis, (name, share) in zip(axes[0], shares.items(), strict=True):
@@ -106,7 +104,7 @@ def _pair(product: xr.Dataset, label: int, pair: str, source: str) -> Page:
     colourbar(page, mesh, list(axes[0]), "share of events in a cell")
     _overlay(axes[1, 0], edges, cells)
     tidy(axes[1, 0], title="contours: 50, 90, 99 % of events")
-    mesh = _pull_map(axes[1, 1], edges, _pull(product, label, pair, source))
+    mesh = _pull_map(axes[1, 1], edges, _pull(here, pair, source))
     tidy(axes[1, 1], title=_caption(here, source))
     _pull_bar(page, mesh, list(axes[1]), source)
     for axis in axes[1]:
@@ -117,29 +115,27 @@ def _pair(product: xr.Dataset, label: int, pair: str, source: str) -> Page:
     return page
 
 
-def _corner(product: xr.Dataset, label: int, source: str) -> Page:
+def _corner(product: xr.Dataset, here: xr.Dataset, source: str) -> Page:
     """Draw all variables: distributions, contours of pairs below, pulls of pairs above."""
-    here = product.isel(label=label)
     worst = here["w1_over_std"].sel(source=source).fillna(-1).values
     shown = np.sort(np.argsort(-worst, kind="stable")[:_CORNER])
     names = [str(here["variable"].values[k]) for k in shown]
     count = len(names)
     page = Page(WIDTH, 0.95 * WIDTH)
     axes = page.subplots(count, count)
-    one_dimensional = pulls(product, source)
     inches = 0.6 * WIDTH / count
     for row, column in np.ndindex(count, count):
         axis = axes[row, column]
         x, y = names[column], names[row]
         if row == column:
-            strip = _diagonal(axis, here.sel(variable=x), one_dimensional, source)
+            strip = _diagonal(axis, here.sel(variable=x), source)
         else:
             pair = ",".join((x, y) if column < row else (y, x))
             edges = [here["edges"].sel(variable=name).values for name in pair.split(",")]
             if column < row:
                 _overlay(axis, edges, _samples(here, source, pair), _INSIDE[:2])
             else:
-                mesh = _pull_map(axis, edges[::-1], _pull(product, label, pair, source).T)
+                mesh = _pull_map(axis, edges[::-1], _pull(here, pair, source).T)
         low = row == count - 1
         ylabel = y if (column == 0 and row) or (column == count - 1 and not low) else ""
         tidy(axis, title(product, x) if low else "", title(product, ylabel) if ylabel else "",
@@ -155,7 +151,9 @@ def _corner(product: xr.Dataset, label: int, source: str) -> Page:
             axis.spines[:].set_visible(False)
     tidy(strip, title(product, names[-1]), inches=inches).tick_params(labelbottom=True)
     _pull_bar(page, mesh, list(axes.ravel()), source)
-    heading = title_of(product, label, long=True) + f" ({_caption(here, source, names)})"
+    heading = (
+        title_of(product, int(here["label"]), long=True) + f" ({_caption(here, source, names)})"
+    )
     if count < product.sizes["variable"]:
         heading += f"; the {count} of {product.sizes['variable']} variables with the largest W1/std"
     page.heading(heading)
@@ -164,11 +162,11 @@ def _corner(product: xr.Dataset, label: int, source: str) -> Page:
     return page
 
 
-def _diagonal(axis: Axes, here: xr.Dataset, pull: xr.DataArray, source: str) -> Axes:
+def _diagonal(axis: Axes, here: xr.Dataset, source: str) -> Axes:
     """Draw a distribution above its pull strip, and return that."""
     above, strip = axis.inset_axes((0, 0.3, 1, 0.7)), axis.inset_axes((0, 0, 1, 0.26))
     distributions(above, here, [source])
-    pull_strip(strip, here, pull, source)
+    pull_strip(strip, here, source)
     for part in (above, strip):
         part.set(xlim=here["edges"].values[[0, -1]], ylabel="")
         part.tick_params(labelbottom=False, labelleft=False, length=2)
@@ -182,13 +180,10 @@ def _samples(here: xr.Dataset, source: str, pair: str) -> dict[str, Floats]:
     return {name: counts.sel(source=name).values.astype(float) for name in ("reference", source)}
 
 
-def _pull(product: xr.Dataset, label: int, pair: str, source: str) -> Floats:
+def _pull(here: xr.Dataset, pair: str, source: str) -> Floats:
     """Return pulls ``[bin_y, bin_x]``, NaN in cells with too few events."""
-    here = product[["counts_2d", "events"]].isel(label=slice(label, label + 1)).sel(pair=[pair])
-    pull = pulls_2d(here, source).transpose("bin_y", "bin_x", ...)
-    events = here["counts_2d"].sel(source="reference") + here["counts_2d"].sel(source=source)
-    kept: Floats = pull.where(events >= LOW_CELL).values[..., 0, 0]
-    return kept
+    found: Floats = here["pull_2d"].sel(source=source, pair=pair).transpose("bin_y", ...).values
+    return found
 
 
 def _overlay(

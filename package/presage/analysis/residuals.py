@@ -16,6 +16,7 @@ import xarray as xr
 
 from presage.analysis import figures, numbers, report
 from presage.analysis.compare import Which, compare
+from presage.analysis.completing import completed
 from presage.analysis.histogram_morphing import histogram_morphing
 from presage.analysis.labelled import group
 from presage.analysis.morphing import moment_morphing, nearest_label
@@ -24,7 +25,7 @@ from presage.lineage import parent_of
 from presage.recipe import Recipe
 from presage.store import Store
 
-__all__ = ["Residuals", "compare", "residuals"]
+__all__ = ["Residuals", "compare", "completed", "residuals"]
 
 #: Source → how it is drawn from the training events; the order is that of tables and figures.
 RIVALS = {
@@ -33,7 +34,7 @@ RIVALS = {
     "nearest": nearest_label,
 }
 #: Raised whenever the numbers change.
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)

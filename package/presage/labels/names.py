@@ -18,7 +18,8 @@ RESERVED = frozenset(
     | {"equivalent_events", "equivalent_events_cdf", "ks", "mean_shift", "pull_mean"}
     | {"beyond_range", "pull_width", "std_shift", "w1_over_sigma68", "w1_over_std"}
     | {"kfold_error", "disagreement", "expected_error", "cost", "score", "remaining_score"}
-    | {"error", "floor", "added", "arm", "place"}
+    | {"bin_density", "bin_density_error", "bin_pull", "bin_ratio", "bin_ratio_error", "bin_few"}
+    | {"bin_ratio_floor", "pull_2d", "error", "floor", "added", "arm", "place"}
 )
 
 

@@ -1,0 +1,116 @@
+"""What is worked out of counted bins: densities, pulls, ratios, their errors, what chance gives.
+
+Everything that shows bins reads these numbers and defines none: the residuals product holds
+them, figures and tables and the dashboard draw them.
+
+A *pull* is the difference of two shares over its error were both samples one distribution.
+With g of n events in a bin and r of m in the other sample's, q = (g + r)/(n + m) is their
+common share, and the pull (g/n − r/m)/√(q (1/n + 1/m)). Each sample's own counts would give an
+empty bin of the smaller sample no error, and the larger a huge pull.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+#: Events that the smaller sample is expected to have in a bin, or a cell, that is judged.
+FEW, FEW_2D = 10, 5
+_ORDER = ("source", "label", "variable", "bin")
+_ORDER_2D = ("source", "label", "pair", "bin_x", "bin_y")
+#: Name → what it is.
+STATISTICS = {
+    "bin_density": "density of the events",
+    "bin_density_error": "statistical error of the density",
+    "bin_pull": "difference to the other sample / statistical error",
+    "bin_ratio": "ratio to the other sample, minus 1",
+    "bin_ratio_error": "statistical error of the ratio",
+    "bin_ratio_floor": "statistical error of the ratio of two samples of one distribution",
+    "bin_few": "too few events to judge",
+    "pull_2d": "pull of cells with enough events",
+}
+
+
+def bin_statistics(
+    histograms: xr.Dataset, against: str | None = "reference", *, joint: bool = True
+) -> xr.Dataset:
+    """Return what follows from the counts of several samples.
+
+    Parameters
+    ----------
+    histograms
+        ``counts[source, label, variable, bin]``, ``events[source, label]``,
+        ``edges[label, variable, edge]`` and, where there are pairs,
+        ``counts_2d[source, label, pair, bin_x, bin_y]``.
+    against
+        The source that all are held against; None: nothing, only densities are returned.
+    joint
+        Whether cells are wanted.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``bin_density``, ``bin_density_error`` (in 1 / unit of the variable), ``bin_pull``,
+        ``bin_ratio`` (minus 1), ``bin_ratio_error``, ``bin_ratio_floor`` (that of two samples of
+        one distribution), ``[source, label, variable, bin]``, NaN where they are not defined;
+        ``bin_few``, where the smaller sample is expected to have fewer than :data:`FEW` events;
+        ``pull_2d``
+        ``[source, label, pair, bin_x, bin_y]``, NaN where it would have fewer than
+        :data:`FEW_2D`. All float32 but for ``bin_few``.
+    """
+    counts, events = histograms["counts"].astype(float), histograms["events"].astype(float)
+    per = events.where(events > 0) * histograms["edges"].diff("edge").rename(edge="bin")
+    found = {"bin_density": counts / per, "bin_density_error": counts**0.5 / per}
+    if against is not None:
+        base = histograms.drop_vars("edges").sel(source=against, drop=True)
+        r, m = base["counts"].astype(float), base["events"].astype(float)
+        n, others = events.where(events > 0), histograms["source"] != against
+        share = r.where(r > 0) / m
+        variance = counts / n**2 + r / m**2
+        found |= {
+            "bin_pull": pull_of(base, histograms).where(others),
+            "bin_ratio": (counts / n / share - 1).where(others),
+            "bin_ratio_error": (variance**0.5 / share).where(others),
+            "bin_ratio_floor": ((1 + m / n) / r.where(r > 0)).where(others) ** 0.5,
+            "bin_few": ~enough(base, histograms),
+        }
+        if joint and histograms.sizes.get("pair"):
+            # One source at a time: cells are many.
+            cells = [
+                pull_of(base, histograms.sel(source=[name]), "counts_2d", FEW_2D).astype("f4")
+                for name in histograms["source"].values
+            ]
+            found["pull_2d"] = xr.concat(cells, dim="source").where(others)
+    return xr.Dataset(
+        {
+            name: array.transpose(*(_ORDER_2D if name == "pull_2d" else _ORDER))
+            .astype(array.dtype if name == "bin_few" else np.float32)
+            .assign_attrs(long_name=STATISTICS[name], units="1")
+            for name, array in found.items()
+        }
+    ).assign_attrs(few_events=FEW, few_events_2d=FEW_2D)
+
+
+def enough(
+    one: xr.Dataset, other: xr.Dataset, counts: str = "counts", least: float = FEW
+) -> xr.DataArray:
+    """Return in which bins the smaller of two samples is expected to have `least` events."""
+    total = one[counts].astype(float) + other[counts]
+    m, n = (sample["events"].astype(float) for sample in (one, other))
+    found: xr.DataArray = total * np.minimum(n, m) >= least * (n + m)
+    return found
+
+
+def pull_of(
+    one: xr.Dataset, other: xr.Dataset, counts: str = "counts", least: float = 0
+) -> xr.DataArray:
+    """Return the pulls of the `other` sample's bins, NaN where :func:`enough` says no.
+
+    Both hold `counts` and ``events``; one of them may have the dimension ``source`` besides.
+    """
+    r, g = (sample[counts].astype(float) for sample in (one, other))
+    m, n = (sample["events"].astype(float) for sample in (one, other))
+    judged = enough(one, other, counts, least) & (g + r > 0)
+    share = ((g + r) / (n + m)).where(judged)
+    pull: xr.DataArray = (g / n - r / m) / (share * (1 / n + 1 / m)) ** 0.5
+    return pull

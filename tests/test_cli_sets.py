@@ -12,8 +12,8 @@ from presage.fitting import load
 from presage.store import Store
 from presage.studies.pdf.gaussian import Gaussian
 
-SMALL = ["--num_samples", "80", "--num_events", "20", "--batch_size", "32", "--num_epochs", "1"]
-for _name, _value in {"hidden": "[8]", "head": "[8]", "flow_hidden": "[8]", "epochs": "1",
+SMALL = ["--num_samples", "80", "--num_events", "20", "--encoder_batch", "32", "--num_epochs", "1"]
+for _name, _value in {"hidden": "[8]", "head": "[8]", "flow_hidden": "[8]", "encoder_epochs": "1",
                       "sizes": "[20]", "smallest": "5"}.items():  # fmt: skip
     SMALL += ["-p", _name, _value]
 
@@ -77,7 +77,7 @@ def test_samples_that_are_others_are_refused(
 ERRORS = {
     "a field that is not there": (
         ["generate", "gaussian", "resonance", "-n", "5", "--num-events", "5"],
-        "resonance has no setting 'n_events', which --num-events sets; it has labels, weights",
+        "resonance has no setting 'num_events'; there is labels, weights",
     ),
     "a problem that is not there": (["generate", "gausian", "-n", "5"], "mean 'gaussian'?"),
     "a device": (["generate", "gaussian", "-n", "5", "--device", "gpu"], "no device 'gpu'"),
@@ -88,18 +88,22 @@ ERRORS = {
         ["generate", "gaussian", "-n", "5", "--dask", "nowhere"],
         "no dask scheduler answers at 'nowhere'",
     ),
-    "a problem to train": (["train", "gausian", "-n", "5"], "did you mean 'gaussian'?"),
-    "a simulator of another study": (
-        ["train", "resonance", "-n", "5"],
-        "resonance is of the study events, whose models are trained by presage train MODEL KEY",
+    "a simulator to train": (["train", "spline_flow", "gausian", "-n", "5"], "mean 'gaussian'?"),
+    "a simulator in place of a study": (
+        ["train", "mceg", "-n", "5"],
+        "mceg is what samples come from; what is trained stands before it: presage train pdf mceg",
     ),
-    "a model without data": (["train", "spline_flow"], "needs the key of a dataset"),
-    "a size": (["train", "gaussian"], "give --num-samples"),
-    "a setting": (["train", "gaussian", "-n", "9", "-p", "epoch", "3"], "did you mean 'epochs'?"),
-    "an option of problems": (
-        ["train", "spline_flow", "abc", "--fresh"],
-        "--fresh is for problems",
+    "a simulator in place of a model": (["train", "resonance"], "train spline_flow resonance"),
+    "a study that trains nothing": (["train", "events", "resonance"], "trains nothing as a whole"),
+    "a model without data": (["train", "spline_flow"], "train spline_flow from what?"),
+    "a size": (["train", "pdf", "gaussian"], "give -n"),
+    "a setting": (
+        ["train", "pdf", "gaussian", "-n", "9", "-p", "epoch", "3"],
+        "neither pdf nor gaussian has a setting 'epoch'; did you mean 'epochs'?",
     ),
+    "a setting's option": (["train", "pdf", "gaussian", "--epoch", "3"], "did you mean '--epochs'"),
+    "no value": (["generate", "gaussian", "--n-events"], "--n-events takes a value"),
+    "a flag": (["generate", "--rehahs", "gaussian"], "did you mean '--rehash'?"),
 }
 
 
@@ -121,7 +125,7 @@ def test_training_stored_on_the_fly_and_fresh(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stores = {name: str(tmp_path / name) for name in ("stored", "fly", "fresh")}
-    command = ["train", "gaussian", *SMALL, "--store"]
+    command = ["train", "pdf", "gaussian", *SMALL, "--store"]
     stored = printed(capsys, *command, stores["stored"])
     fly = printed(capsys, *command, stores["fly"], "--on_the_fly")
     fresh = printed(capsys, *command, stores["fresh"], "--fresh")
@@ -139,7 +143,7 @@ def test_training_stored_on_the_fly_and_fresh(
 
 
 def test_options_reach_the_training(capsys: pytest.CaptureFixture[str]) -> None:
-    done = printed(capsys, "train", "gaussian", *SMALL, "--seed", "3")
+    done = printed(capsys, "train", "pdf", "gaussian", *SMALL, "--seed", "3")
     encoder = load(done["encoder"])
     training = encoder.recipe.fields["training"]
     assert (training["batch_size"], training["epochs"], encoder.recipe.seed) == (32, 1, 3)

@@ -135,7 +135,7 @@ try:
 except KeyboardInterrupt:
     pass
 try:
-    main(["train", "gaussian", *given.COMMAND, "--store", folder + "/command"])
+    main(["train", "pdf", "gaussian", *given.COMMAND, "--store", folder + "/command"])
 except SystemExit as stop:
     if stop.code:
         raise
@@ -143,7 +143,7 @@ if torch.distributed.get_rank() == 0:
     torch.save(step.network.state_dict(), folder + "/step")
 torch.distributed.destroy_process_group()
 """
-COMMAND = ["--num-samples", "600", "--num_events", "40", "--num-epochs", "1"]
+COMMAND = ["--num-samples", "600", "--num_events", "40", "--encoder-epochs", "1"]
 for name, value in {"hidden": "[8]", "head": "[8]", "epochs": "1", "sizes": "[40]"}.items():
     COMMAND += ["-p", name, value]
 

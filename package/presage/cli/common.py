@@ -1,16 +1,19 @@
-"""Options that several commands share."""
+"""Options that several commands share, and the command whose options are a thing's settings."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from presage.pipeline.parameters import ParameterError, coerce, kind_of, literal
+from presage.cli.settings import Group, owners_of
+from presage.labels import nearest
+from presage.pipeline.parameters import ParameterError
 
 StoreOption = Annotated[
     Path | None,
@@ -19,27 +22,108 @@ StoreOption = Annotated[
     ),
 ]
 SizeOption = Annotated[int | None, typer.Option("-n", "--num-samples", help="Number of samples.")]
-EventsOption = Annotated[
-    int | None, typer.Option("--num-events", help="Events in a set, where samples are sets.")
-]
-RepeatOption = Annotated[int | None, typer.Option("--n-repeat", help="Sets of each sample.")]
-DeviceOption = Annotated[
-    str | None, typer.Option("--device", help="auto, cpu or cuda, where a simulator asks for it.")
-]
 RehashOption = Annotated[
     bool,
     typer.Option("--rehash", help="Read files of your own anew, even if they look unchanged."),
 ]
-PairsOption = Annotated[
+SettingsOption = Annotated[
     list[str] | None,
     typer.Option(
         "-p",
         "--parameter",
         metavar="NAME VALUE",
-        help="A parameter; may be repeated. Several values (0,1,2) are a sweep.",
+        help="A setting; may be repeated. --NAME VALUE is the same, unless the command has an "
+        "option of this name.",
     ),
 ]
 _FLAGS = ("-p", "--parameter")
+_NAMED = "presage.named"
+
+
+class SettingsCommand(TyperCommand):
+    """A command that takes the settings of what it is given as options, and lists them in --help.
+
+    ``--n-events 1000`` of no option of its own is ``-p n_events 1000``.
+    """
+
+    def groups(self, named: Sequence[str], options: Mapping[str, str]) -> Sequence[Group]:
+        """Return the settings of what the arguments and the command's own options name."""
+        raise NotImplementedError
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Write every setting as ``-p name=value``, which one option can hold.
+
+        Raises
+        ------
+        ParameterError
+            There is no such option and no such setting, or a value is missing.
+        """
+        takes = {
+            spelling: not (getattr(option, "is_flag", False) or getattr(option, "count", False))
+            for option in self.get_params(ctx)
+            for spelling in (*option.opts, *option.secondary_opts)
+            if spelling.startswith("-")
+        }
+        named, own = list[str](), dict[str, str]()
+        settings, written = dict[str, str | None](), list[str]()
+        rest = iter(args)
+        for argument in rest:
+            name, equals, value = argument.partition("=")
+            if argument in _FLAGS:
+                written += [argument, _pair(argument, rest)]
+            elif name in takes:
+                taken = list(islice(rest, 1 if takes[name] and not equals else 0))
+                own[name] = taken[0] if taken else value
+                written += [argument, *taken]
+            elif name.startswith("--") and len(name) > 2:
+                settings[name] = value if equals else next(rest, None)
+                written += ["-p", f"{_name(name)}={settings[name]}"]
+            else:
+                named += [] if argument.startswith("-") else [argument]
+                written.append(argument)
+        ctx.meta[_NAMED] = named, own
+        if settings and "--help" not in args:
+            self._check(settings, takes, self.groups(named, own))
+        return super().parse_args(ctx, written)
+
+    def _check(
+        self, given: Mapping[str, str | None], own: Iterable[str], groups: Sequence[Group]
+    ) -> None:
+        for option, text in given.items():
+            if not owners_of(_name(option), groups):
+                names = [name for group in groups for name in group.settings]
+                known = [f"--{name.replace('_', '-')}" for name in names]
+                known += [name for name in own if name.startswith("--")]
+                raise ParameterError(f"there is no option {option}{nearest(option, known)}")
+            if text is None:
+                raise ParameterError(f"{option} takes a value: {option} VALUE")
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the settings of what was named."""
+        for group in self.groups(*ctx.meta[_NAMED]):
+            with formatter.section(f"Settings of {group.owner} (--NAME VALUE)"):
+                rows = [setting.row() for setting in group.settings.values()]
+                formatter.write_dl(rows) if rows else formatter.write_text("none")
+        super().format_epilog(ctx, formatter)
+
+
+def named_in(ctx: Any) -> list[str]:
+    """Return the arguments of a command whose help is shown before they are read."""
+    named: list[str] = ctx.meta[_NAMED][0]
+    return named
+
+
+def _name(option: str) -> str:
+    return option.lstrip("-").replace("-", "_")
+
+
+def _pair(flag: str, rest: Iterator[str]) -> str:
+    """Return the next one or two arguments as ``name=value``."""
+    name = next(rest, "")
+    value = None if "=" in name else next(rest, None)
+    if not name or name.startswith("-") or ("=" not in name and value is None):
+        raise ParameterError(f"{flag} takes a name and a value: {flag} n_events 1000")
+    return name if value is None else f"{name}={value}"
 
 
 @contextmanager
@@ -68,33 +152,6 @@ def dashed(arguments: Sequence[str]) -> list[str]:
     return written
 
 
-def join_pairs(arguments: Sequence[str]) -> list[str]:
-    """Rewrite ``-p name value`` as ``-p name=value``, which one option can hold.
-
-    Raises
-    ------
-    ParameterError
-        The value is missing.
-
-    Examples
-    --------
-    >>> join_pairs(["run", "events", "-p", "seed", "0,1", "-p", "width=-2"])
-    ['run', 'events', '-p', 'seed=0,1', '-p', 'width=-2']
-    """
-    joined: list[str] = []
-    rest = iter(arguments)
-    for argument in rest:
-        joined.append(argument)
-        if argument not in _FLAGS:
-            continue
-        name = next(rest, "")
-        value = None if "=" in name else next(rest, None)
-        if not name or name.startswith("-") or ("=" not in name and value is None):
-            raise ParameterError(f"{argument} takes a name and a value: {argument} n_events 1000")
-        joined.append(name if value is None else f"{name}={value}")
-    return joined
-
-
 def pairs(joined: Sequence[str] | None) -> dict[str, str]:
     """Take ``name=value`` apart; no name is given twice."""
     given: dict[str, str] = {}
@@ -104,22 +161,3 @@ def pairs(joined: Sequence[str] | None) -> dict[str, str]:
             raise ParameterError(f"{name} is given twice: {given[name]!r} and {value!r}")
         given[name] = value
     return given
-
-
-def setting(name: str, text: str, annotation: str) -> Any:
-    """Return a text in the type that a field or an argument is annotated with, if it fits.
-
-    Examples
-    --------
-    >>> setting("hidden", "64,64", "tuple[int, ...]")
-    (64, 64)
-    """
-    try:
-        kind = kind_of(ast.parse(annotation, mode="eval").body, name)
-    except (ParameterError, SyntaxError):
-        return literal(text)  # a type of its own, which checks for itself
-    return _as_tuple(coerce(name, text, kind))
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

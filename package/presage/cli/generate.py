@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from presage.cli.common import (
-    DeviceOption,
-    EventsOption,
-    PairsOption,
     RehashOption,
-    RepeatOption,
+    SettingsCommand,
+    SettingsOption,
     SizeOption,
     StoreOption,
     interruptible,
     pairs,
 )
-from presage.cli.sources import build
+from presage.cli.settings import Group, build, divide, of_class
 from presage.extras import extra
 from presage.hashes import forget
 from presage.pipeline.parameters import ParameterError
@@ -32,16 +30,46 @@ if TYPE_CHECKING:
     from presage.store import Store
 
 
+class GenerateCommand(SettingsCommand):
+    """``presage generate`` with the settings of its simulators."""
+
+    def groups(self, named: Sequence[str], options: Mapping[str, str]) -> Sequence[Group]:
+        """Return those of each."""
+        return [source_settings(name) for name in named]
+
+
+def source_settings(name: str) -> Group:
+    """Return what a simulator or reader can be set to."""
+    return of_class("simulator", name, source_class(name))
+
+
+def source_class(name: str) -> type[Source]:
+    """Return a simulator or reader by name or address.
+
+    Raises
+    ------
+    PluginError
+        There is none of this name, or it is something else.
+    """
+    from presage.simulator import Source
+    from presage.studies import StudyError, producer
+
+    kind = producer(name)
+    if not (isinstance(kind, type) and issubclass(kind, Source)):
+        raise StudyError(f"{name} is not a simulator or reader")
+    return kind
+
+
 def generate(
     simulators: Annotated[
-        list[str], typer.Argument(help="Names of simulators, for example resonance or gaussian.")
+        list[str],
+        typer.Argument(
+            help="Names of simulators (presage list), or addresses: my_package.toys:MySimulator."
+        ),
     ],
     n: SizeOption = None,
-    num_events: EventsOption = None,
-    n_repeat: RepeatOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
-    device: DeviceOption = None,
-    parameter: PairsOption = None,
+    parameter: SettingsOption = None,
     store: StoreOption = None,
     verify: Annotated[
         float,
@@ -60,20 +88,19 @@ def generate(
 ) -> None:
     """Make samples, only those that the store lacks, and print each dataset's key.
 
-    What was there before is checked: its hashes, and a share of it is simulated again.
+    What was there before is checked: its hashes, and a share of it is simulated again. The
+    simulator's settings are options too: presage generate SIMULATOR --help lists them.
     """
     from presage.generate import simulate_shard
     from presage.simulator import Simulator
     from presage.store import Store
-    from presage.studies import producer
 
     if rehash:
         forget()
     if not 0 <= verify <= 1:
         raise ParameterError(f"--verify takes a share between 0 and 1, got {verify:g}")
-    options = {"n_events": num_events, "n_repeat": n_repeat, "device": device}
     with Bar(desc="loading", bar_format=CLOCK, leave=False):
-        sources = [build(producer(name), pairs(parameter), options) for name in simulators]
+        sources = [source_of(name, pairs(parameter)) for name in simulators]
     for source in sources:
         if n is None and isinstance(source, Simulator) and source.length is None:
             raise ParameterError(
@@ -91,6 +118,11 @@ def generate(
                 made = simulate_shard(source, n, part, store=held, **how)
                 key = source.recipe(seed).key
                 typer.echo(f"{key}  made {made} samples, job {part[0]}/{part[1]}")
+
+
+def source_of(name: str, given: Mapping[str, str]) -> Source:
+    """Build a simulator or reader from text."""
+    return build(source_class(name), divide(given, [source_settings(name)])[0])
 
 
 def fill(source: Source, n: int | None, store: Store, verify: float, how: dict[str, Any]) -> str:

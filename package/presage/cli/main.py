@@ -13,11 +13,13 @@ from typing import Annotated
 import typer
 
 from presage._version import __version__
-from presage.cli.common import StoreOption, dashed, join_pairs
-from presage.cli.generate import generate
-from presage.cli.run import StudyCommand, run
+from presage.cli.common import StoreOption, dashed
+from presage.cli.generate import GenerateCommand, generate
+from presage.cli.names import list_
+from presage.cli.run import RunCommand, run
 from presage.cli.store import app as store_app
-from presage.cli.train import train
+from presage.cli.train import TrainCommand, train
+from presage.plugins import is_address
 
 app = typer.Typer(
     name="presage",
@@ -27,9 +29,10 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-app.command(cls=StudyCommand)(run)
-app.command()(generate)
-app.command()(train)
+app.command(cls=RunCommand)(run)
+app.command(cls=GenerateCommand)(generate)
+app.command(cls=TrainCommand)(train)
+app.command("list")(list_)
 app.add_typer(store_app, name="store")
 
 
@@ -85,13 +88,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a letter that the terminal lacks is no error
             stream.reconfigure(errors="replace")
+    if any(is_address(argument.rpartition("=")[2]) for argument in given):
+        _look_here()
     try:
-        app(join_pairs(dashed(given)), prog_name="presage")
+        app(dashed(given), prog_name="presage")
     except Exception as error:
         if os.environ.get("PRESAGE_DEBUG") or not _is_expected(error):
             raise
         typer.echo(f"error: {_message(error)}", err=True)
         sys.exit(2)
+
+
+def _look_here() -> None:
+    """Let Python import from the current folder, as ``python -m`` does: code was named.
+
+    Where none was named this stays away, so that a colleague's folder is listed without running
+    what lies in it. Worker processes inherit the path.
+    """
+    here = str(Path.cwd())
+    if not sys.flags.safe_path and here not in sys.path:
+        sys.path.insert(0, here)
 
 
 def _is_expected(error: Exception) -> bool:

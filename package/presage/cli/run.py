@@ -2,78 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
-from presage.cli.common import PairsOption, RehashOption, StoreOption, interruptible, pairs
+from presage.cli.common import (
+    RehashOption,
+    SettingsCommand,
+    SettingsOption,
+    StoreOption,
+    interruptible,
+    named_in,
+    pairs,
+)
+from presage.cli.settings import Group, Setting
 from presage.hashes import forget
 
 if TYPE_CHECKING:
-    from presage.pipeline.parameters import Declared
     from presage.studies import Study
 
-_STUDY = "presage.study"
 
+class RunCommand(SettingsCommand):
+    """``presage run`` with the parameters of a study's notebooks."""
 
-class StudyCommand(TyperCommand):
-    """``presage run STUDY --help`` lists the study's parameters too."""
+    def groups(self, named: Sequence[str], options: Mapping[str, str]) -> Sequence[Group]:
+        """Return those of its notebooks, and of those that ``--refine`` adds."""
+        from presage.studies import study
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Keep the first argument for the help, which click shows before it has read any."""
-        ctx.meta[_STUDY] = next((a for a in args if not a.startswith("-")), None)
-        return super().parse_args(ctx, args)
+        if not named:
+            return []
+        chosen = study(named[0])
+        first, *rest = chosen.notebooks, *([chosen.refinement] if chosen.refinement else [])
+        groups = [_parameters(chosen, chosen.name, first, {"store", "refine"})]
+        for notebooks in rest:
+            known = {"store", "refine", *groups[0].settings}
+            groups.append(_parameters(chosen, f"{chosen.name} --refine", notebooks, known))
+        return groups
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write name, type, default, help and choices of each parameter."""
-        from presage.studies import STUDIES, study
+        """Write the presets below the parameters."""
+        from presage.studies import study
 
-        if ctx.meta[_STUDY] is not None:
-            parameters_help(study(ctx.meta[_STUDY]), formatter)
-            return
-        formatter.write_paragraph()
-        formatter.write_text(
-            f"The studies are {', '.join(STUDIES)}; presage run STUDY --help lists the parameters."
-        )
+        super().format_epilog(ctx, formatter)
+        named = named_in(ctx)
+        if named and (presets := study(named[0]).presets):
+            with formatter.section("Presets (--preset NAME)"):
+                formatter.write_text(", ".join(presets))
 
 
-def parameters_help(study: Study, formatter: Any) -> None:
-    """Write all parameters of a study's notebooks, and its presets, to click's formatter."""
+def _parameters(study: Study, owner: str, notebooks: Sequence[str], without: set[str]) -> Group:
+    """Return the parameters of notebooks, but for those that are options of the command."""
     from presage.pipeline.steps import known_parameters, notebooks_of
-
-    sections = {"Parameters (-p NAME VALUE)": study.notebooks}
-    if study.refinement:
-        sections["Parameters of --refine"] = study.refinement
-    listed = {"store", "refine"}  # which are options of the command
-    for title, notebooks in sections.items():
-        known = known_parameters(notebooks_of(replace(study, notebooks=notebooks)))
-        rows = [_described(d, study) for name, d in known.items() if name not in listed]
-        listed |= set(known)
-        with formatter.section(title):
-            formatter.write_dl(rows)
-    if study.presets:
-        with formatter.section("Presets (--preset NAME)"):
-            formatter.write_text(", ".join(study.presets))
-
-
-def _described(declared: Declared, study: Study) -> tuple[str, str]:
-    """Return ``name: type = default`` of a parameter, and what is known of it."""
     from presage.plugins import resolve
 
-    said = [declared.help] if declared.help else []
-    if declared.name in study.choices:
-        said.append("one of " + ", ".join(resolve(study.choices[declared.name])))
-    return f"{declared.name}: {declared.kind} = {declared.default!r}", "; ".join(said)
+    known = known_parameters(notebooks_of(replace(study, notebooks=tuple(notebooks))))
+    tables = {name: tuple(resolve(address)) for name, address in study.choices.items()}
+    found = {
+        name: Setting(name, str(p.kind), p.default, p.help, tables.get(name, ()))
+        for name, p in known.items()
+        if name not in without
+    }
+    return Group("parameter", owner, found)
 
 
 def run(
     study: Annotated[str, typer.Argument(help="Name of a study, for example events.")],
     preset: Annotated[str | None, typer.Option(help="quick, full, ...")] = None,
-    parameter: PairsOption = None,
+    parameter: SettingsOption = None,
     file: Annotated[
         Path | None, typer.Option("-f", "--file", help="Parameters in a TOML file.")
     ] = None,
@@ -91,7 +89,11 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Run up-to-date steps too.")] = False,
     rehash: RehashOption = False,
 ) -> None:
-    """Run a study's notebooks; steps that are up to date are skipped."""
+    """Run a study's notebooks; steps that are up to date are skipped.
+
+    Their parameters are options too: presage run STUDY --help lists them. Several values
+    (--seed 0,1,2) are a sweep.
+    """
     from presage.pipeline.choose import from_file
     from presage.pipeline.run import run_study
 

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from presage.cli.common import PairsOption, RehashOption, StoreOption, pairs
+from presage.cli.common import (
+    RehashOption,
+    SettingsCommand,
+    SettingsOption,
+    StoreOption,
+    pairs,
+)
+from presage.cli.generate import source_class, source_of, source_settings
 from presage.cli.listing import Order, in_order, readable, shortened, table
+from presage.cli.settings import Group
 from presage.hashes import forget
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from presage.recipe import Recipe
+    from presage.simulator import Source
     from presage.store import Store
 
 app = typer.Typer(
@@ -135,20 +145,32 @@ def show(key: KeyArgument, store: StoreOption = None) -> None:
 
 @app.command()
 def verify(
-    key: Annotated[str | None, typer.Argument(help="Key; every dataset without one.")] = None,
+    key: Annotated[
+        str | None, typer.Argument(help="Key; without one every dataset, or all of --simulator.")
+    ] = None,
     fraction: Annotated[float, typer.Option(help="Share of the samples to simulate again.")] = 0.01,
+    simulator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:CLASS",
+            help="The simulator's code, where it is of your own: no file of a store is believed.",
+        ),
+    ] = None,
     store: StoreOption = None,
 ) -> None:
     """Hash every file again, and simulate some samples again where a simulator made them."""
     held = _open(store)
-    keys = [held.find(key).key] if key else [entry.key for entry in held.list()]
-    faults = [problem for k in keys for problem in _verify(held, k, fraction)]
+    kind = source_class(simulator) if simulator else None
+    keys = [held.find(key).key] if key else [
+        entry.key for entry in held.list() if kind is None or entry.producer == kind.name
+    ]  # fmt: skip
+    faults = [problem for k in keys for problem in _verify(held, k, fraction, kind)]
     if faults:
         typer.echo(f"{len(faults)} problems; presage generate makes faulty samples again", err=True)
         raise typer.Exit(1)
 
 
-def _verify(held: Store, key: str, fraction: float) -> Sequence[str]:
+def _verify(held: Store, key: str, fraction: float, kind: type[Source] | None) -> Sequence[str]:
     """Check one dataset, say what came of it, and return its problems."""
     from presage.store import StoreError
 
@@ -158,27 +180,35 @@ def _verify(held: Store, key: str, fraction: float) -> Sequence[str]:
         recipe = held.find(key)
         problems = held.check(recipe, remember=True)
         if not problems and held.samples(recipe):
-            verdict += _simulate_again(held, recipe, fraction)
+            verdict += _simulate_again(held, recipe, fraction, kind)
     except StoreError as error:
         problems = [str(error)]
     typer.echo(f"{key[:16]}  {'; '.join(problems) or verdict}")
     return problems
 
 
-def _simulate_again(held: Store, recipe: Recipe, fraction: float) -> str:
+def _simulate_again(
+    held: Store, recipe: Recipe, fraction: float, kind: type[Source] | None = None
+) -> str:
     """Return how many samples were simulated again and are equal, or why none were."""
     from presage.generate import verify
     from presage.labels import LabelError
-    from presage.studies import StudyError, rebuild
+    from presage.plugins import PluginError
+    from presage.studies import rebuild
 
     if recipe.parents:
         return f"; made from {', '.join(p.key[:16] for p in recipe.parents)}, not made again"
     if fraction <= 0:
         return "; not simulated again: a fraction of 0 was asked for"
     try:
-        source = rebuild(recipe)
-    except (StudyError, LabelError, OSError) as error:
-        return f"; not simulated again: {error}"
+        source = rebuild(recipe, kind)
+    except (PluginError, LabelError, OSError) as error:
+        if kind is not None:
+            raise
+        return (
+            f"; not simulated again: {error}; --simulator MODULE:CLASS names code of your own, "
+            "which is run only then"
+        )
     compared = verify(source, seed=recipe.seed, store=held, fraction=fraction)
     return f", {compared} samples simulated again are equal"
 
@@ -198,7 +228,20 @@ def rm(
         typer.echo(f"removed {recipe.producer}/{recipe.key[:16]}")
 
 
-@app.command("import")
+class ImportCommand(SettingsCommand):
+    """``presage store import`` with the settings of its reader."""
+
+    def groups(self, named: Sequence[str], options: Mapping[str, str]) -> Sequence[Group]:
+        """Return those of the reader that was named; the first one is the file."""
+        reader = options.get("--reader")
+        if not reader:
+            return []
+        found = source_settings(reader)
+        _, *settings = found.settings.values()
+        return [replace(found, settings={setting.name: setting for setting in settings})]
+
+
+@app.command("import", cls=ImportCommand)
 def import_(
     path: Annotated[Path, typer.Argument(help=".nc, .npz, .h5 or .pt")],
     name: Annotated[str | None, typer.Option(help="What to call it; the file's name.")] = None,
@@ -214,15 +257,16 @@ def import_(
     ] = None,
     reader: Annotated[
         str | None,
-        typer.Option(help="Reader that knows such files, for example original-event-sets."),
+        typer.Option(help="Reader that knows such files: its name, or my_package.mine:MyReader."),
     ] = None,
-    parameter: PairsOption = None,
+    parameter: SettingsOption = None,
     rehash: RehashOption = False,
     store: StoreOption = None,
 ) -> None:
     """Take a file into the store; its content is its identity.
 
-    With --reader, a study's reader says what is in it; -p sets the reader's settings.
+    With --reader, a reader by name or address says what is in it; its settings are options too:
+    presage store import --reader NAME --help lists them.
     """
     if rehash:
         forget()
@@ -252,15 +296,14 @@ def import_(
 
 def _read(reader: str, path: Path, settings: Mapping[str, str], store: Path | None) -> xr.Dataset:
     """Read a file into the store with the reader of this name."""
-    from presage.cli.sources import build
     from presage.generate import simulate
     from presage.simulator import Reader
-    from presage.studies import StudyError, producer
+    from presage.studies import StudyError
 
-    kind = producer(reader)
-    if not (isinstance(kind, type) and issubclass(kind, Reader)):
+    if not issubclass(source_class(reader), Reader):
         raise StudyError(f"{reader} reads no files; presage generate {reader} makes its samples")
-    source = build(kind, {"file": str(path), **settings})
+    first = next(iter(source_settings(reader).settings))
+    source = source_of(reader, {first: str(path), **settings})
     return simulate(source, store=_open(store, make=True))
 
 

@@ -1,37 +1,32 @@
-"""``presage train``: a model on a dataset, or a study's training from a simulator's name."""
+"""``presage train WHAT FROM``: a model, or all that a study trains, on samples."""
 
 from __future__ import annotations
 
-import inspect
+import difflib
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from presage import plugins
 from presage.cli.common import (
-    DeviceOption,
-    EventsOption,
-    PairsOption,
-    RepeatOption,
-    SizeOption,
+    SettingsCommand,
+    SettingsOption,
     StoreOption,
     interruptible,
     pairs,
-    setting,
 )
-from presage.cli.generate import fill
-from presage.cli.sources import build
-from presage.labels import nearest
-from presage.labels.errors import check_name
+from presage.cli.generate import fill, source_class, source_settings
+from presage.cli.settings import Group, build, divide, of_class, of_function
 from presage.pipeline.parameters import ParameterError
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from presage.fitting import Fitted
+    from presage.recipe import Recipe
     from presage.simulator import Source
     from presage.store import Store
 
@@ -40,139 +35,239 @@ _OWN = {"model", "train", "store", "progress"}
 _WAIT = 0.5  # seconds between two looks for what other processes make
 
 
+class TrainCommand(SettingsCommand):
+    """``presage train`` with the settings of what is trained and of the simulator."""
+
+    def groups(self, named: Sequence[str], options: Mapping[str, str]) -> Sequence[Group]:
+        """Return those of the model, of its training, and of the simulator."""
+        found = _learner_settings(named[0], learner(named[0])) if named else []
+        if len(named) > 1 and _simulator(named[1]):
+            found.append(source_settings(named[1]))
+        return found
+
+
 def train(
     what: Annotated[
-        str, typer.Argument(help="A model, for example spline_flow, or a problem: gaussian.")
+        str,
+        typer.Argument(
+            help="A model (spline_flow, my_package.nets:MyModel), or a study whose whole "
+            "training is meant: pdf. See presage list."
+        ),
     ],
-    key: Annotated[
-        str | None, typer.Argument(help="Of a model: key of the dataset, or its first digits.")
+    samples: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FROM", help="A dataset's key or name in the store, or a simulator's name."
+        ),
     ] = None,
-    start: Annotated[int, typer.Option(help="Of a model: first sample.")] = 0,
     stop: Annotated[
-        int | None, typer.Option(help="Of a model: one beyond the last sample.")
+        int | None,
+        typer.Option(
+            "-n", "--num-samples", "--stop",
+            help="How many samples, or one beyond the last; a simulator makes those that are "
+            "missing first.",
+        ),
     ] = None,
-    n: SizeOption = None,
-    num_events: EventsOption = None,
-    n_repeat: RepeatOption = None,
-    batch_size: Annotated[int | None, typer.Option(help="Samples of a step.")] = None,
-    num_epochs: Annotated[int | None, typer.Option(help="Passes over the samples.")] = None,
-    seed: Annotated[int, typer.Option(help="Of a problem: of samples and training.")] = 0,
+    start: Annotated[int, typer.Option(help="First sample.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the training and of a simulator's samples.")] = 0,
     on_the_fly: Annotated[
         bool, typer.Option("--on-the-fly", help="Simulate while training; store no samples.")
     ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="On the fly, with new samples in every epoch.")
     ] = False,
-    device: DeviceOption = None,
-    parameter: PairsOption = None,
+    parameter: SettingsOption = None,
     store: StoreOption = None,
-) -> None:
-    """Train a model on stored samples, or what a study trains from a simulator's samples.
+) -> None:  # fmt: skip
+    """Train WHAT from FROM: a model, or all that a study trains, from a dataset or a simulator.
 
-    presage train MODEL KEY: -p takes the model's settings (bins, hidden) and those of the
-    training (epochs, seed). presage train PROBLEM --num-samples 10000: missing samples are
-    made first, and -p takes settings of the simulator and of the study's training.
-    On several GPUs or nodes: torchrun --nproc-per-node 4 -m presage.cli train ...
+    presage train spline_flow 3f9a21c0: a model from stored samples. presage train spline_flow
+    resonance -n 100000: from a simulator's. presage train pdf mceg -n 10000 --n-events 1000: all
+    that the study pdf trains.
+
+    Settings of what is trained and of the simulator are options too: presage train WHAT FROM
+    --help lists them. On several GPUs or nodes: torchrun --nproc-per-node 4 -m presage.cli train
+    WHAT FROM ...
     """
     from presage.store import Store
 
-    given, held = pairs(parameter), Store(store)
-    if key is not None:
-        of_problems = {"--num-samples": n, "--num-events": num_events, "--n-repeat": n_repeat,
-                       "--on-the-fly": on_the_fly or None, "--fresh": fresh or None}  # fmt: skip
-        own = {"batch_size": batch_size, "epochs": num_epochs, "device": device,
-               "seed": seed or None}  # fmt: skip
-        for option, value in of_problems.items():
-            if value is not None:
-                raise ParameterError(
-                    f"{option} is for problems (presage train gaussian ...); a model on stored "
-                    "samples takes --start, --stop and -p NAME VALUE"
-                )
-        said = {name: str(value) for name, value in own.items() if value is not None}
-        with interruptible():
-            made = _train_model(what, key, (start, stop), {**said, **given}, held)
-            _say(made.key)
-            _say_law(made)
-        return
-    options = {"n_events": num_events, "n_repeat": n_repeat, "device": device}
-    names = {"batch_size": batch_size, "num_epochs": num_epochs}
+    held, kind = Store(store), learner(what)
+    if samples is None:
+        raise ParameterError(
+            f"train {what} from what? name a dataset of the store or a simulator: "
+            f"presage train {what} NAME -n 10000"
+        )
+    groups, simulator = _learner_settings(what, kind), _simulator(samples)
+    if simulator is not None:
+        groups.append(source_settings(samples))
+        if samples in held.tags():
+            raise ParameterError(
+                f"a simulator and a dataset are called {samples}; name the dataset by its key, or "
+                f"the simulator by its address, {simulator.__module__}:{simulator.__name__}"
+            )
+    settings = divide(pairs(parameter), groups)
+    own = settings.pop() if simulator is not None else {}
+    if "seed" in groups[len(settings) - 1].settings:
+        settings[-1].setdefault("seed", seed)
     with interruptible():
-        source, training = _study_training(what, given, options, names, seed)
-        if n is None:
-            raise ParameterError(f"how many samples of {what}? give --num-samples, e.g. 10000")
-        samples = _samples(source, n, seed, held, (on_the_fly, fresh))
-        done = training.fit(samples, held)
-        for name, made in done._asdict().items():
-            made_key = made.attrs["presage_key"] if hasattr(made, "attrs") else made.key
-            _say(f"{made_key}  {name}")
+        if simulator is None:
+            if on_the_fly or fresh:
+                raise ParameterError(f"--on-the-fly and --fresh simulate; {samples} is stored")
+            data = held.open(_stored(samples, held), start, stop)
+        else:
+            source, fly = build(simulator, own), (on_the_fly, fresh)
+            data = _simulated(source, (start, stop), seed, held, fly)
+        for name, made in _trained(what, kind, settings, data, held).items():
+            _say(f"{made.attrs['presage_key'] if hasattr(made, 'attrs') else made.key}  {name}")
             _say_law(made)
 
 
-# -- a model on a dataset -------------------------------------------------------------------
+# -- what is trained --------------------------------------------------------------------------
 
 
-def _train_model(
-    model: str, key: str, span: tuple[int, int | None], given: Mapping[str, str], store: Store
-) -> Fitted:
+def learner(name: str) -> type[Any]:
+    """Return a model's class, or that of what a study trains as a whole, by name or address.
+
+    Raises
+    ------
+    PluginError
+        There is none of this name, or the study trains nothing as a whole.
+    """
+    from presage.models import MODELS, SET_MODELS
+    from presage.studies import STUDIES, Study, StudyError
+
+    own = {**MODELS, **SET_MODELS}
+    if name in own:
+        return own[name]
+    studies = {**plugins.installed(plugins.STUDIES), **STUDIES}
+    known = {**dict.fromkeys(own, ""), **studies}
+    try:
+        address = plugins.address_of(name, known, plugins.MODELS, "model or study")
+    except plugins.PluginError:
+        _refuse_simulator(name)
+        raise
+    found = plugins.resolve(address)
+    if isinstance(found, Study):
+        if not found.trainer:
+            raise StudyError(
+                f"the study {name} trains nothing as a whole; name a model: presage train "
+                "spline_flow FROM"
+            )
+        found = plugins.resolve(found.trainer)
+    if not (isinstance(found, type) and is_dataclass(found)):
+        raise ParameterError(
+            f"{name} is not a model: a dataclass of settings with prepare(train) and "
+            "build(declaration), or with fit(samples, store)"
+        )
+    return found
+
+
+def _refuse_simulator(name: str) -> None:
+    """Say what to write where a simulator stands in the place of what is trained.
+
+    Raises
+    ------
+    ParameterError
+        There is a simulator of this name.
+    """
+    from presage.studies import producers, studies
+
+    if name in producers():
+        whole = (s.name for s in studies().values() if s.trainer and name in s.producers)
+        what = next(whole, "spline_flow")
+        raise ParameterError(
+            f"{name} is what samples come from; what is trained stands before it: presage train "
+            f"{what} {name}"
+        )
+
+
+def _learner_settings(name: str, kind: type[Any]) -> list[Group]:
+    """Return what a model and its training can be set to, or a study's training."""
     from presage.fitting import fit
-    from presage.models import MODELS
-    from presage.models import model as build
 
-    check_name("model", model, MODELS, ParameterError)
-    of_model = {f.name: f.type for f in fields(MODELS[model]) if f.init}
-    signature = inspect.signature(fit).parameters
-    of_fit = {name: p.annotation for name, p in signature.items() if name not in _OWN}
-    settings = divide(given, of_model, of_fit, model)
-    samples = store.open(store.find(key), *span)
-    return fit(build(model, **settings[0]), samples, store=store, **settings[1])
+    if hasattr(kind, "fit"):
+        return [of_class("training", name, kind)]
+    training = of_function("training", f"the training of {name}", fit, _OWN)
+    return [of_class("model", name, kind), training]
 
 
-# -- a study's training from a simulator ----------------------------------------------------
+def _trained(
+    name: str,
+    kind: type[Any],
+    settings: Sequence[Mapping[str, Any]],
+    data: xr.Dataset,
+    store: Store,
+) -> Mapping[str, Any]:
+    """Train, and return name → what was made."""
+    from presage.fitting import fit
+
+    if hasattr(kind, "fit"):
+        made: Mapping[str, Any] = build(kind, settings[0]).fit(data, store)._asdict()
+        return made
+    return {name: fit(build(kind, settings[0]), data, store=store, **settings[1])}
 
 
-def _study_training(
-    what: str,
-    given: Mapping[str, str],
-    options: Mapping[str, Any],
-    names: Mapping[str, int | None],
-    seed: int,
-) -> tuple[Source, Any]:
-    """Return the simulator and the training, both with their settings."""
-    from presage.models import MODELS
-    from presage.studies import producer, trainer
-
-    if what in MODELS:
-        raise ParameterError(f"presage train {what} needs the key of a dataset; presage store ls")
-    kind, of = trainer(what), producer(what)
-    of_source = {f.name: f.type for f in fields(of) if f.init}
-    of_training = {f.name: f.type for f in fields(kind) if f.init}
-    own = {name: text for name, text in given.items() if name in of_source}
-    rest = {name: text for name, text in given.items() if name not in of_source}
-    settings = divide(rest, of_source, of_training, what)[1]
-    settings.setdefault("seed", seed)
-    for option, value in names.items():
-        if value is not None:
-            settings.setdefault(kind.options[option], value)
-    return build(of, own, options), kind(**settings)
+# -- from what --------------------------------------------------------------------------------
 
 
-def _samples(source: Source, n: int, seed: int, store: Store, fly: tuple[bool, bool]) -> xr.Dataset:
-    """Return the samples: on the fly, or stored, the missing ones made by all processes."""
+def _simulator(name: str) -> type[Source] | None:
+    """Return a simulator's class; None for any other name, which is taken for a dataset's.
+
+    Raises
+    ------
+    PluginError
+        It is an address whose code cannot be imported.
+    """
+    try:
+        return source_class(name)
+    except plugins.PluginError:
+        if plugins.is_address(name):
+            raise
+        return None
+
+
+def _stored(name: str, store: Store) -> Recipe:
+    """Return the recipe of a dataset in the store.
+
+    Raises
+    ------
+    StoreError
+        There is none of this key or name; a simulator of nearly this name is suggested.
+    """
+    from presage.store import StoreError
+    from presage.studies import producers
+
+    try:
+        return store.find(name)
+    except StoreError as error:
+        close = difflib.get_close_matches(name, producers(), n=1)
+        hint = f"; as a simulator, did you mean {close[0]!r}?" if close else ""
+        raise StoreError(f"{error}{hint}") from None
+
+
+def _simulated(
+    source: Source, span: tuple[int, int | None], seed: int, store: Store, fly: tuple[bool, bool]
+) -> xr.Dataset:
+    """Return samples: on the fly, or stored, the missing ones made by all processes."""
+    from presage.generate import on_the_fly, simulate_shard
+    from presage.simulator import Reader
+
+    start, n = span
+    if n is None and not isinstance(source, Reader):
+        raise ParameterError(f"how many samples of {source.name}? give -n, for example -n 10000")
     if any(fly):
-        from presage.generate import on_the_fly
-
+        if start:
+            raise ParameterError(f"samples on the fly are the first n; got --start {start}")
         return on_the_fly(source, n, seed=seed, fresh=fly[1])
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    if world > 1:
-        from presage.generate import simulate_shard
-
-        recipe = source.recipe(seed)
+    recipe = source.recipe(seed)
+    if world == 1:
+        typer.echo(fill(source, n, store, 0.0, {"seed": seed}), err=True)
+    else:
         simulate_shard(source, n, (rank, world), seed=seed, store=store, progress=rank == 0)
-        while store.missing(recipe, n):
+        while store.missing(recipe, n or 0):
             time.sleep(_WAIT)
-        return store.open(recipe, 0, n)
-    typer.echo(fill(source, n, store, 0.0, {"seed": seed}), err=True)
-    return store.open(source.recipe(seed), 0, n)
+    return store.open(recipe, start, n)
 
 
 def _say(text: str) -> None:
@@ -185,29 +280,3 @@ def _say_law(made: Any) -> None:
     seen = getattr(made, "seen", None)
     if seen is not None and int(os.environ.get("RANK", 0)) == 0:
         typer.echo(seen.attrs["summary"], err=True)
-
-
-def divide(
-    given: Mapping[str, str], model: Mapping[str, Any], training: Mapping[str, Any], name: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Tell settings of the model from those of the training, whichever has one of that name.
-
-    `given` is name → text; `model` and `training` are name → annotation of what each takes.
-
-    Raises
-    ------
-    ParameterError
-        Neither has a setting of this name, or its value is of another type.
-    """
-    parts: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-    for setting_name, text in given.items():
-        for part, known in zip(parts, (model, training), strict=True):
-            if setting_name in known:
-                part[setting_name] = setting(setting_name, text, str(known[setting_name]))
-                break
-        else:
-            raise ParameterError(
-                f"neither {name} nor its training has a setting {setting_name!r}"
-                f"{nearest(setting_name, {**model, **training})}"
-            )
-    return parts

@@ -15,6 +15,7 @@ from typing import Any
 
 from presage import plugins
 from presage.labels import nearest
+from presage.labels.caller import warn_caller
 from presage.plugins import resolve
 from presage.recipe import Recipe
 from presage.simulator import Source
@@ -64,9 +65,8 @@ class Study:
     choices
         Parameter → ``"module:TABLE"`` of the names that it may have, for ``--help``.
     trainer
-        ``"module:Class"`` of what ``presage train SIMULATOR`` runs: a dataclass of settings
-        with ``fit(dataset, store)``, which returns a named tuple of models and datasets. Its
-        ``options`` map ``batch_size`` and ``num_epochs`` of the command to its fields.
+        ``"module:Class"`` of what ``presage train NAME FROM`` runs: a dataclass of settings with
+        ``fit(samples, store)``, which returns a named tuple of models and datasets.
     """
 
     name: str
@@ -135,9 +135,25 @@ def study(name: str) -> Study:
     return found
 
 
+def studies() -> dict[str, Study]:
+    """Return name → study: those of installed packages, then presage's own.
+
+    One of another package that cannot be imported is left out, with a warning.
+    """
+    found: dict[str, Study] = {}
+    for name in {**plugins.installed(plugins.STUDIES), **STUDIES}:
+        try:
+            found[name] = study(name)
+        except plugins.PluginError as error:
+            if name in STUDIES:
+                raise
+            warn_caller(f"the study {name} of an installed package is left out: {error}")
+    return found
+
+
 def producers() -> dict[str, str]:
     """Return producer's name → ``"module:Class"`` over all studies."""
-    return {producer: at for name in STUDIES for producer, at in study(name).producers.items()}
+    return {name: at for study in studies().values() for name, at in study.producers.items()}
 
 
 def producer(name: str) -> Any:
@@ -154,46 +170,35 @@ def producer(name: str) -> Any:
 def _address(name: str) -> str:
     """Return the address of what presage or an installed package calls so; never `name` itself."""
     known = producers()
-    classes = {address.rpartition(":")[2].lower(): address for address in known.values()}
-    name = name if name in known else name.lower()
+    if name not in known:  # a class's own name will do, and capitals do not count
+        alike = {known[n].rpartition(":")[2].lower(): n for n in known}
+        name = {**alike, **{n.lower(): n for n in known}}.get(name.lower(), name)
     if plugins.is_address(name):
         raise StudyError(
-            f"the recipe names code, {name!r}, which is not run because a file says so; name it "
-            "yourself"
+            f"the recipe names code, {name!r}, which is not run because a file says so"
         )
-    what = "simulator or producer"
-    return plugins.address_of(name, {**classes, **known}, plugins.SIMULATORS, what)
+    return plugins.address_of(name, known, plugins.SIMULATORS, "simulator or producer")
 
 
-def trainer(name: str) -> Any:
-    """Return the class that trains what a study trains from one of its simulators.
-
-    Raises
-    ------
-    StudyError
-        No study that trains so has a simulator of this name.
-    """
-    known = {p: s for s in map(study, STUDIES) if s.trainer for p in s.producers}
-    if name not in known:
-        other = next((s for s in STUDIES if name in study(s).producers), None)
-        why = (
-            f"{name} is of the study {other}, whose models are trained by presage train MODEL KEY"
-            if other
-            else f"there is no problem {name!r}{nearest(name, known)}"
-        )
-        raise StudyError(why)
-    return resolve(known[name].trainer)
-
-
-def rebuild(recipe: Recipe) -> Source:
+def rebuild(recipe: Recipe, kind: type[Source] | None = None) -> Source:
     """Return the simulator or reader that a dataset of this recipe came from.
 
+    Parameters
+    ----------
+    recipe
+        Of the dataset. What it names is looked up among presage's own and installed packages'
+        producers; code that only the recipe names is not run.
+    kind
+        The class, where it is a user's own.
+
     Raises
     ------
-    StudyError
+    PluginError
         It is no source of samples, is of another version, or does not fit its recipe.
     """
-    found = resolve(_address(recipe.producer))
+    found = kind or resolve(_address(recipe.producer))
+    if kind is not None and kind.name != recipe.producer:
+        raise StudyError(f"{kind.__name__} makes {kind.name!r}, not {recipe.producer!r}")
     if not (isinstance(found, type) and issubclass(found, Source)):
         raise StudyError(f"{recipe.producer} is not a simulator; it cannot be simulated again")
     if found.version != recipe.version:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import xarray as xr
 
@@ -103,12 +103,6 @@ class Training:
     refresh_epochs: int = 25
     validation: float = 0.05
     seed: int = 0
-
-    #: What ``presage train`` calls settings of the encoder's training.
-    options: ClassVar[Mapping[str, str]] = {
-        "batch_size": "encoder_batch",
-        "num_epochs": "encoder_epochs",
-    }
 
     @classmethod
     def preset(cls, name: str) -> Training:

@@ -1,0 +1,201 @@
+"""What a simulator, a model or a function can be set to: read from its fields or arguments.
+
+A setting's name, type and default are those of a dataclass field, or of a function's argument;
+its description is the first sentence of the entry in the numpydoc section ``Parameters``; a unit
+is declared by ``field(metadata={"unit": "GeV"})``, choices by ``Literal["a", "b"]``. Texts of the
+command line become values of these types here.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, TypeVar
+
+from presage.cli.listing import shortened
+from presage.labels import nearest
+from presage.pipeline.parameters import ParameterError, coerce, kind_of, literal
+
+T = TypeVar("T")
+
+#: Other spellings of settings, as other programs have them.
+SPELLINGS = {"num_events": "n_events", "num_epochs": "epochs"}
+_SECTION = re.compile(r"^Parameters\n-+\n(.*?)(?=\n\n\S[^\n]*\n-+\n|\Z)", re.MULTILINE | re.DOTALL)
+_ENTRY = re.compile(r"^(\S[^:\n]*)[^\n]*\n((?:[ \t]+[^\n]*\n|\n)+)", re.MULTILINE)
+_ROLE = re.compile(r":\w+:`~?(?:[\w.]*\.)?(\w+)`")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: `type` is its annotation as text, `default` MISSING where it has none."""
+
+    name: str
+    type: str
+    default: Any = MISSING
+    help: str = ""
+    choices: tuple[str, ...] = ()
+    unit: str = ""
+
+    def value(self, text: str) -> Any:
+        """Return a text in this type; one that only the thing itself knows is a literal.
+
+        Raises
+        ------
+        ParameterError
+            The text is of another type, or none of the choices.
+        """
+        if self.choices and text not in self.choices:
+            raise ParameterError(f"no {self.name} {text!r}{nearest(text, self.choices)}")
+        try:
+            kind = kind_of(ast.parse(self.type, mode="eval").body, self.name)
+        except (ParameterError, SyntaxError):
+            return literal(text)
+        return _as_tuple(coerce(self.name, text, kind))
+
+    def row(self) -> tuple[str, str]:
+        """Return name, type and default, and what is said of it, for a list of definitions."""
+        default = "" if self.default is MISSING else f" = {shortened(repr(self.default), 60)}"
+        said = [self.help] if self.help else []
+        said += [f"in {self.unit}"] if self.unit else []
+        said += [f"one of {', '.join(self.choices)}"] if self.choices else []
+        said += ["has to be given"] if self.default is MISSING else []
+        return f"{self.name}: {self.type}{default}", "; ".join(said)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The settings of one thing; its role, ``simulator`` or ``model``, tells it from others."""
+
+    role: str
+    owner: str
+    settings: Mapping[str, Setting]
+
+
+def of_class(role: str, owner: str, kind: Any) -> Group:
+    """Return what a dataclass can be set to."""
+    found = [
+        Setting(
+            f.name,
+            annotation := _text(f.type),
+            f.default if f.default_factory is MISSING else f.default_factory(),
+            _description(kind, f.name),
+            _choices(annotation),
+            str(f.metadata.get("unit", "")),
+        )
+        for f in fields(kind)
+        if f.init
+    ]
+    return Group(role, owner, {setting.name: setting for setting in found})
+
+
+def of_function(role: str, owner: str, function: Any, without: Iterable[str]) -> Group:
+    """Return what a function takes, some arguments left out."""
+    said = _parameters(function)
+    found = {
+        name: Setting(
+            name,
+            annotation := _text(argument.annotation),
+            MISSING if argument.default is inspect.Parameter.empty else argument.default,
+            said.get(name, ""),
+            _choices(annotation),
+        )
+        for name, argument in inspect.signature(function).parameters.items()
+        if name not in without
+    }
+    return Group(role, owner, found)
+
+
+def divide(given: Mapping[str, str], groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """Return for each group the settings that are its, in their types.
+
+    Parameters
+    ----------
+    given
+        Name → text. A name that several groups have is preceded by a role: ``model.hidden``.
+    groups
+        What is set, each of its own role.
+
+    Raises
+    ------
+    ParameterError
+        None has a setting of this name, several have, or its value is of another type.
+    """
+    parts: list[dict[str, Any]] = [{} for _ in groups]
+    for name, text in given.items():
+        owners = owners_of(name, groups)
+        if not owners:
+            who = " nor ".join(group.owner for group in groups)
+            raise ParameterError(
+                f"{'neither ' if len(groups) > 1 else ''}{who} has "
+                f"{'a' if len(groups) > 1 else 'no'} setting {name!r}"
+                f"{nearest(name, (s for group in groups for s in group.settings))}"
+            )
+        if len(owners) > 1:
+            ways = " or ".join(f"--{groups[i].role}.{own}" for i, own in owners)
+            raise ParameterError(f"several things have a setting {name!r}; say which: {ways}")
+        ((index, own),) = owners
+        parts[index][own] = groups[index].settings[own].value(text)
+    return parts
+
+
+def owners_of(name: str, groups: Sequence[Group]) -> list[tuple[int, str]]:
+    """Return number of each group that has a setting of this name, and what it is called there."""
+    role, dot, plain = name.rpartition(".")
+    found = []
+    for index, group in enumerate(groups):
+        own = plain if plain in group.settings else SPELLINGS.get(plain, plain)
+        if own in group.settings and (not dot or role == group.role):
+            found.append((index, own))
+    return found
+
+
+def build(kind: type[T], settings: Mapping[str, Any]) -> T:
+    """Build a thing from its settings.
+
+    Raises
+    ------
+    ParameterError
+        One that it needs is missing.
+    """
+    lacking = [f.name for f in fields(kind) if f.init  # type: ignore[arg-type]
+               and f.default is MISSING and f.default_factory is MISSING
+               and f.name not in settings]  # fmt: skip
+    if lacking:
+        options = " ".join(f"--{name.replace('_', '-')} VALUE" for name in lacking)
+        raise ParameterError(f"{kind.__name__} needs {', '.join(lacking)}: {options}")
+    return kind(**settings)
+
+
+def _text(annotation: Any) -> str:
+    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+
+
+def _choices(annotation: str) -> tuple[str, ...]:
+    """Return the texts of ``Literal[...]``."""
+    named = re.fullmatch(r"(?:typing\.)?Literal\[(.*)\]", annotation, re.DOTALL)
+    return tuple(map(str, ast.literal_eval(f"({named[1]},)"))) if named else ()
+
+
+def _description(kind: Any, name: str) -> str:
+    """Return what the class that declares a field says of it, or else a class above or below."""
+    declares = [c for c in kind.__mro__ if name in inspect.get_annotations(c)]
+    said = (_parameters(c).get(name) for c in (*declares, *kind.__mro__))
+    return next(filter(None, said), "")
+
+
+def _parameters(thing: Any) -> dict[str, str]:
+    """Return name → first sentence of its entry in the section ``Parameters``, without markup."""
+    section = _SECTION.search(inspect.cleandoc(thing.__doc__ or ""))
+    found: dict[str, str] = {}
+    for names, text in _ENTRY.findall(section[1] + "\n" if section else ""):
+        plain = _ROLE.sub(r"\1", " ".join(text.split())).replace("`", "")
+        sentence = re.split(r"(?<=[.])\s+(?=[A-Z])", plain, maxsplit=1)[0].rstrip(".")
+        found |= dict.fromkeys(re.findall(r"\w+", names), sentence)
+    return found
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

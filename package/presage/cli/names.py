@@ -10,12 +10,13 @@ from typing import Any
 
 import typer
 
-from presage import plugins
+import presage.plugins as plugins
 
 
 def list_() -> None:
     """List studies, simulators, readers and models, those of installed packages among them."""
     from presage.models import MODELS, SET_MODELS
+    from presage.simulator import Reader, Simulator
     from presage.studies import producers, studies
 
     known = {**plugins.installed(plugins.SIMULATORS), **producers()}
@@ -23,8 +24,8 @@ def list_() -> None:
     models = {**dict(_resolved(plugins.installed(plugins.MODELS))), **MODELS, **SET_MODELS}
     sections = {
         "Studies (presage run NAME)": {name: one.title for name, one in studies().items()},
-        "Simulators (presage generate NAME)": _said(sources, "Simulator"),
-        "Readers (presage store import FILE --reader NAME)": _said(sources, "Reader"),
+        "Simulators (presage generate NAME)": _said(sources, Simulator),
+        "Readers (presage store import FILE --reader NAME)": _said(sources, Reader),
         "Models (presage train NAME FROM)": {name: _line(kind) for name, kind in models.items()},
         "Trained as a whole (presage train NAME FROM)": {
             name: one.trainer for name, one in studies().items() if one.trainer
@@ -47,11 +48,8 @@ def _resolved(known: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
             typer.echo(f"left out: {error}", err=True)
 
 
-def _said(sources: Mapping[str, Any], kind: str) -> dict[str, str]:
+def _said(sources: Mapping[str, Any], base: type[Any]) -> dict[str, str]:
     """Return name → first line of the simulators, or readers, that text can describe."""
-    from presage import simulator
-
-    base = getattr(simulator, kind)
     return {
         name: _line(found)
         for name, found in sources.items()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from presage import plugins
+import presage.plugins as plugins
 from presage.cli.common import (
     SettingsCommand,
     SettingsOption,

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from presage import plugins
+import presage.plugins as plugins
 from presage.labels import nearest
 from presage.labels.caller import warn_caller
 from presage.plugins import resolve

@@ -11,13 +11,14 @@ import xarray as xr
 import pdf_toys
 from drawn import grey_faults, legends, text_faults
 from event_toys import LABELS, OBSERVABLES, observables
-from presage.analysis import figures, posterior_figures
-from presage.analysis.calibration_figures import calibration_figure
+from presage.analysis import figures
 from presage.analysis.canvas import WIDTH, Page
 from presage.analysis.pull_figure import pulls_figure
 from presage.analysis.residuals import compare
 from presage.products import record, save_figure
 from presage.studies.events.refine import gain_figure, ranking_figure
+from presage.studies.pdf import posterior_figures
+from presage.studies.pdf.calibration_figures import calibration_figure
 from presage.studies.pdf.set_figures import information_figure, point_figure, sets_figure
 
 

@@ -11,11 +11,12 @@ from matplotlib.text import Text
 from scipy.stats import norm
 
 import pdf_toys as toy
-from presage.analysis import bands, calibration_figures, corner, posterior_figures
+from presage.analysis import bands, corner
 from presage.labels import LabelError
 from presage.recipe import Recipe
 from presage.store import Store
-from presage.studies.pdf import exhibits
+from presage.studies.pdf import calibration_figures, calibration_panels, exhibits, posterior_figures
+from presage.studies.pdf.completing import completed
 from presage.studies.pdf.gaussian import Gaussian
 
 NOWHERE = np.full(2, np.inf)
@@ -113,14 +114,44 @@ def test_bands_are_quantiles_and_normal_ones_are_one_and_two_sigma():
     band = bands.quantile_band(values)
     assert band.shape == (3, 5, 4)
     assert band[1, 2] == pytest.approx(np.median(values[1], axis=0))
-    unit = bands.in_widths(band, band[:, 2], band[:, 1], band[:, 3])
-    expected = [-1.97, -1, 0, 1, 1.97]
-    assert unit.mean(axis=(0, 2)) == pytest.approx(expected, abs=0.04)
 
 
-def test_residuals_say_nothing_where_there_is_nothing():
-    band = np.ones((5, 3))
-    assert np.isnan(bands.in_widths(band, band[0], band[1], band[3])).all()
+def test_residuals_are_in_sigmas_of_the_reference_or_relative(product):
+    found = completed(product)
+    assert completed(found).identical(found)
+    band = product["density_x_band"].transpose("kind", "level", "observation", "size", ...)
+    low, middle, high = (band.sel(kind="reference", level=v) for v in (0.16, 0.5, 0.84))
+    away = found["density_x_residual"].sel(kind="estimate", level=0.5)
+    for against, base in {"reference": middle, "truth": product["density_x_true"]}.items():
+        for scale, unit in {"sigma": (high - low) / 2, "ratio": base}.items():
+            expected = (band.sel(kind="estimate", level=0.5) - base) / unit
+            here = away.sel(against=against, scale=scale).transpose(*expected.dims)
+            known = np.isfinite(here.values)
+            assert known.mean() > 0.5
+            np.testing.assert_allclose(here.values[known], expected.values[known], atol=1e-5)
+    own = found["density_x_residual"].sel(against="reference", scale="sigma", kind="reference")
+    assert (own.sel(level=0.84) - own.sel(level=0.16)).values == pytest.approx(2.0, abs=1e-4)
+    assert (found["density_x_true_residual"].sel(against="truth", scale="sigma") == 0).all()
+
+
+def test_residuals_say_nothing_where_there_is_nothing(product):
+    flat = product.assign(density_x_band=xr.zeros_like(product["density_x_band"]))
+    assert completed(flat)["density_x_residual"].sel(against="reference").isnull().all()
+
+
+def test_histograms_of_events_are_of_the_first_ones(product):
+    found = completed(product)
+    one = found.isel(observation=1, size=0, feature=1)
+    events = product["events"].isel(observation=1, feature=1).values
+    expected = np.histogram(events[: SIZES[0]], one["event_edges"].values)[0]
+    assert one["event_counts"].values.tolist() == expected.tolist()
+    assert not found["feature_log"].any()
+    wide = product.assign(events=10.0 ** product["events"])
+    wide = wide.assign_coords(feature_scale=("feature", ["log", "log"]))
+    again = completed(wide)
+    assert again["feature_log"].all()
+    np.testing.assert_array_equal(again["event_counts"], found["event_counts"])
+    np.testing.assert_allclose(again["event_edges"], 10.0 ** found["event_edges"])
 
 
 @pytest.mark.parametrize(
@@ -237,7 +268,7 @@ def test_ranks_of_calibrated_posteriors_leave_their_band_in_one_of_twenty_cases(
             coords={"quantity": [f"q{k}" for k in range(20)]}, attrs={"draw_count": 50},
         )  # fmt: skip
         found = exhibits.calibration_product(Gaussian(), xr.Dataset({"rank": rank}))
-        lost += len(calibration_figures.outside(found))
+        lost += len(calibration_panels.outside(found))
         coverage.append(found["coverage"].mean("quantity"))
     assert 0 < lost <= 16, "expected are 6 of 120"
     assert np.mean(coverage, axis=0) == pytest.approx(found["level"].values, abs=0.015)
@@ -257,7 +288,7 @@ def test_the_bound_of_expected_coverage_follows_from_the_number_of_observations(
 
 def test_posteriors_that_are_too_narrow_are_seen_in_ranks_and_coverage():
     found = toy.calibration(600, 100, wide=1.5)
-    assert calibration_figures.outside(found) == [str(q) for q in found["quantity"].values]
+    assert calibration_panels.outside(found) == [str(q) for q in found["quantity"].values]
     too_few = found["coverage"] < found["level"] - 3 * found["coverage_error"]
     assert too_few.sel(level=0.68).all()
 
@@ -349,7 +380,7 @@ def test_curves_stand_above_their_residuals(product):
 def test_the_calibration_has_a_panel_for_all_that_was_checked():
     found = toy.calibration(300, 60)
     page = calibration_figures.calibration_figure(found)
-    shows(page, "SBC ranks", "TARP: max", "Coverage", "median", "Posterior predictive p",
+    shows(page, "SBC ranks", "TARP\nmax", "Coverage", "median", "Posterior predictive p",
           "300 observations of 1000 events, 60 draws each", "log likelihood")  # fmt: skip
     less = calibration_figures.calibration_figure(found.drop_vars(["predictive", "efficiency"]))
     assert sum(axis.get_visible() for axis in less.axes) == 3

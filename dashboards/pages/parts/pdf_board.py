@@ -9,7 +9,7 @@ import numpy as np
 import panel as pn
 from bokeh.models import Column, CustomJS, Range1d
 
-from presage.analysis.posterior_figures import COLOURS
+from presage.studies.pdf.posterior_figures import COLOURS
 
 from . import pdf_figures as figures
 from .choice import controls_of

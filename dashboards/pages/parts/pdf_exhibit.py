@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from presage.analysis.posterior_figures import COLOURS
 from presage.store import EntryInfo, Store
+from presage.studies.pdf.posterior_figures import COLOURS
 
 from .choice import Choice
 from .opened import opened

@@ -15,7 +15,7 @@ from bokeh.core.properties import value
 from bokeh.models import ColumnDataSource, FixedTicker, Range1d
 from bokeh.plotting import figure
 
-from presage.analysis.posterior_figures import COLOURS, SHADES
+from presage.studies.pdf.posterior_figures import COLOURS, SHADES
 
 from .figures import LEFT, plain
 from .pieces import columns

@@ -1,4 +1,4 @@
-"""Bands of curves: pointwise quantiles of many curves, and how one band differs from another."""
+"""Bands of curves: pointwise quantiles of many curves."""
 
 from __future__ import annotations
 
@@ -38,14 +38,3 @@ def quantile_band(values: Floats, levels: Sequence[float] = LEVELS) -> Floats:
     if values.ndim < 2 or values.shape[-2] == 0:
         raise LabelError(f"a band needs curves (*, draw, grid), got the shape {values.shape}")
     return np.moveaxis(np.quantile(values, steps, axis=-2), 0, -2)
-
-
-def in_widths(band: Floats, base: Floats, low: Floats, high: Floats) -> Floats:
-    """Return ``(band - base)`` ``(*, L, G)`` in half widths of another band, ``(high - low) / 2``.
-
-    Half the central 68 % of a normal distribution is one standard deviation, so the unit is
-    "reference sigmas". Where the other band ``(*, G)`` has no width the result is NaN.
-    """
-    half = (high - low) / 2
-    safe = np.where(half > 0, half, np.nan)
-    return (band - base[..., None, :]) / safe[..., None, :]

@@ -36,6 +36,7 @@ from presage.lineage import parent_of
 from presage.models.threads import one_thread
 from presage.recipe import Parent, Recipe
 from presage.studies.pdf.calibration_product import calibration_product
+from presage.studies.pdf.completing import completed
 from presage.studies.pdf.posterior_parts import (
     KINDS,
     Posteriors,
@@ -51,7 +52,7 @@ from presage.studies.pdf.problem import Problem
 
 __all__ = [
     "CALIBRATION", "CALIBRATION_VERSION", "KINDS", "POSTERIORS", "POSTERIORS_VERSION",
-    "calibration_product", "posteriors_product", "recipe",
+    "calibration_product", "completed", "posteriors_product", "recipe",
 ]  # fmt: skip
 
 POSTERIORS, CALIBRATION = "pdf_posteriors", "pdf_calibration"

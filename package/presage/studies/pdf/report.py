@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import xarray as xr
 
-from presage.analysis.calibration_figures import outside
 from presage.analysis.pareto import PARETO_BAR
+from presage.studies.pdf.calibration_panels import outside
+from presage.studies.pdf.completing import completed
 
 #: Efficiency below which an estimate is called poor.
 _POOR = 0.1
@@ -56,13 +57,10 @@ def _of_curve(product: xr.Dataset) -> dict[str, xr.DataArray]:
     name = str(product.attrs.get("curves", "")).split(",")[0]
     if not name:
         return {}
-    band = product[f"{name}_band"]
-    half = (band.sel(level=0.84) - band.sel(level=0.16)) / 2
-    unit = half.sel(kind="reference").clip(min=1e-12)
-    far = ((band.sel(level=0.5) - product[f"{name}_true"]) / unit) ** 2
-    among = [d for d in far.dims if d not in ("size", "kind")]
-    error = far.mean(among) ** 0.5
-    width = (half / unit).median(among)
+    far = completed(product)[f"{name}_residual"].sel(against="truth", scale="sigma")
+    among = [d for d in far.dims if d not in ("size", "kind", "level")]
+    error = (far.sel(level=0.5) ** 2).mean(among) ** 0.5
+    width = ((far.sel(level=0.84) - far.sel(level=0.16)) / 2).median(among)
     return {
         f"{name}: error / exact": error.sel(kind="estimate") / error.sel(kind="reference"),
         "width / exact": width.sel(kind="estimate"),

@@ -17,11 +17,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from presage.analysis import bands
 from presage.analysis.canvas import INK, TEXT, WIDTH, Page, number, tidy, titled
 from presage.analysis.corner import pairs_of
 from presage.analysis.labelled import Floats
 from presage.labels import LabelError, nearest
+from presage.studies.pdf.completing import AGAINST, completed
 
 #: Told apart with any kind of colour vision (Okabe & Ito).
 COLOURS = {
@@ -34,7 +34,6 @@ COLOURS = {
 #: Fills of the reference: outside the first contour, inside the first, inside the second.
 SHADES = ("#e9e9e9", "#d2d2d2")
 _DASHES = {"corrected": (0, (4, 1.6)), "truth": (0, (6, 1.5, 1, 1.5)), "prior": ":"}
-AGAINST = ("reference", "truth")
 
 
 def _line(kind: str, lw: float | None = None) -> dict[str, Any]:
@@ -67,7 +66,7 @@ def chosen(product: xr.Dataset, observation: int = 0, size: int | None = None) -
     if not 0 <= observation < product.sizes["observation"]:
         last = product.sizes["observation"] - 1
         raise LabelError(f"observations are 0 to {last}, got {observation}")
-    return product.isel(observation=observation).sel(size=size)
+    return completed(product.isel(observation=[observation])).isel(observation=0).sel(size=size)
 
 
 def corner_figure(
@@ -186,8 +185,7 @@ def _marginal(axis: Axes, here: xr.Dataset, kinds: Sequence[str]) -> None:
         if kind == "reference":
             axis.fill_between(grid, density, color=SHADES[1], lw=0)
         axis.plot(grid, density, **_line(kind))
-    prior = 1 / float(here["parameter_high"] - here["parameter_low"])
-    axis.axhline(prior, **_line("prior", 0.9))
+    axis.axhline(float(here["prior_density"]), **_line("prior", 0.9))
     axis.axvline(float(here["theta"]), **_line("truth", 1))
     axis.set_ylim(bottom=0)
 
@@ -254,7 +252,7 @@ def _legend(kinds: Sequence[str], figure: str) -> list[Line2D | Patch]:
 def _curve(axis: Axes, here: xr.Dataset, name: str, kinds: Sequence[str]) -> None:
     grid = here[f"{name}_grid"]
     for kind in kinds:
-        low2, low, median, high, high2 = _band(here, name, kind)
+        low2, low, median, high, high2 = _levels(here, f"{name}_band", kind)
         if kind == "reference":
             for lower, upper, shade in ((low2, high2, SHADES[0]), (low, high, SHADES[1])):
                 axis.fill_between(grid.values, lower, upper, color=shade, lw=0)
@@ -273,23 +271,21 @@ def _curve(axis: Axes, here: xr.Dataset, name: str, kinds: Sequence[str]) -> Non
 def _residual(axis: Axes, here: xr.Dataset, name: str, kinds: Sequence[str], against: str) -> None:
     """Each kind's median and 68 % band, minus reference or truth, in sigmas of the reference."""
     grid, unit = here[f"{name}_grid"], "reference" if "reference" in kinds else kinds[0]
-    _, low, median, high, _ = _band(here, name, unit)
-    base = median if against == "reference" else here[f"{name}_true"].values
+    here = here.sel(against=against, scale="sigma")
     for kind in kinds:
-        strip = bands.in_widths(_band(here, name, kind), base, low, high)
+        strip = _levels(here, f"{name}_residual", kind)
         if kind == unit:
             axis.fill_between(grid.values, strip[1], strip[3], color=SHADES[1], lw=0)
         else:
             for edge in (1, 3):
                 axis.plot(grid.values, strip[edge], **_line(kind, 0.8))
         axis.plot(grid.values, strip[2], **_line(kind))
-    truth = bands.in_widths(here[f"{name}_true"].values[None], base, low, high)[0]
-    axis.plot(grid.values, truth, **_line("truth", 1))
+    axis.plot(grid.values, here[f"{name}_true_residual"].values, **_line("truth", 1))
     axis.axhline(0, color=INK, lw=0.6)
     axis.set_ylim(-3.2, 3.2)
     tidy(axis, titled(str(grid.attrs["long_name"]), str(grid.attrs["units"])))
 
 
-def _band(here: xr.Dataset, name: str, kind: str) -> Floats:
-    found: Floats = here[f"{name}_band"].sel(kind=kind).transpose("level", ...).values.astype(float)
+def _levels(here: xr.Dataset, name: str, kind: str) -> Floats:
+    found: Floats = here[name].sel(kind=kind).transpose("level", ...).values.astype(float)
     return found

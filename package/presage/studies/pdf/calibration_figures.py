@@ -73,7 +73,7 @@ def _draw(axis: Axes, panel: Panel, titles: dict[str, str]) -> None:
     else:
         axis.axhline(0, color=INK, lw=0.6)
     # Wide panels have room for one line.
-    joint, title = (": " if panel.ticks else "\n"), panel.title
+    said = (": " if panel.ticks else "\n") + panel.verdict if panel.verdict else ""
     y = panel.y.replace(" [", "\n[") if panel.ticks else panel.y
-    tidy(axis, panel.x, y, title + joint + panel.verdict if panel.verdict else title)
+    tidy(axis, panel.x, y, panel.title + said.replace("k̂", r"$\hat{k}$"))
     axis.set_xlim(*panel.x_range)

@@ -19,7 +19,8 @@ from presage.labels import LabelError
 from presage.store import Store
 from presage.studies.pdf.gaussian import Gaussian
 from presage.studies.pdf.inference import Inference, UntrainedSizeWarning
-from presage.studies.pdf.problem import Feature, Problem, Range
+from presage.studies.pdf.law import Feature, Range
+from presage.studies.pdf.problem import Problem
 from presage.studies.pdf.problems import PROBLEMS, problem
 from presage.studies.pdf.training import Trained, Training
 from presage.transforms.tail import UnlikeTrainingWarning

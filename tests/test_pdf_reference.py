@@ -23,9 +23,10 @@ from presage.studies.pdf.calibrate import calibrate
 from presage.studies.pdf.correction import correct, log_posterior, weigh
 from presage.studies.pdf.ensemble import ensemble
 from presage.studies.pdf.gaussian import Gaussian
+from presage.studies.pdf.law import Feature, Range
 from presage.studies.pdf.mixture import Mixture
 from presage.studies.pdf.predictive import predictive, prior_check
-from presage.studies.pdf.problem import Feature, Problem, Range
+from presage.studies.pdf.problem import Problem
 from presage.studies.pdf.proposal import proposal
 from presage.studies.pdf.reference import reference
 from presage.studies.pdf.target import Target

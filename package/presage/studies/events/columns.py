@@ -44,6 +44,23 @@ def declare(
     return tuple(found)
 
 
+def true(particle: str, **fields: Any) -> Parameter:
+    """Declare a particle's true mass in GeV, a label."""
+    return Parameter(
+        f"{particle.lower()}_label", dtype="float64", unit="GeV",
+        long_name=f"true mass of {particle}", **fields,
+    )  # fmt: skip
+
+
+def reconstructed(particle: str, lower: float) -> Variable:
+    """Declare a particle's reconstructed mass in GeV, which follows the true one."""
+    name = particle.lower()
+    return Variable(
+        f"{name}_mass", unit="GeV", long_name=f"reconstructed mass of {particle}", lower=lower,
+        follows=f"{name}_label",
+    )  # fmt: skip
+
+
 class ColumnReader(Reader):
     """A reader with the fields `columns` and `labels`, of pairs since they were checked."""
 

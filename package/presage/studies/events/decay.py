@@ -109,6 +109,7 @@ class ResonanceDecay(LabelledSimulator):
     version: ClassVar[int] = 1
     thread_safe: ClassVar[bool] = True
     parts: ClassVar[tuple[type, ...]] = (Detector, Decay)
+    parameters: ClassVar[tuple[Parameter, ...]] = resonance.PARAMETERS  # true masses
 
     def __post_init__(self) -> None:
         limits = {"photon_cut": _ENERGY, "width": 0.06, "recoil": 3.0, "resolution": 3.0,
@@ -145,11 +146,6 @@ class ResonanceDecay(LabelledSimulator):
     @property
     def _detector(self) -> Detector:
         return Detector(self.resolution, self.wrong)
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """True masses: ``phi_label`` and ``omega_label`` (GeV)."""
-        return resonance.PARAMETERS
 
     @property
     def variables(self) -> tuple[Variable, ...]:

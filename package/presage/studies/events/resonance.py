@@ -29,6 +29,7 @@ from scipy.special import ndtr
 
 from presage.emulation.grid import LabelledSimulator, Labels, mesh
 from presage.labels import Arrays, LabelError, Parameter, Variable
+from presage.studies.events.columns import reconstructed, true
 from presage.studies.events.redraw import until_kept
 
 PHI_FLOOR, OMEGA_FLOOR = 30.0, 0.415
@@ -42,31 +43,17 @@ _CORRELATION = 0.35
 _REDRAWS = 200
 
 
-def _label(name: str, long_name: str, prior: tuple[float, float]) -> Parameter:
-    return Parameter(
-        name, dtype="float64", unit="GeV", long_name=long_name, lower=0.0, low=prior[0],
-        high=prior[1],
-    )  # fmt: skip
-
-
-def _mass(name: str, long_name: str, lower: float, follows: str) -> Variable:
-    return Variable(name, unit="GeV", long_name=long_name, lower=lower, follows=follows)
-
-
 def grid(phi: int, omega: int) -> Labels:
     """Return `phi` x `omega` labels, evenly spaced over the full ranges."""
     return mesh(np.linspace(*PHI_RANGE, phi).tolist(), np.linspace(*OMEGA_RANGE, omega).tolist())
 
 
 DEFAULT_GRID = grid(10, 10)
-PARAMETERS = (
-    _label("phi_label", "true mass of Phi", PHI_RANGE),
-    _label("omega_label", "true mass of omega", OMEGA_RANGE),
+PARAMETERS = tuple(
+    true(particle, lower=0.0, low=low, high=high)
+    for particle, (low, high) in (("Phi", PHI_RANGE), ("omega", OMEGA_RANGE))
 )
-VARIABLES = (
-    _mass("phi_mass", "reconstructed mass of Phi", PHI_FLOOR, "phi_label"),
-    _mass("omega_mass", "reconstructed mass of omega", OMEGA_FLOOR, "omega_label"),
-)
+VARIABLES = (reconstructed("Phi", PHI_FLOOR), reconstructed("omega", OMEGA_FLOOR))
 
 
 @dataclass(frozen=True)
@@ -87,21 +74,14 @@ class Resonance(LabelledSimulator):
     name: ClassVar[str] = "resonance"
     version: ClassVar[int] = 1
     thread_safe: ClassVar[bool] = True
+    #: True masses ``phi_label`` and ``omega_label``, reconstructed ``phi_mass`` and ``omega_mass``.
+    parameters: ClassVar[tuple[Parameter, ...]] = PARAMETERS
+    variables: ClassVar[tuple[Variable, ...]] = VARIABLES
 
     @classmethod
     def on_grid(cls, phi: int = 10, omega: int = 10, weights: Any = "acceptance") -> Self:
         """Return the simulator on `phi` x `omega` labels, evenly spaced over the full ranges."""
         return cls(labels=grid(phi, omega), weights=weights)
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """True masses: ``phi_label`` and ``omega_label`` (GeV)."""
-        return PARAMETERS
-
-    @property
-    def variables(self) -> tuple[Variable, ...]:
-        """Reconstructed masses: ``phi_mass`` and ``omega_mass`` (GeV)."""
-        return VARIABLES
 
     def named_weights(self, name: str) -> NDArray[np.float64]:
         """Return the acceptance of each label, P((P/2 - 220) > noise of 0.15 P + 20)."""

@@ -19,9 +19,11 @@ import torch
 from torch import Tensor
 
 from presage.studies.pdf.draws import Draws
-from presage.studies.pdf.problem import Curve, Feature, Problem, Range
+from presage.studies.pdf.law import Feature, Range
+from presage.studies.pdf.problem import Curve, Problem
 
 _LOG_2PI = math.log(2 * math.pi)
+_GRID = tuple(i / 5 for i in range(-30, 31))
 
 
 @dataclass(frozen=True)
@@ -37,21 +39,18 @@ class Gaussian(Problem):
 
     name: ClassVar[str] = "gaussian"
 
-    @property
-    def prior(self) -> tuple[Range, ...]:
-        """Uniform in a box."""
-        return (
-            Range("mu_x", -2.0, 2.0, "mean of x"),
-            Range("mu_y", -2.0, 2.0, "mean of y"),
-            Range("sigma_x", 0.5, 2.0, "standard deviation of x"),
-            Range("sigma_y", 0.5, 2.0, "standard deviation of y"),
-            Range("rho", -0.8, 0.8, "correlation of x and y"),
-        )
-
-    @property
-    def features(self) -> tuple[Feature, ...]:
-        """The coordinates."""
-        return Feature("x"), Feature("y")
+    prior: ClassVar[tuple[Range, ...]] = (
+        Range("mu_x", -2.0, 2.0, "mean of x"),
+        Range("mu_y", -2.0, 2.0, "mean of y"),
+        Range("sigma_x", 0.5, 2.0, "standard deviation of x"),
+        Range("sigma_y", 0.5, 2.0, "standard deviation of y"),
+        Range("rho", -0.8, 0.8, "correlation of x and y"),
+    )
+    features: ClassVar[tuple[Feature, ...]] = (Feature("x"), Feature("y"))
+    curves: ClassVar[tuple[Curve, ...]] = (
+        Curve("density_x", _GRID, long_name="density of x", grid_name="x"),
+        Curve("density_y", _GRID, long_name="density of y", grid_name="y"),
+    )
 
     def events(self, theta: Tensor, draws: Draws, sets: int, count: int) -> Tensor:
         """Draw points ``(n, sets, count, 2)``."""
@@ -90,15 +89,6 @@ class Gaussian(Problem):
             return -count * (0.5 * (squares - 2 * rho * cross) / rest + norm)
 
         return value
-
-    @property
-    def curves(self) -> tuple[Curve, ...]:
-        """The densities of x and of y alone."""
-        grid = tuple(i / 5 for i in range(-30, 31))
-        return (
-            Curve("density_x", grid, long_name="density of x", grid_name="x"),
-            Curve("density_y", grid, long_name="density of y", grid_name="y"),
-        )
 
     def curve(self, curve: Curve, theta: Tensor) -> Tensor:
         """Return a normal density on the curve's grid."""

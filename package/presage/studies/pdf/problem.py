@@ -1,67 +1,31 @@
 """What a problem of this study is: theta from a prior, sets of events from theta, their density.
 
 A leaf states its prior, its features, and two functions of tensors that belong together,
-:meth:`Problem.events` and :meth:`Problem.log_prob`. Everything else (the recipe, blocks,
-labels, checks, the likelihood of a set) is here. Leading dimensions of tensors are free
-and broadcast; the last one counts parameters or features.
+:meth:`Problem.events` and :meth:`~presage.studies.pdf.law.Law.log_prob`. Everything else (the
+recipe, blocks, labels, the likelihood of a set) is here, and in :mod:`.law` what is checked.
 """
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-import xarray as xr
 from torch import Tensor
 
 from presage.labels import Arrays, Coordinate, LabelError, Parameter, Variable, nearest
-from presage.simulator import Simulator
-from presage.studies.pdf.checks import Values, checked_events, checked_theta, scored
 from presage.studies.pdf.draws import Draws, resolve_device
+from presage.studies.pdf.law import Law, set_coordinates
 
 #: Events that a block holds, about: large enough that a block is not mostly overhead.
 _BLOCK_EVENTS, _LARGEST_BLOCK = 1 << 17, 1024
 #: Numbers that the likelihood of many parameters works on at once: what a cache holds.
 _AT_ONCE = 1 << 17
-
-
-@dataclass(frozen=True)
-class Range:
-    """A parameter of a problem: uniform between `low` and `high` unless the problem says more."""
-
-    name: str
-    low: float
-    high: float
-    long_name: str = ""
-
-
-@dataclass(frozen=True)
-class Feature:
-    """A number that an event has.
-
-    Parameters
-    ----------
-    name, unit, long_name
-        As of a :class:`~presage.labels.Variable`.
-    lower, upper
-        Support.
-    scale
-        In which coordinates networks see it: ``"linear"``, ``"log"`` or ``"logit"`` (of the
-        place between `lower` and `upper`). Stored is the number itself.
-    """
-
-    name: str
-    unit: str = "1"
-    long_name: str = ""
-    lower: float = -math.inf
-    upper: float = math.inf
-    scale: str = "linear"
 
 
 @dataclass(frozen=True)
@@ -89,28 +53,8 @@ class Curve:
     logarithmic: bool = False
 
 
-def set_coordinates(prior: Sequence[Range], features: Sequence[Feature]) -> tuple[Coordinate, ...]:
-    """Return the coordinates of a dataset of sets, along ``parameter`` and ``feature``."""
-
-    def along(dim: str, name: str, values: Any, what: str) -> Coordinate:
-        return Coordinate(f"{dim}_{name}", tuple(values), "1", what, dim)
-
-    return (
-        Coordinate("parameter", tuple(r.name for r in prior), long_name="parameter"),
-        along("parameter", "low", (r.low for r in prior), "lower edge of the prior"),
-        along("parameter", "high", (r.high for r in prior), "upper edge of the prior"),
-        along("parameter", "title", (r.long_name or r.name for r in prior), "title"),
-        Coordinate("feature", tuple(f.name for f in features), long_name="feature"),
-        along("feature", "unit", (f.unit for f in features), "unit"),
-        along("feature", "title", (f.long_name or f.name for f in features), "title"),
-        along("feature", "scale", (f.scale for f in features), "scale for networks"),
-        along("feature", "lower", (f.lower for f in features), "lower end of the support"),
-        along("feature", "upper", (f.upper for f in features), "upper end of the support"),
-    )
-
-
 @dataclass(frozen=True)
-class Problem(Simulator):
+class Problem(Law):
     """Sets of events for parameters drawn from a prior, and the density of every event.
 
     Parameters
@@ -135,10 +79,12 @@ class Problem(Simulator):
 
     sample_dim: ClassVar[str] = "sample"
     thread_safe: ClassVar[bool] = True
+    #: Ranges stand in coordinates along ``parameter``.
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Parameter("theta", ("parameter",), "float64", "1", "parameters of the distribution"),
+    )
     #: Stored type of events: float64 where float32 would round to the edge of the support.
     events_dtype: ClassVar[str] = "float32"
-    #: Whether a set without events is an observation.
-    empty_sets: ClassVar[bool] = False
     #: Further classes whose modules belong to the source text.
     parts: ClassVar[tuple[type, ...]] = (Draws,)
 
@@ -152,16 +98,6 @@ class Problem(Simulator):
         object.__setattr__(self, "device", resolve_device(self.device))
 
     # -- what a leaf states ----------------------------------------------------------------
-
-    @property
-    @abstractmethod
-    def prior(self) -> tuple[Range, ...]:
-        """The parameters, and the box that their prior lives in."""
-
-    @property
-    @abstractmethod
-    def features(self) -> tuple[Feature, ...]:
-        """What an event consists of."""
 
     @abstractmethod
     def events(self, theta: Tensor, draws: Draws, sets: int, count: int) -> Tensor:
@@ -182,23 +118,6 @@ class Problem(Simulator):
             ``(n, sets, count, F)``, in the stored type or float64.
         """
 
-    @abstractmethod
-    def log_prob(self, theta: Tensor, events: Tensor) -> Tensor:
-        """Return the natural logarithm of the density of each event.
-
-        Parameters
-        ----------
-        theta
-            ``(*, P)``, float64.
-        events
-            ``(*, E, F)``; leading dimensions broadcast against those of `theta`.
-
-        Returns
-        -------
-        Tensor
-            ``(*, E)``; differentiable in `theta`; -inf beyond the support.
-        """
-
     @property
     def curves(self) -> tuple[Curve, ...]:
         """The functions of theta that are of interest, the first one the most."""
@@ -208,60 +127,6 @@ class Problem(Simulator):
         """Return a curve ``(*, len(curve.grid))`` for `theta` ``(*, P)``."""
         near = nearest(curve.name, (known.name for known in self.curves))
         raise LabelError(f"{self.name} has no curve {curve.name!r}{near}")
-
-    def physical(self, theta: Tensor) -> Tensor:
-        """Say where in the box the prior is not zero, ``(*,)`` booleans; everywhere by default."""
-        return torch.ones(theta.shape[:-1], dtype=torch.bool, device=theta.device)
-
-    @property
-    def acceptance(self) -> float:
-        """Share of the box that is physical: the prior's density is 1 / (acceptance · volume)."""
-        return 1.0
-
-    def supported(self, events: Tensor) -> Tensor:
-        """Say which events ``(*, F)`` can occur, where the bounds of features do not say it all."""
-        return torch.ones(events.shape[:-1], dtype=torch.bool, device=events.device)
-
-    # -- prior -------------------------------------------------------------------------------
-
-    @cached_property
-    def low(self) -> Tensor:
-        """Lower edges of the box, ``(P,)``."""
-        edges = [r.low for r in self.prior]
-        return torch.tensor(edges, dtype=torch.float64, device=self.device)
-
-    @cached_property
-    def high(self) -> Tensor:
-        """Upper edges of the box, ``(P,)``."""
-        edges = [r.high for r in self.prior]
-        return torch.tensor(edges, dtype=torch.float64, device=self.device)
-
-    def draw_theta(self, draws: Draws, n: int) -> Tensor:
-        """Draw `n` parameters from the prior, ``(n, P)``: uniform in the physical part of the box.
-
-        Raises
-        ------
-        LabelError
-            Hardly any of the box is physical.
-        """
-        found, had = [], 0
-        for _ in range(1000):
-            unit = draws.uniform(n, len(self.prior))
-            theta = self.low + (self.high - self.low) * unit
-            kept = theta[self.physical(theta)]
-            found.append(kept)
-            had += len(kept)
-            if had >= n:
-                return torch.cat(found)[:n]
-        raise LabelError(f"{self.name}: of {1000 * n} points of the box {had} are physical")
-
-    def log_prior(self, theta: Tensor) -> Tensor:
-        """Return the natural logarithm of the prior's density, ``(*,)``; -inf where it is zero."""
-        inside = ((theta >= self.low) & (theta <= self.high)).all(-1)
-        inside = inside & self.physical(torch.where(inside[..., None], theta, self.low))
-        value = -float((self.high - self.low).log().sum()) - math.log(self.acceptance)
-        density = torch.full_like(inside, value, dtype=torch.float64)
-        return density.masked_fill(~inside, -math.inf)
 
     # -- likelihood of sets --------------------------------------------------------------------
 
@@ -329,12 +194,6 @@ class Problem(Simulator):
         return int(min(max(2 ** round(math.log2(fitting)), 1), _LARGEST_BLOCK))
 
     @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """``theta`` ``[parameter]``; ranges stand in coordinates along ``parameter``."""
-        name = "parameters of the distribution"
-        return (Parameter("theta", ("parameter",), "float64", "1", name),)
-
-    @property
     def variables(self) -> tuple[Variable, ...]:
         """``events`` ``[repeat, event, feature]``; units stand in ``feature_unit``."""
         dims = ("repeat", "event", "feature")
@@ -367,50 +226,3 @@ class Problem(Simulator):
         with torch.no_grad():
             drawn = self.events(parameters, Draws(rng, self.device), self.n_repeat, self.n_events)
         return {"events": drawn.cpu().numpy()}
-
-    # -- for users: labelled -------------------------------------------------------------------
-
-    def score(self, dataset: xr.Dataset) -> xr.DataArray:
-        """Return the log density of every event of a labelled dataset.
-
-        Parameters
-        ----------
-        dataset
-            With ``theta`` ``[sample, parameter]`` and ``events``
-            ``[sample, repeat, event, feature]``, dims in any order; for sets of unequal size
-            ``events`` ``[event, feature]`` and ``event_count`` ``[sample]``.
-
-        Returns
-        -------
-        xarray.DataArray
-            ``log_prob`` ``[sample, repeat, event]``, or ``[event]``.
-
-        Raises
-        ------
-        LabelError
-            Parameters or features are not those of this problem, theta is outside the prior,
-            or events are not in the support.
-        """
-        return scored(self, dataset)
-
-    def check_theta(self, theta: Values) -> Tensor:
-        """Return parameters ``(*, P)`` as a tensor; labelled ones have ``parameter`` moved last.
-
-        Raises
-        ------
-        LabelError
-            Other parameters than this problem's, numbers that are not finite, or outside the
-            prior; the message names the first.
-        """
-        return checked_theta(self, theta)
-
-    def check_events(self, events: Values) -> Tensor:
-        """Return events ``(*, E, F)`` as a tensor; labelled ones have ``event, feature`` last.
-
-        Raises
-        ------
-        LabelError
-            Other features than this problem's, an empty set, NaN, or events outside the
-            support; the message names the first.
-        """
-        return checked_events(self, events)

@@ -24,7 +24,8 @@ from torch import Tensor
 
 from presage.labels import LabelError, nearest
 from presage.studies.pdf.draws import Draws
-from presage.studies.pdf.problem import Curve, Feature, Problem, Range
+from presage.studies.pdf.law import Feature, Range
+from presage.studies.pdf.problem import Curve, Problem
 
 #: Ranges of x and of Q^2 in GeV^2.
 X_RANGE, Q2_RANGE = (1e-3, 0.9), (1.0, 1e3)
@@ -32,22 +33,31 @@ X_RANGE, Q2_RANGE = (1e-3, 0.9), (1.0, 1e3)
 _NOISE = 0.05
 #: Q^2 in GeV^2 at which F2 is shown.
 _SHOWN = {"f2_q2_10": 10.0, "f2_q2_1": 1.0, "f2_q2_100": 100.0}
+_GRID = tuple(np.geomspace(0.01, 0.7, 41).tolist())
+#: Where was measured.
+PLACE = (
+    Feature("x", "1", "momentum fraction x", *X_RANGE, "log"),
+    Feature("Q2", "GeV2", "Q²", *Q2_RANGE, "log"),
+)
 
 
 class StructureFunction:
     """The parametrised F2: prior, what is physical, curves; shared by two problems."""
 
-    @property
-    def prior(self) -> tuple[Range, ...]:
-        """Uniform in the part of a box where P > 0."""
-        return (
-            Range("logA0", -2.0, 2.0, "logarithm of the normalisation"),
-            Range("delta", -1.0, 1.0, "exponent of Q²"),
-            Range("a", 0.0, 5.0, "exponent of x"),
-            Range("b", 0.0, 10.0, "exponent of 1 - x"),
-            Range("c", -5.0, 5.0, "coefficient of x"),
-            Range("d", -5.0, 5.0, "coefficient of x²"),
-        )
+    #: Uniform in the part of the box where P > 0.
+    prior: ClassVar[tuple[Range, ...]] = (
+        Range("logA0", -2.0, 2.0, "logarithm of the normalisation"),
+        Range("delta", -1.0, 1.0, "exponent of Q²"),
+        Range("a", 0.0, 5.0, "exponent of x"),
+        Range("b", 0.0, 10.0, "exponent of 1 - x"),
+        Range("c", -5.0, 5.0, "coefficient of x"),
+        Range("d", -5.0, 5.0, "coefficient of x²"),
+    )
+    #: F2 at three Q², that at 10 GeV² first.
+    curves: ClassVar[tuple[Curve, ...]] = tuple(
+        Curve(name, _GRID, "1", f"F2 at Q² = {q2:g} GeV²", "x", "1", True)
+        for name, q2 in _SHOWN.items()
+    )
 
     def physical(self, theta: Tensor) -> Tensor:
         """Say where P(x) > 0 for all 0 < x < 1."""
@@ -61,15 +71,6 @@ class StructureFunction:
         straight = 6 * 6 + (1 - 25) / 2  # integral of 5 + m(d) = 6 + d over -5 < d < 1
         bent = 4 * 5 + (4 / 3) * (5**1.5 - 1)  # and of 5 + 2 sqrt(d) over 1 < d < 5
         return (straight + bent) / 100
-
-    @property
-    def curves(self) -> tuple[Curve, ...]:
-        """F2 at Q² = 10, 1 and 100 GeV²."""
-        grid = tuple(float(x) for x in np.geomspace(0.01, 0.7, 41))
-        return tuple(
-            Curve(name, grid, "1", f"F2 at Q² = {q2:g} GeV²", "x", "1", True)
-            for name, q2 in _SHOWN.items()
-        )
 
     def curve(self, curve: Curve, theta: Tensor) -> Tensor:
         """Return F2 on the curve's grid."""
@@ -102,15 +103,9 @@ class RealisticDIS(StructureFunction, Problem):
 
     name: ClassVar[str] = "realistic_dis"
     parts: ClassVar[tuple[type, ...]] = (Draws, StructureFunction)
-
-    @property
-    def features(self) -> tuple[Feature, ...]:
-        """Where was measured, and the value."""
-        return (
-            Feature("x", "1", "momentum fraction x", *X_RANGE, "log"),
-            Feature("Q2", "GeV2", "Q²", *Q2_RANGE, "log"),
-            Feature("F2", "1", "measured F2", 0.0, math.inf, "log"),
-        )
+    features: ClassVar[tuple[Feature, ...]] = (
+        *PLACE, Feature("F2", "1", "measured F2", 0.0, math.inf, "log"),
+    )  # fmt: skip
 
     def events(self, theta: Tensor, draws: Draws, sets: int, count: int) -> Tensor:
         """Draw measurements ``(n, sets, count, 3)``."""

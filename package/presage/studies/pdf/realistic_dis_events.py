@@ -29,8 +29,15 @@ from torch import Tensor
 
 from presage.labels import Arrays, LabelError, Variable
 from presage.studies.pdf.draws import Draws
-from presage.studies.pdf.problem import Feature, Problem
-from presage.studies.pdf.realistic_dis import Q2_RANGE, X_RANGE, RealisticDIS, StructureFunction
+from presage.studies.pdf.law import Feature
+from presage.studies.pdf.problem import Problem
+from presage.studies.pdf.realistic_dis import (
+    PLACE,
+    Q2_RANGE,
+    X_RANGE,
+    RealisticDIS,
+    StructureFunction,
+)
 
 #: Square of the centre-of-mass energy, GeV^2.
 _S = 140.0**2
@@ -77,6 +84,7 @@ class RealisticDISEvents(StructureFunction, Problem):
     name: ClassVar[str] = "realistic_dis_events"
     parts: ClassVar[tuple[type, ...]] = (Draws, RealisticDIS)
     empty_sets: ClassVar[bool] = True
+    features: ClassVar[tuple[Feature, ...]] = PLACE
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,14 +102,6 @@ class RealisticDISEvents(StructureFunction, Problem):
                 f"{self.name}: n_events = {self.n_events} on average means up to {most:.2g} "
                 f"events in one set, at most {_MOST_OF_SET:.2g} are held; give n_events <= {limit}"
             )
-
-    @property
-    def features(self) -> tuple[Feature, ...]:
-        """Momentum fraction and momentum transfer."""
-        return (
-            Feature("x", "1", "momentum fraction x", *X_RANGE, "log"),
-            Feature("Q2", "GeV2", "Q²", *Q2_RANGE, "log"),
-        )
 
     def supported(self, events: Tensor) -> Tensor:
         """Say which events have y < 1."""

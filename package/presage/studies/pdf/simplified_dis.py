@@ -25,12 +25,15 @@ from torch import Tensor
 
 from presage.labels import LabelError, nearest
 from presage.studies.pdf.draws import Draws
-from presage.studies.pdf.problem import Curve, Feature, Problem, Range
+from presage.studies.pdf.law import Feature, Range
+from presage.studies.pdf.problem import Curve, Problem
 
 #: Share of events in which a u quark is struck.
 _UP_IN_PROTON, _UP_IN_NEUTRON = 8 / 9, 1 / 3
 #: Boxes of the prior: ranges of a and of b.
 BOXES = {"valence": ((-0.9, 0.0), (0.0, 5.0)), "original": ((0.0, 5.0), (0.0, 5.0))}
+#: Momentum fractions at which curves are shown.
+GRID = tuple(np.geomspace(0.01, 0.7, 41).tolist())
 _CURVES = {
     "x_u_valence": "x u(x)",
     "x_d_valence": "x d(x)",
@@ -39,6 +42,16 @@ _CURVES = {
     "f2_proton": "F2 of the proton",
     "f2_neutron": "F2 of the neutron",
 }
+
+
+def exponents(a: tuple[float, float], b: tuple[float, float]) -> tuple[Range, ...]:
+    """Return the parameters of both flavours, with the ranges of a and of b."""
+    return (
+        Range("a_up", *a, "exponent of x of u"),
+        Range("b_up", *b, "exponent of 1 - x of u"),
+        Range("a_down", *a, "exponent of x of d"),
+        Range("b_down", *b, "exponent of 1 - x of d"),
+    )
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,14 @@ class SimplifiedDIS(Problem):
 
     name: ClassVar[str] = "simplified_dis"
     events_dtype: ClassVar[str] = "float64"
+    features: ClassVar[tuple[Feature, ...]] = (
+        Feature("x", "1", "momentum fraction x", 0.0, 1.0, "logit"),
+        Feature("target", "1", "target: 0 proton, 1 neutron", 0.0, 1.0),
+    )
+    #: Valence densities of u and d, and F2, over x = 0.01 to 0.7.
+    curves: ClassVar[tuple[Curve, ...]] = tuple(
+        Curve(name, GRID, "1", what, "x", "1", True) for name, what in _CURVES.items()
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,21 +104,7 @@ class SimplifiedDIS(Problem):
     @property
     def prior(self) -> tuple[Range, ...]:
         """Uniform in the box."""
-        a, b = BOXES[self.box]
-        return (
-            Range("a_up", *a, "exponent of x of u"),
-            Range("b_up", *b, "exponent of 1 - x of u"),
-            Range("a_down", *a, "exponent of x of d"),
-            Range("b_down", *b, "exponent of 1 - x of d"),
-        )
-
-    @property
-    def features(self) -> tuple[Feature, ...]:
-        """The momentum fraction, and which target was hit."""
-        return (
-            Feature("x", "1", "momentum fraction x", 0.0, 1.0, "logit"),
-            Feature("target", "1", "target: 0 proton, 1 neutron", 0.0, 1.0),
-        )
+        return exponents(*BOXES[self.box])
 
     def events(self, theta: Tensor, draws: Draws, sets: int, count: int) -> Tensor:
         """Draw events ``(n, sets, count, 2)``: the struck flavour, then its x."""
@@ -125,12 +132,6 @@ class SimplifiedDIS(Problem):
     def supported(self, events: Tensor) -> Tensor:
         """Say which events have a target that there is."""
         return (events[..., 1] == 0) | (events[..., 1] == 1)
-
-    @property
-    def curves(self) -> tuple[Curve, ...]:
-        """Valence densities of u and d, and F2, over x = 0.01 to 0.7."""
-        grid = tuple(float(x) for x in np.geomspace(0.01, 0.7, 41))
-        return tuple(Curve(name, grid, "1", what, "x", "1", True) for name, what in _CURVES.items())
 
     def curve(self, curve: Curve, theta: Tensor) -> Tensor:
         """Return a density or a structure function on the curve's grid."""

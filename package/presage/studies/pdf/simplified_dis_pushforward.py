@@ -23,12 +23,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from presage.studies.pdf.draws import Draws
-from presage.studies.pdf.problem import Curve, Feature, Problem, Range
+from presage.studies.pdf.law import Feature, Range
+from presage.studies.pdf.problem import Curve, Problem
+from presage.studies.pdf.simplified_dis import BOXES, GRID, exponents
 
 #: Factors of (u, d) in the two values.
 _FACTORS = ((4.0, 2.0), (1.0, 8.0))
@@ -51,23 +52,15 @@ class SimplifiedDISPushforward(Problem):
     name: ClassVar[str] = "simplified_dis_pushforward"
     events_dtype: ClassVar[str] = "float64"
 
-    @property
-    def prior(self) -> tuple[Range, ...]:
-        """Uniform in [0, 5]^4."""
-        return (
-            Range("a_up", 0.0, 5.0, "exponent of x of u"),
-            Range("b_up", 0.0, 5.0, "exponent of 1 - x of u"),
-            Range("a_down", 0.0, 5.0, "exponent of x of d"),
-            Range("b_down", 0.0, 5.0, "exponent of 1 - x of d"),
-        )
-
-    @property
-    def features(self) -> tuple[Feature, ...]:
-        """The two heights."""
-        return (
-            Feature("proton_value", "1", "4 u(x) + d(x)", 0.0, 6.0),
-            Feature("neutron_value", "1", "4 d(x) + u(x)", 0.0, 9.0),
-        )
+    prior: ClassVar[tuple[Range, ...]] = exponents(*BOXES["original"])
+    features: ClassVar[tuple[Feature, ...]] = (
+        Feature("proton_value", "1", "4 u(x) + d(x)", 0.0, 6.0),
+        Feature("neutron_value", "1", "4 d(x) + u(x)", 0.0, 9.0),
+    )
+    curves: ClassVar[tuple[Curve, ...]] = (
+        Curve("u", GRID, long_name="u(x), as published", logarithmic=True),
+        Curve("d", GRID, long_name="d(x), as published", logarithmic=True),
+    )
 
     def events(self, theta: Tensor, draws: Draws, sets: int, count: int) -> Tensor:
         """Draw pairs ``(n, sets, count, 2)``."""
@@ -131,15 +124,6 @@ class SimplifiedDISPushforward(Problem):
     @cached_property
     def _nodes(self) -> Tensor:
         return torch.linspace(-_EDGE, _EDGE, _NODES, dtype=torch.float64)
-
-    @property
-    def curves(self) -> tuple[Curve, ...]:
-        """The two functions u and d."""
-        grid = tuple(float(x) for x in np.geomspace(0.01, 0.7, 41))
-        return (
-            Curve("u", grid, long_name="u(x), as published", logarithmic=True),
-            Curve("d", grid, long_name="d(x), as published", logarithmic=True),
-        )
 
     def curve(self, curve: Curve, theta: Tensor) -> Tensor:
         """Return u or d on the curve's grid."""

@@ -10,8 +10,8 @@ Instructions: Lib/pickletools.py of CPython.
 
 from __future__ import annotations
 
+import io
 import pickletools
-import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,19 +22,14 @@ from presage.exchange.numpy_archive import NumpyFileError
 #: Instructions of one pickle, and bytes of its text: a file with two arrays and their
 #: constants has about 500, and 1 kB.
 MAX_STEPS, MAX_TEXT = 50_000, 1 << 20
-_LONGEST_LINE = 256
-_CONSTANTS = {b"N": None, b"\x88": True, b"\x89": False}
-#: Instructions with a number after them, in `struct`'s words.
-_NUMBERS = {b"J": "<i", b"K": "<B", b"M": "<H", b"G": ">d"}
-#: Instructions with bytes after them: how their length is written, and whether they are text.
-_STRINGS = {
-    b"\x8c": ("<B", True), b"X": ("<I", True), b"\x8d": ("<Q", True),
-    b"C": ("<B", False), b"B": ("<I", False), b"\x8e": ("<Q", False),
-}  # fmt: skip
-_TUPLES = {b")": 0, b"\x85": 1, b"\x86": 2, b"\x87": 3}
-#: Instructions that keep the value on top of the stack, and that fetch one kept.
-_KEEP = {b"q": "<B", b"r": "<I"}
-_FETCH = {b"h": "<B", b"j": "<I"}
+_LONGEST_LINE, _LONGEST_INTEGER = 256, 8
+_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
+#: Bytes of the length that stands before text, bytes, or a long integer.
+_PREFIX = {
+    pickletools.TAKEN_FROM_ARGUMENT1: 1,
+    pickletools.TAKEN_FROM_ARGUMENT4U: 4,
+    pickletools.TAKEN_FROM_ARGUMENT8U: 8,
+}
 _MARK = object()
 
 
@@ -103,44 +98,46 @@ class Instructions(ABC):
         return taken
 
     def _step(self, code: bytes) -> None:
-        stack = self._stack
-        if code in _CONSTANTS:
-            stack.append(_CONSTANTS[code])
-        elif code in _NUMBERS:
-            stack.append(self._number(_NUMBERS[code]))
-        elif code in _STRINGS:
-            stack.append(self._string(*_STRINGS[code]))
-        elif code in _TUPLES:
-            stack.append(tuple(self._pop(_TUPLES[code])))
-        elif code in _KEEP:
-            self._memo[self._number(_KEEP[code])] = stack[-1]
-        elif code in _FETCH:
-            stack.append(self._memo[self._number(_FETCH[code])])
-        elif code in _OTHERS:
-            _OTHERS[code](self)
-        else:
-            names = {opcode.code: opcode.name for opcode in pickletools.opcodes}
-            name = names.get(code.decode("latin-1"), repr(code))
-            raise self.refusal(f"the instruction {name}")
+        opcode = _OPCODES.get(code)
+        rule = _RULES.get(opcode.name) if opcode else None
+        if opcode is None or rule is None:
+            raise self.refusal(f"the instruction {opcode.name if opcode else repr(code)}")
+        rule(self, self._argument(opcode.arg))
 
-    def _number(self, layout: str) -> Any:
-        return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
-
-    def _string(self, layout: str, text: bool) -> str | Place:
-        """Return text, or where bytes lie."""
-        length, offset = self._number(layout), self.file.tell()
+    def _argument(self, kind: Any) -> Any:
+        """Return what follows an instruction: a number, text, where bytes lie, or two lines."""
+        if kind is None:
+            return None
+        if kind.n >= 0:
+            return kind.reader(io.BytesIO(self.take(kind.n)))
+        if kind.n == pickletools.UP_TO_NEWLINE:
+            lines = (self.file.readline(_LONGEST_LINE) for _ in range(2))
+            return [line.rstrip(b"\n").decode("latin-1") for line in lines]
+        length = int.from_bytes(self.take(_PREFIX[kind.n]), "little")
+        if kind is pickletools.long1:
+            if length > _LONGEST_INTEGER:
+                raise self.refusal(f"an integer of {length} bytes")
+            return int.from_bytes(self.take(length), "little", signed=True)
+        offset = self.file.tell()
         if length > self.size - offset:
             raise NumpyFileError(
                 f"{self.where}: truncated, {length} bytes are declared at byte {offset} and "
                 f"{self.size - offset} are there"
             )
-        if not text:
+        if not kind.name.startswith("unicode"):
             self.file.seek(length, 1)
             return Place(offset, length)
         self._text_left -= length
         if self._text_left < 0:
             raise self.refusal(f"more than {MAX_TEXT} bytes of text")
         return self.take(length).decode("utf-8", "surrogatepass")
+
+    def _push(self, value: Any) -> None:
+        self._stack.append(value)
+
+    def _keep(self, number: int | None) -> None:
+        """Keep the value on top of the stack, by default under the next number."""
+        self._memo[len(self._memo) if number is None else number] = self._stack[-1]
 
     def _pop(self, count: int) -> list[Any]:
         """Take the last values off the stack."""
@@ -175,50 +172,54 @@ class Instructions(ABC):
             raise TypeError
         self._stack[-1].extend(items)
 
-    def _integer(self) -> None:
-        """Read an integer of up to eight bytes."""
-        length = self._number("<B")
-        if length > 8:
-            raise self.refusal(f"an integer of {length} bytes")
-        self._stack.append(int.from_bytes(self.take(length), "little", signed=True))
-
-    def _line(self) -> str:
-        return self.file.readline(_LONGEST_LINE).rstrip(b"\n").decode("latin-1")
-
     def _global(self, module: Any, name: Any) -> None:
         if not (isinstance(module, str) and isinstance(name, str)):
             raise TypeError
         self._stack.append(self.admit(module, name))
 
-    def _call(self) -> None:
+    def _call(self, _: None) -> None:
         function, arguments = self._pop(2)
         if not isinstance(arguments, tuple):
             raise TypeError
         self._stack.append(self.call(function, arguments))
 
-    def _build(self) -> None:
+    def _build(self, _: None) -> None:
         state = self._stack.pop()
         if not isinstance(state, tuple):
             raise TypeError
         self.build(self._stack[-1], state)
 
 
-_OTHERS: dict[bytes, Callable[[Instructions], Any]] = {
-    b"\x80": lambda own: own.take(1),  # the protocol's number
-    b"\x95": lambda own: own.take(8),  # a frame's length
-    b"(": lambda own: own._stack.append(_MARK),
-    b"}": lambda own: own._stack.append({}),
-    b"]": lambda own: own._stack.append([]),
-    b"t": lambda own: own._stack.append(tuple(own._pop_to_mark())),
-    b"a": lambda own: own._append(own._pop(1)),
-    b"e": lambda own: own._append(own._pop_to_mark()),
-    b"s": lambda own: own._set_items(own._pop(2)),
-    b"u": lambda own: own._set_items(own._pop_to_mark()),
-    b"\x8a": Instructions._integer,
-    b"\x94": lambda own: own._memo.__setitem__(len(own._memo), own._stack[-1]),
-    b"c": lambda own: own._global(own._line(), own._line()),
-    b"i": lambda own: own._global(own._line(), own._line()),  # of old; refused by name at least
-    b"\x93": lambda own: own._global(*own._pop(2)),
-    b"R": Instructions._call,
-    b"b": Instructions._build,
-}
+#: Name of an instruction → what it does with its argument.
+_RULES: dict[str, Callable[[Instructions, Any], Any]] = {
+    **dict.fromkeys(
+        (
+            "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "SHORT_BINUNICODE", "BINUNICODE",
+            "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8",
+        ),
+        Instructions._push,
+    ),
+    **dict.fromkeys(("PROTO", "FRAME"), lambda _own, _number: None),
+    **dict.fromkeys(("BINPUT", "LONG_BINPUT", "MEMOIZE"), Instructions._keep),
+    **dict.fromkeys(("BINGET", "LONG_BINGET"), lambda own, number: own._push(own._memo[number])),
+    # INST is of old; what it names is refused by its name at least.
+    **dict.fromkeys(("GLOBAL", "INST"), lambda own, names: own._global(*names)),
+    "STACK_GLOBAL": lambda own, _: own._global(*own._pop(2)),
+    "NONE": lambda own, _: own._push(None),
+    "NEWTRUE": lambda own, _: own._push(True),
+    "NEWFALSE": lambda own, _: own._push(False),
+    "MARK": lambda own, _: own._push(_MARK),
+    "EMPTY_DICT": lambda own, _: own._push({}),
+    "EMPTY_LIST": lambda own, _: own._push([]),
+    "EMPTY_TUPLE": lambda own, _: own._push(()),
+    "TUPLE1": lambda own, _: own._push(tuple(own._pop(1))),
+    "TUPLE2": lambda own, _: own._push(tuple(own._pop(2))),
+    "TUPLE3": lambda own, _: own._push(tuple(own._pop(3))),
+    "TUPLE": lambda own, _: own._push(tuple(own._pop_to_mark())),
+    "APPEND": lambda own, _: own._append(own._pop(1)),
+    "APPENDS": lambda own, _: own._append(own._pop_to_mark()),
+    "SETITEM": lambda own, _: own._set_items(own._pop(2)),
+    "SETITEMS": lambda own, _: own._set_items(own._pop_to_mark()),
+    "REDUCE": Instructions._call,
+    "BUILD": Instructions._build,
+}  # fmt: skip

@@ -126,7 +126,6 @@ class NumpyReader(ColumnReader):
             It is damaged, holds what is not read, or not what was declared.
         """
         self.input.check_unchanged()
-        self.input.check_unchanged()
         where, tally = self.input.name, Tally()
         with opened(self.input.path, where) as content:
             places = find(content, self.pairs, where)

@@ -13,18 +13,10 @@ from presage.studies.events.root.values import Values
 
 @dataclass(frozen=True)
 class Column:
-    """One column of an events dataset; as a pair, its declaration and its expression.
+    """One column of an events dataset; as a pair, its declaration and its expression."""
 
-    Parameters
-    ----------
-    variable
-        Its declaration: name, stored type, unit, bounds; a Parameter for a label.
-    expression
-        Where its values come from: a branch, or any :class:`Expression`.
-    """
-
-    variable: Variable
-    expression: str
+    variable: Variable  # name, stored type, unit, bounds; a Parameter for a label
+    expression: str  # where its values come from: a branch, or any :class:`Expression`
 
     def __iter__(self) -> Iterator[Variable | str]:
         yield from (self.variable, self.expression)
@@ -43,10 +35,10 @@ def aliases_of(given: Mapping[str, str] | Iterable[tuple[str, str]]) -> tuple[tu
         An alias refers to itself, directly or through others, or is no name.
     """
     aliases = dict(given)
-    for name, text in aliases.items():
+    for name in aliases:
         if not name.isidentifier():
             raise RootError(f"an alias is a name such as 'photon_pt', not {name!r}")
-        _follow(name, {**aliases, name: text}, ())
+        _follow(name, aliases, ())
     return tuple(sorted(aliases.items()))
 
 
@@ -79,34 +71,20 @@ def branches_needed(
     return tuple(sorted(needed))
 
 
-class Names(Mapping[str, Values]):
+class Names(dict[str, Values]):
     """What the names in expressions stand for, in one chunk of events.
 
-    Parameters
-    ----------
-    given
-        Values of branches and path labels; values of aliases are added to it.
-    aliases
-        Name → expression, evaluated when first needed and then kept.
+    Those of branches and of labels in paths are given; an alias is evaluated when it is first
+    needed, and then kept.
     """
 
-    def __init__(self, given: dict[str, Values], aliases: Mapping[str, Expression]) -> None:
-        self._values = given
+    def __init__(self, given: Mapping[str, Values], aliases: Mapping[str, Expression]) -> None:
+        super().__init__(given)
         self._aliases = aliases
 
-    def release(self) -> None:
-        """Let go of all values, so that the next chunk has the memory to itself."""
-        self._values.clear()
-
-    def __getitem__(self, name: str) -> Values:
-        if name not in self._values:
-            if name not in self._aliases:
-                raise RootError(f"no branch or alias {name!r}{nearest(name, self)}")
-            self._values[name] = self._aliases[name].evaluate(self)
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({**self._values, **self._aliases})
-
-    def __len__(self) -> int:
-        return len({**self._values, **self._aliases})
+    def __missing__(self, name: str) -> Values:
+        if name not in self._aliases:
+            known = {*self, *self._aliases}
+            raise RootError(f"no branch or alias {name!r}{nearest(name, known)}")
+        self[name] = self._aliases[name].evaluate(self)
+        return self[name]

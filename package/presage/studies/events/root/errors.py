@@ -17,15 +17,7 @@ class RootError(ValueError):
 
 
 class BadFileError(RootError):
-    """One file cannot be used: it cannot be read, or is not of the layout asked for.
-
-    Parameters
-    ----------
-    path
-        The file, or a folder.
-    reason
-        Why, in a sentence.
-    """
+    """One file or folder cannot be used: it cannot be read, or is not of the layout asked for."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}")

@@ -19,9 +19,8 @@ import numpy as np
 from presage.labels import Array
 from presage.studies.events.root import values as v
 from presage.studies.events.root.errors import RootError
-from presage.studies.events.root.functions import FUNCTIONS, double, exact
 from presage.studies.events.root.grammar import names_in, parse
-from presage.studies.events.root.values import Values
+from presage.studies.events.root.values import FUNCTIONS, Values, double, exact
 
 _ARITHMETIC: dict[type[ast.AST], Callable[..., Array]] = {
     ast.Add: exact(np.add),
@@ -43,9 +42,8 @@ _COMPARISONS: dict[type[ast.AST], Callable[..., Array]] = {
 }
 
 _BITS: dict[type[ast.AST], Callable[..., Array]] = {
-    ast.BitAnd: operator.and_,
-    ast.BitOr: operator.or_,
-}
+    ast.BitAnd: operator.and_, ast.BitOr: operator.or_,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

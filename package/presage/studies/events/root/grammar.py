@@ -19,8 +19,7 @@ from typing import Any, cast
 
 from presage.labels import nearest
 from presage.studies.events.root.errors import RootError
-from presage.studies.events.root.functions import FUNCTIONS
-from presage.studies.events.root.values import REDUCTIONS
+from presage.studies.events.root.values import FUNCTIONS, REDUCTIONS
 
 LONGEST, DEEPEST = 4000, 60
 
@@ -150,10 +149,6 @@ def _named(node: ast.AST) -> str:
     except (ValueError, RecursionError):
         shown = "?"
     return f"{shown!r:.80} ({type(node).__name__})"
-
-
-def _accept(node: Any, text: str) -> None:
-    """Accept a node whose kind alone decides."""
 
 
 def _check_name(node: Any, text: str) -> None:

@@ -4,64 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from presage.labels import Parameter, Variable
+from presage.studies.events.columns import reconstructed, true
 from presage.studies.events.root.columns import Column
 
 
 @dataclass(frozen=True)
 class Range:
-    """Values that an expression takes in events of one kind.
+    """Values that an expression takes in events of one kind, uniform between two ends."""
 
-    Parameters
-    ----------
-    expression
-        A branch, or a branch with an index.
-    low, high
-        Uniform between them; both equal for a fixed number.
-    dtype
-        Type of the branch.
-    """
-
-    expression: str
+    expression: str  # a branch, or a branch with an index
     low: float
     high: float
-    dtype: str = "float32"
+    dtype: str = "float32"  # of the branch
 
 
 @dataclass(frozen=True)
 class Layout:
     """A tree's layout.
 
-    Parameters
-    ----------
-    tree
-        Its name.
-    columns, labels
-        What is measured and its labels, each with the branch, ``branch[0]`` or
-        ``branch[index_branch]`` that holds it.
-    folder
-        Name of the directory of each label, with ``{label names}``.
-    cut
-        Condition on the events.
-    passing, failing
-        What the other branches of the cut hold in events that pass it and that do not.
+    A column or label stands at a branch, ``branch[0]`` or ``branch[index_branch]``.
     """
 
-    tree: str
-    columns: tuple[Column, ...]
+    tree: str  # its name
+    columns: tuple[Column, ...]  # what is measured
     labels: tuple[Column, ...]
-    folder: str
-    cut: str = ""
-    passing: tuple[Range, ...] = ()
-    failing: tuple[Range, ...] = ()
-
-
-def _label(name: str, long_name: str) -> Parameter:
-    return Parameter(name, dtype="float64", unit="GeV", long_name=long_name, lower=0.0)
-
-
-def _mass(name: str, long_name: str, lower: float, follows: str) -> Variable:
-    return Variable(name, unit="GeV", long_name=long_name, lower=lower, follows=follows)
+    folder: str  # name of the directory of each label, with ``{label names}``
+    cut: str = ""  # condition on the events
+    passing: tuple[Range, ...] = ()  # what the other branches of the cut hold in events that
+    failing: tuple[Range, ...] = ()  # pass it, and in those that do not
 
 
 _PHOTON = "Photon_pt[CBL_RecoPhi_photonindex]"
@@ -72,18 +42,12 @@ _PHOTON = "Photon_pt[CBL_RecoPhi_photonindex]"
 FEDHEX = Layout(
     tree="Events",
     columns=(
-        Column(
-            _mass("phi_mass", "reconstructed mass of Phi", 0.0, "phi_label"),
-            "CBL_RecoPhi_mass",
-        ),
-        Column(
-            _mass("omega_mass", "reconstructed mass of omega", 0.414, "omega_label"),
-            "TwoProng_massPi0[CBL_RecoPhi_twoprongindex]",
-        ),
+        Column(reconstructed("Phi", 0.0), "CBL_RecoPhi_mass"),
+        Column(reconstructed("omega", 0.414), "TwoProng_massPi0[CBL_RecoPhi_twoprongindex]"),
     ),
     labels=(
-        Column(_label("phi_label", "true mass of Phi"), "GenPhi_mass[0]"),
-        Column(_label("omega_label", "true mass of omega"), "GenOmega_mass[0]"),
+        Column(true("Phi", lower=0.0), "GenPhi_mass[0]"),
+        Column(true("omega", lower=0.0), "GenOmega_mass[0]"),
     ),
     folder="Phi_{phi_label}_omega_{omega_label}",
     cut=f"CBL_Region == 1 and {_PHOTON} > 220",

@@ -71,13 +71,13 @@ class Stream:
             known = Branches.of(tree, file)
             plan = self.selection.resolved(known)
             for start, entries, given in branches.read(known, plan.branches, self.memory):
-                given.update(constants)
-                names = Names(given, plan.aliases)
+                names = Names(given | constants, plan.aliases)
                 survey.entries += entries
                 chunk = plan.events(names, file, start, entries, survey)
                 if count:
                     survey.count(chunk, self.label_names)
-                names.release()
+                given.clear()  # the next chunk has the memory to itself
+                names.clear()
                 if len(next(iter(chunk.values()))):
                     yield chunk
                 del chunk

@@ -18,25 +18,14 @@ from presage.studies.events.root.errors import BadFileError, RootError
 
 @dataclass
 class Survey(Tally):
-    """Numbers of events, counted while files are read.
-
-    Parameters
-    ----------
-    files, entries
-        What was read.
-    cut
-        Entries that fail the cut (a missing value in it counts as failed).
-    labels
-        Label → its events; only counted where a minimum is asked for.
-    bad
-        Files that cannot be used, and why.
-    """
+    """Numbers of events, counted while files are read."""
 
     files: int = 0
     entries: int = 0
-    cut: int = 0
+    cut: int = 0  # entries that fail the cut; a missing value in it counts as failed
+    #: Label → its events; only counted where a minimum is asked for.
     labels: Counter[tuple[float, ...]] = field(default_factory=Counter)
-    bad: list[BadFileError] = field(default_factory=list)
+    bad: list[BadFileError] = field(default_factory=list)  # files that cannot be used
 
     def add(self, other: Survey, names: Sequence[str]) -> None:
         """Add what was counted in another file.

@@ -1,4 +1,6 @@
-"""Columns of a ROOT tree in memory: one value per event, or a list of values per event.
+"""Columns of a ROOT tree in memory, and what is computed with them.
+
+There is one value per event, or a list of values per event.
 
 A list per event is kept as ROOT and Awkward keep it: one flat array and the offsets at
 which each event's part begins. Missing values (an index of -1, an index beyond the end)
@@ -18,22 +20,14 @@ from presage.studies.events.root.errors import RootError
 
 @dataclass(frozen=True)
 class Values:
-    """Values of one branch or of one expression.
+    """Values of one branch or of one expression."""
 
-    Parameters
-    ----------
-    data
-        Shape ``()`` for a constant, ``(event,)`` for one value per event, and all the
-        lists joined for a list per event.
-    offsets
-        Shape ``(event + 1,)``, from 0 to ``len(data)``; event i has
-        ``data[offsets[i]:offsets[i + 1]]``. ``None`` unless there is a list per event.
-    valid
-        False where the value is missing, same shape as `data`; ``None`` when none is.
-    """
-
+    #: ``()`` for a constant, ``(event,)`` for one value per event; of a list per event all joined.
     data: Array
+    #: ``(event + 1,)``, from 0 to ``len(data)``; event i has ``data[offsets[i]:offsets[i + 1]]``.
+    #: None unless there is a list per event.
     offsets: Array | None = None
+    #: False where the value is missing, same shape as `data`; None when none is.
     valid: Array | None = None
 
     @property
@@ -74,11 +68,7 @@ def _offsets(values: Values) -> Array:
 def align(values: Sequence[Values]) -> tuple[list[Values], Array | None]:
     """Bring operands to one shape: a value per event is repeated along the lists.
 
-    Returns
-    -------
-    tuple
-        The operands, all with the same offsets (constants are left alone), and these
-        offsets.
+    They are returned with the offsets that all have; constants are left alone.
 
     Raises
     ------
@@ -209,3 +199,45 @@ def reduce(name: str, values: Values) -> Values:
 def lengths(values: Values) -> Values:
     """Return the length of each event's list."""
     return Values(values.counts)
+
+
+def double(ufunc: Callable[..., Array]) -> Callable[..., Array]:
+    """Return a function that computes in double precision, whatever comes."""
+
+    def function(*arrays: Array) -> Array:
+        return ufunc(*(np.asarray(a, np.float64) for a in arrays))
+
+    return function
+
+
+def exact(ufunc: Callable[..., Array]) -> Callable[..., Array]:
+    """Return a function that keeps whole numbers whole, and is double precision otherwise."""
+
+    def function(*arrays: Array) -> Array:
+        whole = all(a.dtype.kind in "bi" for a in arrays)
+        return ufunc(*(np.asarray(a, np.int64 if whole else np.float64) for a in arrays))
+
+    return function
+
+
+def _round(x: Array, digits: Array) -> Array:
+    return np.round(np.asarray(x, np.float64), int(digits))
+
+
+#: Functions of one value or several, applied value by value: name → (arguments, function).
+FUNCTIONS: dict[str, tuple[int, Callable[..., Array]]] = {
+    **{
+        name: (1, double(getattr(np, name)))
+        for name in (
+            "sqrt", "exp", "log", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh",
+            "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "floor", "ceil",
+        )
+    },
+    "isfinite": (1, np.isfinite),
+    "abs": (1, np.abs),
+    "hypot": (2, double(np.hypot)),
+    "arctan2": (2, double(np.arctan2)),
+    "minimum": (2, exact(np.minimum)),
+    "maximum": (2, exact(np.maximum)),
+    "round": (2, _round),
+}  # fmt: skip

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from presage.labels import LabelError, nearest
 from presage.studies.pdf.draws import Draws
+from presage.studies.pdf.law import Feature, Range
 from presage.studies.pdf.mceg import prior
 from presage.studies.pdf.mceg.couplings import Coupling
 from presage.studies.pdf.mceg.curves import EVOLVED, VALENCE, Curves, curves
@@ -29,7 +30,7 @@ from presage.studies.pdf.mceg.kinematics import Kinematics
 from presage.studies.pdf.mceg.reduction import Reduction
 from presage.studies.pdf.mceg.sampling import draw
 from presage.studies.pdf.mceg.theory import Theory
-from presage.studies.pdf.problem import Curve, Feature, Problem, Range
+from presage.studies.pdf.problem import Curve, Problem
 
 #: Node masses, and densities of events, that are worked on at once; and rows of events.
 _AT_ONCE, _ROWS = 1 << 21, 1 << 15

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from presage.exchange.numpy_archive import NumpyFileError
 from presage.labels import nearest
-from presage.studies.pdf.problem import Feature, Range
+from presage.studies.pdf.law import Feature, Range
 
 _GEV2 = "GeV2"
 _X = Feature("x", "1", "x", 0.0, 1.0, "log")

@@ -21,9 +21,9 @@ from presage.exchange.numpy_archive import Member, NumpyFileError, open_archive
 from presage.inputs import MEBIBYTE, FileInput, LeftOut, check_settings
 from presage.labels import Array, Coordinate, Parameter, Variable
 from presage.simulator import Reader
+from presage.studies.pdf.law import set_coordinates
 from presage.studies.pdf.original_files.layouts import check_problem
 from presage.studies.pdf.original_files.survey import Survey, first_valid, pieces, survey
-from presage.studies.pdf.problem import set_coordinates
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,9 @@ class OriginalFile(Reader):
     name: ClassVar[str] = "original-event-sets"
     version: ClassVar[int] = 1
     sample_dim: ClassVar[str] = "sample"
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Parameter("theta", ("parameter",), "float64", "1", "parameters"),
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "file", FileInput.of_reader(self.file))
@@ -100,11 +103,6 @@ class OriginalFile(Reader):
     def identity(self) -> Mapping[str, Any]:
         """Return the settings and the file's content; where it lies is no part of it."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "memory"}
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """``theta`` ``[parameter]``."""
-        return (Parameter("theta", ("parameter",), "float64", "1", "parameters"),)
 
     @property
     def variables(self) -> tuple[Variable, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from presage.exchange.numpy_archive import Member, NumpyFileError
 from presage.labels import Array, nearest
+from presage.studies.pdf.law import Feature, Range
 from presage.studies.pdf.original_files.layouts import (
     GROUPS,
     Extent,
@@ -19,7 +20,6 @@ from presage.studies.pdf.original_files.layouts import (
     features_of,
     prior_of,
 )
-from presage.studies.pdf.problem import Feature, Range
 
 #: Bytes of the largest among the arrays that only describe the others.
 _SMALL = 4096

@@ -18,7 +18,7 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from stat import S_ISREG
@@ -86,7 +86,16 @@ def content_hashes(paths: Sequence[Path]) -> list[str | OSError]:
             new.append(number)
             size += now[0]
     threads = max(1, min(len(new), os.cpu_count() or 1, 8))
-    with _bar(size) as advance, ThreadPoolExecutor(threads) as pool:
+    lock = Lock()
+    with (
+        Bar(total=size, desc="hashing files", unit="B", unit_scale=True) as bar,
+        ThreadPoolExecutor(threads) as pool,
+    ):
+
+        def advance(read: int) -> None:
+            with lock:
+                bar.update(read)
+
         hashed = pool.map(lambda i: _hashed(paths[i], advance), new)
         fresh = {}
         for number, (result, before) in zip(new, hashed, strict=True):
@@ -102,19 +111,6 @@ def forget() -> None:
     _held.clear()
     with contextlib.suppress(OSError):
         _notes_path().unlink()
-
-
-@contextlib.contextmanager
-def _bar(size: int) -> Iterator[Callable[[int], None]]:
-    """Give a function that is told how many bytes were read, from any thread."""
-    lock = Lock()
-    with Bar(total=size, desc="hashing files", unit="B", unit_scale=True) as bar:
-
-        def advance(read: int) -> None:
-            with lock:
-                bar.update(read)
-
-        yield advance
 
 
 def _hashed(path: Path, advance: Callable[[int], None]) -> tuple[str | OSError, Stamp | None]:

@@ -31,18 +31,10 @@ class InputWarning(UserWarning):
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What of a user's files is not in a dataset.
+    """What of a user's files is not in a dataset."""
 
-    Parameters
-    ----------
-    counts
-        All numbers in one sentence, those of what was asked for (a cut) included.
-    said
-        What was not asked for, or is easily overlooked, a sentence each.
-    """
-
-    counts: str = ""
-    said: tuple[str, ...] = ()
+    counts: str = ""  # all numbers in one sentence, those of what was asked for (a cut) included
+    said: tuple[str, ...] = ()  # what was not, or is easily overlooked, a sentence each
 
     def __str__(self) -> str:
         return "; ".join(filter(None, (self.counts, *self.said)))

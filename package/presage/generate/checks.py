@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from presage.generate.run import simulate
-from presage.generate.samples import length, make
+from presage.generate.samples import make
 from presage.labels import Array
 from presage.lineage import take
 from presage.progress import Bar
@@ -94,7 +94,7 @@ def _verify_reader(source: Source, stored: xr.Dataset, progress: bool) -> int:
     position = 0
     chunks = source.chunks()
     for chunk in Bar(chunks, desc=f"{source.name} again", unit="chunk", disable=not progress):
-        count = length(chunk, source.schema)
+        count = source.schema.samples_in(chunk)
         part = take(stored, slice(position, position + count))
         for name, array in chunk.items():
             if not np.array_equal(part[name].values, np.asarray(array, part[name].dtype)):

@@ -9,15 +9,13 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
-from xarray.core import indexing
 
-from presage.generate.samples import length, wanted
+from presage.generate.samples import wanted
 from presage.labels import Array, LabelError
-from presage.lineage import attributes_of
 from presage.rng import PARAMETERS, generator
 from presage.simulator import Simulator, Source
+from presage.store.lazy import labelled
 from presage.store.made import MadeArray
 
 #: Bytes of blocks that reading the dataset itself keeps; training has a window of its own.
@@ -68,16 +66,9 @@ def on_the_fly(
     variables = {}
     for name, (dims, variable) in schema.stored().items():
         array = MadeArray(maker, name, variable.unit, (n, *shapes[name]), np.dtype(variable.dtype))
-        lazy = indexing.LazilyIndexedArray(array)
-        variables[name] = xr.Variable(dims, lazy, variable.attributes())
-    coords = {c.name: c.variable() for c in schema.coordinates}
-    index = pd.RangeIndex(0, n)
-    number = xr.Variable((schema.sample,), index, {"long_name": "sample number"})
-    return xr.Dataset(
-        variables,
-        coords={**coords, schema.sample: number},
-        attrs=attributes_of(simulator.recipe(seed), schema.sample),
-    )
+        variables[name] = dims, array, variable.attributes()
+    coordinates = {c.name: c.variable() for c in schema.coordinates}
+    return labelled(variables, coordinates, simulator.recipe(seed), schema.sample, (0, n))
 
 
 def _checked(source: Source, n: int | None, fresh: bool) -> tuple[Simulator, int]:
@@ -161,6 +152,7 @@ def _shapes(maker: _Blocks) -> dict[str, tuple[int, ...]]:
     if all(dim in known for dims, _ in stored.values() for dim in dims[1:]):
         return {n: tuple(known[dim] for dim in dims[1:]) for n, (dims, _) in stored.items()}
     made = maker.block(0, stored)
-    if length(made, schema) != maker.block_size:
-        raise LabelError(f"{maker.source.name} made {length(made, schema)} samples for a block")
+    count = schema.samples_in(made)
+    if count != maker.block_size:
+        raise LabelError(f"{maker.source.name} made {count} samples for a block")
     return {name: made[name].shape[1:] for name in stored}

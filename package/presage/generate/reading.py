@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
 
-from presage.generate.samples import SHARD_BYTES, cut, length
+from presage.generate.samples import SHARD_BYTES, cut
 from presage.inputs import LeftOut
 from presage.labels import Array, Arrays, LabelError, check_arrays
 from presage.labels.caller import warn_caller
@@ -94,15 +94,17 @@ def _read_chunks(
 ) -> tuple[int, LeftOut]:
     position = 0
     left_out: list[LeftOut] = []
-    there = _covered(store.missing(recipe, _MANY))
+    missing = store.missing(recipe, _MANY)
     with Bar(desc=source.name, unit_scale=True, disable=not progress) as bar:
         for arrays in _gather(_noting(source, left_out)):
-            count = length(arrays, source.schema)
+            count = source.schema.samples_in(arrays)
             checked = check_arrays(arrays, source.schema, count, source.name)
-            for low, high in there(position, position + count):
-                piece = cut(checked, source.schema, low - position, high - position)
-                provenance = {"source": source.source_hash()}
-                store.add(recipe, source.schema, piece, low, provenance)
+            for first, last in missing:
+                low, high = max(first, position), min(last, position + count)
+                if low < high:
+                    piece = cut(checked, source.schema, low - position, high - position)
+                    provenance = {"source": source.source_hash()}
+                    store.add(recipe, source.schema, piece, low, provenance)
             position += count
             bar.update(count)
     if position == 0:
@@ -115,16 +117,6 @@ def _noting(source: Reader, left_out: list[LeftOut]) -> Iterator[Arrays]:
     told: object = yield from source.chunks()  # type: ignore[func-returns-value]
     if isinstance(told, LeftOut):
         left_out.append(told)
-
-
-def _covered(missing: list[tuple[int, int]]) -> Callable[[int, int], list[tuple[int, int]]]:
-    """Return a function that gives the parts of a range which are still missing."""
-
-    def parts(start: int, stop: int) -> list[tuple[int, int]]:
-        cuts = [(max(start, low), min(stop, high)) for low, high in missing]
-        return [(low, high) for low, high in cuts if low < high]
-
-    return parts
 
 
 def _gather(chunks: Iterator[Arrays]) -> Iterator[dict[str, Array]]:

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
-from presage.labels import Array, Arrays, LabelError, Schema
-from presage.lineage import flat_rows
+from presage.labels import Array, LabelError, Schema
 from presage.simulator import Simulator, Source
+from presage.store.lazy import cut_samples
 
 #: Bytes of a shard, about.
 SHARD_BYTES = 64 << 20
@@ -118,7 +117,7 @@ def portions(
     for piece in blocks(source, seed, start, stop, threads):
         held.append(piece)
         size += sum(array.nbytes for array in piece.values())
-        made = length(piece, source.schema)
+        made = source.schema.samples_in(piece)
         position += made
         advance(made)
         seconds = time.perf_counter() - began
@@ -176,20 +175,8 @@ def join(pieces: list[dict[str, Array]], source: Simulator) -> dict[str, Array]:
 
 def cut(arrays: dict[str, Array], schema: Schema, low: int, high: int) -> dict[str, Array]:
     """Return samples ``[low, high)`` of a block, flat ragged arrays included."""
-    if low == 0 and high == length(arrays, schema):
+    if low == 0 and high == schema.samples_in(arrays):
         return arrays
-    flat: dict[str, Any] = {}
-    for dim in schema.ragged:
-        counts = np.asarray(arrays[f"{dim}_count"])
-        starts = np.cumsum(counts) - counts
-        flat[dim] = flat_rows(starts[low:high], counts[low:high])
-    cut = {}
-    for name, (dims, _) in schema.stored().items():
-        cut[name] = arrays[name][flat[dims[0]]] if dims[0] in flat else arrays[name][low:high]
-    return cut
-
-
-def length(arrays: Arrays, schema: Schema) -> int:
-    """Return how many samples a block of arrays holds."""
-    name = next(n for n, (dims, _) in schema.stored().items() if dims[0] == schema.sample)
-    return len(arrays[name])
+    first = {name: dims[0] for name, (dims, _) in schema.stored().items()}
+    ragged = {name: dim for name, dim in first.items() if dim != schema.sample}
+    return cut_samples({name: arrays[name] for name in first}, ragged, low, high)

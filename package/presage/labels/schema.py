@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 
 from presage.labels.errors import LabelError, nearest
@@ -86,6 +87,19 @@ class Schema:
                 variable,
             )
         return layout
+
+    def samples_in(self, arrays: Mapping[str, Sized]) -> int:
+        """Return how many samples there are in arrays, named as they are stored.
+
+        Raises
+        ------
+        LabelError
+            No variable has the sample dimension.
+        """
+        for name, (dims, _) in self.stored().items():
+            if dims[0] == self.sample:
+                return len(arrays[name])
+        raise LabelError("a dataset needs at least one variable with the sample dimension")
 
     def sizes(self) -> dict[str, int]:
         """Return the fixed lengths that the coordinates give."""

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from presage.labels import Array
+from presage.lineage import attributes_of
+from presage.recipe import Recipe
 from presage.store.verified import Stamp, trust
 
 
@@ -28,6 +31,17 @@ class Rows:
     shards: list[tuple[int, int, dict[str, Array]]]
     ragged: Mapping[str, str]  # variable → ragged dimension, for variables stored flat
     dims: Mapping[str, tuple[str, ...]]  # variable → stored dims
+
+
+def cut_samples(
+    arrays: Mapping[str, Array], ragged: Mapping[str, str], low: int, high: int
+) -> dict[str, Array]:
+    """Return samples ``[low, high)`` of arrays; `ragged` is as of :class:`Rows`."""
+    rows = {}
+    for dim in set(ragged.values()):
+        edges = np.concatenate([[0], np.cumsum(arrays[f"{dim}_count"])])
+        rows[dim] = slice(int(edges[low]), int(edges[high]))
+    return {n: a[rows[ragged[n]]] if n in ragged else a[low:high] for n, a in arrays.items()}
 
 
 class PiecedArray(BackendArray):
@@ -149,8 +163,23 @@ def _outer_rows(array: Array, key: tuple[Any, ...]) -> Array:
     return array
 
 
-def lazy_variable(
-    dims: tuple[str, ...], array: StoredArray, attributes: Mapping[str, Any]
-) -> xr.Variable:
-    """Return a labelled variable that reads from its shards only what is asked for."""
-    return xr.Variable(dims, indexing.LazilyIndexedArray(array), dict(attributes))
+def labelled(
+    variables: Mapping[str, tuple[tuple[str, ...], PiecedArray, Mapping[str, Any]]],
+    coordinates: Mapping[Any, xr.Variable],
+    recipe: Recipe,
+    sample: str,
+    span: tuple[int, int],
+) -> xr.Dataset:
+    """Return samples ``[start, stop)`` of a recipe, of which only what is asked for is read.
+
+    Variables are given as dims, array and attributes.
+    """
+    number = xr.Variable((sample,), pd.RangeIndex(*span), {"long_name": "sample number"})
+    return xr.Dataset(
+        {
+            name: xr.Variable(dims, indexing.LazilyIndexedArray(array), dict(attributes))
+            for name, (dims, array, attributes) in variables.items()
+        },
+        coords={**coordinates, sample: number},
+        attrs=attributes_of(recipe, sample),
+    )

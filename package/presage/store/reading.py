@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import xarray as xr
 
-from presage.labels import Array
-from presage.lineage import SAMPLE, attributes_of, with_starts
+from presage.lineage import SAMPLE, with_starts
 from presage.recipe import Recipe
 from presage.store.entry import Entry, entry_of
 from presage.store.files import StoreError
-from presage.store.lazy import Rows, StoredArray, lazy_variable
+from presage.store.lazy import Rows, StoredArray, cut_samples, labelled
 from presage.store.netcdf import map_shard, open_dataset
 from presage.store.sidecar import Sidecar
 from presage.store.spans import chain, gaps, reach, shown
@@ -45,10 +42,11 @@ def rows_of(entry: Entry, shards: Sequence[Sidecar], start: int, stop: int) -> R
         dims = {str(n): tuple(map(str, v.dims)) for n, v in header.data_vars.items()}
         sample = str(header.attrs[SAMPLE])
     ragged = {n: d[0] for n, d in dims.items() if d[0] != sample}
-    pieces = [
-        (low, high, _cut(entry.folder, shard, low, high, ragged))
-        for shard, low, high in chain(shards, start, stop)
-    ]
+    pieces = []
+    for shard, low, high in chain(shards, start, stop):
+        arrays = map_shard(entry.folder / shard.file, tuple(shard.arrays))
+        cut = cut_samples(arrays, ragged, low - shard.start, high - shard.start)
+        pieces.append((low, high, cut))
     return Rows(sample, tuple(dims), pieces, ragged, dims)
 
 
@@ -62,20 +60,10 @@ def open_samples(entry: Entry, root: Path, start: int, stop: int | None) -> xr.D
     address = (str(root.resolve()), entry.recipe.json, start, stop)
     stamps = known(_files(entry, shards, start, stop))
     variables = {
-        name: lazy_variable(
-            rows.dims[name], _stored_array(rows, name, address, stamps), attributes[name]
-        )
+        name: (rows.dims[name], _stored_array(rows, name, address, stamps), attributes[name])
         for name in rows.names
     }
-    number = xr.Variable(
-        (rows.sample_dim,), pd.RangeIndex(start, stop), {"long_name": "sample number"}
-    )
-    dataset = xr.Dataset(
-        variables,
-        coords={**coords, rows.sample_dim: number},
-        attrs=attributes_of(entry.recipe, rows.sample_dim),
-    )
-    return with_starts(dataset)
+    return with_starts(labelled(variables, coords, entry.recipe, rows.sample_dim, (start, stop)))
 
 
 @contextmanager
@@ -113,19 +101,6 @@ def _reopened(
 
 def _files(entry: Entry, shards: Sequence[Sidecar], start: int, stop: int) -> tuple[Path, ...]:
     return tuple(entry.folder / shard.file for shard, _, _ in chain(shards, start, stop))
-
-
-def _cut(
-    folder: Path, shard: Sidecar, low: int, high: int, ragged: Mapping[str, str]
-) -> dict[str, Array]:
-    """Return the arrays of samples ``[low, high)`` of one shard."""
-    arrays = map_shard(folder / shard.file, tuple(shard.arrays))
-    span = slice(low - shard.start, high - shard.start)
-    flat = {}
-    for dim in set(ragged.values()):
-        edges = np.concatenate([[0], np.cumsum(arrays[f"{dim}_count"])])
-        flat[dim] = slice(int(edges[span.start]), int(edges[span.stop]))
-    return {n: a[flat[ragged[n]]] if n in ragged else a[span] for n, a in arrays.items()}
 
 
 def _missing_text(

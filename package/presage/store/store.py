@@ -168,7 +168,7 @@ class Store:
             No room on the disk, the same samples were made before with other values, or
             earlier ones have other fixed dimensions.
         """
-        stop = start + _count(arrays, schema)
+        stop = start + schema.samples_in(arrays)
         needed = sum(a.nbytes for a in arrays.values())
         require_room(self.root, needed + (16 << 20))
         attributes = attributes_of(recipe, schema.sample)
@@ -429,10 +429,3 @@ class Store:
         except FileNotFoundError:
             raise StoreError(f"{recipe.producer} ({recipe.key[:16]}) was just removed") from None
         shutil.rmtree(trash, ignore_errors=True)
-
-
-def _count(arrays: Mapping[str, Array], schema: Schema) -> int:
-    for name, (dims, _) in schema.stored().items():
-        if dims[0] == schema.sample:
-            return len(arrays[name])
-    raise StoreError("a dataset needs at least one variable with the sample dimension")

@@ -201,14 +201,14 @@ def test_lazy_variables_are_not_loaded(stored):
 @QUICK
 @given(st.integers(1, 120), st.sets(st.integers(1, 119), max_size=5), st.data())
 def test_results_do_not_depend_on_shards(samples, cuts, data):
-    from presage.batches.tables import Pool, Table
+    from presage.batches.tables import Buffers, Table
 
     rng = np.random.default_rng(samples)
     array = rng.standard_normal((samples, 3))
     edges = np.array([0, *sorted(c for c in cuts if c < samples), samples])
     pieces = [array[a:b] for a, b in pairwise(edges)]
     rows = np.array(data.draw(st.lists(st.integers(0, samples - 1), max_size=40)), np.int64)
-    got = Table(edges, {"a": pieces}).gather(rows, Pool())["a"]
+    got = Table(edges, {"a": pieces}).gather(rows, Buffers())["a"]
     np.testing.assert_array_equal(got, array[rows])
 
 

@@ -1,5 +1,6 @@
 # The public names of presage: imported at their first use, see presage/lazy.py.
 from . import analysis as analysis
+from . import batches as batches
 from . import exchange as exchange
 from . import models as models
 from . import studies as studies
@@ -20,6 +21,7 @@ from .generate import verify as verify
 from .labels import Parameter as Parameter
 from .labels import Variable as Variable
 from .lineage import take as take
+from .plugins import versioned as versioned
 from .recipe import Recipe as Recipe
 from .store import Store as Store
 from .store import parent_of as parent_of

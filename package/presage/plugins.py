@@ -14,12 +14,16 @@ store name what they were made by too: those names are never imported from here.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import is_dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, TypeVar
 
 from presage.labels import nearest
+from presage.recipe import settings_of
+
+Named = TypeVar("Named")
 
 STUDIES, SIMULATORS, MODELS = "presage.studies", "presage.simulators", "presage.models"
 
@@ -107,6 +111,61 @@ def address_of(name: str, known: Mapping[str, str], group: str, what: str) -> st
             "module: my_package.toys:MyThing)"
         )
     return found[name]
+
+
+def versioned(version: int) -> Callable[[Named], Named]:
+    """Give a function of one's own the version that recipes hold beside its name.
+
+    Parameters
+    ----------
+    version
+        Raise it whenever the function's results change.
+
+    Examples
+    --------
+    >>> @versioned(1)
+    ... def absolute_error(network, batch):
+    ...     return (network(batch["x"]) - batch["y"]).abs().mean(1)
+    """
+
+    def mark(function: Named) -> Named:
+        function.version = version  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+def declared(thing: Any, what: str) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Return a function of a user's own, and what stands for it in a recipe.
+
+    Parameters
+    ----------
+    thing
+        The function, ``"module:function"``, or a frozen dataclass that can be called, whose
+        settings then count too.
+    what
+        What it is for, in messages.
+
+    Raises
+    ------
+    PluginError
+        It cannot be called, or has no name or version: recipes could not tell two apart.
+    """
+    function = resolve(thing) if isinstance(thing, str) else thing
+    if not callable(function):
+        raise PluginError(f"{what} is to be a function or 'module:function', got {thing!r}")
+    name = getattr(function, "name", getattr(function, "__name__", type(function).__name__))
+    version = getattr(function, "version", None)
+    if name == "<lambda>" or not isinstance(version, int):
+        fault = "a lambda has no name" if name == "<lambda>" else f"{name} has no version"
+        raise PluginError(
+            f"{what}: {fault}, by which a recipe could tell what was used. Write a function with "
+            "def, and @presage.versioned(1) above it; raise the version when its results change"
+        )
+    identity = {"name": name, "version": version}
+    if is_dataclass(function) and not isinstance(function, type):
+        identity["settings"] = settings_of(function)
+    return function, identity
 
 
 def _public(thing: Any) -> Iterable[str]:

@@ -1,7 +1,24 @@
 """Shuffled minibatches by dimension name, shared among ranks, exactly resumable."""
 
+from presage.batches.cutting import padded
+from presage.batches.labelled import Labelled, block_size, open_source
 from presage.batches.loader import Batch, Batches
 from presage.batches.plan import BatchError, Plan, Share
-from presage.batches.sources import block_size
+from presage.batches.pools import Paired
+from presage.batches.source import Source
+from presage.batches.tables import Buffers
 
-__all__ = ["Batch", "BatchError", "Batches", "Plan", "Share", "block_size"]
+__all__ = [
+    "Batch",
+    "BatchError",
+    "Batches",
+    "Buffers",
+    "Labelled",
+    "Paired",
+    "Plan",
+    "Share",
+    "Source",
+    "block_size",
+    "open_source",
+    "padded",
+]

@@ -1,35 +1,13 @@
-"""From the plan's shares to batches: what is gathered at once, and where it is cut."""
+"""Where what was gathered at once is cut into batches, and ragged variables given a mask."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
-from presage.batches.epoch import Epoch
-from presage.batches.rows import Rows
 from presage.batches.shares import Share
-from presage.batches.tables import Pool
 from presage.labels import Array
-
-_PLAN_STEPS = 64  # steps that are looked up in the plan at once
-
-
-def filler(rows: Rows) -> Callable[[Share, Pool], tuple[Share, dict[str, Array]]]:
-    """Return what the reading thread does; it must not refer back to its reader."""
-    return lambda share, pool: (share, rows.gather(share.positions, pool, share))
-
-
-def shares(
-    rows: Rows, epoch: Epoch, steps: range, ranks: tuple[int, int], ahead: bool
-) -> Iterator[Share]:
-    """Yield what is gathered at once, and let the kernel read what comes later."""
-    many = steps.step * max(1, _PLAN_STEPS // steps.step) if steps.step > 1 else 1
-    for first in range(steps.start, steps.stop, many):
-        count = min(many, steps.stop - first)
-        for run in epoch.runs(first, count) if ahead else ():
-            rows.read_ahead(*run)
-        yield from epoch.share(first, count, *ranks).split(steps.step)
 
 
 def cuts(

@@ -152,10 +152,12 @@ class Epoch:
         return np.sort(self._blocks[window * width : (window + 1) * width]) * self.plan.block
 
     def _inside(self, window: int) -> Positions:
-        if self._window[0] != window:
+        kept, inside = self._window  # asked for by several threads
+        if kept != window:
             begins = self._blocks_of(window)
             rows = (begins[:, np.newaxis] + np.arange(self.plan.block)).reshape(-1)
             count = self._begin(window + 1) - self._begin(window)  # the short block comes last
             rng = generator(_NAME, self.plan.seed, self.number, 1 + window)
-            self._window = (window, rows[rng.permutation(count)])
-        return self._window[1]
+            inside = rows[rng.permutation(count)]
+            self._window = (window, inside)
+        return inside

@@ -7,18 +7,18 @@ them to a device, or ask for copies.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Never
 
 import xarray as xr
 
 from presage.batches.ahead import Ahead
-from presage.batches.cutting import cuts, filler, padded, shares
+from presage.batches.cutting import cuts, padded
+from presage.batches.labelled import open_source
 from presage.batches.memory import total_memory
 from presage.batches.plan import BatchError, Positions, Share
-from presage.batches.planning import plan_of
-from presage.batches.sources import labels_of, open_rows
-from presage.batches.tables import Pool
+from presage.batches.source import Reader, Source
+from presage.batches.tables import Buffers
 from presage.labels import Array
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 6 << 20  # a few batches are gathered at once, and stay in the cache until used
 _CHUNK_STEPS = 64
+_PLAN_STEPS = 64  # steps that are looked up in the plan at once
 _BUFFERS = 3  # one in use, one filled by the thread, one by a reader that would have to wait
 _IN_MEMORY = 0.6  # share of memory up to which data counts as fitting
 
@@ -62,8 +63,9 @@ class Batches:
     Parameters
     ----------
     source
-        A dataset of the store or any selection of one, any other labelled dataset, or a
-        mapping name → array.
+        A dataset of the store or any selection of one, any other labelled dataset, a
+        mapping name → array, or a :class:`~presage.batches.Source`, such as several
+        :class:`~presage.batches.Paired` pools.
     batch_size
         Samples in a global batch, all ranks together.
     variables
@@ -77,7 +79,8 @@ class Batches:
         :mod:`presage.batches.plan`); ``"aligned"``, the same by the blocks of the simulator
         that made them, in which samples come on the fly and which reads stored ones in the
         same order; ``None`` for the order of the dataset; ``"auto"`` takes ``"aligned"`` on
-        the fly, and the block shuffle when the data are on disk and exceed 0.6 of the memory.
+        the fly, and the block shuffle when the data are on disk and exceed 0.6 of the memory;
+        pairs that are drawn anew in every epoch come in the order in which they are drawn.
     rank, world_size
         Which part of each batch is read here.
     drop_last
@@ -121,7 +124,7 @@ class Batches:
 
     def __init__(
         self,
-        source: xr.Dataset | Mapping[str, Any],
+        source: xr.Dataset | Mapping[str, Any] | Source,
         batch_size: int,
         variables: Iterable[str] | None = None,
         *,
@@ -142,14 +145,17 @@ class Batches:
                 f"batch_size {batch_size} is for all {world_size} ranks together; it must be at "
                 f"least {world_size}"
             )
-        self.rows = open_rows(source, variables, sample)
+        whole = open_source(source, variables, sample)
+        self.rows = whole.opened
         #: A dataset without samples: names, dims, units, coordinates of what batches hold.
-        self.metadata = labels_of(source, self.rows, sample)
+        self.metadata = whole.labels
         self.rank, self.world_size = rank, world_size
         self.prefetch, self.copy, self.pad = prefetch, copy, pad
         self._automatic = shuffle == "auto"
-        kind = "none" if shuffle is None else self._choose() if self._automatic else shuffle
-        self.plan = plan_of(self.rows, kind, batch_size, seed, drop_last)
+        kind = shuffle or "none"
+        if self._automatic:
+            kind = self.rows.automatic(_IN_MEMORY * total_memory())
+        self.plan = self.rows.plan(kind, batch_size, seed, drop_last)
         self._cold = True  # until an epoch has been read
         self.start = (0, 0)  # where the next loop begins
         self._reached = (0, 0)  # what comes after the batch given out last
@@ -216,7 +222,7 @@ class Batches:
         plan = self.plan
         if self._automatic and state["shuffle"] != plan.shuffle:
             kind, size = state["shuffle"], plan.batch_size
-            plan = plan_of(self.rows, kind, size, plan.seed, plan.drop_last)
+            plan = self.rows.plan(kind, size, plan.seed, plan.drop_last)
         if state["plan"] != plan.key:
             raise BatchError(
                 "the state was taken with another plan (number of samples, batch size, seed, "
@@ -243,38 +249,36 @@ class Batches:
 
         return Resident(self, device)
 
-    def _choose(self) -> str:
-        if self.rows.made:
-            return "aligned"
-        large = self.rows.mapped_bytes > _IN_MEMORY * total_memory()
-        return "block" if large else "full"
-
     def _run(self, number: int, start: int, more: bool) -> Iterator[Batch]:
         rank_bytes = self.rows.row_bytes * max(1, self.plan.batch_size // self.world_size)
         count = min(max(1, _CHUNK_BYTES // max(1, rank_bytes)), _CHUNK_STEPS)
         tasks = self._tasks(number, start, count)
-        pools = [Pool(reuse=not self.copy) for _ in range(_BUFFERS)]
+        buffers = [Buffers(reuse=not self.copy) for _ in range(_BUFFERS)]
         ranks = (self.rank, self.world_size)
-        with self.rows.supplied(self.plan.epoch(number), start, count, ranks, more) as rows:
-            fill = filler(rows)
+        with self.rows.reading(self.plan.epoch(number), start, count, ranks, more) as reader:
+            fill = _filler(reader)
             if not self.prefetch:
-                here = (fill(share, pools[0]) for share in tasks)
+                here = (fill(share, buffers[0]) for share in tasks)
                 yield from self.follow(self._cut(number, here))
                 return
-            with Ahead(fill, tasks, -(-(len(self) - start) // count), pools) as ahead:
+            with Ahead(fill, tasks, -(-(len(self) - start) // count), buffers) as ahead:
                 try:
                     yield from self.follow(self._cut(number, iter(ahead)))
                 except BaseException:
-                    rows.stop()  # a thread that still simulates for us need not go on
+                    reader.stop()  # a thread that still simulates for us need not go on
                     raise
 
     def _tasks(self, number: int, start: int, count: int) -> Iterator[Share]:
+        """Yield what is gathered at once, and let the kernel read what comes later."""
         cold, self._cold = self._cold, False
         ahead = cold or self.rows.mapped_bytes > _IN_MEMORY * total_memory()
-        ranks = (self.rank, self.world_size)
-        return shares(
-            self.rows, self.plan.epoch(number), range(start, len(self), count), ranks, ahead
-        )
+        epoch, source = self.plan.epoch(number), self.rows
+        many = count * max(1, _PLAN_STEPS // count) if count > 1 else 1
+        for first in range(start, len(self), many):
+            steps = min(many, len(self) - first)
+            for run in epoch.runs(first, steps) if ahead else ():
+                source.read_ahead(*run)
+            yield from epoch.share(first, steps, self.rank, self.world_size).split(count)
 
     def _cut(
         self, number: int, filled: Iterable[tuple[Share, dict[str, Array]]]
@@ -298,3 +302,8 @@ class Batches:
             self._reached = (batch.epoch + 1, 0) if last else (batch.epoch, batch.step + 1)
             yield batch
         self.start = self._reached
+
+
+def _filler(reader: Reader) -> Callable[[Share, Buffers], tuple[Share, dict[str, Array]]]:
+    """Return what the reading thread does; it must not refer back to the batches."""
+    return lambda share, buffers: (share, reader(share, buffers))

@@ -13,14 +13,15 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from threading import Lock
 
 import numpy as np
 
 from presage.batches.epoch import Epoch
-from presage.batches.shares import Positions, Share
-from presage.batches.tables import Pool
+from presage.batches.plan import Plan
+from presage.batches.shares import BatchError, Positions, Share
+from presage.batches.source import Reader, Source
+from presage.batches.tables import Buffers
 from presage.labels import Array
 from presage.store.made import MadeArray
 
@@ -143,59 +144,56 @@ class Supply:
         return len(self._held)
 
 
-@dataclass(frozen=True)
-class MadeTable:
-    """Variables of one simulator, gathered from its blocks; stands in for a ``Table``."""
+class Made(Source):
+    """Samples of one simulator, gathered from its blocks.
 
-    arrays: Mapping[str, MadeArray]  # name → what makes it; all of one maker
-    #: Row of each position, ascending; None where that is the position itself.
-    numbers: Positions | None = None
-    supply: Supply | None = None  # where blocks come from during an epoch
-    shift: int = 0  # what is added to row numbers in this epoch
-    #: Number of the epoch to come → its first blocks, where they were begun already.
-    later: dict[int, dict[int, Future[Block]]] = field(default_factory=dict)
-    mapped: bool = False
+    Parameters
+    ----------
+    samples
+        How many there are.
+    arrays
+        Variable → what makes it; all of one maker.
+    rows
+        Row of each position, ascending; None where that is the position itself.
+    order, block
+        As in :class:`~presage.batches.rows.Rows`.
+    """
 
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of a row."""
-        return sum(
-            array.dtype.itemsize * int(np.prod(array.shape[1:])) for array in self.arrays.values()
-        )
+    names: tuple[str, ...] = ()
 
-    @property
-    def fresh(self) -> bool:
-        """Whether every epoch has samples of its own."""
-        return self._any.maker.fresh
-
-    @property
-    def _any(self) -> MadeArray:
-        return next(iter(self.arrays.values()))
-
-    def runs(self, start: int, stop: int) -> Iterator[Array]:
-        """Yield nothing: there is no file to read ahead."""
-        return iter(())
-
-    def gather(
-        self, positions: Positions, pool: Pool, share: Share | None = None
-    ) -> dict[str, Array]:
-        """Return the rows at these positions, as :meth:`Table.gather` does."""
-        out = {
-            name: pool.get(name, (len(positions), *array.shape[1:]), array.dtype)
-            for name, array in self.arrays.items()
-        }
-        if self.supply is None or share is None:
-            self._copy(positions, out, self._made)
-            return out
-        with self.supply.reading(share.first, len(share.weights)):
-            self._copy(positions, out, self.supply.get)
-        return out
-
-    def _copy(
-        self, positions: Positions, out: Mapping[str, Array], get: Callable[[int], Block]
+    def __init__(
+        self,
+        samples: int,
+        arrays: Mapping[str, MadeArray],
+        rows: Positions | None = None,
+        order: Positions | None = None,
+        block: int = 0,
     ) -> None:
-        size = self._any.maker.block_size
-        rows = self._rows(positions)
+        self.samples, self.names, self.flat = samples, tuple(arrays), {}
+        self.order, self.block = order, block
+        self._arrays, self._rows = arrays, rows
+        self._maker = next(iter(arrays.values())).maker
+        self.fresh = self._maker.fresh
+        self.row_bytes = sum(
+            array.dtype.itemsize * int(np.prod(array.shape[1:])) for array in arrays.values()
+        )
+        #: Number of the epoch to come → its first blocks, where they were begun already.
+        self._later: dict[int, dict[int, Future[Block]]] = {}
+
+    def gather(self, numbers: Positions, epoch: int, buffers: Buffers) -> dict[str, Array]:
+        """Return some samples, whose blocks are made for them alone."""
+        return self.collect(numbers, epoch, buffers, self._made)
+
+    def collect(
+        self, numbers: Positions, epoch: int, buffers: Buffers, get: Callable[[int], Block]
+    ) -> dict[str, Array]:
+        """Return some samples from blocks that `get` has."""
+        out = {
+            name: buffers.get(name, (len(numbers), *array.shape[1:]), array.dtype)
+            for name, array in self._arrays.items()
+        }
+        size = self._maker.block_size
+        rows = self._rows_of(numbers, epoch)
         blocks = rows // size
         order = np.argsort(blocks, kind="stable")
         ends = np.flatnonzero(np.diff(blocks[order])) + 1
@@ -204,24 +202,34 @@ class MadeTable:
             made = get(block)
             for name, array in out.items():
                 array[places] = made[name][rows[places] - block * size]
+        return out
 
-    def _rows(self, positions: Positions) -> Positions:
-        rows = positions if self.numbers is None else self.numbers[positions]
-        return rows + self.shift
+    def in_dataset(self, positions: Positions) -> Positions:
+        """Return the positions in the dataset of positions of the plan."""
+        return positions if self.order is None else self.order[positions]
 
-    def _made(self, block: int) -> Block:
-        return self._any.maker.block(block, self.arrays)
+    def automatic(self, limit: float) -> str:
+        """Return the one order there is."""
+        return "aligned"
+
+    def plan(self, shuffle: str, batch_size: int, seed: int, drop_last: bool) -> Plan:
+        """Return the plan of a shuffle, which has to go by blocks."""
+        if shuffle not in ("aligned", "none"):
+            raise BatchError(
+                f"samples made on the fly come block by block: shuffle {shuffle!r} would make each "
+                "many times over; give shuffle='aligned' or None"
+            )
+        return super().plan(shuffle, batch_size, seed, drop_last)
 
     @contextmanager
-    def supplied(
+    def reading(
         self, epoch: Epoch, start: int, few: int, ranks: tuple[int, int], more: bool = False
-    ) -> Iterator[MadeTable]:
-        """Yield the table of one epoch from step `start` on, whose blocks are made ahead.
+    ) -> Iterator[Reader]:
+        """Yield what gathers an epoch from step `start` on, whose blocks are made ahead.
 
         A stage has so `few` steps where the plan has no windows; `ranks` are rank and world size.
         With `more` the next epoch follows: at the end of this one its blocks are begun.
         """
-        table = self.at(epoch)
         stages = epoch.stages(start, few)
         following = epoch.plan.epoch(epoch.number + 1)
         begun = following.stages(0, few)[1]
@@ -229,30 +237,48 @@ class MadeTable:
 
         def needs(stage: int) -> Positions:
             if stage == last:
-                return self.at(following).blocks(following.share(0, begun, *ranks).positions)
+                positions = following.share(0, begun, *ranks).positions
+                return self._blocks(positions, following.number)
             first, count = stages[stage], stages[stage + 1] - stages[stage]
-            return table.blocks(epoch.share(first, count, *ranks).positions)
+            return self._blocks(epoch.share(first, count, *ranks).positions, epoch.number)
 
-        threads = max(1, self._any.maker.threads // ranks[1])
+        threads = max(1, self._maker.threads // ranks[1])
         ends = [*stages, stages[-1] + 1] if more else stages
-        before = {} if start else self.later.pop(epoch.number, {})
-        self.later.clear()
+        before = {} if start else self._later.pop(epoch.number, {})
+        self._later.clear()
         supply = Supply(self._made, ends, needs, threads, before)
         try:
-            yield replace(table, supply=supply)
+            yield _Supplied(self, epoch.number, supply)
         except BaseException:
             supply.close()
             raise
         if more:
-            self.later[following.number] = supply.hand_over()
+            self._later[following.number] = supply.hand_over()
         else:
             supply.close()
 
-    def at(self, epoch: Epoch) -> MadeTable:
-        """Return the table with the samples of an epoch."""
-        maker = self._any.maker
-        return replace(self, shift=epoch.number * maker.samples if maker.fresh else 0)
+    def _rows_of(self, positions: Positions, epoch: int) -> Positions:
+        rows = positions if self._rows is None else self._rows[positions]
+        return rows + (epoch * self._maker.samples if self.fresh else 0)
 
-    def blocks(self, positions: Positions) -> Positions:
-        """Return the blocks that these positions lie in."""
-        return np.unique(self._rows(positions) // self._any.maker.block_size)
+    def _blocks(self, positions: Positions, epoch: int) -> Positions:
+        return np.unique(self._rows_of(positions, epoch) // self._maker.block_size)
+
+    def _made(self, block: int) -> Block:
+        return self._maker.block(block, self._arrays)
+
+
+class _Supplied(Reader):
+    """Gathers an epoch from blocks that are made ahead."""
+
+    def __init__(self, source: Made, epoch: int, supply: Supply) -> None:
+        super().__init__(source, epoch)
+        self._collect, self._supply = source.collect, supply
+
+    def __call__(self, share: Share, buffers: Buffers) -> dict[str, Array]:
+        with self._supply.reading(share.first, len(share.weights)):
+            return self._collect(share.positions, self.epoch, buffers, self._supply.get)
+
+    def stop(self) -> None:
+        """Let nothing more be simulated."""
+        self._supply.stop()

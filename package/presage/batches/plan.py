@@ -31,6 +31,8 @@ from presage.batches.shares import part as part
 from presage.rng import SCHEME
 
 SHUFFLES = ("full", "block", "aligned", "stream", "none")
+#: Bytes from which data that stream are shuffled by blocks, the same on every machine.
+BLOCK_FROM = 16 << 30
 _BLOCK_BYTES = 512 << 10  # long enough to read at a disk's full speed
 _WINDOW_BYTES = 16 << 20  # about what a processor keeps addresses of: larger ones are slower
 _MIN_WINDOW = 16  # batches: fewer, and neighbouring batches would share their samples' blocks

@@ -1,22 +1,18 @@
-"""Everything that the batches of a source are gathered from."""
+"""Samples that lie in arrays, in memory or in mapped files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Container, Mapping
 
-from presage.batches.epoch import Epoch
-from presage.batches.made import MadeTable
 from presage.batches.mapping import read_ahead
-from presage.batches.shares import Positions, Share
-from presage.batches.tables import Pool, Table
+from presage.batches.shares import Positions
+from presage.batches.source import Source
+from presage.batches.tables import Buffers, Table
 from presage.labels import Array
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Everything that one batch is gathered from.
+class Rows(Source):
+    """Samples that lie in arrays.
 
     Parameters
     ----------
@@ -36,71 +32,47 @@ class Rows:
         none is left out; else 0.
     """
 
-    samples: int
-    tables: tuple[Table | MadeTable, ...]
-    names: tuple[str, ...]
-    flat: Mapping[str, str]
-    order: Positions | None = None
-    block: int = 0
+    fresh = False
+    names: tuple[str, ...] = ()
 
-    @property
-    def row_bytes(self) -> int:
-        """Mean bytes of one sample."""
-        return sum(table.row_bytes for table in self.tables)
+    def __init__(
+        self,
+        samples: int,
+        tables: tuple[Table, ...],
+        names: tuple[str, ...],
+        flat: Mapping[str, str],
+        order: Positions | None = None,
+        block: int = 0,
+    ) -> None:
+        self.samples, self.tables, self.names = samples, tables, names
+        self.flat, self.order, self.block = flat, order, block
+        self.row_bytes = sum(table.row_bytes for table in tables)
+        self.mapped_bytes = sum(table.row_bytes for table in tables if table.mapped) * samples
 
-    @property
-    def mapped_bytes(self) -> int:
-        """Bytes of all samples that lie in mapped files."""
-        return sum(table.row_bytes for table in self.tables if table.mapped) * self.samples
+    def gather(self, numbers: Positions, epoch: int, buffers: Buffers) -> dict[str, Array]:
+        """Return the rows at these positions."""
+        found = self.gather_some(numbers, buffers)
+        return {name: found[name] for name in self.names}
 
-    @property
-    def made(self) -> tuple[MadeTable, ...]:
-        """Tables whose rows are simulated when they are needed."""
-        return tuple(table for table in self.tables if isinstance(table, MadeTable))
+    def gather_some(
+        self, numbers: Positions, buffers: Buffers, names: Container[str] | None = None
+    ) -> dict[str, Array]:
+        """Return the rows at these positions of some variables, in any order."""
+        found: dict[str, Array] = {}
+        for table in self.tables:
+            found.update(table.gather(numbers, buffers, names))
+        return found
 
-    @property
-    def fresh(self) -> bool:
-        """Whether every epoch has samples of its own."""
-        return any(table.fresh for table in self.made)
+    def table_of(self, name: str) -> Table:
+        """Return the table of a variable that is not ragged."""
+        return next(table for table in self.tables if name in table.dense)
+
+    def in_dataset(self, positions: Positions) -> Positions:
+        """Return the positions in the dataset of positions of the plan."""
+        return positions if self.order is None else self.order[positions]
 
     def read_ahead(self, start: int, stop: int) -> None:
         """Let the kernel read the mapped files of these positions, without waiting for it."""
         for table in self.tables:
             for array in table.runs(start, stop):
                 read_ahead(array)
-
-    def in_dataset(self, positions: Positions) -> Positions:
-        """Return the positions in the dataset of positions of the plan."""
-        return positions if self.order is None else self.order[positions]
-
-    def gather(
-        self, positions: Positions, pool: Pool, share: Share | None = None
-    ) -> dict[str, Array]:
-        """Return all variables' rows at these positions, those of a share where one is given."""
-        found: dict[str, Array] = {}
-        for table in self.tables:
-            if isinstance(table, MadeTable):
-                found.update(table.gather(positions, pool, share))
-            else:
-                found.update(table.gather(positions, pool))
-        return {name: found[name] for name in self.names}
-
-    @contextmanager
-    def supplied(
-        self, epoch: Epoch, start: int, few: int, ranks: tuple[int, int], more: bool = False
-    ) -> Iterator[Rows]:
-        """Yield the rows of one epoch; those that are simulated are made ahead."""
-        with ExitStack() as stack:
-            tables = [
-                stack.enter_context(table.supplied(epoch, start, few, ranks, more))
-                if isinstance(table, MadeTable)
-                else table
-                for table in self.tables
-            ]
-            yield replace(self, tables=tuple(tables)) if self.made else self
-
-    def stop(self) -> None:
-        """Let nothing more be simulated."""
-        for table in self.made:
-            if table.supply is not None:
-                table.supply.stop()

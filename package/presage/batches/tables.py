@@ -8,22 +8,22 @@ makes NumPy write there without a temporary; positions were checked before.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from presage.batches.mapping import is_mapped, join
-from presage.batches.plan import Positions
+from presage.batches.shares import Positions
 from presage.labels import Array
 from presage.lineage import flat_rows
 
 _CACHE_LINE = 64
 
 
-class Pool:
-    """Buffers by name, reused from chunk to chunk; they grow and never shrink.
+class Buffers:
+    """Memory by name, used again from chunk to chunk; it grows and never shrinks.
 
     Parameters
     ----------
@@ -34,6 +34,7 @@ class Pool:
     def __init__(self, reuse: bool = True) -> None:
         self.reuse = reuse
         self._held: dict[str, NDArray[np.uint8]] = {}
+        self._parts: dict[str, Buffers] = {}
 
     def get(self, name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
         """Return an array of this shape and type with undefined values."""
@@ -46,6 +47,10 @@ class Pool:
             if self.reuse:
                 self._held[name] = held
         return held[:size].view(dtype).reshape(shape)
+
+    def within(self, name: str) -> Buffers:
+        """Return buffers of their own for a part that uses the same names as others."""
+        return self._parts.setdefault(name, Buffers(self.reuse))
 
 
 @dataclass(frozen=True)
@@ -86,8 +91,19 @@ class Table:
         for pieces in (*self.dense.values(), *(column for _, column in self.flat.values())):
             yield from pieces
 
-    def gather(self, positions: Positions, pool: Pool) -> dict[str, Array]:
+    def gather(
+        self, positions: Positions, buffers: Buffers, names: Container[str] | None = None
+    ) -> dict[str, Array]:
         """Return the rows at these positions; ascending runs are fast, any order is right.
+
+        Parameters
+        ----------
+        positions
+            Where.
+        buffers
+            Memory for what is returned.
+        names
+            Variables, by default all; lengths of ragged ones are always there.
 
         Returns
         -------
@@ -99,16 +115,28 @@ class Table:
         segments = list(self._segments(rows))
         out: dict[str, Array] = {}
         for name, pieces in self.dense.items():
-            out[name] = _take(pieces, segments, len(rows), pool, name)
+            if names is None or name in names:
+                out[name] = _take(pieces, segments, len(rows), buffers, name)
         for dim, pieces in self.counts.items():
-            out[f"{dim}_count"] = _take(pieces, segments, len(rows), pool, f"{dim}_count")
-            begins = _take(self._starts[dim], segments, len(rows), pool, f"{dim} begin")
+            out[f"{dim}_count"] = _take(pieces, segments, len(rows), buffers, f"{dim}_count")
+            begins = _take(self._starts[dim], segments, len(rows), buffers, f"{dim} begin")
             inner = _inner(segments, begins, out[f"{dim}_count"])
             total = sum(len(local) for _, local, _, _ in inner)
             for name, (ragged, columns) in self.flat.items():
-                if ragged == dim:
-                    out[name] = _take(columns, inner, total, pool, name)
+                if ragged == dim and (names is None or name in names):
+                    out[name] = _take(columns, inner, total, buffers, name)
         return out
+
+    def take(self, name: str, positions: Positions, out: Array) -> None:
+        """Copy one dense variable's rows at these positions to `out` ``[position, ...]``."""
+        rows = positions if self.numbers is None else self.numbers[positions]
+        _copy(self.dense[name], self._segments(rows), out)
+
+    def views(self, name: str, positions: Positions) -> Iterator[Array]:
+        """Yield one dense variable's rows at these positions, each flat and where it lies."""
+        rows = positions if self.numbers is None else self.numbers[positions]
+        for shard, local, _, _ in self._segments(rows):
+            yield from (self.dense[name][shard][row].reshape(-1) for row in local)
 
     def runs(self, start: int, stop: int) -> Iterator[Array]:
         """Yield views of all dense rows that lie between two positions."""
@@ -137,12 +165,16 @@ Segment = tuple[int, NDArray[np.int64], int, int]
 
 
 def _take(
-    pieces: Sequence[Array], segments: list[Segment], total: int, pool: Pool, name: str
+    pieces: Sequence[Array], segments: list[Segment], total: int, buffers: Buffers, name: str
 ) -> Array:
-    out = pool.get(name, (total, *pieces[0].shape[1:]), pieces[0].dtype)
+    out = buffers.get(name, (total, *pieces[0].shape[1:]), pieces[0].dtype)
+    _copy(pieces, segments, out)
+    return out
+
+
+def _copy(pieces: Sequence[Array], segments: Iterable[Segment], out: Array) -> None:
     for shard, local, low, high in segments:
         pieces[shard].take(local, 0, out[low:high], "clip")
-    return out
 
 
 def _inner(segments: list[Segment], begins: Array, counts: Array) -> list[Segment]:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from presage.batches.cutting import padded
 from presage.batches.loader import Batch, Batches
 from presage.batches.plan import BatchError
-from presage.batches.tables import Pool
 from presage.labels import Array
 
 _STEPS = 256  # steps whose positions are sent to the device at once
@@ -90,19 +87,11 @@ class Resident:
     """
 
     def __init__(self, batches: Batches, device: torch.device | str = "cpu") -> None:
-        rows = batches.rows
-        if rows.flat and not batches.pad:
-            raise BatchError(
-                f"{next(iter(rows.flat))!r} is ragged: a device holds it only padded; pass pad=True"
-            )
-        if rows.fresh:
-            raise BatchError("samples that are new in every epoch cannot stay on a device")
         self.batches = batches
         self.device = torch.device(device)
-        arrays = rows.gather(np.arange(rows.samples), Pool(reuse=False))
-        if rows.flat:
-            arrays = padded(arrays, rows.flat)
-        self.tensors = {name: _tensor(name, a).to(self.device) for name, a in arrays.items()}
+        self._at = batches.rows.on_device(
+            lambda name, array: _tensor(name, array).to(self.device), batches.pad
+        )
 
     def __len__(self) -> int:
         """Return the steps of an epoch."""
@@ -130,12 +119,11 @@ class Resident:
         for first in range(start, len(source), _STEPS):
             count = min(_STEPS, len(source) - first)
             share = epoch.share(first, count, source.rank, source.world_size)
-            index = torch.from_numpy(share.positions).to(self.device)
+            cut = self._at(share.positions, number)
             for i, weight in enumerate(share.weights):
                 span = slice(share.ends[i], share.ends[i + 1])
-                cut = {name: t.index_select(0, index[span]) for name, t in self.tensors.items()}
                 positions = source.rows.in_dataset(share.positions[span])
-                yield Batch(cut, positions, weight, (number, first + i))
+                yield Batch(cut(span), positions, weight, (number, first + i))
 
 
 def _tensor(name: str, array: Array) -> torch.Tensor:

@@ -50,8 +50,6 @@ class Habits:
         Whether to show a bar.
     title
         What the bar is called.
-    numbers
-        Sample number of each position, for errors.
     compile
         Whether the loss is compiled.
     """
@@ -60,7 +58,6 @@ class Habits:
     every: int | None
     progress: bool
     title: str
-    numbers: np.ndarray
     compile: bool = False
 
 
@@ -351,12 +348,11 @@ class Loop:
 
     def _refuse(self, what: str, step: int, bad: np.ndarray) -> None:
         epoch = self.state.epoch
-        shift = self.source.shift(epoch)
-        numbers = self.habits.numbers[self.source.positions(epoch, step)] + shift
+        numbers = self.source.numbers(epoch, step)
         offending = numbers[bad]
         named = f"samples {_some(offending)}" if len(bad) else f"its samples: {_some(numbers)}"
         if len(bad) == len(numbers) and step > 0:
-            before = self.habits.numbers[self.source.positions(epoch, step - 1)] + shift
+            before = self.source.numbers(epoch, step - 1)
             named += f"; all of them, so look also at the step before: {_some(before)}"
         kept = "; the last good checkpoint is kept" if self.habits.checkpoints else ""
         raise NonFiniteLossError(

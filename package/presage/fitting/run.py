@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 import xarray as xr
 
+from presage.batches import Labelled, Source, open_source
+from presage.batches.source import Cut
 from presage.fitting.checkpoint import Checkpoints
 from presage.fitting.compiling import check_compiler
 from presage.fitting.device import make_fabric, reproducible, set_aside
@@ -31,12 +35,13 @@ from presage.fitting.result import (
     read,
 )
 from presage.fitting.settings import Settings
-from presage.fitting.source import BatchSource, TensorBatch, Where, make_source
-from presage.fitting.splitting import is_fresh, made_samples, order_of, split
+from presage.fitting.source import TensorBatch, Where, make_source
+from presage.fitting.splitting import split
 from presage.fitting.state import history_dataset
 from presage.labels.missing import complete
-from presage.lineage import RECIPE, sample_dim, sample_numbers, take
+from presage.lineage import RECIPE, sample_dim, take
 from presage.models.threads import one_thread, step_threads
+from presage.plugins import declared
 from presage.progress import Bar
 from presage.recipe import Parent, Recipe
 from presage.store import Store, parents_of
@@ -50,7 +55,7 @@ _SCHEME = "fit/1"
 
 def fit(
     model: Any,
-    train: xr.Dataset,
+    train: xr.Dataset | Source,
     *,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -70,6 +75,7 @@ def fit(
     checkpoint_every: int | None = None,
     device: str = "auto",
     compile: bool = False,  # noqa: A002 - as torch calls it
+    loss: str | Callable[..., torch.Tensor] | None = None,
     store: Store | None = None,
     progress: bool = True,
     logger: Any = None,
@@ -88,7 +94,9 @@ def fit(
     train
         Labelled samples, stored ones or those of :func:`presage.generate.on_the_fly`: on the
         fly the result has the same key and the same bits as from stored samples with
-        ``shuffle="aligned"``. Samples that are new in every epoch give another key.
+        ``shuffle="aligned"``. Samples that are new in every epoch give another key. Or a
+        :class:`presage.batches.Source`: several pools paired at random
+        (:class:`presage.batches.Paired`), or one of your own.
     epochs
         Passes over the training part. This and the next four are the model's own by default.
     batch_size
@@ -106,7 +114,8 @@ def fit(
     validation
         Held-out part: a fraction of the samples, a range ``(start, stop)`` of positions, or
         ``{"fraction": ..., "seed": ...}``; 0 for none. It does not depend on `seed`. With
-        ``shuffle="aligned"`` a fraction is that of the last samples.
+        ``shuffle="aligned"`` a fraction is that of the last samples. Of several pools each is
+        split, and validation pairs consist of held-out members.
     ema
         Decay of the exponential moving average of the weights, which is then the result.
     clip
@@ -136,6 +145,10 @@ def fit(
         cores that took one to two minutes, after which the flows of this package did 1.3 to
         1.5 times as many events a second in batches of 1024, and 1.0 to 1.5 in batches of
         8192: something for long fits.
+    loss
+        Instead of the network's own: ``loss(network, batch)`` returns the loss of each sample.
+        A function with a version (:func:`presage.versioned`) or ``"my_module:my_loss"``; its
+        name and version stand in the recipe.
     store
         Where the result and unfinished state go; without one they stay in memory.
     progress
@@ -159,9 +172,10 @@ def fit(
     LabelError
         The data lack what the model was declared for, or (with a store) did not come from one.
     """
+    source = _source(model, train)
     settings = settings_for(
         model,
-        train,
+        source,
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -182,29 +196,28 @@ def fit(
             "checkpoint_every is a number of steps and needs a store to write to; "
             f"got {checkpoint_every} with store={store!r}"
         )
-    recipe = fit_recipe(model, train, settings, seed, store)
+    recipe = fit_recipe(model, train, settings, seed, store, loss)
     fabric = make_fabric(device, precision, logger, f"{recipe.producer}-{recipe.key[:8]}")
     progress = progress and fabric.global_rank == 0
     if store is not None and fabric.broadcast(is_published(recipe, store)):
         if progress:
             text = f"{recipe.producer} {recipe.key[:16]} is in the store; nothing to train"
             Bar.write(text, file=sys.stderr)
-        return _with_seen(read(recipe, model, store), train, settings, store, fabric)
-    numbers = np.asarray(sample_numbers(train))
+        return _with_seen(read(recipe, model, store), source, settings, store, fabric)
     if progress and None in (epochs, batch_size, learning_rate):
         Bar.write(
             f"{recipe.producer}: epochs={settings.epochs}, batch_size={settings.batch_size}, "
-            f"learning_rate={settings.learning_rate:g}, for {len(numbers)} samples",
+            f"learning_rate={settings.learning_rate:g}, for {source.samples} samples",
             file=sys.stderr,
         )
     if compile:
         check_compiler()
     checkpoints = Checkpoints(store, recipe) if store is not None else None
-    habits = Habits(checkpoints, checkpoint_every, progress, recipe.producer, numbers, compile)
+    habits = Habits(checkpoints, checkpoint_every, progress, recipe.producer, compile)
     with reproducible(fabric.device, seed):
-        fitted = _train(model, train, settings, recipe, fabric, habits)
+        fitted = _train(model, source, settings, recipe, fabric, habits, loss)
     if store is None or fabric.global_rank == 0:
-        fitted = _see(fitted, train, settings)
+        fitted = _see(fitted, source, settings)
     if store is None:
         return fitted
     if fabric.global_rank == 0:
@@ -213,7 +226,7 @@ def fit(
     return read(recipe, model, store)
 
 
-def settings_for(model: Any, train: xr.Dataset, **given: Any) -> Settings:
+def settings_for(model: Any, train: xr.Dataset | Source, **given: Any) -> Settings:
     """Return the settings of a training: those given, else what the model recommends.
 
     Parameters
@@ -223,39 +236,47 @@ def settings_for(model: Any, train: xr.Dataset, **given: Any) -> Settings:
     given
         Settings of :func:`fit`; None stands for one that is not given.
     """
-    model_fields(model)  # a torch module has an attribute `training` as well
-    if not hasattr(train, "data_vars"):
-        raise TypeError(
-            f"fit trains from a labelled dataset, an xarray.Dataset, got {type(train).__name__}; "
-            "store.adopt(dataset, NAME) takes one of your own, presage.exchange.read_file a file"
-        )
-    recommended = model.training(train) if hasattr(model, "training") else {}
+    source = _source(model, train)
+    recommended = model.training(source.dataset) if hasattr(model, "training") else {}
     own = {name: value for name, value in given.items() if value is not None}
     settings = {**recommended, **own}
-    return Settings(**{**settings, "shuffle": order_of(train, settings.get("shuffle", "auto"))})
+    return Settings(**{**settings, "shuffle": source.ordered(settings.get("shuffle", "auto"))})
+
+
+def _source(model: Any, train: xr.Dataset | Source) -> Source:
+    model_fields(model)  # a torch module has an attribute `training` as well
+    if not isinstance(train, (xr.Dataset, Source)):
+        raise TypeError(
+            "fit trains from a labelled dataset, a presage.batches.Source or an xarray.Dataset, "
+            f"got {type(train).__name__}; store.adopt(dataset, NAME) takes one of your own, "
+            "presage.exchange.read_file a file"
+        )
+    return open_source(train)
 
 
 def fit_recipe(
-    model: Any, train: xr.Dataset, settings: Settings, seed: int, store: Store | None
+    model: Any,
+    train: xr.Dataset | Source,
+    settings: Settings,
+    seed: int,
+    store: Store | None,
+    loss: str | Callable[..., torch.Tensor] | None = None,
 ) -> Recipe:
     """Return the recipe of a training; data outside a store count by their content."""
-    names: Any = [str(name) for name in train.data_vars]
-    fields: dict[str, Any] = {"model": model_fields(model), "training": settings.identity()}
-    if store is None and RECIPE not in train.attrs:
-        parents = [Parent(content_key(train))]
-    else:
-        origins = parents_of(train, store)
-        parents = list(dict.fromkeys(origins.values()))
-        if len(parents) > 1:  # merged from several stored datasets: which gave what matters
-            names = {name: parent.key for name, parent in origins.items()}
-    if is_fresh(train):  # epoch e takes samples e n + i
-        fields["fresh"] = True
-        parents = [replace(p, stop=made_samples(train) * settings.epochs) for p in parents]
+
+    def origins(dataset: xr.Dataset) -> Mapping[str, Parent]:
+        if store is None and RECIPE not in dataset.attrs:
+            return dict.fromkeys(map(str, dataset.data_vars), Parent(content_key(dataset)))
+        return parents_of(dataset, store)
+
+    # A parent names samples, not columns; a model of other columns is another one.
+    fields, parents = open_source(train).identity(origins, settings.epochs)
+    if loss is not None:
+        fields["loss"] = declared(loss, "loss")[1]
     return Recipe(
         producer=producer(model),
         version=model.version,
-        # A parent names samples, not columns; a model of other columns is another one.
-        fields={**fields, "variables": names},
+        fields={"model": model_fields(model), "training": settings.identity(), **fields},
         seed=seed,
         scheme=_SCHEME,
         # What else the model was made from: a basis, an encoder, a teacher.
@@ -265,27 +286,40 @@ def fit_recipe(
 
 def _train(
     model: Any,
-    train: xr.Dataset,
+    source: Source,
     settings: Settings,
     recipe: Recipe,
     fabric: Fabric,
     habits: Habits,
+    loss: Any,
 ) -> Fitted:
-    prepared = model.prepare(train)
+    prepared = model.prepare(source.dataset)
     kept = getattr(prepared, "kept", None)
     if kept is not None:  # samples that lack a value were left out
-        train, habits = take(train, kept), replace(habits, numbers=habits.numbers[kept])
-    declaration = complete_declaration(prepared.declaration, train)
-    check_labels(train, declaration)
+        if not isinstance(source, Labelled):
+            raise FitError(
+                f"{recipe.producer}: prepare leaves samples out (kept), which only a dataset "
+                "allows; a source has to make samples that are complete"
+            )
+        source = open_source(take(source.dataset, kept))
+    declaration = complete_declaration(prepared.declaration, source.dataset)
+    check_labels(source.dataset, declaration)
     network = model.build(declaration).to(fabric.device, settings.dtype)
-    source = _source(prepared, train, declaration, settings, recipe.seed, fabric)
-    few = source.few()
+    if loss is not None:
+        _take_loss(network, loss, recipe.producer)
+    variables = [variable.name for variable in declared_variables(declaration)]
+    where = Where(fabric.device, settings.dtype, fabric.global_rank, fabric.world_size)
+    plan = settings.batch_size, recipe.seed, settings.shuffle
+    batches = make_source(prepared.arrays, source, variables, _cut(settings), plan, where)
+    few = batches.few()
     _handshake(network, few, fabric, recipe.producer)
     # Ranks begin with the same weights and go on with random numbers of their own.
     torch.manual_seed(recipe.seed + 1_000_003 * (1 + fabric.global_rank))
-    loop = Loop(network, source, settings, recipe.seed, fabric, habits)
+    loop = Loop(network, batches, settings, recipe.seed, fabric, habits)
     with step_threads(network, few, settings.batch_size):
         weights = loop.run()
+    if loss is not None:
+        del network.loss
     network = network.cpu()
     network.load_state_dict(weights)
     history = label_history(history_dataset(loop.state.history), recipe)
@@ -294,51 +328,44 @@ def _train(
 
 
 def _with_seen(
-    fitted: Fitted, train: xr.Dataset, settings: Settings, store: Store, fabric: Fabric
+    fitted: Fitted, source: Source, settings: Settings, store: Store, fabric: Fabric
 ) -> Fitted:
     """Return a stored model with the law of its data, made now where it was trained without."""
     lacking = fitted.seen is None and hasattr(fitted.model, "seen")
     if not fabric.broadcast(lacking):
         return fitted
     if fabric.global_rank == 0:
-        publish_seen(_see(fitted, train, settings), store)
+        publish_seen(_see(fitted, source, settings), store)
     fabric.barrier()
     return read(fitted.recipe, fitted.model, store)
 
 
 @one_thread()
-def _see(fitted: Fitted, train: xr.Dataset, settings: Settings) -> Fitted:
+def _see(fitted: Fitted, source: Source, settings: Settings) -> Fitted:
     """Return a model with the law of what it was trained on, where its kind has one."""
-    if not hasattr(fitted.model, "seen"):
+    if not hasattr(fitted.model, "seen") or not isinstance(source, Labelled):
         return fitted
+    train = source.dataset
     if fitted.declaration.get("left_out"):
         known = declared_variables(fitted.declaration)
         there = complete({v.name: train[v.name].values for v in known}, known)
         train = train if there is None else take(train, np.flatnonzero(there))
-    total, last = train.sizes[sample_dim(train)], settings.shuffle == "aligned"
-    held_out = split(total, settings.validation, last=last)[1]
+    held_out = _cut(settings)(train.sizes[sample_dim(train)])[1]
     return replace(fitted, seen=fitted.model.seen(fitted, train, held_out))
 
 
-def _source(
-    prepared: Any,
-    train: xr.Dataset,
-    declaration: Mapping[str, Any],
-    settings: Settings,
-    seed: int,
-    fabric: Fabric,
-) -> BatchSource:
-    if prepared.arrays is not None and is_fresh(train):
+def _cut(settings: Settings) -> Cut:
+    return partial(split, rule=settings.validation, last=settings.shuffle == "aligned")
+
+
+def _take_loss(network: Any, loss: Any, name: str) -> None:
+    """Let a network have a loss that is not its own, until it is trained."""
+    if hasattr(network, "segment_loss"):
         raise FitError(
-            "fresh samples stream, and this model keeps all of its training data in memory; give "
-            "on_the_fly(..., fresh=False)"
+            f"{name}: the network trains by segments, with segment_loss, for which a loss of yours "
+            "is no substitute; leave loss out"
         )
-    last = settings.shuffle == "aligned"
-    parts = split(train.sizes[sample_dim(train)], settings.validation, last=last)
-    variables = [variable.name for variable in declared_variables(declaration)]
-    where = Where(fabric.device, settings.dtype, fabric.global_rank, fabric.world_size)
-    plan = settings.batch_size, seed, settings.shuffle
-    return make_source(prepared.arrays, train, variables, parts, plan, where)
+    network.loss = MethodType(declared(loss, "loss")[0], network)
 
 
 @torch.no_grad()

@@ -1,27 +1,24 @@
-"""Where the loop's batches come from: arrays that live on the device, or a stored dataset."""
+"""The loop's batches as tensors: of arrays or pools that live on the device, or streamed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from presage.batches import Batches
-from presage.batches.plan import Positions, part
-from presage.batches.tables import Pool
+from presage.batches import Batches, Buffers, Source
+from presage.batches.plan import BLOCK_FROM, Positions, part
+from presage.batches.source import Cut
 from presage.fitting.errors import FitError
-from presage.fitting.splitting import is_fresh, made_samples
-from presage.lineage import sample_dim
 
 TensorBatch = dict[str, Tensor]
 
-#: Bytes from which data that stream are shuffled by blocks.
-_BLOCK_FROM = 16 << 30
+#: Share of a device's memory that pools may take.
+_RESIDENT = 0.4
 
 
 class Where(NamedTuple):
@@ -66,32 +63,27 @@ class BatchSource:
     ----------
     train, held
         Batches of the training part and (in order) of the validation part.
-    positions
-        Position in the whole dataset of each training sample.
+    numbers
+        Positions in the training part and an epoch → numbers of the samples.
     where
         The place of the run.
     resident
         Whether all training samples are kept on the device.
-    apart
-        By how much the numbers of samples grow from epoch to epoch, where they are fresh.
     """
 
     def __init__(
         self,
         train: Batches,
         held: Batches | None,
-        positions: Positions,
+        numbers: Callable[[Positions, int], Positions],
         where: Where,
         resident: bool,
-        apart: int = 0,
     ) -> None:
         self.steps = len(train)
-        self._train, self._held = train, held
-        self._positions = positions
+        self._train, self._numbers = train, numbers
         self._where, self._resident = where, resident
         self._reader: Any = train.resident(where.device) if resident else train
         self._held_reader: Any = held.resident(where.device) if held and resident else held
-        self._apart = apart
 
     def epoch(self, number: int, start: int, more: bool = False) -> Iterator[Piece]:
         """Yield this rank's pieces from step `start` on; `more` epochs may follow."""
@@ -99,7 +91,7 @@ class BatchSource:
         options = {} if self._resident else {"more": more}
         for batch in self._reader.epoch(number, start, **options):
             own = len(batch.positions)
-            tensors = batch if self._resident else self._tensors(batch)
+            tensors = self._tensors(batch)
             if own == 0:
                 tensors = self._stand_in(tensors)
             yield Piece(tensors, own, min(size, samples - batch.step * size))
@@ -110,23 +102,19 @@ class BatchSource:
             return
         for batch in self._held_reader.epoch(0):
             if len(batch.positions):
-                yield batch if self._resident else self._tensors(batch)
+                yield self._tensors(batch)
 
-    def positions(self, number: int, step: int) -> Positions:
-        """Return the positions in the dataset of this rank's samples at a step."""
-        return self._positions[self._train.indices(number, step)]
-
-    def shift(self, number: int) -> int:
-        """Return what is added to sample numbers in an epoch."""
-        return number * self._apart
+    def numbers(self, epoch: int, step: int) -> Positions:
+        """Return the numbers of this rank's samples at a step."""
+        return self._numbers(self._train.indices(epoch, step), epoch)
 
     def few(self) -> TensorBatch:
         """Return a handful of samples, to try a network on."""
         rows = self._train.rows
-        if rows.made and not self._resident:  # without a whole window of blocks
-            first = np.arange(min(2, rows.samples))
-            return self._tensors(rows.gather(first, Pool(reuse=False)))
-        return {name: t[:2].clone() for name, t in next(self.epoch(0, 0)).batch.items()}
+        if rows.flat or self._resident:
+            return {name: t[:2].clone() for name, t in next(self.epoch(0, 0)).batch.items()}
+        first = np.arange(min(2, rows.samples))  # without a whole window of blocks
+        return self._tensors(rows.gather(first, 0, Buffers(reuse=False)))
 
     @staticmethod
     def _stand_in(empty: TensorBatch) -> TensorBatch:
@@ -139,9 +127,9 @@ class BatchSource:
 
 def make_source(
     arrays: Mapping[str, NDArray[Any]] | None,
-    dataset: xr.Dataset,
+    source: Source,
     variables: list[str],
-    parts: tuple[Positions, Positions],
+    cut: Cut,
     plan: tuple[int, int, str],
     where: Where,
 ) -> BatchSource:
@@ -150,12 +138,12 @@ def make_source(
     Parameters
     ----------
     arrays
-        What the model prepared: name → array, one row for each sample of the dataset, which
-        then live on the device. None streams `variables` from the dataset, ragged ones padded.
-    dataset, variables
+        What the model prepared: name → array, one row for each sample, which then live on the
+        device. None streams `variables` from the source, ragged ones padded.
+    source, variables
         What to stream.
-    parts
-        Positions to train on and to validate on, see :func:`presage.fitting.splitting.split`.
+    cut
+        Number of samples → positions to train on and to validate on.
     plan
         Batch size, seed and shuffle.
     where
@@ -164,40 +152,32 @@ def make_source(
     Raises
     ------
     FitError
-        An array has not one row for each sample.
+        An array has not one row for each sample, or samples are new in every epoch.
     """
-    samples = dataset.sizes[sample_dim(dataset)]
-    for name, array in (arrays or {}).items():
-        if len(array) != samples:
-            raise FitError(f"{name!r} was prepared with {len(array)} rows for {samples} samples")
+    size, seed, shuffle = plan
+    parts: Sequence[Any]
+    numbers: Callable[[Positions, int], Positions]
+    if arrays is None:
+        parts = source.select(variables).divide(cut)
+        numbers, resident = parts[0].numbers, _fits(source, where.device)
+    else:
+        *parts, numbers = _resident(arrays, source, cut, where.dtype)
+        resident = True
+        if shuffle == "aligned":
+            shuffle = "full"  # nothing streams
+    if shuffle == "auto":  # by a rule that is the same on every machine
+        shuffle = source.automatic(BLOCK_FROM) if arrays is None else "full"
 
-    def batches(positions: Positions, size: int, **options: Any) -> Batches:
+    def batches(part: Any, size: int, **options: Any) -> Batches:
         if size >= where.world:
             options |= {"rank": where.rank, "world_size": where.world}
-        if arrays is not None:
-            rows = {name: _cast(array[positions], where.dtype) for name, array in arrays.items()}
-            return Batches(rows, size, **options)
-        # Ragged variables stay whole: batches find their parts by the samples' addresses.
-        chosen = dataset.isel({sample_dim(dataset): positions})
-        return Batches(chosen, size, variables, pad=True, **options)
+        return Batches(part, size, pad=True, **options)
 
-    size, seed, shuffle = plan
-    if shuffle == "aligned" and arrays is not None:
-        shuffle = "full"  # nothing streams
-    train, held = parts
-    held_batches = None
-    if len(held):
-        held_batches = batches(held, min(size, len(held)), shuffle=None)
-    if shuffle == "auto":  # by a rule that is the same on every machine
-        shuffle = "block" if arrays is None and dataset.nbytes >= _BLOCK_FROM else "full"
-    return BatchSource(
-        batches(train, size, seed=seed, shuffle=shuffle),
-        held_batches,
-        train,
-        where,
-        resident=arrays is not None,
-        apart=made_samples(dataset) if is_fresh(dataset) else 0,
-    )
+    train = batches(parts[0], size, seed=seed, shuffle=shuffle)
+    held = None
+    if parts[1] is not None:
+        held = batches(parts[1], min(size, _length(parts[1])), shuffle=None)
+    return BatchSource(train, held, numbers, where, resident)
 
 
 def divide(batch: TensorBatch, own: int, parts: int) -> list[TensorBatch]:
@@ -209,12 +189,42 @@ def divide(batch: TensorBatch, own: int, parts: int) -> list[TensorBatch]:
     return pieces or [batch]
 
 
+def _resident(
+    arrays: Mapping[str, NDArray[Any]], source: Source, cut: Cut, dtype: torch.dtype
+) -> tuple[Any, Any, Callable[[Positions, int], Positions]]:
+    """Return the arrays to train on, those to validate on, and their samples' numbers."""
+    if source.fresh:
+        raise FitError(
+            "samples that are new in every epoch stream, and this model keeps all of its training "
+            "data in memory (prepare returned arrays); give samples that stay the same "
+            "(fresh=False, new_pairs=False), or a model whose prepare returns arrays=None"
+        )
+    for name, array in arrays.items():
+        if len(array) != source.samples:
+            raise FitError(
+                f"{name!r} was prepared with {len(array)} rows for {source.samples} samples"
+            )
+    kept, held = cut(source.samples)
+    train, checked = ({n: _cast(a[p], dtype) for n, a in arrays.items()} for p in (kept, held))
+    return train, checked if len(held) else None, lambda p, epoch: source.numbers(kept[p], epoch)
+
+
+def _fits(source: Source, device: torch.device) -> bool:
+    """Say whether a source that streams is small enough to live on the device instead."""
+    size = source.device_bytes() if device.type == "cuda" else None
+    return size is not None and size < _RESIDENT * torch.cuda.mem_get_info(device)[1]
+
+
+def _length(part: Any) -> int:
+    return part.samples if isinstance(part, Source) else len(next(iter(part.values())))
+
+
 def _cast(array: NDArray[Any], dtype: torch.dtype) -> NDArray[Any]:
     if array.dtype.kind != "f":
         return array
     return array.astype(np.float64 if dtype == torch.float64 else np.float32, copy=False)
 
 
-def _tensor(array: NDArray[Any], where: Where) -> Tensor:
-    tensor = torch.from_numpy(array)
+def _tensor(array: NDArray[Any] | Tensor, where: Where) -> Tensor:
+    tensor = torch.as_tensor(array)
     return tensor.to(where.device, where.dtype if tensor.is_floating_point() else None)

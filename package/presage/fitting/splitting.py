@@ -1,4 +1,4 @@
-"""Which samples are trained on, which are validated on, and in what order they come."""
+"""Which samples are trained on and which are validated on."""
 
 from __future__ import annotations
 
@@ -6,51 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from presage.batches.plan import Positions
 from presage.fitting.errors import FitError
 from presage.rng import generator
-from presage.store import made_rows
-from presage.store.made import Maker
-
-
-def order_of(train: xr.Dataset, shuffle: str) -> str:
-    """Return the shuffle of a training: on the fly there is one alone.
-
-    Raises
-    ------
-    FitError
-        Another one was asked for.
-    """
-    if _maker(train) is None:
-        return shuffle
-    if shuffle not in ("auto", "aligned"):
-        raise FitError(
-            f"samples made on the fly come block by block, shuffle={shuffle!r} would make each of "
-            "them many times over; give shuffle='aligned', or store the samples"
-        )
-    return "aligned"
-
-
-def is_fresh(train: xr.Dataset) -> bool:
-    """Say whether samples are made on the fly and are new in every epoch."""
-    maker = _maker(train)
-    return maker is not None and maker.fresh
-
-
-def made_samples(train: xr.Dataset) -> int:
-    """Return how many samples an epoch is apart from the next one, 0 where they are stored."""
-    maker = _maker(train)
-    return 0 if maker is None else maker.samples
-
-
-def _maker(train: xr.Dataset) -> Maker | None:
-    for array in train.data_vars.values():
-        made = made_rows(array.variable)
-        if made is not None:
-            return made[0].maker
-    return None
 
 
 def split(samples: int, rule: Mapping[str, Any], last: bool = False) -> tuple[Positions, Positions]:

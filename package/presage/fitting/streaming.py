@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import xarray as xr
 
+from presage.batches import Source
 from presage.fitting.errors import FitError
 from presage.lineage import sample_dim, take
 from presage.progress import Bar
@@ -29,7 +30,7 @@ D = TypeVar("D", xr.Dataset, xr.DataArray)
 
 def fit_streaming(
     accumulator: A,
-    data: xr.Dataset | xr.DataArray,
+    data: xr.Dataset | xr.DataArray | Source,
     *,
     dim: str | None = None,
     chunk_bytes: int = _CHUNK,
@@ -42,7 +43,8 @@ def fit_streaming(
     accumulator
         Anything with ``update(chunk)``: :class:`presage.transforms.moments.SpectralMoments`.
     data
-        Stored dataset or one of its variables; only a chunk of it is in memory at a time.
+        Stored dataset, one of its variables, or a source of batches (its epoch 0); only a
+        chunk of it is in memory at a time.
     dim
         Dimension to cut along: the sample dimension by default.
     chunk_bytes
@@ -61,6 +63,7 @@ def fit_streaming(
     FitError
         `data` has no such dimension, or no samples.
     """
+    data = data.dataset if isinstance(data, Source) else data
     dim = dim or _sample_dim(data)
     if dim not in data.dims or data.sizes[dim] == 0:
         raise FitError(f"there is nothing to go through along {dim!r}; dims {dict(data.sizes)}")

@@ -7,38 +7,41 @@ opening is the value that is trained on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from presage.batches.made import MadeTable
+from presage.batches.made import Made
 from presage.batches.rows import Rows
 from presage.batches.shares import BatchError, Positions
-from presage.batches.tables import Table
+from presage.batches.source import Cut, Origins, Source, choose
+from presage.batches.tables import Buffers, Table
 from presage.labels import Array, LabelError, nearest
 from presage.lineage import RECIPE, flat_rows, ragged_rows, recipe_of, sample_dim, sample_numbers
+from presage.recipe import Parent
 from presage.rng import SCHEME
 from presage.store.identity import made_rows, stored_rows
 from presage.store.lazy import StoredArray
 from presage.store.made import MadeArray
 
 
-def open_rows(
-    source: xr.Dataset | Mapping[str, Any],
+def open_source(
+    source: xr.Dataset | Mapping[str, Any] | Source,
     variables: Iterable[str] | None = None,
     sample: str | None = None,
-) -> Rows:
-    """Find the arrays of a source and check that they belong together.
+) -> Source:
+    """Return what was given as a source of batches.
 
     Parameters
     ----------
     source
-        A dataset, or name → array: plain arrays count samples along their first axis,
-        labelled ones along `sample`.
+        A dataset, a source, or name → array: plain arrays count samples along their first
+        axis, labelled ones along `sample`.
     variables
         Which to read; by default every data variable that has the sample dimension, the
         ragged ones included.
@@ -50,17 +53,111 @@ def open_rows(
     BatchError
         An unknown name, a variable without the sample dimension, unequal lengths.
     """
+    if isinstance(source, Source):
+        return source if variables is None else source.select(tuple(variables))
     if isinstance(source, xr.Dataset):
-        return _open_dataset(source, variables, sample or sample_dim(source))
+        return Labelled(source, variables, sample)
     arrays = {name: _sample_first(name, value, sample) for name, value in source.items()}
-    chosen = _choose(variables, arrays, tuple(arrays))
+    chosen = choose(variables, arrays, tuple(arrays))
     lengths = {name: len(arrays[name]) for name in chosen}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{name}: {n}" for name, n in lengths.items())
         raise BatchError(f"arrays must hold equally many samples, got {shown}")
     samples = next(iter(lengths.values()), 0)
     table = Table(np.array([0, samples]), {name: [_packed(arrays[name])] for name in chosen})
-    return Rows(samples, (table,), chosen, {})
+    rows = Rows(samples, (table,), chosen, {})
+    rows.labels = xr.Dataset()  # plain arrays have none
+    return rows
+
+
+class Labelled(Source):
+    """A labelled dataset as a source: stored, on the fly or in memory.
+
+    Parameters
+    ----------
+    dataset
+        The dataset or any selection of one.
+    variables
+        Which to read, by default all that have the sample dimension.
+    sample
+        Name of the sample dimension, where the dataset does not say.
+    """
+
+    def __init__(
+        self,
+        dataset: xr.Dataset,
+        variables: Iterable[str] | None = None,
+        sample: str | None = None,
+    ) -> None:
+        self.dataset, self._sample = dataset, sample or sample_dim(dataset)
+        self.samples = dataset.sizes.get(self._sample, 0)
+        self._variables = (variables,) if isinstance(variables, str) else variables
+        made = (made_rows(array.variable) for array in dataset.data_vars.values())
+        self._maker = next((found[0].maker for found in made if found is not None), None)
+        self.fresh = self._maker is not None and self._maker.fresh
+
+    @cached_property
+    def opened(self) -> Rows | Made:
+        """Find the arrays and check that they belong together."""
+        return _open_dataset(self.dataset, self._variables, self._sample)
+
+    @cached_property
+    def labels(self) -> xr.Dataset:
+        """A dataset without samples."""
+        rows = self.opened
+        dims = {str(self.dataset[name].dims[0]) for name in rows.flat}
+        none = {str(dim): slice(0, 0) for dim in (*dims, self._sample)}
+        return self.dataset[list(rows.names)].isel(none)
+
+    def gather(self, numbers: Positions, epoch: int, buffers: Buffers) -> dict[str, Array]:
+        """Return some samples."""
+        return self.opened.gather(numbers, epoch, buffers)
+
+    def numbers(self, positions: Positions, epoch: int) -> Positions:
+        """Return sample numbers, as the store counts them."""
+        apart = self._maker.samples if self._maker is not None and self.fresh else 0
+        found: Positions = np.asarray(sample_numbers(self.dataset))[positions] + epoch * apart
+        return found
+
+    def identity(self, origins: Origins, epochs: int) -> tuple[dict[str, Any], list[Parent]]:
+        """Return the variables' names and the stored samples that they hold."""
+        names: Any = [str(name) for name in self.dataset.data_vars]
+        found = origins(self.dataset)
+        parents = list(dict.fromkeys(found.values()))
+        if len(parents) > 1:  # merged from several stored datasets: which gave what matters
+            names = {name: parent.key for name, parent in found.items()}
+        if self._maker is None or not self.fresh:
+            return {"variables": names}, parents
+        seen = self._maker.samples * epochs  # epoch e takes samples e n + i
+        return {"variables": names, "fresh": True}, [replace(p, stop=seen) for p in parents]
+
+    def divide(self, cut: Cut) -> tuple[Source, Source | None]:
+        """Return two selections; ragged variables stay whole and are found by their addresses."""
+        train, held = cut(self.samples)
+        return self._part(train), self._part(held) if len(held) else None
+
+    def _part(self, positions: Positions) -> Labelled:
+        part = self.dataset.isel({self._sample: positions})
+        return Labelled(part, self._variables, self._sample)
+
+    def select(self, names: Sequence[str]) -> Labelled:
+        """Return the source of some variables only."""
+        return Labelled(self.dataset, names, self._sample)
+
+    def ordered(self, shuffle: str) -> str:
+        """Return what a shuffle means: on the fly there is one alone."""
+        if self._maker is None:
+            return shuffle
+        if shuffle not in ("auto", "aligned"):
+            raise BatchError(
+                f"samples made on the fly come block by block, shuffle={shuffle!r} would make each "
+                "of them many times over; give shuffle='aligned', or store the samples"
+            )
+        return "aligned"
+
+    def automatic(self, limit: float) -> str:
+        """Return the order where none is asked for; by size alone, the same on every machine."""
+        return "block" if self.dataset.nbytes >= limit else "full"
 
 
 def _sample_first(name: str, value: Any, sample: str | None) -> Array:
@@ -82,36 +179,10 @@ def _packed(array: Array) -> Array:
     return np.require(native, requirements=["C", "A"])
 
 
-def _choose(
-    variables: Iterable[str] | None, known: Iterable[str], default: tuple[str, ...]
-) -> tuple[str, ...]:
-    names = list(known)
-    wanted = default if variables is None else tuple(variables)
-    if isinstance(variables, str):
-        wanted = (variables,)
-    for name in wanted:
-        if name not in names:
-            raise BatchError(f"there is no variable {name!r}{nearest(name, names)}")
-    if not wanted:
-        raise BatchError("no variable has the sample dimension; name some with variables=")
-    return tuple(dict.fromkeys(wanted))
-
-
-def labels_of(
-    source: xr.Dataset | Mapping[str, Any], rows: Rows, sample: str | None = None
-) -> xr.Dataset:
-    """Return the labels of what is read, without samples; plain arrays have none."""
-    if not isinstance(source, xr.Dataset):
-        return xr.Dataset()
-    dims = {str(source[name].dims[0]) for name in rows.flat}
-    none = {str(dim): slice(0, 0) for dim in (*dims, sample or sample_dim(source))}
-    return source[list(rows.names)].isel(none)
-
-
 # -- datasets ---------------------------------------------------------------------------
 
 
-def _open_dataset(dataset: xr.Dataset, variables: Iterable[str] | None, sample: str) -> Rows:
+def _open_dataset(dataset: xr.Dataset, variables: Iterable[str] | None, sample: str) -> Rows | Made:
     if sample not in dataset.dims:
         raise BatchError(
             f"the dataset has no dimension {sample!r}{nearest(sample, map(str, dataset.dims))}"
@@ -126,7 +197,7 @@ def _open_dataset(dataset: xr.Dataset, variables: Iterable[str] | None, sample: 
         for name, array in dataset.data_vars.items()
         if sample in array.dims or (array.dims and array.dims[0] in counts)
     ]
-    chosen = _choose(variables, map(str, dataset.variables), tuple(fitting))
+    chosen = choose(variables, map(str, dataset.variables), tuple(fitting))
     flat = {n: str(dataset[n].dims[0]) for n in chosen if set(dataset[n].dims) & set(counts)}
     for name in chosen:
         if name not in flat and sample not in dataset[name].dims:
@@ -150,7 +221,7 @@ def _open_made(
     made: Mapping[str, tuple[MadeArray, Positions | None]],
     names: tuple[str, ...],
     sample: str,
-) -> Rows:
+) -> Made:
     """Find variables that are simulated when they are read: all of one simulator."""
     for name in names:
         if name not in made:
@@ -172,9 +243,9 @@ def _open_made(
     if rows[0] is not None and bool((np.diff(rows[0]) < 0).any()):
         order = np.argsort(rows[0], kind="stable")
     numbers = rows[0] if order is None or rows[0] is None else rows[0][order]
-    table = MadeTable({name: array for name, (array, _) in made.items()}, numbers)
+    arrays = {name: made[name][0] for name in names}
     block = 0 if order is not None else block_size(dataset)
-    return Rows(dataset.sizes[sample], (table,), names, {}, order, block)
+    return Made(dataset.sizes[sample], arrays, numbers, order, block)
 
 
 def block_size(dataset: xr.Dataset) -> int:

@@ -1,0 +1,58 @@
+"""Adding rows of several arrays at the speed of memory.
+
+Rows are added where they lie, a tile at a time: a tile of the sum stays in the processor's cache
+until all terms are in it, so that each term is read once and the sum written once. Terms are
+added in their order, so the numbers do not depend on how the work is cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from presage.batches.shares import Positions
+from presage.batches.tables import Table
+from presage.labels import Array
+
+_TILE = 128 << 10  # bytes
+
+
+def add_rows(terms: Sequence[tuple[Table, str, Positions]], out: Array) -> None:
+    """Write to `out` the sum of some rows of each term.
+
+    Parameters
+    ----------
+    terms
+        Table, variable and positions ``[row]`` of each; at least two, alike but for lengths.
+    out
+        ``[row, ...]``.
+    """
+    if len(out) and out[0].nbytes >= _TILE:
+        _by_row(terms, out)
+    else:
+        _together(terms, out)
+
+
+def _by_row(terms: Sequence[tuple[Table, str, Positions]], out: Array) -> None:
+    step = _TILE // out.itemsize
+    rows = zip(*(table.views(name, positions) for table, name, positions in terms), strict=True)
+    for target, parts in zip(out.reshape(len(out), -1), rows, strict=True):
+        for low in range(0, len(target), step):
+            tile = slice(low, low + step)
+            total = np.add(parts[0][tile], parts[1][tile], out=target[tile])
+            for part in parts[2:]:
+                np.add(total, part[tile], out=total)
+
+
+def _together(terms: Sequence[tuple[Table, str, Positions]], out: Array) -> None:
+    (table, name, positions), *others = terms
+    step = max(1, _TILE // max(1, out[:1].nbytes))
+    scratch = np.empty((min(step, len(out)), *out.shape[1:]), out.dtype)
+    for low in range(0, len(out), step):
+        total = out[low : low + step]
+        table.take(name, positions[low : low + step], total)
+        for other, variable, at in others:
+            part = scratch[: len(total)]
+            other.take(variable, at[low : low + step], part)
+            np.add(total, part, out=total)

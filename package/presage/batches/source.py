@@ -1,0 +1,410 @@
+"""What batches are cut from: one protocol for stored samples, made ones, pools and your own.
+
+A source says how many samples an epoch has and gives any of them: ``gather(numbers, epoch,
+buffers)`` is a pure function, so the plan may ask any rank for any samples in any order, and a
+run that was interrupted goes on without going back. :class:`~presage.batches.Batches` and
+:func:`presage.fit` take a source wherever they take a dataset. presage's own are
+:class:`~presage.batches.labelled.Labelled` (a dataset, stored or on the fly) and
+:class:`~presage.batches.pools.Paired` (several pools, paired at random).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import is_dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import xarray as xr
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from presage.batches.cutting import padded
+from presage.batches.epoch import Epoch
+from presage.batches.plan import Plan
+from presage.batches.shares import BatchError, Positions, Share
+from presage.batches.tables import Buffers
+from presage.labels import Array, Schema, check_arrays, nearest
+from presage.lineage import SAMPLE
+from presage.plugins import declared
+from presage.recipe import Parent, settings_of
+from presage.store.lazy import outer_rows, with_plain_empty
+
+#: Dataset → for each variable which stored samples it holds.
+Origins = Callable[[xr.Dataset], Mapping[str, Parent]]
+#: Number of samples → the positions to train on and those to validate on.
+Cut = Callable[[int], tuple[Positions, Positions]]
+#: Name and array → the same as a tensor on a device.
+Move = Callable[[str, Array], Any]
+_SHOWN = 256  # samples with ragged dimensions that a source's dataset shows
+
+
+class Source(ABC):
+    """Samples for batches.
+
+    A source of your own is a frozen dataclass of its settings with `name`, `version`, `samples`,
+    `schema` and `gather`; everything else has a default. A setting that is a dataset counts
+    as a parent, all others stand in the recipe of what is trained from the source.
+
+    A model for a source implements what every model does. Its ``prepare(dataset)`` gets
+    :attr:`dataset`, the samples of epoch 0 with their labels, computed when they are read: it
+    should look at few, declare the variables it wants and return ``arrays=None``, for a source
+    streams. What takes a pass over much data (a scale, a basis) is fitted and stored beforehand
+    and named among the model's ``parents``.
+
+    Attributes
+    ----------
+    name, version
+        Of what `gather` computes; raise the version whenever its results change.
+    samples
+        How many an epoch has.
+    schema
+        Name of the sample dimension, variables with their dims and units, coordinates.
+    fresh
+        Whether another epoch has other samples.
+    block
+        Samples of a simulator's block, for ``shuffle="aligned"``; 0 where there is none.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> from presage.batches import Batches, Source
+    >>> from presage.labels import Schema, Variable
+    >>> from presage.rng import generator
+    >>> @dataclass(frozen=True)
+    ... class Tones(Source):
+    ...     length: int = 8
+    ...     samples: int = 1000
+    ...     name, version = "tones", 1
+    ...     schema = Schema("tone", (Variable("wave", ("time",), unit="V"),))
+    ...
+    ...     def gather(self, numbers, epoch, buffers):
+    ...         wave = buffers.get("wave", (len(numbers), self.length), np.dtype("float32"))
+    ...         for row, number in enumerate(numbers):
+    ...             phase = generator(self.name, epoch, int(number)).uniform(0, 2 * np.pi)
+    ...             wave[row] = np.sin(np.arange(self.length) + phase)
+    ...         return {"wave": wave}
+    >>> [batch["wave"].shape for batch in Batches(Tones(), 400, seed=1)]
+    [(400, 8), (400, 8), (200, 8)]
+    >>> Tones().dataset["wave"].dims, Tones().dataset["wave"].attrs["units"]
+    (('tone', 'time'), 'V')
+    """
+
+    name: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+    samples: int
+    schema: Schema
+    fresh: bool = True
+    block: int = 0
+    #: Bytes of all samples that lie in mapped files.
+    mapped_bytes: int = 0
+
+    @abstractmethod
+    def gather(self, numbers: Positions, epoch: int, buffers: Buffers) -> dict[str, Array]:
+        """Return some samples: a pure function, called from several threads.
+
+        Parameters
+        ----------
+        numbers
+            Numbers of samples, each from 0 to `samples` - 1, in any order.
+        epoch
+            The epoch they are for; one that is not `fresh` has no use for it.
+        buffers
+            ``buffers.get(name, shape, dtype)`` gives memory that is used again later.
+
+        Returns
+        -------
+        dict
+            Name → array ``[number, ...]``. Ragged ones are flat, one row after the other, with
+            ``<dim>_count`` ``[number]``.
+        """
+
+    # -- labels ----------------------------------------------------------------------------
+
+    @cached_property
+    def labels(self) -> xr.Dataset:
+        """A dataset without samples: names, dims, units, coordinates of what batches hold."""
+        arrays = self._few(1)
+        check_arrays(arrays, self.schema, 1, self.name)
+        found = {}
+        for name, (dims, variable) in self.schema.stored().items():
+            if arrays[name].dtype != np.dtype(variable.dtype):
+                raise BatchError(
+                    f"{self.name}: {name!r} is declared as {variable.dtype}, gather gave "
+                    f"{arrays[name].dtype}"
+                )
+            attributes = variable.attributes()
+            flat = name.removesuffix("_count")
+            if flat in self.schema.ragged:
+                attributes["sample_dimension"] = flat
+            found[name] = xr.Variable(dims, arrays[name][:0], attributes)
+        coords = {c.name: c.variable() for c in self.schema.coordinates}
+        return xr.Dataset(found, coords=coords, attrs={SAMPLE: self.schema.sample})
+
+    @cached_property
+    def dataset(self) -> xr.Dataset:
+        """The samples of epoch 0 as a labelled dataset, computed when they are read.
+
+        With ragged variables only the first 256 of them, in memory.
+        """
+        labels, n = self.labels, self.samples
+        sample = str(labels.attrs[SAMPLE])
+        if self.flat:
+            n = min(n, _SHOWN)
+            arrays: Mapping[str, Any] = self._few(n)
+        else:
+            arrays = {
+                str(v): indexing.LazilyIndexedArray(_Lazy(self, str(v), labels[str(v)]))
+                for v in labels.data_vars
+            }
+        found = {str(v): (a.dims, arrays[str(v)], a.attrs) for v, a in labels.data_vars.items()}
+        numbers = (sample, np.arange(n), {"long_name": "sample number"})
+        others = labels.drop_dims(sample).coords
+        return xr.Dataset(found, coords={**others, sample: numbers}, attrs=labels.attrs)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Variables of a batch, in order."""
+        return tuple(map(str, self.labels.data_vars))
+
+    @cached_property
+    def flat(self) -> Mapping[str, str]:
+        """Ragged variable → its ragged dimension."""
+        dims = {str(a.attrs["sample_dimension"]) for a in self.labels.data_vars.values()
+                if "sample_dimension" in a.attrs}  # fmt: skip
+        return {str(n): str(a.dims[0]) for n, a in self.labels.data_vars.items()
+                if a.dims[0] in dims}  # fmt: skip
+
+    def numbers(self, positions: Positions, epoch: int) -> Positions:
+        """Return by which numbers samples are named in messages."""
+        return positions + epoch * self.samples if self.fresh else positions
+
+    # -- identity and parts ----------------------------------------------------------------
+
+    def identity(self, origins: Origins, epochs: int) -> tuple[dict[str, Any], list[Parent]]:
+        """Return what stands in the recipe of what is trained from it: fields and parents.
+
+        Raises
+        ------
+        BatchError
+            It is no dataclass with a name, so nothing says what its samples are.
+        """
+        settled: bool = is_dataclass(self)
+        if not settled or not self.name:
+            raise BatchError(
+                f"{type(self).__name__} is to be a frozen dataclass of its settings, with a name "
+                "and a version, so that a recipe can say what was trained from"
+            )
+        parents: list[Parent] = []
+        settings: dict[str, Any] = {}
+        given: dict[str, Any] = settings_of(self)
+        for name, value in given.items():
+            if isinstance(value, xr.Dataset):
+                value = {n: place_of(p, parents) for n, p in origins(value).items()}
+            elif callable(value):
+                value = declared(value, f"{self.name}.{name}")[1]
+            settings[name] = value
+        source = {"name": self.name, "version": self.version, "settings": settings}
+        return {"source": source}, parents
+
+    def divide(self, cut: Cut) -> tuple[Source, Source | None]:
+        """Return the source to train on and the one to validate on; they share nothing."""
+        train, held = cut(self.samples)
+        return (Part(self, train), Part(self, held)) if len(held) else (self, None)
+
+    def select(self, names: Sequence[str]) -> Source:
+        """Return the source of some variables only."""
+        return Part(self, None, names)
+
+    # -- orders ----------------------------------------------------------------------------
+
+    def ordered(self, shuffle: str) -> str:
+        """Return what a shuffle that was asked for means, or refuse it."""
+        return shuffle
+
+    def automatic(self, limit: float) -> str:
+        """Return the order where none is asked for and `limit` bytes count as fitting."""
+        return "block" if self.mapped_bytes > limit else "full"
+
+    def plan(self, shuffle: str, batch_size: int, seed: int, drop_last: bool) -> Plan:
+        """Return the plan of a shuffle.
+
+        Raises
+        ------
+        BatchError
+            Samples cannot be read in such an order.
+        """
+        if shuffle == "aligned":
+            if not self.block:
+                raise BatchError(
+                    "shuffle='aligned' goes by a simulator's blocks: it needs samples of one "
+                    "simulator, without holes and from the beginning of a block on"
+                )
+            kind = "stream" if self.fresh else "aligned"
+            size = self.row_bytes
+            return Plan.aligned(self.samples, batch_size, size, self.block, seed, drop_last, kind)
+        if shuffle == "block":
+            return Plan.blocks(self.samples, batch_size, self.row_bytes, seed, drop_last)
+        return Plan(self.samples, batch_size, seed, shuffle, drop_last=drop_last)
+
+    # -- reading ---------------------------------------------------------------------------
+
+    @property
+    def opened(self) -> Source:
+        """What batches are read from; itself, unless opening takes time."""
+        return self
+
+    @cached_property
+    def row_bytes(self) -> int:
+        """Bytes of one sample, about."""
+        return max(1, sum(array.nbytes for array in self._few(1).values()))
+
+    def in_dataset(self, positions: Positions) -> Positions:
+        """Return the positions in the dataset of positions of the plan."""
+        return positions
+
+    def read_ahead(self, start: int, stop: int) -> None:
+        """Let the kernel read the mapped files of these positions, without waiting for it."""
+        return
+
+    @contextmanager
+    def reading(
+        self, epoch: Epoch, start: int, few: int, ranks: tuple[int, int], more: bool = False
+    ) -> Iterator[Reader]:
+        """Yield what gathers an epoch from step `start` on; `more` epochs may follow.
+
+        A place to make things ahead: `few` steps are gathered at once, for rank and world size.
+        """
+        yield Reader(self, epoch.number)
+
+    def on_device(self, move: Move, pad: bool) -> Callable[[Positions, int], Cutter]:
+        """Move all samples to a device, and return what makes a cutter of positions and epoch.
+
+        Raises
+        ------
+        BatchError
+            Ragged variables that are not padded, or samples that are new in every epoch.
+        """
+        if self.flat and not pad:
+            raise BatchError(
+                f"{next(iter(self.flat))!r} is ragged: a device holds it only padded; pass pad=True"
+            )
+        if self.fresh:
+            raise BatchError("samples that are new in every epoch cannot stay on a device")
+        arrays = self._few(self.samples)
+        tensors = {n: move(n, a) for n, a in (padded(arrays, self.flat)).items()}
+
+        def at(positions: Positions, epoch: int) -> Cutter:
+            del epoch
+            index = move("positions", positions)
+            return lambda span: {n: t.index_select(0, index[span]) for n, t in tensors.items()}
+
+        return at
+
+    def device_bytes(self) -> int | None:
+        """Return what a device would hold for a training that streams; None: it streams."""
+        return None
+
+    def _few(self, n: int) -> dict[str, Array]:
+        return self.gather(np.arange(n), 0, Buffers(reuse=False))
+
+
+Cutter = Callable[[slice], dict[str, Any]]
+
+
+class Reader:
+    """Gathers the shares of an epoch."""
+
+    def __init__(self, source: Source, epoch: int) -> None:
+        self.source, self.epoch = source, epoch
+
+    def __call__(self, share: Share, buffers: Buffers) -> dict[str, Array]:
+        """Return the samples of a share."""
+        return self.source.gather(share.positions, self.epoch, buffers)
+
+    def stop(self) -> None:
+        """Make nothing more ahead: the reader has left."""
+
+
+class Part(Source):
+    """Some samples, or some variables, of another source.
+
+    Parameters
+    ----------
+    whole
+        The source.
+    positions
+        Which of its samples; None for all.
+    names
+        Which of its variables; by default all.
+    """
+
+    def __init__(
+        self, whole: Source, positions: Positions | None, names: Sequence[str] | None = None
+    ) -> None:
+        self.whole, self.positions = whole, positions
+        self.samples = whole.samples if positions is None else len(positions)
+        self.fresh = whole.fresh
+        wanted = choose(names, whole.names, whole.names)
+        counts = {f"{whole.flat[name]}_count": None for name in wanted if name in whole.flat}
+        self.labels = whole.labels[list(dict.fromkeys([*counts, *wanted]))]
+
+    def gather(self, numbers: Positions, epoch: int, buffers: Buffers) -> dict[str, Array]:
+        """Return some samples."""
+        where = numbers if self.positions is None else self.positions[numbers]
+        found = self.whole.gather(where, epoch, buffers)
+        return {name: found[name] for name in self.names}
+
+    def numbers(self, positions: Positions, epoch: int) -> Positions:
+        """Return the numbers that the whole gives these samples."""
+        where = positions if self.positions is None else self.positions[positions]
+        return self.whole.numbers(where, epoch)
+
+
+class _Lazy(BackendArray):
+    """One variable of a source in epoch 0, gathered when it is indexed."""
+
+    def __init__(self, source: Source, name: str, labels: xr.DataArray) -> None:
+        self.source, self.name = source, name
+        self.shape, self.dtype = (source.samples, *labels.shape[1:]), labels.dtype
+
+    def __getitem__(self, key: Any) -> Any:
+        return indexing.explicit_indexing_adapter(
+            with_plain_empty(key, self.shape),
+            self.shape,
+            indexing.IndexingSupport.OUTER,
+            self._read,
+        )
+
+    def _read(self, key: tuple[Any, ...]) -> Array:
+        rows = np.arange(self.shape[0])[key[0]]
+        found = self.source.gather(np.atleast_1d(rows), 0, Buffers(reuse=False))[self.name]
+        cut = outer_rows(found, key[1:])
+        return cut[0] if rows.ndim == 0 else cut
+
+
+def choose(
+    variables: Iterable[str] | None, known: Iterable[str], default: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the variables that were asked for, each once, or the default; unknown ones raise."""
+    names = list(known)
+    wanted = default if variables is None else tuple(variables)
+    if isinstance(variables, str):
+        wanted = (variables,)
+    for name in wanted:
+        if name not in names:
+            raise BatchError(f"there is no variable {name!r}{nearest(name, names)}")
+    if not wanted:
+        raise BatchError("no variable has the sample dimension; name some with variables=")
+    return tuple(dict.fromkeys(wanted))
+
+
+def place_of(parent: Parent, parents: list[Parent]) -> int:
+    """Return where a parent stands in a list, which takes it in where it does not."""
+    if parent not in parents:
+        parents.append(parent)
+    return parents.index(parent)

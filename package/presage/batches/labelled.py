@@ -146,14 +146,7 @@ class Labelled(Source):
 
     def ordered(self, shuffle: str) -> str:
         """Return what a shuffle means: on the fly there is one alone."""
-        if self._maker is None:
-            return shuffle
-        if shuffle not in ("auto", "aligned"):
-            raise BatchError(
-                f"samples made on the fly come block by block, shuffle={shuffle!r} would make each "
-                "of them many times over; give shuffle='aligned', or store the samples"
-            )
-        return "aligned"
+        return "aligned" if self._maker is not None and shuffle == "auto" else shuffle
 
     def automatic(self, limit: float) -> str:
         """Return the order where none is asked for; by size alone, the same on every machine."""

@@ -211,6 +211,8 @@ class Paired(Source):
                     terms.append((f"{dim}_count", ((pool, f"{dim}_count"),)))
         found: dict[str, tuple[tuple[str, str], ...]] = {}
         for column, of in terms:
+            if len(of) > 1 and any(v in self._rows[p].flat for p, v in of):
+                raise BatchError(f"{column!r}: what is ragged cannot be added")
             if found.setdefault(column, of) != of:
                 raise BatchError(
                     f"two pools have a {column!r}; say in columns what is meant, "
@@ -294,7 +296,7 @@ class Paired(Source):
         pools = {}
         for name, pool in self.pools.items():
             used = {v for terms in self._terms.values() for p, v in terms if p == name}
-            found = origins(pool[sorted(used)])
+            found = origins(pool[sorted(used)]) if used else {}
             pools[name] = {v: place_of(parent, parents) for v, parent in found.items()}
         combined = None if self.combine is None else declared(self.combine, "combine")[1]
         settings = {
@@ -402,5 +404,3 @@ def _check_addable(first: xr.DataArray, other: xr.DataArray, name: str) -> None:
                 f"{name} cannot be added: its coordinate {coordinate!r} has other values than the "
                 "first's"
             )
-    if "sample_dimension" in other.attrs or other.dims[:1] != first.dims[:1]:
-        raise BatchError(f"{name} is ragged and cannot be added")

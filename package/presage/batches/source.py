@@ -223,7 +223,7 @@ class Source(ABC):
     # -- orders ----------------------------------------------------------------------------
 
     def ordered(self, shuffle: str) -> str:
-        """Return what a shuffle that was asked for means, or refuse it."""
+        """Return what a shuffle that was asked for means, as recipes hold it."""
         return shuffle
 
     def automatic(self, limit: float) -> str:
@@ -343,6 +343,8 @@ class Part(Source):
         Which of its variables; by default all.
     """
 
+    names: tuple[str, ...] = ()
+
     def __init__(
         self, whole: Source, positions: Positions | None, names: Sequence[str] | None = None
     ) -> None:
@@ -350,8 +352,10 @@ class Part(Source):
         self.samples = whole.samples if positions is None else len(positions)
         self.fresh = whole.fresh
         wanted = choose(names, whole.names, whole.names)
-        counts = {f"{whole.flat[name]}_count": None for name in wanted if name in whole.flat}
-        self.labels = whole.labels[list(dict.fromkeys([*counts, *wanted]))]
+        counts = [f"{whole.flat[name]}_count" for name in wanted if name in whole.flat]
+        self.names = tuple(dict.fromkeys([*counts, *wanted]))
+        self.flat = {name: whole.flat[name] for name in wanted if name in whole.flat}
+        self.labels = whole.labels[[name for name in self.names if name in whole.labels]]
 
     def gather(self, numbers: Positions, epoch: int, buffers: Buffers) -> dict[str, Array]:
         """Return some samples."""

@@ -19,7 +19,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
-from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from presage.batches.cutting import padded
@@ -31,7 +30,7 @@ from presage.labels import Array, Schema, check_arrays, nearest
 from presage.lineage import SAMPLE
 from presage.plugins import declared
 from presage.recipe import Parent, settings_of
-from presage.store.lazy import outer_rows, with_plain_empty
+from presage.store.lazy import PiecedArray
 
 #: Dataset → for each variable which stored samples it holds.
 Origins = Callable[[xr.Dataset], Mapping[str, Parent]]
@@ -369,26 +368,20 @@ class Part(Source):
         return self.whole.numbers(where, epoch)
 
 
-class _Lazy(BackendArray):
+class _Lazy(PiecedArray):
     """One variable of a source in epoch 0, gathered when it is indexed."""
 
     def __init__(self, source: Source, name: str, labels: xr.DataArray) -> None:
         self.source, self.name = source, name
         self.shape, self.dtype = (source.samples, *labels.shape[1:]), labels.dtype
 
-    def __getitem__(self, key: Any) -> Any:
-        return indexing.explicit_indexing_adapter(
-            with_plain_empty(key, self.shape),
-            self.shape,
-            indexing.IndexingSupport.OUTER,
-            self._read,
-        )
-
     def _read(self, key: tuple[Any, ...]) -> Array:
-        rows = np.arange(self.shape[0])[key[0]]
-        found = self.source.gather(np.atleast_1d(rows), 0, Buffers(reuse=False))[self.name]
-        cut = outer_rows(found, key[1:])
-        return cut[0] if rows.ndim == 0 else cut
+        numbers = np.arange(self.shape[0])[key[0]]
+        one = numbers.ndim == 0
+        found = self.source.gather(np.atleast_1d(numbers), 0, Buffers(reuse=False))[self.name]
+        rows = np.arange(len(found))
+        cut = self._rows(rows, key[1:], 0 * rows, lambda _: (found, 0))
+        return np.asarray(cut[0]) if one else cut
 
 
 def choose(

@@ -75,14 +75,22 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
         with_its_session(process)
 
 
-def test_an_interruption_ends_parent_and_workers(tmp_path: Path) -> None:
-    program = GENERATE.format(delay=0.2, n=4000, root=str(tmp_path / "store"), workers=2)
+@pytest.mark.parametrize(("times", "delay"), [(1, 0.2), (2, 0.2), (3, 30.0)])
+def test_interruptions_end_parent_and_workers(tmp_path: Path, times: int, delay: float) -> None:
+    """Also one that follows at once, and also while a block takes long."""
+    program = GENERATE.format(delay=delay, n=4000, root=str(tmp_path / "store"), workers=2)
     process = start(program)
     try:
-        assert until(lambda: list((tmp_path / "store").rglob("shard-*.json")))
+        assert until(lambda: len(children(process.pid)) >= 3)
+        if times < 3:
+            assert until(lambda: list((tmp_path / "store").rglob("shard-*.json")))
+        else:
+            time.sleep(3.0)  # into the first blocks
         workers = children(process.pid)
-        os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group
-        assert until(lambda: process.poll() is not None)
+        for _ in range(times):
+            os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group
+            time.sleep(0.02)
+        assert until(lambda: process.poll() is not None, 20.0)
         assert until(lambda: not any(map(lives, workers)))
     finally:
         with_its_session(process)

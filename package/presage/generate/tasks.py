@@ -17,7 +17,7 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from typing import Any
 
 from presage.generate.samples import Portion, Spans, portions
@@ -160,5 +160,33 @@ def _executor(workers: int, executor: Executor | None, made: Any) -> Iterator[Ex
     else:
         # Spawned, not forked: a fork copies locks that other threads hold.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(workers, len(made) - 1), context, _begin, (made,)) as pool:
+        many = min(workers, len(made) - 1)
+        with _ended_by_hand(made), ProcessPoolExecutor(many, context, _begin, (made,)) as pool:
             yield pool
+
+
+@contextmanager
+def _ended_by_hand(made: Any) -> Iterator[None]:
+    """Let Ctrl-C stop the work once, and only then wait for the workers; a second one kills them.
+
+    A pool whose end is interrupted does not know its workers any more, and the program that
+    waits for them hangs.
+    """
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not ours or current_thread() is not main_thread():
+        yield
+        return
+    others = {*multiprocessing.active_children()}
+
+    def end(*_: Any) -> None:
+        if made[-1] != _STOP:
+            made[-1] = _STOP
+            raise KeyboardInterrupt
+        for worker in {*multiprocessing.active_children()} - others:
+            worker.kill()
+
+    signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

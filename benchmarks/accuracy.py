@@ -28,7 +28,6 @@ from presage.emulation.sampling import sample
 from presage.emulation.split import choose_held_out, hold_out
 from presage.fitting import Fitted
 from presage.generate import simulate
-from presage.models import ConditionalFlow
 from presage.store import Store
 from presage.studies.events import Resonance, Training
 from presage.studies.events.gaussians import DiagMod, Full, Gaussians, UnitCube
@@ -191,7 +190,7 @@ def _others(array: xr.DataArray, product: xr.Dataset, statistic: str, form: str 
 def _entropy(source: Gaussians, truth: xr.Dataset, flow: Fitted) -> Result:
     """Return mean(log p_true - log p_flow) on the same events: the divergence in nats."""
     columns = {name: truth[name].values for name in truth.data_vars}
-    density = ConditionalFlow.of(flow).log_prob(truth).values
+    density = flow.log_prob(truth).values
     lost = source.log_prob(columns, columns) - density
     error = float(lost.std()) / len(lost) ** 0.5
     note = f"± {error:.5f}; 0 is the exact density"

@@ -22,9 +22,10 @@ from benchmarks import flows
 from benchmarks.core import Result, installed, paired, seconds, side_by_side
 from benchmarks.reaching import time_to_accuracy
 from presage.fitting import fit
-from presage.models import ConditionalFlow, model
-from presage.models.conditional import ROWS
+from presage.models import FittedDensity, model
+from presage.models.fitted_density import ROWS
 from presage.models.prepared import prepare_columns
+from presage.recipe import Recipe
 from presage.studies.events.resonance import Resonance
 
 _EVENTS = {"small": 16_384, "full": 65_536}
@@ -136,9 +137,17 @@ def _training(
 def _sampling(name: str, data: xr.Dataset, threads: int, size: str, fedhex: Any) -> list[Result]:
     settings, _ = MODELS[name]
     prepared = prepare_columns(data)
-    network = model(name, **settings).build(prepared.declaration).eval()
+    spec = model(name, **settings)
+    network = spec.build(prepared.declaration).eval()
     c = torch.from_numpy(np.resize(prepared.arrays["condition"], (_ROWS, flows.CONTEXT)))
-    flow = ConditionalFlow(network, prepared.declaration, prepared.state)
+    flow = FittedDensity(
+        Recipe("untrained", 1, {}),
+        spec,
+        network,
+        prepared.declaration,
+        prepared.state,
+        xr.Dataset(),
+    )
     labels = {p.name: np.resize(data[p.name].values, _ROWS) for p in flow.scale.parameters}
     rng = np.random.default_rng(1)
 
@@ -156,7 +165,7 @@ def _sampling(name: str, data: xr.Dataset, threads: int, size: str, fedhex: Any)
     what = f"models/{name}, sampling, threads {threads}"
     results = _results(what, contenders, size, fedhex is not None or name != "maf")
     whole = statistics.median(
-        _ROWS / seconds(lambda: flow.sample(labels, rng)) for _ in range(_ROUNDS[size])
+        _ROWS / seconds(lambda: flow.draw(labels, rng)) for _ in range(_ROUNDS[size])
     )
     return [*results, Result(f"{what}, in GeV", whole, "events/s")]
 

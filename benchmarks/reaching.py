@@ -28,7 +28,7 @@ from benchmarks.core import Result
 from presage.analysis.distances import wasserstein
 from presage.fitting import fit
 from presage.fitting.schedules import polynomial_decay
-from presage.models import MAF, ConditionalFlow, SplineFlow
+from presage.models import MAF, FittedDensity, SplineFlow
 from presage.studies.events.resonance import Resonance
 
 _TARGET, _RATIO = 0.01, 10.0
@@ -143,10 +143,9 @@ def _ours(events: Events, most: int) -> tuple[float, float, int]:
             optimizer={"name": "adam", "betas": (0.9, 0.99)}, device="cpu", progress=False,
         )  # fmt: skip
         took = time.perf_counter() - began
-        flow = ConditionalFlow.of(fitted)
 
-        def draw(labels: np.ndarray, flow: ConditionalFlow = flow) -> np.ndarray:
-            made = flow.sample({"phi_label": labels[:, 0], "omega_label": labels[:, 1]}, rng)
+        def draw(labels: np.ndarray, flow: FittedDensity = fitted) -> np.ndarray:
+            made = flow.draw({"phi_label": labels[:, 0], "omega_label": labels[:, 1]}, rng)
             return np.stack([made[name] for name in _MASSES], 1)
 
         reached = events.distance(draw)

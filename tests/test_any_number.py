@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import densities
 from event_toys import events_of
 from presage.analysis.merit import figures_of_merit
 from presage.analysis.residuals import residuals
 from presage.emulation.split import choose_held_out, hold_out
 from presage.fitting import fit
-from presage.models import MODELS, ConditionalFlow
+from presage.models import model
 
 NUMBERS = (1, 5)
 
@@ -26,15 +27,14 @@ def events(variables: int, seed: int = 0, n: int = 60) -> xr.Dataset:
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", densities.NAMES)
 def test_every_model_trains_and_draws(name: str, number: int) -> None:
     data = events(number)
-    fitted = fit(MODELS[name](), data, epochs=1, batch_size=128, progress=False)
-    flow = ConditionalFlow(fitted.network, fitted.declaration, fitted.state)
-    drawn = flow.sample({"m": np.full(50, 2.0)}, np.random.default_rng(0))
+    fitted = fit(model(name), data, epochs=1, batch_size=128, progress=False)
+    drawn = fitted.draw({"m": np.full(50, 2.0)}, np.random.default_rng(0))
     assert [len(column) for column in drawn.values()] == [50] * number
     assert np.isfinite(list(drawn.values())).all()
-    assert np.isfinite(flow.log_prob(data)).all()
+    assert np.isfinite(fitted.log_prob(data)).all()
 
 
 @pytest.mark.parametrize("number", NUMBERS)

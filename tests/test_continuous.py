@@ -15,7 +15,6 @@ from presage.analysis.labelled import group
 from presage.emulation.sampling import sample
 from presage.fitting import fit
 from presage.labels import LabelError, Parameter, Variable, stored_as
-from presage.models.conditional import ConditionalFlow
 from presage.store import Store
 from presage.studies.events.refine.joined import JoinedEvents
 from presage.transforms.atoms import AtomWarning, check_continuous
@@ -80,7 +79,7 @@ def test_a_constant_is_drawn_where_it_is(x: float) -> None:
     """Beside labels that are many, too: the place is then a smooth function."""
     given = events(np.full(N, x, "f4"))
     flow = fit(models.SplineFlow(bins=4, hidden=(8,)), given, epochs=1, progress=False)
-    drawn = ConditionalFlow.of(flow).sample({"m": np.full(500, 200.0)}, np.random.default_rng(0))
+    drawn = flow.draw({"m": np.full(500, 200.0)}, np.random.default_rng(0))
     np.testing.assert_allclose(drawn["x"], x, rtol=0.1, atol=1e-9)
 
 

@@ -410,7 +410,7 @@ def test_sets_of_unequal_size_stream_padded_with_a_mask(tmp_path):
     fitted = fit(SetsToy(), store.open(recipe), store=store, **settings)
     assert float(fitted.history.validation_loss[-1]) < 1e-3
     assert float(weights(fitted)["layer.weight"]) == pytest.approx(1.0, abs=0.02)
-    assert fitted.sample == "sample"
+    assert fitted.sample_dim == "sample"
 
 
 class Sums:

@@ -15,7 +15,6 @@ from presage.analysis.labelled import group
 from presage.fitting import fit
 from presage.labels import LabelError, Parameter, Schema, Variable, check_arrays, present
 from presage.labels.missing import MissingWarning, complete
-from presage.models.conditional import ConditionalFlow
 from presage.store import Store
 
 N = 900
@@ -73,11 +72,10 @@ def test_a_model_is_trained_on_what_is_there(how: float, model: Any, tmp_path: A
         fitted.network.state_dict().items(), whole.network.state_dict().values(), strict=True
     ):
         assert (one == two).all(), name
-    flow = ConditionalFlow(fitted.network, fitted.declaration, fitted.state)
-    drawn = flow.sample({"m": np.ones(500)}, np.random.default_rng(0))
+    drawn = fitted.draw({"m": np.ones(500)}, np.random.default_rng(0))
     assert present(drawn["x"], Variable("x", missing=-999.9)).all()
     with pytest.raises(LabelError, match=r"no value \(-999.9\) in 100|100 values that are not fin"):
-        flow.log_prob(data)
+        fitted.log_prob(data)
 
 
 def test_nan_that_was_not_declared_is_refused() -> None:

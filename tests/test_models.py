@@ -7,10 +7,11 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
+import densities
 from presage.fitting import fit, load
 from presage.generate import simulate
 from presage.labels import LabelError
-from presage.models import MODELS, ConditionalFlow, CouplingSpline, Ensemble, RealNVP, model
+from presage.models import CouplingSpline, Ensemble, RealNVP, model
 from presage.models.density import pick
 from presage.models.mixture import Mixture
 from presage.store import Store
@@ -37,7 +38,7 @@ def shop(tmp_path_factory):
     return store, simulate(simulator, 600, store=store, progress=False)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", densities.NAMES)
 def test_a_model_is_loaded_by_its_key_with_all_it_needs(name, shop):
     store, events = shop
     spec = model(name, **SMALL[name])
@@ -46,11 +47,10 @@ def test_a_model_is_loaded_by_its_key_with_all_it_needs(name, shop):
     assert again.model == spec
     assert repr(again.model) == repr(spec)
     assert eval(repr(spec), {type(spec).__name__: type(spec)}) == spec
-    one, other = (ConditionalFlow.of(f) for f in (fitted, again))
-    assert one.log_prob(events).identical(other.log_prob(events))
+    assert fitted.log_prob(events).identical(again.log_prob(events))
     labels = {"phi_label": np.full(50, 900.0), "omega_label": np.full(50, 3.0)}
-    drawn, redrawn = (f.sample(labels, np.random.default_rng(1)) for f in (one, other))
-    for variable in one.scale.variables:
+    drawn, redrawn = (f.draw(labels, np.random.default_rng(1)) for f in (fitted, again))
+    for variable in fitted.scale.variables:
         assert np.array_equal(drawn[variable.name], redrawn[variable.name])
         assert (drawn[variable.name] > variable.lower).all()
 

@@ -327,7 +327,7 @@ def test_a_model_of_another_problem(ready: Ready) -> None:
     ):
         with pytest.raises(FitError, match=message):
             Inference(other, encoder, posterior)
-    with pytest.raises(FitError, match="encoder is a PosteriorNetwork, not a SetNetwork"):
+    with pytest.raises(FitError, match="encoder is a FittedPosterior, not a FittedEncoder"):
         Inference(Gaussian(), posterior, posterior)
 
 

@@ -292,7 +292,7 @@ def test_theta_outside_the_prior_has_no_density(inference, observed):
 
 def test_models_that_do_not_belong_together_are_refused(inference, trained, sets, store):
     problem = inference.problem
-    with pytest.raises(FitError, match="encoder is a PosteriorNetwork"):
+    with pytest.raises(FitError, match="encoder is a FittedPosterior"):
         Inference(problem, trained.posterior, trained.posterior)
     spec = SetEncoder(hidden=(8,), seeds=1, smallest=4)
     other = fit(spec, sets, epochs=1, batch_size=40, store=store, progress=False)

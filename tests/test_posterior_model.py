@@ -143,7 +143,7 @@ def test_the_density_integrates_to_one_over_the_box(link):
     z = box.line(theta)
     features = torch.tensor([[0.4, 0.7, 1.0]], dtype=torch.float64).expand(len(z), -1)
     with torch.no_grad():
-        density = (made.log_prob(features, z) - box.log_slope(z)).exp()
+        density = (made(features).log_prob(z) - box.log_slope(z)).exp()
     area = float(box.span.prod())
     total = float((density * torch.cartesian_prod(share, share).prod(-1)).sum()) * area
     assert total == pytest.approx(1, abs=2e-3)
@@ -154,13 +154,13 @@ def test_draws_are_the_inverse_of_what_is_scored():
     normal = torch.from_numpy(np.random.default_rng(0).normal(size=(200, 2)))
     features = torch.tensor([[0.4, 0.7, 1.0]], dtype=torch.float64).expand(200, -1)
     with torch.no_grad():
-        z = made.draw(features, normal)
-        standardised, context = made.forward(features)
+        z = made(features).draw(normal)
+        standardised, context, _ = made(features)
         r, log_det = standardised.forward(z)
         back = made.flow.flow.transform(context)(r)
         assert torch.allclose(back, normal, atol=1e-6)
         wanted = made.flow.log_prob(context, r) + log_det
-        assert torch.allclose(made.log_prob(features, z), wanted)
+        assert torch.allclose(made(features).log_prob(z), wanted)
 
 
 def test_standardising_is_a_triangular_map_with_its_jacobian():
@@ -202,18 +202,22 @@ def test_it_learns_the_posterior_of_a_normal_measurement_in_a_box():
     spec = PosteriorFlow(**{**SMALL, "views": 0})
     fitted = fit(spec, data, epochs=16, batch_size=100, learning_rate=1e-2, ema=0.99,
                  progress=False, device="cpu")  # fmt: skip
-    box = Box(torch.tensor([0.0]), torch.tensor([1.0]), spec.link)
-    grid = torch.linspace(0.001, 0.999, 999).double()[:, None]
+    grid = xr.DataArray(np.linspace(0.001, 0.999, 999)[:, None], dims=("place", "parameter"))
     for seen, log10_count in ((0.5, 1.0), (0.03, 1.0), (0.5, 2.0)):
         width = spread * 10 ** (-0.5 * (log10_count - 1))
-        features = torch.tensor([[seen, log10_count]]).expand(len(grid), -1)
-        z = box.line(grid)
-        with torch.no_grad():
-            density = fitted.network.log_prob(features, z.float()).double() - box.log_slope(z)
-        exact = norm.logpdf(grid[:, 0].numpy(), seen, width)
+        features = xr.DataArray([[seen, log10_count]], dims=("set", "number"))
+        density = fitted.log_prob(grid, features)
+        assert density.dims == ("set", "place")
+        drawn = fitted.sample(features, 2000, seed=1)
+        assert drawn["theta"].dims == ("set", "draw", "parameter")
+        assert float(drawn["acceptance"][0]) == 1
+        again = fitted.log_prob(drawn["theta"], features)
+        np.testing.assert_allclose(again, drawn["log_prob"], rtol=1e-5, atol=1e-4)
+        assert abs(float(drawn["theta"].std()) / width - 1) < 0.4
+        exact = norm.logpdf(grid[:, 0].values, seen, width)
         exact -= np.log(np.exp(exact).mean())
         share = np.exp(exact) / len(exact)
-        divergence = float((share * (exact - density.numpy())).sum())
+        divergence = float((share * (exact - density.values[0])).sum())
         assert divergence < 0.04
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from presage.analysis import sorting
-from presage.analysis.sorting import by_code, distinct, side_by_side
+from presage.transforms import sorting
+from presage.transforms.sorting import by_code, distinct, side_by_side
 
 BLOCK = 4096
 N = 3 * BLOCK + 17

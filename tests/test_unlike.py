@@ -16,7 +16,7 @@ from torch import Tensor
 from presage.fitting import Fitted, fit, load
 from presage.generate import simulate
 from presage.labels import Parameter
-from presage.models import ConditionalFlow, MixtureDensity, SetEncoder
+from presage.models import FittedDensity, MixtureDensity, SetEncoder
 from presage.models.event_law import RangeWarning, strange_labels
 from presage.models.set_verdict import judged
 from presage.store import Store
@@ -188,7 +188,7 @@ def test_p_values_are_uniform_as_a_whole(ready):
 
 @dataclass(frozen=True)
 class Flow:
-    flow: ConditionalFlow
+    flow: FittedDensity
     fresh: xr.Dataset
 
 
@@ -200,7 +200,7 @@ def trained(tmp_path_factory):
     fitted = fit(MixtureDensity(components=2, hidden=(16,)), events, epochs=6, store=store,
                  progress=False)  # fmt: skip
     fresh = simulate(source, 60_000, seed=1, store=store, progress=False).load()
-    return Flow(ConditionalFlow.of(fitted), fresh)
+    return Flow(fitted, fresh)
 
 
 def test_p_values_of_fresh_events_are_as_often_small_as_they_say(trained):

@@ -158,7 +158,7 @@ class Bench:
     def _events(self, flow: Any, label: Floats) -> Floats:
         theta = {n: np.full(EVENTS, v) for n, v in zip(self.parameters, label, strict=True)}
         # The same normal draws at every label: what changes in the picture is the label's doing.
-        events = flow.sample(theta, generator("live", 0, 0))
+        events = flow.draw(theta, generator("live", 0, 0))
         return np.stack([events[name] for name in self.variables], axis=1, dtype=float)
 
     def _rivals(self, source: str) -> tuple[Any, str]:
@@ -193,14 +193,13 @@ class _Watch:
 
 
 def _load(store: Store, fit: EntryInfo) -> Any:
-    """Return a flow in physical units; torch is loaded by the first visitor who asks."""
+    """Return a flow; torch is loaded by the first visitor who asks."""
     import torch
 
     from presage.fitting import load
-    from presage.models import ConditionalFlow
 
     torch.set_num_threads(THREADS)
-    return ConditionalFlow.of(load(fit.key, store))
+    return load(fit.key, store)
 
 
 def _bins(most: int, events: int) -> int:

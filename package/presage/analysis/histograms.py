@@ -15,8 +15,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from presage.analysis.labelled import Floats, Grouped, Integers, group
-from presage.analysis.sorting import BLOCK, side_by_side
 from presage.labels import LabelError, Variable
+from presage.transforms.sorting import BLOCK, side_by_side
 
 #: Quantiles of the reference between which a histogram lies.
 RANGE = (0.005, 0.995)

@@ -13,7 +13,7 @@ from presage.analysis.histograms import pair_names
 from presage.analysis.labelled import Floats, Grouped
 from presage.analysis.metrics import METRICS, chance, measure
 from presage.analysis.samples import Sample
-from presage.analysis.sorting import in_order
+from presage.transforms.sorting import in_order
 
 
 class Measured:

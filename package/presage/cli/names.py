@@ -15,13 +15,13 @@ import presage.plugins as plugins
 
 def list_() -> None:
     """List studies, simulators, readers and models, those of installed packages among them."""
-    from presage.models import MODELS, SET_MODELS
+    from presage.models import MODELS
     from presage.simulator import Reader, Simulator
     from presage.studies import producers, studies
 
     known = {**plugins.installed(plugins.SIMULATORS), **producers()}
     sources = dict(_resolved(known))
-    models = {**dict(_resolved(plugins.installed(plugins.MODELS))), **MODELS, **SET_MODELS}
+    models = dict(_resolved({**plugins.installed(plugins.MODELS), **MODELS}))
     sections = {
         "Studies (presage run NAME)": {name: one.title for name, one in studies().items()},
         "Simulators (presage generate NAME)": _said(sources, Simulator),

@@ -133,14 +133,10 @@ def learner(name: str) -> type[Any]:
     PluginError
         There is none of this name, or the study trains nothing as a whole.
     """
-    from presage.models import MODELS, SET_MODELS
+    from presage.models import MODELS
     from presage.studies import STUDIES, Study, StudyError
 
-    own = {**MODELS, **SET_MODELS}
-    if name in own:
-        return own[name]
-    studies = {**plugins.installed(plugins.STUDIES), **STUDIES}
-    known = {**dict.fromkeys(own, ""), **studies}
+    known = {**plugins.installed(plugins.STUDIES), **STUDIES, **MODELS}
     try:
         address = plugins.address_of(name, known, plugins.MODELS, "model or study")
     except plugins.PluginError:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import xarray as xr
 
-from presage.analysis.labelled import label_table
 from presage.emulation.grid import LabelledSimulator
-from presage.fitting import Fitted
 from presage.generate import simulate
 from presage.labels import Arrays, LabelError, Parameter, Variable
-from presage.models import ConditionalFlow
 from presage.models.event_law import RangeWarning as RangeWarning
+from presage.models.fitted import Fitted
+from presage.models.fitted_density import BLOCK, STREAM, FittedDensity
 from presage.store import Store
 
 
@@ -38,33 +36,30 @@ class FlowSampler(LabelledSimulator):
         range and the nearest one are given.
     """
 
-    fitted: Fitted | None = None
+    fitted: FittedDensity | None = None
 
-    name: ClassVar[str] = "flow_sample"
+    name: ClassVar[str] = STREAM
     version: ClassVar[int] = 1
+    block_size: ClassVar[int] = BLOCK
     # Networks may differ in the last bits with other libraries or thread counts.
     tolerance: ClassVar[float] = 1e-4
 
-    @cached_property
-    def flow(self) -> ConditionalFlow:
-        """The trained flow in physical units."""
+    @property
+    def flow(self) -> FittedDensity:
+        """The trained flow."""
         if self.fitted is None:
             raise LabelError("FlowSampler needs fitted=, what presage.fit or presage.load returned")
-        return ConditionalFlow.of(self.fitted)
+        return self.fitted
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """The labels the flow was trained on."""
-        ranges = self.flow.declaration["trained_range"]
-        return tuple(
-            Parameter(**{**_plain(p), "low": ranges[p.name][0], "high": ranges[p.name][1]})
-            for p in self.flow.scale.parameters
-        )
+        return self.flow.parameters
 
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The variables it was trained on."""
-        return tuple(self.flow.scale.variables)
+        return self.flow.variables
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,11 +67,7 @@ class FlowSampler(LabelledSimulator):
 
     def simulate(self, theta: Arrays, rng: np.random.Generator) -> Arrays:
         """Draw one event for each label."""
-        return self.flow.sample(theta, rng)
-
-
-def _plain(variable: Variable) -> dict[str, Any]:
-    return {name: getattr(variable, name) for name in Variable.__dataclass_fields__}
+        return self.flow.draw(theta, rng)
 
 
 def sample(
@@ -90,10 +81,13 @@ def sample(
 ) -> xr.Dataset:
     """Draw events from a trained flow, `n` at each label, and store them.
 
+    The events are those of ``fitted.sample(labels, n, seed=seed)``; a flow that no store holds
+    draws them in memory, for there is nothing that could say what they were made from.
+
     Parameters
     ----------
     fitted
-        What :func:`presage.fit` or :func:`presage.load` returned.
+        A density that :func:`presage.fit` or :func:`presage.load` returned.
     labels
         Tuples in the order of the flow's parameters, or a dataset whose distinct labels are
         meant (held-out events, say).
@@ -116,21 +110,14 @@ def sample(
     RangeWarning
         As :class:`FlowSampler`.
     """
-    flow = ConditionalFlow.of(fitted)
-    table = label_table(labels, flow.scale.parameters)
-    if not np.isfinite(table).all():
-        raise LabelError(f"labels must be finite numbers, got {table.tolist()}")
-    if not len(table):
-        raise LabelError("at least one label is needed, got none")
-    sizes = [n] * len(table) if isinstance(n, int) else list(n)
-    if len(sizes) != len(table) or min(sizes) < 1:
-        raise LabelError(
-            f"n is at least 1 event a label, one number or {len(table)} of them; got {n!r}"
-        )
-    equal = len(set(sizes)) == 1
+    if not isinstance(fitted, FittedDensity):
+        raise LabelError(f"sample draws from a density of columns, got {fitted!r}")
+    if not fitted.saved:
+        return fitted.sample(labels, n, seed=seed)
+    table, sizes = fitted.asked(labels, n)
     sampler = FlowSampler(
         labels=tuple(tuple(row) for row in table.tolist()),
-        weights="equal" if equal else tuple(map(float, sizes)),
+        weights="equal" if len(set(sizes)) == 1 else tuple(map(float, sizes)),
         fitted=fitted,
     )
     return simulate(sampler, sum(sizes), seed=seed, store=store, progress=progress)

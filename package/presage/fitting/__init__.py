@@ -12,11 +12,12 @@ and None at the end.
 from __future__ import annotations
 
 from presage.fitting.errors import FitError, NonFiniteLossError
-from presage.fitting.result import Fitted, load
+from presage.fitting.result import load
 from presage.fitting.run import fit, fit_recipe, settings_for
 from presage.fitting.schedules import SCHEDULES, make_schedule
 from presage.fitting.settings import OPTIMIZERS, Settings
 from presage.fitting.streaming import fit_streaming
+from presage.models.fitted import Fitted
 
 __all__ = [
     "OPTIMIZERS",

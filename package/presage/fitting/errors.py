@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-
-class FitError(ValueError):
-    """Training cannot do what was asked; the message says why and what to do."""
+from presage.models.fitted import FitError as FitError
 
 
 class NonFiniteLossError(FitError):

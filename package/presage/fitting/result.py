@@ -1,24 +1,25 @@
-"""What training leaves: a network with everything needed to use it, in memory and in the store."""
+"""Trained models in the store: published whole, read back without unpickling anything."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 import xarray as xr
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from presage import plugins
 from presage.fitting.checkpoint import read_groups, write_tensors
-from presage.fitting.errors import FitError
-from presage.labels import Parameter, Variable, nearest, require
+from presage.labels import nearest
 from presage.lineage import attributes_of, sample_dim
+from presage.models.fitted import FitError, Fitted, Specification
+from presage.models.table import MODELS, specification
 from presage.recipe import Recipe, encode, settings_of
 from presage.store import Store
 from presage.store.files import text
@@ -29,102 +30,7 @@ WEIGHTS, HISTORY, DECLARATION = "weights.safetensors", "history.nc", "declaratio
 SEEN = "seen.nc"
 _PREFIX = "fit-"
 
-
-@dataclass(frozen=True, eq=False)
-class Fitted:
-    """A trained model.
-
-    Attributes
-    ----------
-    recipe
-        Model, settings, seed and the samples it was trained on.
-    model
-        The specification that was trained.
-    network
-        Trained, on the CPU, in evaluation mode.
-    declaration
-        Variables, parameters and whatever else the model was declared for.
-    state
-        Fitted numbers of its transforms.
-    history
-        Over `epoch`: training and validation loss, learning rate, seconds.
-    saved
-        Whether a store holds it.
-    seen
-        The law of what it was trained on, which says what is unlike that; None where its
-        model has none, or was trained by a release that kept none: fit it once more with the
-        same settings, which adds the law and trains nothing.
-    """
-
-    recipe: Recipe
-    model: Any
-    network: nn.Module
-    declaration: dict[str, Any]
-    state: dict[str, NDArray[Any]]
-    history: xr.Dataset
-    saved: bool = False
-    seen: xr.Dataset | None = None
-
-    @property
-    def key(self) -> str:
-        """Its address, in a store or not."""
-        return self.recipe.key
-
-    @property
-    def sample(self) -> str:
-        """Name of the sample dimension."""
-        return str(self.declaration["sample"])
-
-    def __repr__(self) -> str:
-        epochs = self.history.sizes["epoch"]
-        place = "" if self.saved else ", not in a store"
-        what = ", ".join(v["name"] for v in self.declaration.get("variables", ()))
-        ranges = self.declaration.get("trained_range", {})
-        names = [p["name"] for p in self.declaration.get("parameters", ())]
-        at = [f"{n} {ranges[n][0]:.6g} to {ranges[n][1]:.6g}" for n in names if n in ranges]
-        about = f", {what} at {', '.join(at)}" if what and at else ""
-        return f"Fitted({self.model!r}, {epochs} epochs{about}, key {self.key[:16]}{place})"
-
-    def require(self, dataset: xr.Dataset) -> None:
-        """Check that a dataset holds what the model was declared for.
-
-        Raises
-        ------
-        LabelError
-            A variable is missing, or has other dims or another unit.
-        """
-        check_labels(dataset, self.declaration)
-
-
-def declared_variables(declaration: Mapping[str, Any]) -> list[Variable]:
-    """Return the variables and parameters of a declaration."""
-    kinds = (("variables", Variable), ("parameters", Parameter))
-    return [
-        kind(**{**entry, "dims": tuple(entry.get("dims", ()))})
-        for name, kind in kinds
-        for entry in declaration.get(name, ())
-    ]
-
-
-def check_labels(dataset: xr.Dataset, declaration: Mapping[str, Any]) -> None:
-    """Check that a dataset holds what a declaration says.
-
-    Raises
-    ------
-    LabelError
-        A variable is missing, or has other dims or another unit.
-    """
-    ragged = {
-        str(a.attrs["sample_dimension"])
-        for a in dataset.data_vars.values()
-        if "sample_dimension" in a.attrs
-    }
-    for variable in declared_variables(declaration):
-        if set(variable.dims[:1]) & ragged:  # stored flat along its first dimension
-            flat = replace(variable, dims=variable.dims[1:])
-            require(dataset, [flat], variable.dims[0])
-        else:
-            require(dataset, [variable], str(declaration["sample"]))
+F = TypeVar("F", bound=Fitted)
 
 
 def content_key(dataset: xr.Dataset) -> str:
@@ -168,8 +74,11 @@ def is_published(recipe: Recipe, store: Store) -> bool:
 
 
 def load(
-    key: Recipe | str, store: Store | None = None, *, models: Mapping[str, type[Any]] | None = None
-) -> Fitted:
+    key: Recipe | str,
+    store: Store | None = None,
+    *,
+    models: Mapping[str, type[Any] | str] | None = None,
+) -> Any:
     """Load a trained model from the store; nothing is unpickled.
 
     Parameters
@@ -179,7 +88,14 @@ def load(
     store
         Where to look; by default ``$PRESAGE_STORE``, else ``./store``.
     models
-        Name → specification, where it is none of :data:`presage.models.MODELS`.
+        Name → specification or its ``"module:Class"``, for models of your own: neither one of
+        :data:`presage.models.MODELS` nor one that an installed package offers.
+
+    Returns
+    -------
+    Fitted
+        Of the kind that its specification names, as :func:`presage.fit` returned it: a
+        :class:`~presage.models.FittedDensity` for a flow.
 
     Raises
     ------
@@ -190,10 +106,10 @@ def load(
     """
     store = store or Store()
     recipe = key if isinstance(key, Recipe) else store.find(key)
-    return read(recipe, _specification(recipe, models), store)
+    return read(recipe, _specification(recipe, models or {}), store)
 
 
-def read(recipe: Recipe, model: Any, store: Store) -> Fitted:
+def read(recipe: Recipe, model: Specification[F], store: Store) -> F:
     """Read the model of a recipe whose specification is known."""
     names = (WEIGHTS, HISTORY, DECLARATION)
     paths = {name: path for name in names if (path := store.file(recipe, name)) is not None}
@@ -213,7 +129,8 @@ def read(recipe: Recipe, model: Any, store: Store) -> Fitted:
     network.load_state_dict(weights)
     state = {name: tensor.numpy() for name, tensor in groups.get("state", {}).items()}
     seen = None if law is None else _read_dataset(law)
-    return Fitted(recipe, model, network.eval(), declaration, state, history, True, seen)
+    kind = fitted_kind(model)
+    return kind(recipe, model, network.eval(), declaration, state, history, True, seen)
 
 
 def complete_declaration(declaration: Mapping[str, Any], dataset: xr.Dataset) -> dict[str, Any]:
@@ -242,25 +159,33 @@ def label_history(history: xr.Dataset, recipe: Recipe) -> xr.Dataset:
     return history.assign_attrs(attributes_of(recipe))
 
 
-def _specification(recipe: Recipe, models: Mapping[str, type[Any]] | None) -> Any:
-    if models is None:
-        from presage.models import MODELS, SET_MODELS
+def fitted_kind(model: Specification[F]) -> type[F]:
+    """Return what training makes of a specification; one that names nothing gives a Fitted."""
+    kind: Any = getattr(model, "fitted", Fitted)
+    return cast("type[F]", kind)
 
-        models = {**MODELS, **SET_MODELS}
+
+def _specification(recipe: Recipe, own: Mapping[str, type[Any] | str]) -> Any:
     name = recipe.producer.removeprefix(_PREFIX)
     if not recipe.producer.startswith(_PREFIX):
         raise FitError(f"{recipe.producer} {recipe.key[:16]} is no trained model")
-    if name not in models:
-        raise FitError(f"no model {name!r}{nearest(name, models)}; give load(..., models={{...}})")
-    kind = models[name]
+    known = {**plugins.installed(plugins.MODELS), **MODELS, **own}
+    if name not in known:  # an address is no name: what a file says is not imported
+        raise FitError(
+            f"no model {name!r}{nearest(name, known)}; give load(..., models={{{name!r}: "
+            "MyModel}), the class that was trained"
+        )
+    kind = known[name]
+    if isinstance(kind, str):
+        kind = specification(kind)
     if recipe.version not in (kind.version, *getattr(kind, "readable", ())):
         raise FitError(
             f"{recipe.producer} {recipe.key[:16]} was trained by version {recipe.version} of "
             f"{name}, this is version {kind.version}; train it again"
         )
     given = dict(recipe.fields["model"])
-    known = {f.name for f in fields(kind) if f.init}
-    model = kind(**{n: v for n, v in given.items() if n in known})
+    fields_ = {f.name for f in fields(kind) if f.init}
+    model = kind(**{n: v for n, v in given.items() if n in fields_})
     if encode(model_fields(model)) != encode(given):
         raise FitError(f"the settings of {name} in {recipe.key[:16]} do not rebuild it: {given}")
     return model

@@ -21,11 +21,10 @@ from presage.fitting.device import make_fabric, reproducible, set_aside
 from presage.fitting.errors import FitError
 from presage.fitting.loop import Habits, Loop
 from presage.fitting.result import (
-    Fitted,
-    check_labels,
+    F,
     complete_declaration,
     content_key,
-    declared_variables,
+    fitted_kind,
     is_published,
     label_history,
     model_fields,
@@ -40,6 +39,7 @@ from presage.fitting.splitting import split
 from presage.fitting.state import history_dataset
 from presage.labels.missing import complete
 from presage.lineage import RECIPE, sample_dim, take
+from presage.models.fitted import Fitted, Specification, check_labels, declared_variables
 from presage.models.threads import one_thread, step_threads
 from presage.plugins import declared
 from presage.progress import Bar
@@ -54,7 +54,7 @@ _SCHEME = "fit/1"
 
 
 def fit(
-    model: Any,
+    model: Specification[F],
     train: xr.Dataset | Source,
     *,
     epochs: int | None = None,
@@ -79,7 +79,7 @@ def fit(
     store: Store | None = None,
     progress: bool = True,
     logger: Any = None,
-) -> Fitted:
+) -> F:
     """Train a model, or return it at once where the store has it already.
 
     Settings of the training that are not given are those that the model recommends for these
@@ -159,8 +159,10 @@ def fit(
     Returns
     -------
     Fitted
-        The trained model. An interrupted run goes on where it was: with the same number of
-        processes its result is the same to the last bit.
+        The trained model, of the kind that the specification names: a
+        :class:`~presage.models.FittedDensity` for a flow, which draws events and gives log p.
+        An interrupted run goes on where it was: with the same number of processes its result is
+        the same to the last bit.
 
     Raises
     ------
@@ -285,14 +287,14 @@ def fit_recipe(
 
 
 def _train(
-    model: Any,
+    model: Specification[F],
     source: Source,
     settings: Settings,
     recipe: Recipe,
     fabric: Fabric,
     habits: Habits,
     loss: Any,
-) -> Fitted:
+) -> F:
     prepared = model.prepare(source.dataset)
     kept = getattr(prepared, "kept", None)
     if kept is not None:  # samples that lack a value were left out
@@ -324,26 +326,27 @@ def _train(
     network.load_state_dict(weights)
     history = label_history(history_dataset(loop.state.history), recipe)
     state = {name: np.asarray(array) for name, array in prepared.state.items()}
-    return Fitted(recipe, model, network.eval(), declaration, state, history)
+    return fitted_kind(model)(recipe, model, network.eval(), declaration, state, history)
 
 
 def _with_seen(
-    fitted: Fitted, source: Source, settings: Settings, store: Store, fabric: Fabric
-) -> Fitted:
+    fitted: F, source: Source, settings: Settings, store: Store, fabric: Fabric
+) -> F:
     """Return a stored model with the law of its data, made now where it was trained without."""
-    lacking = fitted.seen is None and hasattr(fitted.model, "seen")
+    lacking = fitted.seen is None and type(fitted).law is not Fitted.law
     if not fabric.broadcast(lacking):
         return fitted
     if fabric.global_rank == 0:
         publish_seen(_see(fitted, source, settings), store)
     fabric.barrier()
-    return read(fitted.recipe, fitted.model, store)
+    model: Specification[F] = fitted.model
+    return read(fitted.recipe, model, store)
 
 
 @one_thread()
-def _see(fitted: Fitted, source: Source, settings: Settings) -> Fitted:
+def _see(fitted: F, source: Source, settings: Settings) -> F:
     """Return a model with the law of what it was trained on, where its kind has one."""
-    if not hasattr(fitted.model, "seen") or not isinstance(source, Labelled):
+    if not isinstance(source, Labelled):
         return fitted
     train = source.dataset
     if fitted.declaration.get("left_out"):
@@ -351,7 +354,7 @@ def _see(fitted: Fitted, source: Source, settings: Settings) -> Fitted:
         there = complete({v.name: train[v.name].values for v in known}, known)
         train = train if there is None else take(train, np.flatnonzero(there))
     held_out = _cut(settings)(train.sizes[sample_dim(train)])[1]
-    return replace(fitted, seen=fitted.model.seen(fitted, train, held_out))
+    return replace(fitted, seen=fitted.law(train, held_out))
 
 
 def _cut(settings: Settings) -> Cut:

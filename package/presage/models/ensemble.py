@@ -21,9 +21,10 @@ from torch import Tensor, nn
 from presage.labels import LabelError, nearest
 from presage.models.coupling import CouplingSpline, RealNVP
 from presage.models.density import DensityNetwork, pick
-from presage.models.event_model import EventModel
+from presage.models.fitted_density import DensityModel
 from presage.models.flow import MAF, SplineFlow
 from presage.models.mixture import MixtureDensity
+from presage.models.table import with_settings
 from presage.recipe import settings_of
 
 #: Name → specification of what stands on its own.
@@ -32,21 +33,17 @@ SINGLE: dict[str, type[Any]] = {
 }
 
 
-def single(name: str, settings: Mapping[str, Any], known: Mapping[str, type[Any]]) -> Any:
-    """Return a specification by its name.
+def single(name: str, settings: Mapping[str, Any]) -> Any:
+    """Return the specification of a member by its name.
 
     Raises
     ------
     LabelError
         No such model, or no such setting; the nearest name is suggested.
     """
-    if name not in known:
-        raise LabelError(f"no model {name!r}{nearest(name, known)}")
-    own = known[name].__dataclass_fields__
-    for given in settings:
-        if given not in own or not own[given].init:
-            raise LabelError(f"{name} has no setting {given!r}{nearest(given, own)}")
-    return known[name](**settings)
+    if name not in SINGLE:
+        raise LabelError(f"no model {name!r}{nearest(name, SINGLE)}")
+    return with_settings(SINGLE[name], name, settings)
 
 
 class EnsembleNetwork(DensityNetwork):
@@ -91,7 +88,7 @@ class EnsembleNetwork(DensityNetwork):
 
 
 @dataclass(frozen=True, repr=False)
-class Ensemble(EventModel):
+class Ensemble(DensityModel):
     """Several networks of one model with their own initial weights, averaged as densities.
 
     Parameters
@@ -117,7 +114,7 @@ class Ensemble(EventModel):
     def __post_init__(self) -> None:
         if self.members < 1:
             raise LabelError(f"an ensemble needs members, got members={self.members}")
-        member = single(self.model, self.settings, SINGLE)
+        member = single(self.model, self.settings)
         # All of them, so that a recipe does not depend on which were spelled out.
         object.__setattr__(self, "settings", settings_of(member))
 

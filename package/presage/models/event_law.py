@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike
 
 from presage.labels import Floats, Parameter, Variable
 from presage.labels.caller import warn_caller
-from presage.labels.equality import beyond, merge
+from presage.labels.equality import beyond
+from presage.transforms.distinct_labels import distinct_labels
 from presage.transforms.tail import SURE, UnlikeTrainingWarning, alarming, log_tail
 
 #: Events whose scores are kept, and the fewest held-out ones that are enough.
@@ -50,9 +51,8 @@ def event_law(
         ``score`` ``[event]``, ascending; ``lowest``, ``highest`` ``[variable]``; ``label``
         ``[label, parameter]``.
     """
-    labels = _distinct(
-        [np.asarray(events[p.name], dtype=np.float64) for p in parameters], parameters
-    )
+    columns = [np.asarray(events[p.name]) for p in parameters]
+    labels = distinct_labels(columns, parameters)[1] if columns else np.zeros((1, 0))
     kept = labels[np.linspace(0, len(labels) - 1, min(len(labels), _LABELS)).round().astype(int)]
     ends = [[float(end(np.asarray(events[v.name]))) for v in variables] for end in (np.min, np.max)]
     return xr.Dataset(
@@ -69,19 +69,6 @@ def event_law(
         attrs={"summary": f"p-values of events are counted among {len(scores)}, "
                           f"labels compared with {len(labels)}"},
     )  # fmt: skip
-
-
-def _distinct(columns: Sequence[Floats], parameters: Sequence[Parameter]) -> Floats:
-    """Return each label once, ``[label, parameter]``."""
-    if not columns:
-        return np.zeros((1, 0))
-    code = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:  # rows as numbers: sorting whole rows takes ten times as long
-        values, number = np.unique(column, return_inverse=True)
-        code = np.unique(code * len(values) + number, return_inverse=True)[1]
-    _, first, counts = np.unique(code, return_index=True, return_counts=True)
-    table = np.stack([column[first] for column in columns], axis=1)
-    return merge(table, counts.astype(np.int64), parameters)[0]
 
 
 def event_p_values(seen: xr.Dataset, scores: Floats) -> Floats:

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from presage.labels import LabelError
 from presage.models.autoregressive import Autoregressive
 from presage.models.density import ACTIVATIONS, DensityNetwork, check_perceptron
-from presage.models.event_model import EventModel
+from presage.models.fitted_density import DensityModel
 from presage.models.spline import RationalQuadraticSpline, check_spline
 from presage.models.training import training
 from presage.transforms.smooth import count_features
@@ -76,7 +76,7 @@ class FlowNetwork(DensityNetwork):
 
 
 @dataclass(frozen=True)
-class FlowSpec(EventModel, ABC):
+class FlowSpec(DensityModel, ABC):
     """A kind of flow, and its settings; a subclass gives the univariate maps.
 
     Parameters

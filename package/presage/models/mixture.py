@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from presage.labels import LabelError
 from presage.models.density import DensityNetwork, check_perceptron, perceptron, pick
-from presage.models.event_model import EventModel
+from presage.models.fitted_density import DensityModel
 from presage.models.training import training
 from presage.transforms.smooth import count_features
 
@@ -126,7 +126,7 @@ class MixtureNetwork(DensityNetwork):
 
 
 @dataclass(frozen=True)
-class MixtureDensity(EventModel):
+class MixtureDensity(DensityModel):
     """A mixture of Gaussians with full covariances, read from the condition: the small model.
 
     Quick to train and to sample, with one network pass for either; sharp edges need many

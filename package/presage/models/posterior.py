@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -34,10 +34,32 @@ from presage.labels import LabelError, Variable, nearest
 from presage.lineage import RECIPE, recipe_of, sample_dim
 from presage.models.box import LINKS, Box
 from presage.models.density import ACTIVATIONS, check_perceptron, perceptron
-from presage.models.flow import SplineFlow
+from presage.models.fitted_posterior import FittedPosterior
+from presage.models.flow import FlowNetwork, SplineFlow
 from presage.models.prepared import Prepared
 from presage.models.standardise import Standardised, fit_start
 from presage.models.straight import check_straight
+
+
+class Given(NamedTuple):
+    """The density of z ``(*, P)``, on the real line, given features; they were read once.
+
+    One row of features does for many z.
+    """
+
+    standardised: Standardised
+    context: Tensor
+    flow: FlowNetwork
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return the log density of z ``(*, P)``, ``(*)``."""
+        r, log_det = self.standardised.forward(z)
+        return self.flow.log_prob(self.context.expand(*r.shape[:-1], -1), r) + log_det
+
+    def draw(self, normal: Tensor) -> Tensor:
+        """Return z ``(*, P)`` of standard normal numbers ``(*, P)``."""
+        r = self.flow.draw(self.context.expand(*normal.shape[:-1], -1), normal)
+        return self.standardised.inverse(r)
 
 
 class PosteriorNetwork(nn.Module):
@@ -61,8 +83,8 @@ class PosteriorNetwork(nn.Module):
         flow = SplineFlow(spec.flow_hidden, spec.layers, spec.activation, spec.bins)
         self.flow = flow.build({"variables": [{}] * count, "parameters": [{}] * spec.context})
 
-    def forward(self, features: Tensor) -> tuple[Standardised, Tensor]:
-        """Return what standardises z, and the flow's condition, for features ``(*, K)``."""
+    def forward(self, features: Tensor) -> Given:
+        """Return the density of z given features ``(*, K)``."""
         own = self.get_buffer
         white = (features - own("mean")) @ own("whiten")
         hidden = self.body(white)
@@ -72,22 +94,8 @@ class PosteriorNetwork(nn.Module):
         location = white @ own("start") + own("offset") + width * shift
         # Softly bounded: no set makes a width vanish.
         scales = scales / (1 + scales.abs() / 8)
-        return Standardised(location, width, scales, slopes), self.context(hidden)
-
-    def log_prob(self, features: Tensor, z: Tensor) -> Tensor:
-        """Return the log density of z ``(*, P)``, on the real line, given features ``(*, K)``.
-
-        One row of features does for many z, and is then read once.
-        """
-        standardised, context = self.forward(features)
-        r, log_det = standardised.forward(z)
-        return self.flow.log_prob(context.expand(*r.shape[:-1], -1), r) + log_det
-
-    def draw(self, features: Tensor, normal: Tensor) -> Tensor:
-        """Return z ``(*, P)`` of standard normal numbers ``(*, P)``; features as above."""
-        standardised, context = self.forward(features)
-        r = self.flow.draw(context.expand(*normal.shape[:-1], -1), normal)
-        return standardised.inverse(r)
+        standardised = Standardised(location, width, scales, slopes)
+        return Given(standardised, self.context(hidden), self.flow)
 
     def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return -log p of each theta, averaged over its views, ``(B,)``.
@@ -107,9 +115,9 @@ class PosteriorNetwork(nn.Module):
             z = z.index_select(1, chosen) if z.shape[1] > 1 else z
         rows = features.shape[:2]
         target = z.expand(*rows, z.shape[-1])
-        standardised, context = self.forward(features.flatten(0, 1))
-        r, log_det = standardised.forward(target.flatten(0, 1))
-        losses: Tensor = self.flow.loss({"condition": context, "target": r}) - log_det
+        given = self.forward(features.flatten(0, 1))
+        r, log_det = given.standardised.forward(target.flatten(0, 1))
+        losses: Tensor = self.flow.loss({"condition": given.context, "target": r}) - log_det
         return losses.view(rows).mean(1)
 
 
@@ -147,6 +155,7 @@ class PosteriorFlow:
     straight: str = ""
 
     name: ClassVar[str] = "posterior_flow"
+    fitted: ClassVar[type[FittedPosterior]] = FittedPosterior
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:

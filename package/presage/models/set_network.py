@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,17 +15,22 @@ from presage.models.inputs import FeatureMap
 from presage.models.pooling import Pooled, pool
 from presage.models.regression import RegressionPool
 
-if TYPE_CHECKING:
-    from presage.models.sets import SetEncoder
-
 #: Values of phi that are worked on at once when nothing else is said.
 _CHUNK_VALUES = 1 << 22
 
 
 class SetNetwork(nn.Module):
-    """phi, pooling and the head; see the module."""
+    """phi, pooling and the head; see the module.
 
-    def __init__(self, spec: SetEncoder, declaration: Mapping[str, Any]) -> None:
+    Parameters
+    ----------
+    spec
+        The :class:`~presage.models.SetEncoder` with its settings.
+    declaration
+        ``inputs``, ``low`` and ``high``.
+    """
+
+    def __init__(self, spec: Any, declaration: Mapping[str, Any]) -> None:
         super().__init__()
         self.spec = spec
         parameters = len(declaration["low"])
@@ -157,7 +162,7 @@ class SetNetwork(nn.Module):
         return events.index_select(-2, chosen), None
 
 
-def _regression(spec: SetEncoder, fitted: Mapping[str, Any]) -> RegressionPool | CurvePool | None:
+def _regression(spec: Any, fitted: Mapping[str, Any]) -> RegressionPool | CurvePool | None:
     """Return the fit of one feature to the others, if there is one."""
     if not spec.regress:
         return None

@@ -29,10 +29,10 @@ from presage.labels import LabelError, Variable
 from presage.lineage import sample_dim, take
 from presage.models.curve_pool import fit_rotation
 from presage.models.density import check_perceptron
+from presage.models.fitted_encoder import FittedEncoder
 from presage.models.inputs import fit_features
 from presage.models.prepared import Prepared
 from presage.models.regression import fit_places
-from presage.models.set_law import SetLaw
 from presage.models.set_network import SetNetwork
 
 #: What is minimised: squares in unit-box coordinates, or a normal density with full covariance.
@@ -100,6 +100,7 @@ class SetEncoder:
     first: int = 256
 
     name: ClassVar[str] = "set_encoder"
+    fitted: ClassVar[type[FittedEncoder]] = FittedEncoder
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
@@ -170,21 +171,6 @@ class SetEncoder:
     def build(self, declaration: Mapping[str, Any]) -> SetNetwork:
         """Return an untrained network for what `declaration` says."""
         return SetNetwork(self, declaration)
-
-    def seen(self, fitted: Any, train: xr.Dataset, held_out: Any) -> xr.Dataset:
-        """Return the law of the training sets, which tells what is unlike them.
-
-        Parameters
-        ----------
-        fitted
-            The trained encoder: ``network`` and ``declaration``.
-        train
-            What it was trained on.
-        held_out
-            Positions that it was not trained on: no matter here, for theta are left out in turn.
-        """
-        smallest = int(fitted.declaration["trained_events"][0])
-        return SetLaw.fit(fitted.network, fitted.declaration["inputs"], train, smallest)
 
 
 def check_sets(dataset: xr.Dataset) -> None:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from presage.fitting import Fitted, Settings, fit, fit_recipe, load, settings_for
 from presage.labels import LabelError
-from presage.models.ensemble import SINGLE, Ensemble, single
+from presage.models.ensemble import Ensemble
+from presage.models.fitted_density import FittedDensity
+from presage.models.table import specification
 from presage.studies import made_by
 from presage.studies.events.campaign import Campaign
 
@@ -28,7 +30,8 @@ class Training:
     Parameters
     ----------
     model
-        Name in :data:`presage.models.MODELS`.
+        A density of :data:`presage.models.MODELS`, of an installed package, or
+        ``"my_module:MyModel"``.
     hidden, layers, bins
         Settings of the model, for those that have them.
     members
@@ -61,8 +64,10 @@ class Training:
 
         Raises
         ------
-        LabelError
+        PluginError
             No such model; the nearest name is suggested.
+        LabelError
+            No such setting, or the model is no density that could be drawn from.
         """
         if self.members < 1:
             raise LabelError(
@@ -70,26 +75,30 @@ class Training:
             )
         given = {"hidden": tuple(self.hidden), "layers": self.layers, "bins": self.bins}
         settings: dict[str, Any] = {name: value for name, value in given.items() if value}
-        if self.model in SINGLE:
-            known = SINGLE[self.model].__dataclass_fields__
-            settings = {name: value for name, value in settings.items() if name in known}
+        kind = specification(self.model)
+        known = kind.__dataclass_fields__
+        settings = {name: value for name, value in settings.items() if name in known}
         if self.model == Ensemble.name:
             raise LabelError(
                 "an ensemble is made of a model that stands on its own: give that as model, and "
                 "members=4"
             )
+        if not issubclass(getattr(kind, "fitted", Fitted), FittedDensity):
+            raise LabelError(
+                f"{self.model} is no density of columns: events cannot be drawn from it"
+            )
         if self.members > 1:
             return Ensemble(self.model, self.members, settings)
-        return single(self.model, settings, SINGLE)
+        return kind(**settings)
 
     def check(self) -> None:
         """Raise now what wrong settings would raise at the training."""
         _ = self.specification
         Settings(**self._settings())
 
-    def fit(self, campaign: Campaign | Fold, progress: bool = True) -> Fitted:
+    def fit(self, campaign: Campaign | Fold, progress: bool = True) -> FittedDensity:
         """Train on a campaign's events, or a fold's; or return what was trained before."""
-        return fit(
+        fitted: FittedDensity = fit(
             self.specification,
             campaign.train,
             seed=self.seed,
@@ -97,8 +106,9 @@ class Training:
             progress=progress,
             **self._settings(),
         )
+        return fitted
 
-    def load(self, campaign: Campaign) -> Fitted:
+    def load(self, campaign: Campaign) -> FittedDensity:
         """Return the trained model.
 
         Raises
@@ -106,10 +116,13 @@ class Training:
         StoreError
             It was not trained yet; the message says what trains it.
         """
-        settings = settings_for(self.specification, campaign.train, **self._settings())
-        recipe = fit_recipe(self.specification, campaign.train, settings, self.seed, campaign.store)
+        model = self.specification
+        settings = settings_for(model, campaign.train, **self._settings())
+        recipe = fit_recipe(model, campaign.train, settings, self.seed, campaign.store)
         with made_by("2_train", f"{self.model} with these settings", "events"):
-            return load(recipe.key, campaign.store)
+            own = {model.name: type(model)}
+            fitted: FittedDensity = load(recipe.key, campaign.store, models=own)
+        return fitted
 
     def _settings(self) -> dict[str, Any]:
         """Return what was given."""

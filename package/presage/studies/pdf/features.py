@@ -18,9 +18,9 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from presage.fitting import Fitted
 from presage.labels import Arrays, Coordinate, LabelError, Parameter, Variable
 from presage.lineage import ragged_rows
+from presage.models.fitted_encoder import FittedEncoder
 from presage.models.pooling import pool
 from presage.models.set_network import SetNetwork
 from presage.models.sets import check_sets
@@ -53,7 +53,7 @@ class PooledFeatures(Derived):
         A size is larger than the sets, or the sets are ragged and `sizes` is not empty.
     """
 
-    encoder: Fitted
+    encoder: FittedEncoder
     sizes: tuple[int, ...] = ()
     per_size: int = 2
 
@@ -63,6 +63,8 @@ class PooledFeatures(Derived):
 
     def __post_init__(self) -> None:
         check_sets(self.data)
+        if not isinstance(self.encoder, FittedEncoder):
+            raise LabelError(f"an encoder of sets is needed, got {self.encoder!r}")
         sizes = tuple(int(n) for n in self.sizes)
         object.__setattr__(self, "sizes", sizes)
         if self._ragged and sizes:
@@ -91,13 +93,6 @@ class PooledFeatures(Derived):
         return tuple((n, min(stored // n, self.per_size)) for n in self.sizes or (stored,))
 
     @property
-    def _network(self) -> SetNetwork:
-        network = self.encoder.network
-        if not isinstance(network, SetNetwork):
-            raise LabelError(f"an encoder of sets is needed, got {type(network).__name__}")
-        return network
-
-    @property
     def block_size(self) -> int:  # type: ignore[override]  # of the class elsewhere, here of the size
         """Samples of a block."""
         events = self._repeats * self.data.sizes["event"]
@@ -120,7 +115,7 @@ class PooledFeatures(Derived):
     def lengths(self) -> Mapping[str, int]:
         """Views of a theta, and numbers of a view."""
         views = self._repeats * sum(parts for _, parts in self._views)
-        return {"view": views, "number": self._network.features}
+        return {"view": views, "number": self.encoder.sets.features}
 
     @property
     def coordinates(self) -> tuple[Coordinate, ...]:
@@ -135,10 +130,10 @@ class PooledFeatures(Derived):
 
     def convert(self, samples: xr.Dataset, rng: np.random.Generator) -> Arrays:
         """Return theta and the features of every view; nothing here is random."""
-        network = self._network
+        network = self.encoder.sets
         dtype = network.point_head.weight.dtype
         if self._ragged:
-            return self._whole(samples, network)
+            return self._whole(samples)
         array = samples["events"].transpose(..., "repeat", "event", "feature").values
         theta = samples["theta"].transpose(..., "parameter").values
         order = view_order(array.shape[-2])
@@ -152,18 +147,14 @@ class PooledFeatures(Derived):
         features = torch.cat(parts).view(len(array), -1, network.features)
         return {"theta": theta, "features": features.numpy()}
 
-    def _whole(self, samples: xr.Dataset, network: SetNetwork) -> Arrays:
+    def _whole(self, samples: xr.Dataset) -> Arrays:
         """Return theta and the features of ragged sets, one by one."""
-        dtype = network.point_head.weight.dtype
         events = samples["events"].transpose("event", "feature").values
         rows = zip(*ragged_rows(samples, "event"), strict=True)
-        with torch.inference_mode():
-            parts = [
-                network.summary(network.encode(torch.tensor(events[a : a + n]).to(dtype)[None]))
-                for a, n in rows
-            ]
+        sets = [torch.tensor(events[start : start + count]) for start, count in rows]
         theta = samples["theta"].transpose(..., "parameter").values
-        return {"theta": theta, "features": torch.stack(parts).numpy()}
+        features = torch.stack(list(self.encoder.summaries(sets)))[:, None]
+        return {"theta": theta, "features": features.numpy()}
 
     def _pooled(self, network: SetNetwork, events: Tensor) -> Tensor:
         """Return ``(sets, views, number)``; the events' own network runs once."""

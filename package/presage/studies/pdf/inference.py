@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
 import xarray as xr
 from torch import Tensor
 
-from presage.fitting import FitError, Fitted
+from presage.fitting import FitError
 from presage.labels import LabelError
 from presage.labels.caller import warn_caller
-from presage.models.posterior import PosteriorNetwork
-from presage.models.set_network import SetNetwork
+from presage.models.fitted_encoder import FittedEncoder, SetLabels
+from presage.models.fitted_posterior import FittedPosterior, Support
 from presage.models.set_verdict import judged
 from presage.models.threads import one_thread
-from presage.rng import generator
-from presage.studies.pdf.estimate import Estimate
-from presage.studies.pdf.observed import observed_sets, theta_of_sets
+from presage.studies.pdf.observed import observed_sets
 from presage.studies.pdf.problem import Problem
 
 
@@ -58,18 +54,16 @@ class Inference:
     """
 
     problem: Problem
-    encoder: Fitted
-    posterior: Fitted
+    encoder: FittedEncoder
+    posterior: FittedPosterior
 
     def __post_init__(self) -> None:
-        for name, kind in (("encoder", SetNetwork), ("posterior", PosteriorNetwork)):
+        for name, kind in (("encoder", FittedEncoder), ("posterior", FittedPosterior)):
             fitted = getattr(self, name)
-            if not isinstance(fitted.network, kind):
-                raise FitError(
-                    f"{name} is a {type(fitted.network).__name__}, not a {kind.__name__}"
-                )
+            if not isinstance(fitted, kind):
+                raise FitError(f"{name} is a {type(fitted).__name__}, not a {kind.__name__}")
             self._check(name, fitted.declaration)
-        given = self.encoder.network.features
+        given = self.encoder.sets.features
         wanted = len(self.posterior.declaration["mean"])
         if given != wanted:
             raise FitError(
@@ -102,9 +96,11 @@ class Inference:
                 f"{', '.join(features)}: train it on this problem"
             )
 
-    @cached_property
-    def _estimate(self) -> Estimate:
-        return Estimate(self.problem, self.posterior.network)
+    @property
+    def _support(self) -> Support:
+        """Where the prior is not zero; None where that is all of the box."""
+        everywhere = type(self.problem).physical is Problem.physical
+        return None if everywhere else self.problem.physical
 
     # -- labelled ------------------------------------------------------------------------------
 
@@ -146,24 +142,14 @@ class Inference:
         """
         if n < 1:
             raise LabelError(f"n is the number of draws, at least 1; got {n}")
-        sets, dims, coords = self._sets(events)
-        p_value = self._judged(sets, events, dims, coords)
-        found = []
-        for number, summary in enumerate(self._summaries(sets)):
-            rng = generator("presage.studies.pdf.inference", seed, number)
-            found.append(self._estimate.draws(summary, n, rng))
-        theta, log_prob, accepted = (torch.stack(part).numpy() for part in zip(*found, strict=True))
-        shape = tuple(events.sizes[d] for d in dims)
-        return xr.Dataset(
-            {
-                "theta": ((*dims, "draw", "parameter"), theta.reshape(*shape, n, -1)),
-                "log_prob": ((*dims, "draw"), log_prob.reshape(*shape, n)),
-                "acceptance": (dims, accepted.reshape(shape)),
-                "p_value": p_value,
-            },
-            coords={**coords, **self._parameter_coords()},
-            attrs={"kind": "estimate", **self._keys()},
-        ).pipe(_titled)
+        sets, labels = self._sets(events)
+        p_value = self.encoder.p_values(sets, labels)
+        drawn = self.posterior.drawn(self._summaries(sets), labels, n, seed, self._support)
+        keys = {"problem": self.problem.name, "encoder": self.encoder.key,
+                "posterior": self.posterior.key}  # fmt: skip
+        return drawn.assign(p_value=p_value).assign_coords(self._parameter_coords()).assign_attrs(
+            kind="estimate", **keys
+        )  # fmt: skip
 
     @one_thread()
     def log_prob(self, theta: xr.DataArray, events: xr.DataArray) -> xr.DataArray:
@@ -187,22 +173,9 @@ class Inference:
         LabelError
             As :meth:`sample`; or other parameters.
         """
-        sets, dims, coords = self._sets(events)
+        sets, labels = self._sets(events)
         judged(self.encoder, sets)
-        values, names = theta_of_sets(self.problem, theta, dims)
-        found = [
-            self._estimate.density(summary, values[i if len(values) > 1 else 0])
-            for i, summary in enumerate(self._summaries(sets))
-        ]
-        shape = (*(events.sizes[d] for d in dims), *(theta.sizes[d] for d in names))
-        others = {k: c for k, c in theta.coords.items() if set(c.dims) <= set(names)}
-        return xr.DataArray(
-            torch.stack(found).numpy().reshape(shape),
-            dims=(*dims, *names),
-            coords={**coords, **others},
-            name="log_prob",
-            attrs={"long_name": "natural logarithm of the estimate's density", "units": "1"},
-        )
+        return self.posterior.densities(theta, self._summaries(sets), labels, self._support)
 
     @one_thread()
     def point(self, events: xr.DataArray) -> xr.DataArray:
@@ -216,128 +189,58 @@ class Inference:
         LabelError
             As :meth:`sample`.
         """
-        sets, dims, coords = self._sets(events, self.encoder)
+        sets, labels = self._sets(events, self.encoder)
         judged(self.encoder, sets)
-        count = len(self.problem.prior)
-        unit = torch.stack([s[:count] for s in self._summaries(sets)]).double().clamp(0, 1)
-        theta = self.problem.low.cpu() + (self.problem.high - self.problem.low).cpu() * unit
-        return xr.DataArray(
-            theta.numpy().reshape(*(events.sizes[d] for d in dims), count),
-            dims=(*dims, "parameter"),
-            coords={**coords, **self._parameter_coords()},
-            name="theta",
-            attrs={"long_name": "point estimate", "units": "1"},
-        )
+        values = self.encoder.points(sets, self._only_size)
+        coords = self._parameter_coords()
+        return labels.array(values, ("parameter",), "theta", "point estimate", coords)
 
     def features(self, events: xr.DataArray) -> xr.DataArray:
         """Return what the posterior is conditioned on, ``[..., number]``."""
-        sets, dims, coords = self._sets(events)
-        values = torch.stack(list(self._summaries(sets))).numpy()
-        return xr.DataArray(
-            values.reshape(*(events.sizes[d] for d in dims), -1),
-            dims=(*dims, "number"),
-            coords=coords,
-            name="features",
-            attrs={"long_name": "pooled features, log10 of the number of events last"},
-        )
-
-    # -- what was never seen -------------------------------------------------------------------
+        sets, labels = self._sets(events)
+        title = "pooled features, log10 of the number of events last"
+        return labels.array(self._summaries(sets).numpy(), ("number",), "features", title)
 
     @one_thread()
     def p_value(self, events: xr.DataArray) -> xr.DataArray:
         """Return how likely a set of the training is to look as unusual as each set, ``[...]``.
 
-        See :mod:`presage.models.set_law`. NaN for fewer events than were ever trained with, and
-        for a model that knows no law of its training sets; ``attrs["note"]`` then says why.
-
-        Raises
-        ------
-        LabelError
-            As :meth:`sample`.
-
-        Warns
-        -----
-        UnlikeTrainingWarning
-            The smallest is below 1 % over the number of sets.
+        As :meth:`FittedEncoder.p_value`, of events that the problem has checked.
         """
-        sets, dims, coords = self._sets(events)
-        return self._judged(sets, events, dims, coords)
-
-    def _judged(
-        self, sets: list[Tensor], like: xr.DataArray, dims: tuple[str, ...], coords: Any
-    ) -> xr.DataArray:
-        """Return the p-value of each set, and warn of the smallest."""
-        values, note = judged(self.encoder, sets)
-        return xr.DataArray(
-            values.reshape([like.sizes[d] for d in dims]),
-            dims=dims,
-            coords=coords,
-            name="p_value",
-            attrs={"long_name": "p-value of the set among those of the training", "units": "1",
-                   "note": note},
-        )  # fmt: skip
+        return self.encoder.p_values(*self._sets(events))
 
     # -- sets ----------------------------------------------------------------------------------
 
     def _sets(
-        self, events: xr.DataArray, user: Fitted | None = None
-    ) -> tuple[list[Tensor], tuple[str, ...], dict[str, Any]]:
-        """Return the sets one by one ``(E, F)``, their dimensions and coordinates."""
-        sets, dims, coords = observed_sets(self.problem, events)
-        self._check_sizes([len(one) for one in sets], user or self.posterior)
-        return sets, dims, coords
-
-    @staticmethod
-    def _check_sizes(sizes: list[int], user: Fitted) -> None:
-        """Say when a size was not among those trained with."""
-        low, high = user.declaration["trained_events"]
-        strange = [n for n in sizes if not 0.99 * low <= n <= 1.01 * high]
+        self, events: xr.DataArray, user: FittedEncoder | FittedPosterior | None = None
+    ) -> tuple[list[Tensor], SetLabels]:
+        """Return the sets one by one ``(E, F)``, and their labels; warn of untrained sizes."""
+        sets, labels = observed_sets(self.problem, events)
+        low, high = (user or self.posterior).sizes
+        strange = [n for n in map(len, sets) if not 0.99 * low <= n <= 1.01 * high]
         if strange:
             warn_caller(
-                f"{len(strange)} of {len(sizes)} sets have sizes that the model was not "
+                f"{len(strange)} of {len(sets)} sets have sizes that the model was not "
                 f"trained with ({strange[0]} events; trained: {low} to {high}): look at the "
                 "importance efficiency, or train with such sets",
                 UntrainedSizeWarning,
             )
+        return sets, labels
 
-    def _summaries(self, sets: list[Tensor]) -> Iterator[Tensor]:
-        """Yield what the posterior is conditioned on, ``(K,)``, for each set."""
-        network: Any = self.encoder.network
-        dtype = network.point_head.weight.dtype
-        low, high = self.posterior.declaration["trained_events"]
-        for events in sets:
-            with torch.inference_mode():
-                pooled = network.encode(events.to(dtype)[None])
-                if low == high:  # one size only: what another would do, nobody has learnt
-                    pooled[..., -1] = math.log10(low)
-                summary = network.summary(pooled)[0]
-            self._estimate.check_finite(summary)
-            yield summary
+    @property
+    def _only_size(self) -> int:
+        """The one size that was trained with: what another would do, nobody has learnt."""
+        low, high = self.posterior.sizes
+        return low if low == high else 0
 
-    # -- labels --------------------------------------------------------------------------------
+    def _summaries(self, sets: list[Tensor]) -> Tensor:
+        """Return what the posterior is conditioned on, ``(N, K)``."""
+        return torch.stack(list(self.encoder.summaries(sets, self._only_size)))
 
     def _parameter_coords(self) -> dict[str, Any]:
         wanted = ("parameter", "parameter_low", "parameter_high", "parameter_title")
         known = {c.name: c for c in self.problem.coordinates}
         return {name: known[name].variable() for name in wanted}
-
-    def _keys(self) -> dict[str, str]:
-        return {
-            "problem": self.problem.name,
-            "encoder": self.encoder.key,
-            "posterior": self.posterior.key,
-        }
-
-
-def _titled(draws: xr.Dataset) -> xr.Dataset:
-    titles = {
-        "theta": "draw of the posterior estimate",
-        "log_prob": "natural logarithm of the estimate's density",
-        "acceptance": "physical share of the flow's draws",
-    }
-    for name, title in titles.items():
-        draws[name].attrs.update(long_name=title, units="1")
-    return draws
 
 
 def _shown(ranges: list[tuple[str, float, float]]) -> str:

@@ -23,16 +23,14 @@ Sources: MacKay 1992, "Bayesian interpolation", Neural Computation 4, 415; Daxbe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from presage.fitting import Fitted
 from presage.labels import Floats, LabelError
-from presage.models.set_network import SetNetwork
+from presage.models.fitted_encoder import FittedEncoder
 from presage.studies.pdf.inference import Inference
 
 _ROUNDS, _CLOSE = 200, 1e-8
@@ -183,11 +181,9 @@ class LastLayerLaplace:
         return _labelled(values, features, self.inference)
 
 
-def _hidden(encoder: Fitted, summaries: NDArray[np.float32]) -> Floats:
+def _hidden(encoder: FittedEncoder, summaries: NDArray[np.float32]) -> Floats:
     """Return the last hidden layer, a 1 appended, of what posteriors are conditioned on."""
-    network: Any = encoder.network
-    if not isinstance(network, SetNetwork):
-        raise LabelError(f"an encoder of sets is needed, got {type(network).__name__}")
+    network = encoder.sets
     pooled = torch.tensor(summaries[:, network.features - network.pooled :])
     with torch.inference_mode():
         hidden = network.hidden(pooled.to(network.point_head.weight.dtype)).double().numpy()

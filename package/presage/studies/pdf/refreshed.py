@@ -23,10 +23,10 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from presage.fitting import Fitted
 from presage.labels import Arrays, Coordinate, LabelError, Parameter, Variable
 from presage.lineage import sample_numbers, take
-from presage.models.box import Box
+from presage.models.fitted_encoder import FittedEncoder
+from presage.models.fitted_posterior import FittedPosterior
 from presage.simulator import Derived
 from presage.studies.pdf.features import coordinate, view_order
 from presage.studies.pdf.problem import Problem
@@ -61,8 +61,8 @@ class RefreshedViews(Derived):
     """
 
     events: xr.Dataset
-    encoder: Fitted
-    posterior: Fitted
+    encoder: FittedEncoder
+    posterior: FittedPosterior
     problem: Problem
     draws: int = 4
     steps: int = 2
@@ -148,14 +148,8 @@ class _Chain:
         self, source: RefreshedViews, features: Tensor, views: list[Tensor], rng: Any
     ) -> None:
         self.source, self.views, self.rng = source, views, rng
-        network: Any = source.posterior.network
-        with torch.inference_mode():
-            self.standardised, self.context = network.forward(features)
-        self.flow = network.flow
-        problem = source.problem
+        self.given, self.box = source.posterior.given(features), source.posterior.box
         self.usual = torch.tensor(source.data["theta"][0].values)
-        spec = source.posterior.model
-        self.box = Box(problem.low.cpu(), problem.high.cpu(), spec.link, spec.straight)
 
     def begin(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Return theta ``(samples, views, P)`` and ln(posterior / proposal) of each view."""
@@ -166,7 +160,7 @@ class _Chain:
         theta, weight = state
         normal = torch.from_numpy(self.rng.standard_normal(theta.shape, dtype=np.float32))
         with torch.inference_mode():
-            z = self.standardised.inverse(self.flow.draw(self.context, normal)).double()
+            z = self.given.draw(normal).double()
         z = self.box.finite(z)
         proposed = self.box.theta(z)
         new = self._weight(proposed, z)
@@ -179,8 +173,7 @@ class _Chain:
         """Return ln(likelihood · prior / proposal), ``(samples, views)``."""
         problem = self.source.problem
         with torch.inference_mode():
-            r, log_det = self.standardised.forward(z.to(self.context.dtype))
-            proposal = (self.flow.log_prob(self.context, r) + log_det).double()
+            proposal = self.given.log_prob(z.to(self.given.context.dtype)).double()
             proposal = proposal - self.box.log_slope(z)
             likelihood = [
                 self._likelihood(theta[:, view], events) for view, events in enumerate(self.views)

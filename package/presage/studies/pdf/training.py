@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import xarray as xr
 
 from presage.batches import block_size
-from presage.fitting import Fitted, fit
+from presage.fitting import fit
 from presage.generate import simulate
 from presage.labels import LabelError, nearest
 from presage.lineage import recipe_of, sample_dim
+from presage.models.fitted_encoder import FittedEncoder
+from presage.models.fitted_posterior import FittedPosterior
 from presage.models.posterior import PosteriorFlow
 from presage.models.sets import SetEncoder
 from presage.store import Store
@@ -35,9 +37,9 @@ class Trained(NamedTuple):
         The posterior of these features.
     """
 
-    encoder: Fitted
+    encoder: FittedEncoder
     features: xr.Dataset
-    posterior: Fitted
+    posterior: FittedPosterior
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ class Training:
 
     def fit_encoder(
         self, events: xr.Dataset, store: Store | None, *, progress: bool = True
-    ) -> Fitted:
+    ) -> FittedEncoder:
         """Train the encoder, or return it; without a store it stays in memory."""
         return fit(
             self.encoder_model,
@@ -194,7 +196,7 @@ class Training:
         return min(wanted, samples - round(self.validation * samples))
 
     def pool(
-        self, events: xr.Dataset, encoder: Fitted, store: Store, *, progress: bool = True
+        self, events: xr.Dataset, encoder: FittedEncoder, store: Store, *, progress: bool = True
     ) -> xr.Dataset:
         """Make the features of all views, or return them."""
         stored = events.sizes["event"]
@@ -207,7 +209,7 @@ class Training:
     def refreshed(
         self,
         events: xr.Dataset,
-        encoder: Fitted,
+        encoder: FittedEncoder,
         features: xr.Dataset,
         store: Store,
         *,
@@ -221,7 +223,9 @@ class Training:
         source = RefreshedViews(features, events, encoder, proposal, problem, *steps)
         return simulate(source, source.length, store=store, progress=progress)
 
-    def fit_posterior(self, features: xr.Dataset, store: Store, *, progress: bool = True) -> Fitted:
+    def fit_posterior(
+        self, features: xr.Dataset, store: Store, *, progress: bool = True
+    ) -> FittedPosterior:
         """Train the posterior, or return it."""
         options: Mapping[str, Any] = {"name": "adamw", "weight_decay": self.weight_decay}
         return fit(

@@ -12,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
-from presage.fitting import Fitted
 from presage.generate.fly import on_the_fly
 from presage.lineage import take
 from presage.studies.pdf.campaign import Campaign
@@ -59,7 +58,7 @@ def compare_ways(
         "seconds": ([seconds[way] for way in WAYS], "s", "duration of an epoch"),
         "loss": ([float(found[w].history["loss"][-1]) for w in WAYS], "1", "loss at the end"),
         "difference": (
-            [_difference(found["stored"], found[way]) for way in WAYS],
+            [found["stored"].difference(found[way]) for way in WAYS],
             "1",
             "largest difference of a weight to the stored way",
         ),
@@ -72,8 +71,3 @@ def compare_ways(
         coords={"way": list(WAYS)},
         attrs={"n_samples": n, "epochs": epochs},
     )
-
-
-def _difference(one: Fitted, other: Fitted) -> float:
-    pairs = zip(one.network.state_dict().values(), other.network.state_dict().values(), strict=True)
-    return max(float((a.double() - b.double()).abs().max()) for a, b in pairs if a.numel())

@@ -1,18 +1,26 @@
-"""A trained conditional network in physical units: log p of labelled events, and samples."""
+"""Trained densities of columns, in physical units: events drawn at labels, and log p of events.
+
+Event i of a draw is a function of (model, labels, seed, i): a longer draw begins with a shorter
+one, and :func:`presage.sample`, which keeps the events in a store, draws the same ones.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from presage.labels import require, stored_as
+from presage.labels import Floats, LabelError, Parameter, Variable, require, stored_as
 from presage.labels.caller import warn_caller
+from presage.labels.schedule import schedule
+from presage.lineage import SAMPLE
 from presage.models.density import DensityNetwork
 from presage.models.event_law import (
     ENOUGH,
@@ -23,45 +31,58 @@ from presage.models.event_law import (
     strange_labels,
     warn_of_events,
 )
-from presage.models.prepared import stack
+from presage.models.fitted import Fitted
+from presage.models.prepared import Prepared, prepare_columns, stack
+from presage.rng import generator
+from presage.transforms.distinct_labels import Labels, label_table
 from presage.transforms.scale import LabelScale
 
 #: Rows handled at once: what they become in between stays in the caches.
 ROWS = 16384
 #: How often an event beyond all training events is drawn again.
 _AGAIN = 8
+#: Events that share a generator, and its name: as those that a store keeps have them.
+BLOCK, STREAM = 32768, "flow_sample"
 
 
-class ConditionalFlow:
-    """A trained flow in physical units: log p of labelled events, and samples.
+@dataclass(frozen=True, eq=False, repr=False)
+class FittedDensity(Fitted):
+    """A trained density of columns at labels: draws events, and gives log p of events.
 
-    Parameters
-    ----------
-    network
-        What a specification's ``build`` made, trained: a :class:`DensityNetwork`.
-    declaration, state
-        As in :class:`Prepared`.
-    seen
-        The law of what it was trained on, of :func:`event_law`, where there is one.
+    Examples
+    --------
+    ``flow = ps.fit(ps.models.SplineFlow(), train)``, then ``flow.sample([(2464, 5.1)], 1000)``
+    is a dataset of events at that label, and ``flow.log_prob(events)`` has one number for each
+    event, in the variables' own units.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        declaration: Mapping[str, Any],
-        state: Mapping[str, ArrayLike],
-        seen: xr.Dataset | None = None,
-    ) -> None:
-        self.network = cast(DensityNetwork, network)
-        self.declaration, self.seen = declaration, seen
-        self.scale = LabelScale.from_state(state, declaration)
-        self._dtype = next((p.dtype for p in network.parameters()), torch.float32)
-        self.sample_dim = str(declaration["sample"])
+    @cached_property
+    def scale(self) -> LabelScale:
+        """Between physical units and those of the network."""
+        return LabelScale.from_state(self.state, self.declaration)
 
-    @classmethod
-    def of(cls, fitted: Any) -> ConditionalFlow:
-        """Return what :func:`presage.fit` or :func:`presage.load` returned, in physical units."""
-        return cls(fitted.network, fitted.declaration, fitted.state, fitted.seen)
+    @property
+    def _density(self) -> DensityNetwork:
+        return cast(DensityNetwork, self.network)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The labels it was trained at, with their range."""
+        ranges = self.declaration["trained_range"]
+        names = [f.name for f in fields(Variable)]
+        return tuple(
+            Parameter(
+                **{name: getattr(p, name) for name in names},
+                low=ranges[p.name][0],
+                high=ranges[p.name][1],
+            )
+            for p in self.scale.parameters
+        )
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """What it draws."""
+        return tuple(self.scale.variables)
 
     def log_prob(self, dataset: xr.Dataset) -> xr.DataArray:
         """Return the natural logarithm of the density, in the inverse units of the variables.
@@ -89,13 +110,14 @@ class ConditionalFlow:
             warn_of_events(self.seen, -standard, columns)
             self.warn_of_labels(self._outermost(columns))
         values = standard + self.scale.log_det(columns, columns)
-        units = " ".join(f"{v.unit}-1" for v in self.scale.variables if v.unit != "1") or "1"
+        per = " ".join(f"{v.unit}-1" for v in self.scale.variables if v.unit != "1")
+        title = "natural logarithm of the density" + (f" in {per}" if per else "")
         return xr.DataArray(
             values,
             dims=self.sample_dim,
             coords={k: v for k, v in dataset.coords.items() if v.dims == (self.sample_dim,)},
             name="log_prob",
-            attrs={"long_name": "natural logarithm of the density", "units": f"ln({units})"},
+            attrs={"long_name": title, "units": "1"},
         )
 
     def p_value(self, dataset: xr.Dataset) -> xr.DataArray:
@@ -165,11 +187,87 @@ class ConditionalFlow:
 
         def density(start: int, stop: int) -> Tensor:
             own = None if condition is None else condition[start:stop]
-            return self.network.log_prob(own, self._tensor(target[start:stop]))
+            return self._density.log_prob(own, self._tensor(target[start:stop]))
 
         return self._by_rows(density, len(target))
 
     def sample(
+        self, labels: Labels | None = None, n: int | Sequence[int] = 10_000, *, seed: int = 0
+    ) -> xr.Dataset:
+        """Draw `n` events at each label, in memory; :func:`presage.sample` keeps them in a store.
+
+        Parameters
+        ----------
+        labels
+            Tuples in the order of the parameters, name → value, or a dataset whose distinct
+            labels are meant; None for a density without parameters.
+        n
+            Events at each label: one number, or one for each (kept to within a few events).
+        seed
+            Of the normal draws.
+
+        Returns
+        -------
+        xarray.Dataset
+            Variables and label columns over ``event``, the labels in turn.
+
+        Raises
+        ------
+        LabelError
+            No label, one that is not finite or lacks a parameter, or `n` below 1.
+
+        Warns
+        -----
+        RangeWarning
+            A label lies outside the range of the training labels, or far from all of them.
+        """
+        table, sizes = self.asked(labels, n)
+        self.warn_of_labels(table)
+        weights = None if len(set(sizes)) == 1 else np.array(sizes, dtype=np.float64)
+        total = sum(sizes)
+        blocks = []
+        for index in range(-(-total // BLOCK)):  # whole ones: event i whatever the total
+            start = index * BLOCK
+            rows = schedule(start, start + BLOCK, len(table), weights)
+            at = {p.name: table[rows, k] for k, p in enumerate(self.scale.parameters)}
+            blocks.append({**at, **self.draw(at, generator(STREAM, seed, index), BLOCK)})
+        columns = {}
+        for v in (*self.parameters, *self.variables):
+            values = np.concatenate([block[v.name] for block in blocks])[:total]
+            columns[v.name] = ("event", stored_as(values, v.dtype), v.attributes())
+        return xr.Dataset(
+            columns,
+            coords={"event": ("event", np.arange(total), {"long_name": "sample number"})},
+            attrs={SAMPLE: "event", "model": self.key},
+        )
+
+    def asked(self, labels: Labels | None, n: int | Sequence[int]) -> tuple[Floats, list[int]]:
+        """Return labels ``[label, parameter]``, and how many events are wanted at each.
+
+        Raises
+        ------
+        LabelError
+            As :meth:`sample`.
+        """
+        parameters = self.scale.parameters
+        if labels is None and parameters:
+            names = ", ".join(p.name for p in parameters)
+            raise LabelError(
+                f"at which labels? Give tuples of ({names}), or a dataset that has them"
+            )
+        table = np.zeros((1, 0)) if labels is None else label_table(labels, parameters)
+        if not np.isfinite(table).all():
+            raise LabelError(f"labels must be finite numbers, got {table.tolist()}")
+        if not len(table):
+            raise LabelError("at least one label is needed, got none")
+        sizes = [n] * len(table) if isinstance(n, int) else list(n)
+        if len(sizes) != len(table) or min(sizes) < 1:
+            raise LabelError(
+                f"n is at least 1 event a label, one number or {len(table)} of them; got {n!r}"
+            )
+        return table, sizes
+
+    def draw(
         self, labels: Mapping[str, ArrayLike], rng: np.random.Generator, n: int | None = None
     ) -> dict[str, NDArray[Any]]:
         """Draw one event for each label.
@@ -207,12 +305,12 @@ class ConditionalFlow:
     def _draw(
         self, columns: Mapping[str, NDArray[Any]], rng: np.random.Generator, events: int
     ) -> dict[str, NDArray[np.float64]]:
-        normal = rng.standard_normal((events, self.network.numbers), dtype=np.float32)
+        normal = rng.standard_normal((events, self._density.numbers), dtype=np.float32)
         condition = self._condition(columns, events)
 
         def draw(start: int, stop: int) -> Tensor:
             own = None if condition is None else condition[start:stop]
-            return self.network.draw(own, self._tensor(normal[start:stop]))
+            return self._density.draw(own, self._tensor(normal[start:stop]))
 
         drawn = self._by_rows(draw, events).reshape(events, len(self.scale.variables))
         z = {v.name: drawn[:, i] for i, v in enumerate(self.scale.variables)}
@@ -224,18 +322,23 @@ class ConditionalFlow:
         return self._tensor(self.scale.features(columns, events).astype(np.float32))
 
     def _tensor(self, array: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(array).to(self._dtype)
+        return torch.from_numpy(array).to(self.dtype)
 
     def _by_rows(self, function: Callable[[int, int], Tensor], rows: int) -> NDArray[np.float64]:
-        """Run `function(start, stop)` over chunks of rows, in evaluation mode."""
-        was_training = self.network.training
-        self.network.eval()
-        try:
-            with torch.inference_mode():
-                parts = [
-                    function(start, min(start + ROWS, rows)).double().numpy()
-                    for start in range(0, rows, ROWS)
-                ]
-        finally:
-            self.network.train(was_training)
+        """Run `function(start, stop)` over chunks of rows."""
+        with torch.inference_mode():
+            parts = [
+                function(start, min(start + ROWS, rows)).double().numpy()
+                for start in range(0, rows, ROWS)
+            ]
         return np.concatenate(parts) if parts else np.zeros(0)
+
+
+class DensityModel:
+    """A specification whose network is a :class:`~presage.models.density.DensityNetwork`."""
+
+    fitted: ClassVar[type[FittedDensity]] = FittedDensity
+
+    def prepare(self, dataset: xr.Dataset) -> Prepared:
+        """Fit the scaling to training events, flat over their samples, and return them scaled."""
+        return prepare_columns(dataset)

@@ -1,0 +1,21 @@
+# The public names: imported at their first use, see presage/lazy.py.
+from .coupling import CouplingSpline as CouplingSpline
+from .coupling import RealNVP as RealNVP
+from .density import DensityNetwork as DensityNetwork
+from .ensemble import Ensemble as Ensemble
+from .fitted import Fitted as Fitted
+from .fitted import Specification as Specification
+from .fitted_density import DensityModel as DensityModel
+from .fitted_density import FittedDensity as FittedDensity
+from .fitted_encoder import FittedEncoder as FittedEncoder
+from .fitted_map import FittedMap as FittedMap
+from .fitted_posterior import FittedPosterior as FittedPosterior
+from .flow import MAF as MAF
+from .flow import SplineFlow as SplineFlow
+from .mixture import MixtureDensity as MixtureDensity
+from .posterior import PosteriorFlow as PosteriorFlow
+from .prepared import Prepared as Prepared
+from .sets import SetEncoder as SetEncoder
+from .table import MODELS as MODELS
+from .table import model as model
+from .table import specification as specification

@@ -329,9 +329,7 @@ def _train(
     return fitted_kind(model)(recipe, model, network.eval(), declaration, state, history)
 
 
-def _with_seen(
-    fitted: F, source: Source, settings: Settings, store: Store, fabric: Fabric
-) -> F:
+def _with_seen(fitted: F, source: Source, settings: Settings, store: Store, fabric: Fabric) -> F:
     """Return a stored model with the law of its data, made now where it was trained without."""
     lacking = fitted.seen is None and type(fitted).law is not Fitted.law
     if not fabric.broadcast(lacking):

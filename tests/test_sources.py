@@ -304,7 +304,7 @@ def test_a_convolution_restores_the_signal(store):
     fitted = fit(Restorer(), pairs, store=store, **QUICK | {"epochs": 15, "learning_rate": 0.01})
     train, held = pairs.divide(lambda n: (np.arange(1, n), np.arange(1)))
     assert float(fitted.history.validation_loss[-1]) < 0.1 * float(pairs.dataset["x"].var())
-    assert fitted.sample == "sample"
+    assert fitted.sample_dim == "sample"
     assert fitted.declaration["variables"][0]["unit"] == "mK"
     assert (train.samples, held.samples) == (399, 1)
 

@@ -15,8 +15,7 @@ import numpy as np
 import xarray as xr
 
 from presage.exchange.about import ABOUT, check_suffix, restore
-from presage.exchange.hdf5 import read_hdf5
-from presage.exchange.netcdf import read_netcdf
+from presage.exchange.grouped import read_hdf5, read_netcdf
 from presage.exchange.numpy_archive import open_archive
 from presage.inputs import LeftOut
 from presage.labels import LabelError

@@ -9,11 +9,26 @@ the same events, without any sampling noise.
 
 from __future__ import annotations
 
-from presage.studies.events.gaussians.axes import Axis
-from presage.studies.events.gaussians.covariances import Covariance, Diag, Full, Sampled
-from presage.studies.events.gaussians.layouts import LAYOUTS, Circle, Grid, Layout, Line, UnitCube
+from presage.studies.events.gaussians.clouds import (
+    Covariance,
+    Diag,
+    DiagMod,
+    Full,
+    RadialMod,
+    Repeat,
+    Sampled,
+    Variation,
+)
+from presage.studies.events.gaussians.layouts import (
+    LAYOUTS,
+    Axis,
+    Circle,
+    Grid,
+    Layout,
+    Line,
+    UnitCube,
+)
 from presage.studies.events.gaussians.simulator import Gaussians
-from presage.studies.events.gaussians.variations import DiagMod, RadialMod, Repeat, Variation
 
 __all__ = [
     "LAYOUTS",

@@ -9,15 +9,61 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from presage.emulation.grid import Labels, mesh
+from presage.emulation.grid import Labels, inner_nodes, mesh
 from presage.labels import LabelError, Parameter, Variable
-from presage.studies.events.gaussians.axes import Axis, axis_names
 
 Floats = NDArray[np.float64]
+_LETTERS = "xyz"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One coordinate of the labels."""
+
+    name: str  # its parameter is called ``<name>_label``
+    number: int  # labels along it, on the inner nodes of the range
+    low: float = 0.0
+    high: float = 1.0
+    unit: str = "1"
+    long_name: str = ""
+    periodic: bool = False  # whether the ends of the range are one place
+
+    def __post_init__(self) -> None:
+        if self.number < 1 or self.number != int(self.number):
+            raise LabelError(f"there should be at least 1 label along {self.name}: {self.number}")
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise LabelError(f"the range of {self.name} should rise, got {self.low} to {self.high}")
+
+    @property
+    def step(self) -> float:
+        """Distance between two labels."""
+        return (self.high - self.low) / (self.number + 1)
+
+    @property
+    def nodes(self) -> Floats:
+        """Values of the labels ``[number]``."""
+        return inner_nodes(self.number, self.low, self.high)
+
+    @property
+    def parameter(self) -> Parameter:
+        """Declaration of the label: it lies within the range."""
+        name = self.long_name or f"label {self.name}"
+        return Parameter(
+            f"{self.name}_label", (), "float64", self.unit, name, self.low, self.high,
+            low=self.low, high=self.high, period=self.high - self.low if self.periodic else None,
+        )  # fmt: skip
+
+
+def axis_names(dimension: int) -> tuple[str, ...]:
+    """Return x, y, z for up to three axes, else x0, x1..."""
+    if dimension <= len(_LETTERS):
+        return tuple(_LETTERS[:dimension])
+    return tuple(f"x{i}" for i in range(dimension))
 
 
 @dataclass(frozen=True)
@@ -99,15 +145,12 @@ class Line(Layout):
     high: float = 1.0
     y: float = 0.5
 
+    dimension: ClassVar[int] = 2
+
     @property
     def axes(self) -> tuple[Axis, ...]:
         """One: x."""
         return (Axis("x", self.number, self.low, self.high),)
-
-    @property
-    def dimension(self) -> int:
-        """Two: x and y."""
-        return 2
 
     @property
     def sigma(self) -> tuple[float, ...]:
@@ -188,6 +231,8 @@ class Circle(Layout):
     number: int = 10
     radius: float = 1.0
 
+    dimension: ClassVar[int] = 2
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not (self.radius > 0 and math.isfinite(self.radius)):
@@ -198,11 +243,6 @@ class Circle(Layout):
         """The angle."""
         name = "angle from the y axis"
         return (Axis("angle", self.number, 0.0, 2 * math.pi, "rad", name, periodic=True),)
-
-    @property
-    def dimension(self) -> int:
-        """Two: x and y."""
-        return 2
 
     @property
     def sigma(self) -> tuple[float, ...]:

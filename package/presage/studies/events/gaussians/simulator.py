@@ -13,9 +13,15 @@ from scipy.special import log_ndtr
 
 from presage.emulation.grid import LabelledSimulator, Labels
 from presage.labels import Arrays, LabelError, Parameter, Variable, nearest
-from presage.studies.events.gaussians.covariances import COVARIANCES, Covariance, Diag
+from presage.studies.events.gaussians.clouds import (
+    COVARIANCES,
+    VARIATIONS,
+    Covariance,
+    Diag,
+    Repeat,
+    Variation,
+)
 from presage.studies.events.gaussians.layouts import LAYOUTS, Grid, Layout, UnitCube
-from presage.studies.events.gaussians.variations import VARIATIONS, Repeat, Variation
 
 Floats = NDArray[np.float64]
 _Piece = TypeVar("_Piece")

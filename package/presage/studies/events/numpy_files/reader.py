@@ -13,8 +13,7 @@ from presage.exchange.numpy_archive import NumpyFileError
 from presage.inputs import MEBIBYTE, FileInput, LeftOut
 from presage.labels import Array, Parameter, Variable
 from presage.studies.events.columns import ColumnReader, Tally, declare, invalid, lacking
-from presage.studies.events.numpy_files.columns import Place, find, uses
-from presage.studies.events.numpy_files.content import as_table, opened
+from presage.studies.events.numpy_files.content import Place, as_table, find, opened, uses
 from presage.studies.events.numpy_files.whitening import KINDS, Undo
 from presage.studies.events.root.layout import FEDHEX
 

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,34 +48,54 @@ class Fold:
 
     def draw(self, fitted: Any, seed: int, progress: bool) -> xr.Dataset:
         """Draw at the held-out labels."""
-        with warnings.catch_warnings():
-            # The edge of the grid is held out on purpose; the product says which labels those are.
-            warnings.simplefilter("ignore", RangeWarning)
-            return sample(
-                fitted, labels=self.labels.tolist(), n=self.sizes.tolist(), seed=seed,
-                store=self.store, progress=progress,
-            )  # fmt: skip
+        return _drawn(fitted, self.labels, self.sizes.tolist(), seed, self.store, progress)
+
+
+def _drawn(
+    fitted: Any,
+    labels: Floats,
+    n: int | list[int],
+    seed: int,
+    store: Store,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Draw at labels that a fold's model need not have seen around."""
+    with warnings.catch_warnings():
+        # The edge of the grid is held out on purpose; the product says which labels those are.
+        warnings.simplefilter("ignore", RangeWarning)
+        return sample(
+            fitted, labels=labels.tolist(), n=n, seed=seed, store=store, progress=progress
+        )
 
 
 @dataclass(frozen=True, repr=False)
 class KFold(Residuals):
-    """Residuals in which every label is held out, and the models of the folds.
+    """Residuals in which every label is held out, with ``fold[label]``, and the folds' models."""
 
-    Parameters
-    ----------
-    dataset
-        As of all residuals, with the coordinate ``fold[label]``.
-    fits
-        The trained model of each fold.
-    store
-        Where they are.
-    again
-        Function that does the same with more events: labels, folds, settings and truth stay.
-    """
-
-    fits: tuple[Any, ...]
-    store: Store
+    fits: tuple[Any, ...]  # the trained model of each fold
+    store: Store  # where they are
+    #: Function that does the same with more events: labels, folds, settings and truth stay.
     again: Callable[[xr.Dataset], KFold]
+
+    def disagreement(
+        self, labels: Floats, *, n: int = 1000, seed: int = 0, progress: bool = True
+    ) -> Floats:
+        """Return the mean W1/std between the models of two folds, worst variable, ``[label]``.
+
+        It is a sign of error that needs no truth. From each model `n` events are drawn at each
+        of the labels ``[label, parameter]``; all are given the same normal numbers, so that
+        their chance differences nearly cancel. The store keeps the events.
+        """
+        bar = Bar(self.fits, desc="candidates", unit="model", disable=not progress)
+        drawn = []
+        for fit in bar:
+            events = _drawn(fit, labels, n, seed, self.store)
+            grouped = group(events, "the drawn events")
+            where = grouped.find(labels)
+            drawn.append(np.stack([np.sort(grouped.sample(int(i)), axis=0).T for i in where]))
+        width = np.mean([columns.std(axis=2) for columns in drawn], axis=0)
+        apart = [np.abs(a - b).mean(axis=2) / width for a, b in combinations(drawn, 2)]
+        return np.asarray(np.mean(apart, axis=0).max(axis=1), dtype=float)
 
 
 def kfold(

@@ -6,7 +6,7 @@ r"""Which labels to simulate next: the largest expected error per unit of cost.
    alone gives, the floor f, is taken off, :math:`\sqrt{\max(0, e^2 - f^2)}`, and the worst
    variable counts. Its square is interpolated linearly between the labels, with the weights
    of the cell around the candidate that moment morphing uses.
-2. The models of the folds disagree, see :func:`disagreement`. That needs no truth, but says
+2. The models of the folds disagree, see :meth:`.KFold.disagreement`. That needs no truth, but says
    nothing of a fault that all of them share.
 
 Neither is an error bar. Spearman's correlation with the error that a model of all labels has
@@ -39,7 +39,6 @@ from presage.lineage import parent_of
 from presage.recipe import Parent, Recipe
 from presage.rng import generator
 from presage.studies.events.refine.candidates import candidates_of
-from presage.studies.events.refine.disagree import disagreement
 from presage.studies.events.refine.kfolds import KFold
 from presage.studies.events.refine.places import Steps
 
@@ -136,7 +135,7 @@ def rank(
     costs = _checked_costs(chosen, cost)
 
     def make() -> xr.Dataset:
-        apart = disagreement(kfold.fits, chosen, seed=seed, store=kfold.store, progress=progress)
+        apart = kfold.disagreement(chosen, seed=seed, progress=progress)
         expected = np.sqrt(np.sqrt(squared) * apart)
         order, left = _greedy(steps.at(chosen), (expected / costs) ** 2, reach)
         columns = _columns(np.sqrt(squared), apart, expected, costs)

@@ -2,8 +2,8 @@
 
 couplings, evolution, inversion and special are the perturbative part; inputs holds the
 partons at the starting scale; theory joins them into structure functions that are affine in
-the moments of the u valence; kinematics, grid and sampling turn F2 into a density of events
-that is drawn from and scored alike; prior says which parameters are physical.
+the moments of the u valence; kinematics and grid turn F2 into a density of events that is
+drawn from and scored alike; prior says which parameters are physical.
 """
 
 from __future__ import annotations

@@ -28,7 +28,6 @@ from presage.studies.pdf.mceg.grid import Grid
 from presage.studies.pdf.mceg.inputs import Flavours
 from presage.studies.pdf.mceg.kinematics import Kinematics
 from presage.studies.pdf.mceg.reduction import Reduction
-from presage.studies.pdf.mceg.sampling import draw
 from presage.studies.pdf.mceg.theory import Theory
 from presage.studies.pdf.problem import Curve, Problem
 
@@ -146,7 +145,7 @@ class MCEG(Problem):
         for start in range(0, len(theta), at_once):
             part = slice(start, start + at_once)
             uniform = draws.uniform(3, len(coefficients[part]), sets * count)
-            u, v = draw(grid, coefficients[part], uniform)
+            u, v = grid.draw(coefficients[part], uniform)
             out[part] = self.kinematics.events(u, v)
         return out.reshape(len(theta), sets, count, 2)
 

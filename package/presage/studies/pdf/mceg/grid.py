@@ -3,8 +3,9 @@
 F2 at a node is a row of theory times the state of theta, and the states vary in few
 directions (see reduction): the table holds, per node, the coefficients of those.
 
-Between nodes the density in (u, v) is bilinear: it integrates exactly, is drawn from
-exactly, and its norm is affine in the combinations as well. A constant share `FLOOR`
+Between nodes the density in (u, v) is bilinear: a mixture of the nodes' hat functions with the
+nodes' masses as weights. It integrates exactly, is drawn from exactly, and its norm is affine
+in the combinations as well. A constant share `FLOOR`
 of the reference is added: where a steep theta has next to no events at all (x near 1), F2
 is lost in rounding, and a density may not be negative.
 
@@ -153,6 +154,24 @@ class Grid:
         """Return density times area of every node, ``(T, nv · nu)`` for ``(T, R + 1)``."""
         return coefficients @ self.table.T
 
+    def draw(self, coefficients: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw points u and v ``(T, E)`` of the square, for coefficients ``(T, R + 1)``.
+
+        An event is a node from the inverse CDF of the masses (rows of Q2 one after the other:
+        the marginal of v, then the conditional of u) and, around it, two triangular variates by
+        their inverse CDF. `uniform` ``(3, T, E)`` lies in [0, 1).
+        """
+        cumulative = self.masses(coefficients).cumsum(-1)
+        sought = uniform[0] * cumulative[:, -1:]
+        node = torch.searchsorted(cumulative, sought, right=True)
+        node.clamp_(max=cumulative.shape[-1] - 1)
+        columns = self.nodes[0]
+        j = torch.div(node, columns, rounding_mode="floor")
+        i = node - j * columns
+        left, right = self.steps
+        v = self.v[j] + _hat(uniform[2], left[j], right[j])
+        return _across(i, uniform[1], columns - 1), v
+
     def density(self, coefficients: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """Return the density in (u, v) ``(*, E)``, not normalised, for coefficients ``(*, R + 1)``.
 
@@ -192,3 +211,23 @@ class Grid:
 def _some(count: int, step: int) -> Tensor:
     """Return every so many of `count` indices, and the last ones."""
     return torch.tensor(sorted({*range(0, count, step), *range(count - 4, count)}))
+
+
+def _across(i: Tensor, uniform: Tensor, cells: int) -> Tensor:
+    """Return u from evenly spaced hats; halves at the two edges."""
+    place = (i + _triangle(uniform)).abs()
+    return (cells - (cells - place).abs()) / cells
+
+
+def _triangle(uniform: Tensor) -> Tensor:
+    """Return variates of the triangle on [-1, 1]."""
+    side = 2 * uniform - 1
+    return torch.copysign(1 - (1 - side.abs()).sqrt(), side)
+
+
+def _hat(uniform: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """Return the offset from a node whose hat reaches `left` down and `right` up."""
+    side = uniform * (left + right) - left
+    reach = torch.where(side < 0, left, right)
+    share = (side.abs() / reach).clamp(max=1.0)
+    return torch.copysign(reach * (1 - (1 - share).sqrt()), side)

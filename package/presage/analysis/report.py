@@ -29,12 +29,12 @@ from presage.labels import LabelError, Variable
 _Rows = dict[tuple[str, str], dict[tuple[str, str], float]]
 
 
-def parameters_of(product: xr.Dataset) -> list[str]:
-    """Return the names of the label's parameters."""
+def parameters_of(product: xr.Dataset, dim: str = "label") -> list[str]:
+    """Return the names of the parameters of labels, which stand along `dim`."""
     return [
         str(name)
-        for name, array in product.coords.items()
-        if array.dims == ("label",) and array.attrs.get("role") == "parameter"
+        for name, array in product.variables.items()
+        if array.dims == (dim,) and array.attrs.get("role") == "parameter"
     ]
 
 

@@ -24,23 +24,13 @@ class Momentum(NamedTuple):
 
 
 class Decay(NamedTuple):
-    """Decays into a massless daughter and another one, each ``[event]``.
+    """Decays into a massless daughter and another one, each ``[event]``."""
 
-    Attributes
-    ----------
-    mass, light
-        Masses of the parent and of the massive daughter.
-    pt
-        The parent's transverse momentum; its azimuth is 0.
-    cosine, azimuth
-        Direction of the massless daughter in the parent's rest frame, about the beam.
-    """
-
-    mass: Floats
-    light: Floats
-    pt: Floats
-    cosine: Floats
-    azimuth: Floats
+    mass: Floats  # of the parent
+    light: Floats  # of the massive daughter
+    pt: Floats  # the parent's transverse momentum; its azimuth is 0
+    cosine: Floats  # direction of the massless daughter in the parent's rest frame,
+    azimuth: Floats  # about the beam
 
     def take(self, events: NDArray[np.intp]) -> Self:
         """Return some of the events."""
@@ -57,10 +47,7 @@ class Decay(NamedTuple):
     def daughters(self, rapidity: Floats) -> tuple[Momentum, Momentum]:
         """Return both daughters' momenta in the laboratory, the massless one first.
 
-        Parameters
-        ----------
-        rapidity
-            Of the parent, along the beam.
+        `rapidity` is that of the parent, along the beam.
         """
         p, (x, y) = breakup(self.mass, self.light), self._across()
         gamma, boost = _length(self.mass, self.pt) / self.mass, self.pt / self.mass

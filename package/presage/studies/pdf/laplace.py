@@ -38,35 +38,18 @@ _ROUNDS, _CLOSE = 200, 1e-8
 
 @dataclass(frozen=True, eq=False)
 class LastLayer:
-    """The regression of one parameter on hidden vectors.
+    """The regression of one parameter on hidden vectors."""
 
-    Attributes
-    ----------
-    mean
-        Weights ``(H + 1,)``, the constant last.
-    covariance
-        S ``(H + 1, H + 1)``.
-    noise
-        Variance 1/beta.
-    precision
-        alpha.
-    """
-
-    mean: Floats
-    covariance: Floats
-    noise: float
-    precision: float
+    mean: Floats  # weights ``(H + 1,)``, the constant last
+    covariance: Floats  # S ``(H + 1, H + 1)``
+    noise: float  # variance 1/beta
+    precision: float  # alpha
 
     @classmethod
     def fit(cls, hidden: Floats, target: Floats) -> LastLayer:
         """Return the regression with the prior and noise that maximise the evidence.
 
-        Parameters
-        ----------
-        hidden
-            ``(n, H + 1)``.
-        target
-            ``(n,)``.
+        Hidden vectors are ``(n, H + 1)``, their targets ``(n,)``.
 
         Raises
         ------
@@ -101,21 +84,11 @@ class LastLayer:
 
 @dataclass(frozen=True, eq=False)
 class LastLayerLaplace:
-    """The last layer of an encoder as Bayesian regressions, one for each parameter.
+    """The last layer of an encoder as Bayesian regressions, one for each parameter."""
 
-    Parameters
-    ----------
-    inference
-        Whose encoder it is.
-    layers
-        One for each parameter.
-    events
-        Number of events of the sets that noise was measured with.
-    """
-
-    inference: Inference
+    inference: Inference  # whose encoder it is
     layers: tuple[LastLayer, ...]
-    events: int
+    events: int  # of the sets that noise was measured with
 
     @classmethod
     def fit(cls, inference: Inference, features: xr.Dataset, events: int = 0) -> LastLayerLaplace:

@@ -39,24 +39,15 @@ class Range:
 
 @dataclass(frozen=True)
 class Feature:
-    """A number that an event has.
-
-    Parameters
-    ----------
-    name, unit, long_name
-        As of a :class:`~presage.labels.Variable`.
-    lower, upper
-        Support.
-    scale
-        In which coordinates networks see it: ``"linear"``, ``"log"`` or ``"logit"`` (of the
-        place between `lower` and `upper`). Stored is the number itself.
-    """
+    """A number that an event has, named as a :class:`~presage.labels.Variable` is."""
 
     name: str
     unit: str = "1"
     long_name: str = ""
-    lower: float = -math.inf
+    lower: float = -math.inf  # support
     upper: float = math.inf
+    #: In which coordinates networks see it: ``"linear"``, ``"log"`` or ``"logit"`` (of the place
+    #: between `lower` and `upper`). Stored is the number itself.
     scale: str = "linear"
 
 

@@ -30,27 +30,15 @@ _AT_ONCE = 1 << 17
 
 @dataclass(frozen=True)
 class Curve:
-    """A function of theta on a grid: a parton density, a structure function.
-
-    Parameters
-    ----------
-    name, unit, long_name
-        Of its values.
-    grid
-        Where it is evaluated.
-    grid_name, grid_unit
-        What the grid is, for axes.
-    logarithmic
-        Whether the grid is shown on a logarithmic axis.
-    """
+    """A function of theta on a grid: a parton density, a structure function."""
 
     name: str
-    grid: tuple[float, ...]
-    unit: str = "1"
+    grid: tuple[float, ...]  # where it is evaluated
+    unit: str = "1"  # of its values
     long_name: str = ""
-    grid_name: str = "x"
+    grid_name: str = "x"  # what the grid is, for axes
     grid_unit: str = "1"
-    logarithmic: bool = False
+    logarithmic: bool = False  # whether the grid is shown on a logarithmic axis
 
 
 @dataclass(frozen=True)

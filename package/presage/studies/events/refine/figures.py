@@ -23,6 +23,7 @@ from presage.analysis.canvas import (
     wrapped,
 )
 from presage.analysis.label_figures import norm_of, tiles
+from presage.analysis.report import parameters_of
 from presage.labels import Variable
 
 _MARK = "#d55e00"
@@ -33,16 +34,8 @@ _ERROR = "Wasserstein distance / standard deviation"
 
 
 def ranking_figure(ranking: xr.Dataset, number: int = 10) -> Page:
-    """Draw the expected error over the candidates, the best ones numbered.
-
-    Parameters
-    ----------
-    ranking
-        Of :func:`rank`.
-    number
-        How many are numbered.
-    """
-    names = _parameters(ranking, "rank")
+    """Draw the expected error over the candidates of :func:`rank`, the best `number` numbered."""
+    names = parameters_of(ranking, "rank")
     page = Page(0.7 * WIDTH, 4.2)
     axis = page.subplots()
     values = ranking["expected_error"].values
@@ -71,20 +64,14 @@ def ranking_figure(ranking: xr.Dataset, number: int = 10) -> Page:
 
 
 def gain_figure(gain: xr.Dataset) -> Page:
-    """Draw the K-fold error of each arm over the labels, and all of them in order of size.
-
-    Parameters
-    ----------
-    gain
-        Of :func:`refine`.
-    """
+    """Draw the K-fold error of each arm of :func:`refine` over the labels, and in order of size."""
     arms = [str(arm) for arm in gain["arm"].values]
     shown = arms[:_MOST_MAPS]
     page = Page(WIDTH, 5.6)
     parts: Any = page.subfigures(2, 1, height_ratios=(1.1, 1))
     above, below = parts
     axes = above.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
-    names = _parameters(gain, "label")
+    names = parameters_of(gain)
     values = gain["w1_over_std"].sel(arm=shown)
     norm = norm_of("", values.values)
     for axis, arm in zip(axes, shown, strict=True):
@@ -141,14 +128,6 @@ def _bar(page: Any, dots: Any, axes: Axes | list[Axes], text: str) -> None:
     bar = colourbar(page, dots, axes, wrapped(text, 36))
     if isinstance(dots.norm, LogNorm):
         plain_log(bar.ax.yaxis, *dots.get_clim())
-
-
-def _parameters(dataset: xr.Dataset, dim: str) -> list[str]:
-    return [
-        str(name)
-        for name, array in dataset.coords.items()
-        if array.dims == (dim,) and array.attrs.get("role") == "parameter"
-    ]
 
 
 def _title(dataset: xr.Dataset, name: str) -> str:

@@ -178,7 +178,7 @@ def _added(names: list[str], arms: Mapping[str, xr.Dataset], parameters: list[st
 
 def labels_of(ranking: xr.Dataset) -> list[tuple[float, ...]]:
     """Return the labels of a ranking, or of part of one, as tuples."""
-    columns = [a.values for a in ranking.coords.values() if a.attrs.get("role") == "parameter"]
+    columns = [ranking[name].values for name in parameters_of(ranking, "rank")]
     return [tuple(row) for row in np.stack(columns, axis=1).tolist()]
 
 

@@ -19,15 +19,9 @@ BEFORE, CHOSEN, RANDOM = "before", "chosen", "random"
 
 @dataclass(frozen=True)
 class Gain:
-    """What was gained, with its table, figure and verdict.
+    """What was gained, with its table, figure and verdict."""
 
-    Parameters
-    ----------
-    dataset
-        Of :func:`refine`, or such a dataset from a store.
-    """
-
-    dataset: xr.Dataset
+    dataset: xr.Dataset  # of :func:`refine`, or such a dataset from a store
 
     def table(self) -> pd.DataFrame:
         """Return worst and median W1/std of each arm, its floor, and where it is worst."""
@@ -79,15 +73,9 @@ class Gain:
 
 @dataclass(frozen=True)
 class Request:
-    """Labels to ask for, where events come from files and cannot be simulated here.
+    """Labels to ask for, where events come from files and cannot be simulated here."""
 
-    Parameters
-    ----------
-    dataset
-        The first rows of a ranking.
-    """
-
-    dataset: xr.Dataset
+    dataset: xr.Dataset  # the first rows of a ranking
 
     def table(self) -> pd.DataFrame:
         """Return the labels, one row each."""

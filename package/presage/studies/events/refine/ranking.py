@@ -207,8 +207,7 @@ def cost_by_counts(counts: xr.Dataset) -> Cost:
         :func:`presage.emulation.split.unique_labels`. As many are taken to have been
         simulated at each label; between labels, logarithms are interpolated.
     """
-    names = [str(n) for n, a in counts.variables.items() if a.attrs.get("role") == "parameter"]
-    steps = Steps(np.stack([counts[name].values for name in names], axis=1))
+    steps = Steps(np.stack([counts[name].values for name in parameters_of(counts)], axis=1))
     events = np.maximum(np.asarray(counts["events"].values, dtype=float), 1.0)
     logarithm = np.log(events.max() / events)
     return lambda labels: np.exp(interpolated(steps, labels, logarithm))
@@ -227,13 +226,11 @@ def _checked_costs(labels: Floats, cost: Cost | None) -> Floats:
 def table(ranking: xr.Dataset, number: int = 10) -> pd.DataFrame:
     """Return the first `number` labels of a ranking, one row each, with units."""
     rows = ranking.isel(rank=slice(0, number))
-    names = [str(n) for n, a in rows.coords.items() if a.attrs.get("role") == "parameter"]
-    columns = {Variable.of(rows[name], sample="rank").name: rows[name] for name in names}
-    units = {name: str(array.attrs.get("units", "1")) for name, array in columns.items()}
+    units = {n: str(rows[n].attrs.get("units", "1")) for n in parameters_of(ranking, "rank")}
     heads = {n: n if unit == "1" else f"{n} [{unit}]" for n, unit in units.items()}
     shown = ("kfold_error", "disagreement", "expected_error", "cost", "score", "remaining_score")
     return pd.DataFrame(
-        {heads[name]: array.values for name, array in columns.items()}
+        {head: rows[name].values for name, head in heads.items()}
         | {name.replace("_", " "): rows[name].values for name in shown},
         index=pd.Index(rows["rank"].values, name="rank"),
     )

@@ -170,17 +170,7 @@ class RootReader(ColumnReader):
 
     @classmethod
     def of(cls, files: Paths, layout: Layout, **settings: Any) -> Self:
-        """Return a reader of files in a known layout.
-
-        Parameters
-        ----------
-        files
-            As in the class.
-        layout
-            Where columns and labels stand.
-        settings
-            Further settings, or others in place of the layout's.
-        """
+        """Return a reader of files in a known layout; `settings` go before the layout's."""
         known = {name: getattr(layout, name) for name in ("tree", "columns", "labels", "cut")}
         return cls(files, **{**known, **settings})
 

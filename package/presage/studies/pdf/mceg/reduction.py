@@ -25,24 +25,12 @@ _SMALLEST, _PLACES = 1e-12, 40
 
 @dataclass(frozen=True, eq=False)
 class Reduction:
-    """Combinations of the state that determine F2.
+    """Combinations of the state that determine F2."""
 
-    Parameters
-    ----------
-    theory
-        Where moments come from.
-    modes
-        ``(2K + 2, R)``: rows of theory times modes are rows for the combinations.
-    places
-        Places of the contour whose moments are needed, ``(k,)`` complex.
-    fit
-        From real parts, imaginary parts, A_g and 1 to the combinations, ``(2k + 2, R)``.
-    """
-
-    theory: Theory
-    modes: Tensor
-    places: Tensor
-    fit: Tensor
+    theory: Theory  # where moments come from
+    modes: Tensor  # ``(2K + 2, R)``: rows of theory times modes are rows for the combinations
+    places: Tensor  # places of the contour whose moments are needed, ``(k,)`` complex
+    fit: Tensor  # from real and imaginary parts, A_g and 1 to the combinations, ``(2k + 2, R)``
 
     def combinations(self, theta: Tensor) -> Tensor:
         """Return the combinations ``(*, R)`` of `theta` ``(*, 4)``, differentiable."""

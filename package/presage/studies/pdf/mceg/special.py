@@ -12,17 +12,9 @@ from torch import Tensor
 
 #: Bernoulli numbers B_2, B_4, ...
 _BERNOULLI = (
-    1 / 6,
-    -1 / 30,
-    1 / 42,
-    -1 / 30,
-    5 / 66,
-    -691 / 2730,
-    7 / 6,
-    -3617 / 510,
-    43867 / 798,
+    1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798,
     -174611 / 330,
-)
+)  # fmt: skip
 _SHIFT = 12
 #: z (z + 11) + k (11 - k) is (z + k)(z + 11 - k): the product of twelve in six factors.
 _PAIRS = tuple(k * (_SHIFT - 1 - k) for k in range(_SHIFT // 2))

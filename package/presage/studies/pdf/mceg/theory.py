@@ -32,24 +32,12 @@ D = parton_weights(d_plus=0.5, d_valence=0.5)
 
 @dataclass(frozen=True)
 class Theory:
-    """Leading-order QCD from a starting scale on.
+    """Leading-order QCD from a starting scale on."""
 
-    Parameters
-    ----------
-    q0_squared
-        Starting scale in GeV2.
-    coupling
-        Of the strong interaction.
-    flavours
-        Partons that do not depend on theta.
-    device
-        Where tensors live.
-    """
-
-    q0_squared: float = 1.64
+    q0_squared: float = 1.64  # starting scale in GeV2
     coupling: Coupling = field(default_factory=Coupling)
-    flavours: Flavours = field(default_factory=Flavours)
-    device: str = "cpu"
+    flavours: Flavours = field(default_factory=Flavours)  # partons that do not depend on theta
+    device: str = "cpu"  # where tensors live
 
     @cached_property
     def places(self) -> Tensor:

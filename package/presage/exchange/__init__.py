@@ -15,10 +15,7 @@ suffix    what is in it                                   what is kept of names 
 ========= =============================================== ================================
 """
 
-from __future__ import annotations
-
-from presage.exchange.about import ABOUT
-from presage.exchange.reading import read_file
-from presage.exchange.writing import SUFFIXES, write_file
-
-__all__ = ["ABOUT", "SUFFIXES", "read_file", "write_file"]
+from presage.exchange.about import ABOUT as ABOUT
+from presage.exchange.reading import read_file as read_file
+from presage.exchange.writing import SUFFIXES as SUFFIXES
+from presage.exchange.writing import write_file as write_file

@@ -7,44 +7,19 @@ class. With an exact log p, a trained flow is judged by the mean of log p_flow -
 the same events, without any sampling noise.
 """
 
-from __future__ import annotations
-
-from presage.studies.events.gaussians.clouds import (
-    Covariance,
-    Diag,
-    DiagMod,
-    Full,
-    RadialMod,
-    Repeat,
-    Sampled,
-    Variation,
-)
-from presage.studies.events.gaussians.layouts import (
-    LAYOUTS,
-    Axis,
-    Circle,
-    Grid,
-    Layout,
-    Line,
-    UnitCube,
-)
-from presage.studies.events.gaussians.simulator import Gaussians
-
-__all__ = [
-    "LAYOUTS",
-    "Axis",
-    "Circle",
-    "Covariance",
-    "Diag",
-    "DiagMod",
-    "Full",
-    "Gaussians",
-    "Grid",
-    "Layout",
-    "Line",
-    "RadialMod",
-    "Repeat",
-    "Sampled",
-    "UnitCube",
-    "Variation",
-]
+from presage.studies.events.gaussians.clouds import Covariance as Covariance
+from presage.studies.events.gaussians.clouds import Diag as Diag
+from presage.studies.events.gaussians.clouds import DiagMod as DiagMod
+from presage.studies.events.gaussians.clouds import Full as Full
+from presage.studies.events.gaussians.clouds import RadialMod as RadialMod
+from presage.studies.events.gaussians.clouds import Repeat as Repeat
+from presage.studies.events.gaussians.clouds import Sampled as Sampled
+from presage.studies.events.gaussians.clouds import Variation as Variation
+from presage.studies.events.gaussians.layouts import LAYOUTS as LAYOUTS
+from presage.studies.events.gaussians.layouts import Axis as Axis
+from presage.studies.events.gaussians.layouts import Circle as Circle
+from presage.studies.events.gaussians.layouts import Grid as Grid
+from presage.studies.events.gaussians.layouts import Layout as Layout
+from presage.studies.events.gaussians.layouts import Line as Line
+from presage.studies.events.gaussians.layouts import UnitCube as UnitCube
+from presage.studies.events.gaussians.simulator import Gaussians as Gaussians

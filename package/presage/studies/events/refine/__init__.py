@@ -5,27 +5,17 @@ error to expect there per unit of cost, :func:`refine` simulates the first of th
 anew and compares with as much simulation at random labels.
 """
 
-from presage.studies.events.refine.figures import gain_figure, ranking_figure
-from presage.studies.events.refine.folds import SCHEMES, folds_of
-from presage.studies.events.refine.gain import refine
-from presage.studies.events.refine.joined import JoinedEvents
-from presage.studies.events.refine.kfolds import KFold, kfold
-from presage.studies.events.refine.outcome import Gain, Request
-from presage.studies.events.refine.ranking import cost_by_counts, label_errors, rank, table
-
-__all__ = [
-    "SCHEMES",
-    "Gain",
-    "JoinedEvents",
-    "KFold",
-    "Request",
-    "cost_by_counts",
-    "folds_of",
-    "gain_figure",
-    "kfold",
-    "label_errors",
-    "rank",
-    "ranking_figure",
-    "refine",
-    "table",
-]
+from presage.studies.events.refine.figures import gain_figure as gain_figure
+from presage.studies.events.refine.figures import ranking_figure as ranking_figure
+from presage.studies.events.refine.folds import SCHEMES as SCHEMES
+from presage.studies.events.refine.folds import folds_of as folds_of
+from presage.studies.events.refine.gain import refine as refine
+from presage.studies.events.refine.joined import JoinedEvents as JoinedEvents
+from presage.studies.events.refine.kfolds import KFold as KFold
+from presage.studies.events.refine.kfolds import kfold as kfold
+from presage.studies.events.refine.outcome import Gain as Gain
+from presage.studies.events.refine.outcome import Request as Request
+from presage.studies.events.refine.ranking import cost_by_counts as cost_by_counts
+from presage.studies.events.refine.ranking import label_errors as label_errors
+from presage.studies.events.refine.ranking import rank as rank
+from presage.studies.events.refine.ranking import table as table

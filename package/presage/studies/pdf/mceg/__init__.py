@@ -6,11 +6,7 @@ the moments of the u valence; kinematics and grid turn F2 into a density of even
 drawn from and scored alike; prior says which parameters are physical.
 """
 
-from __future__ import annotations
-
-from presage.studies.pdf.mceg.couplings import Coupling
-from presage.studies.pdf.mceg.generator import MCEG
-from presage.studies.pdf.mceg.inputs import Flavours
-from presage.studies.pdf.mceg.kinematics import Kinematics
-
-__all__ = ["MCEG", "Coupling", "Flavours", "Kinematics"]
+from presage.studies.pdf.mceg.couplings import Coupling as Coupling
+from presage.studies.pdf.mceg.generator import MCEG as MCEG
+from presage.studies.pdf.mceg.inputs import Flavours as Flavours
+from presage.studies.pdf.mceg.kinematics import Kinematics as Kinematics

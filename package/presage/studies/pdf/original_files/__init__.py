@@ -1,8 +1,4 @@
 """Files of event sets that the original system wrote, read without trust."""
 
-from __future__ import annotations
-
-from presage.studies.pdf.original_files.layouts import ORIGINAL_PROBLEMS
-from presage.studies.pdf.original_files.reader import OriginalFile
-
-__all__ = ["ORIGINAL_PROBLEMS", "OriginalFile"]
+from presage.studies.pdf.original_files.layouts import ORIGINAL_PROBLEMS as ORIGINAL_PROBLEMS
+from presage.studies.pdf.original_files.reader import OriginalFile as OriginalFile

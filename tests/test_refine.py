@@ -34,7 +34,6 @@ from presage.studies.events.refine import (
     refine,
     table,
 )
-from presage.studies.events.refine import ranking as rank_module
 from presage.studies.events.refine.candidates import candidates_of
 from presage.studies.events.refine.gain import labels_of
 from presage.studies.events.refine.places import Steps, neighbours
@@ -213,14 +212,14 @@ def folded(errors, labels, store, floor=0.01):
 @pytest.fixture
 def even(monkeypatch):
     """Models that disagree by the same everywhere."""
-    monkeypatch.setattr(rank_module, "disagreement", lambda fits, labels, **_: np.ones(len(labels)))
+    monkeypatch.setattr(KFold, "disagreement", lambda kfold, labels, **_: np.ones(len(labels)))
 
 
 def disagreeing(monkeypatch, function):
     monkeypatch.setattr(
-        rank_module,
+        KFold,
         "disagreement",
-        lambda fits, labels, **_: np.apply_along_axis(function, 1, labels),
+        lambda kfold, labels, **_: np.apply_along_axis(function, 1, labels),
     )
 
 

@@ -22,8 +22,6 @@ import presage as ps
 from browsing import Visit, needs_browser, start
 from golden.make import bits
 from golden.things import SOURCES, THINGS, Place, key_of
-from presage.analysis.calibration_figures import calibration_figure
-from presage.analysis.posterior_figures import corner_figure, curves_figure
 from presage.cli.main import main
 from presage.pipeline.choose import combinations
 from presage.pipeline.records import find, read
@@ -32,13 +30,15 @@ from presage.store.sidecar import fingerprint
 from presage.studies import events as events_study
 from presage.studies import pdf as pdf_study
 from presage.studies import study as find_study
+from presage.studies.pdf.calibration_figures import calibration_figure
 from presage.studies.pdf.measure import Effort, posteriors
+from presage.studies.pdf.posterior_figures import corner_figure, curves_figure
 
 HERE = Path(__file__).parent / "golden"
 TABLE = json.loads((HERE / "keys.json").read_text(encoding="utf-8"))
 MADE = {name: held["key"] for name, held in TABLE["made"].items()}
 #: Producer → the version that it has now, where that is above the one in the archive.
-RAISED: dict[str, int] = {}
+RAISED: dict[str, int] = {"residuals": 4}
 #: Numbers that hang on single draws: with other libraries only their mean is held to.
 CHANCY = ("posteriors", "calibration", "reference", "refinement", "ranking", "held out")
 
@@ -94,7 +94,9 @@ def close(new: Any, before: Any, name: str) -> None:
         a, b = np.asarray(new[variable].values), np.asarray(before[variable].values)
         where = f"{name}: {variable}"
         assert (a.shape, a.dtype) == (b.shape, b.dtype), where
-        about = [{k: np.asarray(v).tolist() for k, v in d[variable].attrs.items()} for d in (new, before)]
+        about = [
+            {k: np.asarray(v).tolist() for k, v in d[variable].attrs.items()} for d in (new, before)
+        ]
         assert about[0] == about[1], where
         if fingerprint() == TABLE["environment"]:
             np.testing.assert_array_equal(a, b, err_msg=where)
@@ -163,15 +165,17 @@ def test_the_store_is_whole_and_simulates_again(old: Path, capsys: Any) -> None:
     assert sum("simulated again are equal" in line for line in said) >= len(SOURCES) - 3
 
 
-def test_every_entry_is_listed_shown_and_opened(old: Path, capsys: Any) -> None:
+def test_every_entry_is_listed_and_shown_and_every_model_loads(old: Path, capsys: Any) -> None:
     store = ps.Store(old / "store")
     presage("store", "ls", "--store", str(store.root))
-    listed = capsys.readouterr().out
+    listed, seen = capsys.readouterr().out, set()
     for entry in store.list():
         assert entry.state == "complete"
         assert entry.key[:8] in listed
-        presage("store", "show", entry.key[:16], "--store", str(store.root))
-        assert f"{entry.producer} version" in capsys.readouterr().out
+        if entry.producer not in seen:  # show opens it
+            presage("store", "show", entry.key[:16], "--store", str(store.root))
+            assert f"{entry.producer} version" in capsys.readouterr().out
+            seen.add(entry.producer)
         if entry.producer.startswith("fit-"):
             assert ps.load(entry.key, store).key == entry.key
 
@@ -183,7 +187,7 @@ def test_the_settings_of_a_run_find_its_products(kept: Place) -> None:
     training = events_study.Training(hidden=(8,), bins=4, epochs=1)
     fitted = training.load(events)
     assert fitted.key == products["fit"]
-    assert key_of(events.residuals(fitted, 400, bins=12).dataset) == products["residuals"]
+    assert key_of(events.draw(fitted, 400)) == products["drawn"]
     products = TABLE["runs"]["pdf"]["products"]
     sizes = {"n_samples": 80, "n_events": 20, "n_repeat": 2, "n_observations": 2}
     sets = pdf_study.Campaign(store=kept.store, n_calibration=40, **sizes)
@@ -202,7 +206,7 @@ def test_the_record_of_a_run_is_read(study: str, old: Path) -> None:
     for key in products.values():
         assert find(old / "runs", key[:16], study).given == given
     (taken,) = combinations([("--from", given)], known_parameters(notebooks_of(find_study(study))))
-    assert json.dumps(list(given.values())[0]) in json.dumps(taken)
+    assert json.dumps(next(iter(given.values()))) in json.dumps(taken)
 
 
 def presage(*arguments: str) -> None:
@@ -232,7 +236,8 @@ def test_figures_are_drawn_from_old_products(old: Path) -> None:
         curves_figure(posteriors, 0),
         calibration_figure(product(old, "pdf", "calibration")),
     ]
-    for page in pages:
+    assert all(page.axes for page in pages)
+    for page in (pages[0], pages[-1]):
         assert page._repr_png_()[:4] == b"\x89PNG"
 
 

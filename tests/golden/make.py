@@ -21,9 +21,9 @@ from typing import Any
 import nbformat
 import numpy as np
 import xarray as xr
-from golden.things import SOURCES, THINGS, Place, key_of
 
 import presage as ps
+from golden.things import SOURCES, THINGS, Place, key_of
 from presage.pipeline import run_study
 from presage.store.sidecar import fingerprint
 from presage.studies.events import write_root

@@ -87,7 +87,10 @@ SOURCES: dict[str, tuple[Callable[[Path], Any], int | None]] = {
         )
     },
     "realistic_dis_events": (lambda _: problem("realistic_dis_events", n_events=12), 16),
-    "simplified_dis, other box": (lambda _: problem("simplified_dis", n_events=5, box="original"), 8),
+    "simplified_dis, other box": (
+        lambda _: problem("simplified_dis", n_events=5, box="original"),
+        8,
+    ),
     "root files": (lambda files: RootReader.fedhex(files / "grid", min_events=1), None),
     "numpy file": (
         lambda files: NumpyReader(files / "events.npy", columns=["x", "y"], labels=["a"]),
@@ -179,7 +182,9 @@ def _fit_sets(place: Place, fresh: bool) -> Any:
 def _adopted(place: Place) -> xr.Dataset:
     x = np.arange(12, dtype="float32")
     about = {"units": "GeV", "long_name": "a mass"}
-    own = xr.Dataset({"x": ("event", x, about), "x_label": ("event", x // 4, {"role": "parameter"})})
+    own = xr.Dataset(
+        {"x": ("event", x, about), "x_label": ("event", x // 4, {"role": "parameter"})}
+    )
     return place.store.adopt(own, "golden", sample="event")
 
 
@@ -221,29 +226,33 @@ THINGS: dict[str, Callable[[Place], Any]] = {
         progress=False,
     ),
     "residuals": lambda p: ps.residuals(p.drawn(), p.parts[1], store=p.store, bins=8).dataset,
-    "residuals with a floor": lambda p: ps.residuals(
-        p.drawn(),
-        p.parts[1],
-        floor=ps.hold_out(
-            p.simulate("resonance, equal weights", 900, seed=1),
-            [tuple(float(p.parts[1][n][0]) for n in ("phi_label", "omega_label"))],
-        )[1],
-        store=p.store,
-        bins=8,
-        classifier=False,
-    ).dataset,
+    "residuals with a floor": lambda p: (
+        ps.residuals(
+            p.drawn(),
+            p.parts[1],
+            floor=ps.hold_out(
+                p.simulate("resonance, equal weights", 900, seed=1),
+                [tuple(float(p.parts[1][n][0]) for n in ("phi_label", "omega_label"))],
+            )[1],
+            store=p.store,
+            bins=8,
+            classifier=False,
+        ).dataset
+    ),
     "every label held out once": lambda p: p.folded.dataset,
     "label ranking": lambda p: p.ranking,
-    "refinement": lambda p: refine.refine(
-        p.simulate("resonance, equal weights", 900),
-        Resonance.on_grid(3, 3, weights="equal"),
-        p.folded,
-        p.ranking,
-        labels=2,
-        events_per_label=100,
-        seed=3,
-        progress=False,
-    ).dataset,
+    "refinement": lambda p: (
+        refine.refine(
+            p.simulate("resonance, equal weights", 900),
+            Resonance.on_grid(3, 3, weights="equal"),
+            p.folded,
+            p.ranking,
+            labels=2,
+            events_per_label=100,
+            seed=3,
+            progress=False,
+        ).dataset
+    ),
     "joined events": lambda p: ps.simulate(
         refine.JoinedEvents(
             p.simulate("resonance, equal weights"), p.simulate("resonance, own weights")

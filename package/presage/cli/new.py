@@ -13,8 +13,9 @@ import typer
 from presage.pipeline.parameters import ParameterError
 
 app = typer.Typer(help="Begin something of your own.", no_args_is_help=True, rich_markup_mode=None)
-#: What stands in the templates for the name, and folders that are called by it.
-_NAME, _PACKAGE = "STUDY_NAME", "package"
+#: What stands in the templates for the name, and templates that are called otherwise.
+_NAME = "STUDY_NAME"
+_CALLED = {"package": _NAME, "gitignore.in": ".gitignore", "test_study.py.in": f"test_{_NAME}.py"}
 
 
 @app.command()
@@ -24,7 +25,7 @@ def study(
         Path | None, typer.Option(help="Where it goes; by default a new folder of that name.")
     ] = None,
 ) -> None:
-    """Write a study: simulator, measurement, two notebooks, a test, all of which run as they are."""
+    """Write a study that runs: simulator, measurement, two notebooks, tests."""
     target = folder or Path(name)
     for line in write_study(name, target):
         typer.echo(line)
@@ -64,8 +65,7 @@ def _copy(source: Traversable, target: Path, name: str) -> list[Path]:
     target.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for item in sorted(source.iterdir(), key=lambda entry: entry.name):
-        called = {_PACKAGE: name, "gitignore.in": ".gitignore", "test_study.py.in": f"test_{name}.py"}
-        path = target / called.get(item.name, item.name.removesuffix(".in"))
+        path = target / _CALLED.get(item.name, item.name).removesuffix(".in").replace(_NAME, name)
         if item.is_dir():
             written += _copy(item, path, name)
         else:

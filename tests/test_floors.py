@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import json
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
+
+import presage
 
 PACKAGE = Path(__file__).resolve().parents[1] / "package" / "presage"
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
@@ -68,3 +74,32 @@ def test_reading_and_simulating_do_not_load_torch(module: str) -> None:
 def test_every_folder_is_a_package() -> None:
     for folder in {path.parent for path in MODULES}:
         assert (folder / "__init__.py").exists(), f"{folder} has no __init__.py"
+
+
+@pytest.mark.parametrize("root", ["presage", "dashboards"])
+def test_no_modules_import_one_another_in_a_circle(root: str) -> None:
+    """Nor for types alone: what cannot be read in an order has no bottom to begin at."""
+    graph = grimp.build_graph(root, cache_dir=None)
+    circles = []
+    for module in graph.modules:
+        for other in graph.find_modules_directly_imported_by(module):
+            if graph.chain_exists(importer=other, imported=module):
+                circles.append(f"{module} -> {other} -> {module}")
+    assert not circles
+
+
+def test_the_public_verbs_come_from_no_study() -> None:
+    homes = {name: getattr(presage, name) for name in presage.__all__ if name != "studies"}
+    for name, thing in homes.items():
+        module = thing.__name__ if inspect.ismodule(thing) else getattr(thing, "__module__", "")
+        assert not module.startswith("presage.studies"), name
+
+
+@pytest.mark.parametrize("name", ["analysis", "emulation", "models", "transforms"])
+def test_public_names_are_there_and_are_no_names_of_modules(name: str) -> None:
+    """A function called as its module would be one or the other, by what was imported first."""
+    package = importlib.import_module(f"presage.{name}")
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    assert package.__all__
+    for public in package.__all__:
+        assert inspect.ismodule(getattr(package, public)) == (public in modules), public

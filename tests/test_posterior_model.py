@@ -15,8 +15,8 @@ from presage.labels import LabelError
 from presage.models import PosteriorFlow, model
 from presage.models.box import LINKS, Box
 from presage.models.standardise import Standardised, fit_start
-from presage.models.straight import CurveCoordinates
 from presage.studies.pdf.realistic_dis import RealisticDIS
+from presage.studies.pdf.straight import CurveCoordinates
 
 SMALL = {"hidden": (16,), "context": 4, "flow_hidden": (8,), "bins": 4, "views": 2}
 LOW, HIGH = (-2.0, 0.5), (2.0, 1.5)
@@ -128,7 +128,7 @@ def test_an_unphysical_draw_stays_finite_and_what_has_no_link_may_be_anywhere(cu
 
 
 def test_straight_coordinates_are_of_six_parameters():
-    with pytest.raises(LabelError, match="six parameters logA0, delta, a, b, c, d; there are 2"):
+    with pytest.raises(LabelError, match="the 6 parameters logA0, delta, a, b, c, d; there are 2"):
         PosteriorFlow(**SMALL, straight="curve").prepare(views())
 
 

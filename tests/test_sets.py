@@ -11,9 +11,9 @@ from presage.fitting import fit, load
 from presage.generate import simulate
 from presage.labels import LabelError
 from presage.models import SetEncoder, model
-from presage.models.curve_pool import curve_functions
 from presage.models.inputs import FeatureMap, fit_features, to_scale
 from presage.store import Store
+from presage.studies.pdf.curve_pool import curve_functions
 from presage.studies.pdf.gaussian import Gaussian
 from presage.studies.pdf.realistic_dis import RealisticDIS
 

@@ -17,8 +17,7 @@ from threading import Lock
 
 import numpy as np
 
-from presage.batches.epoch import Epoch
-from presage.batches.plan import Plan
+from presage.batches.plan import Epoch, Plan
 from presage.batches.shares import BatchError, Positions, Share
 from presage.batches.source import Reader, Source
 from presage.batches.tables import Buffers

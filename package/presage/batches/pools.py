@@ -24,9 +24,8 @@ import numpy as np
 import xarray as xr
 
 from presage.batches.adding import add_rows
-from presage.batches.epoch import Epoch
 from presage.batches.labelled import Labelled
-from presage.batches.plan import BLOCK_FROM, Plan
+from presage.batches.plan import BLOCK_FROM, Epoch, Plan
 from presage.batches.rows import Rows
 from presage.batches.shares import BatchError, Positions
 from presage.batches.source import Cut, Cutter, Move, Origins, Source, choose, place_of

@@ -22,8 +22,7 @@ import xarray as xr
 from xarray.core import indexing
 
 from presage.batches.cutting import padded
-from presage.batches.epoch import Epoch
-from presage.batches.plan import Plan
+from presage.batches.plan import Epoch, Plan
 from presage.batches.shares import BatchError, Positions, Share
 from presage.batches.tables import Buffers
 from presage.labels import Array, Schema, check_arrays, nearest

@@ -14,7 +14,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from presage import plugins
+import presage.plugins as plugins
 from presage.fitting.checkpoint import read_groups, write_tensors
 from presage.labels import nearest
 from presage.lineage import attributes_of, sample_dim

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from presage.models.straight import STRAIGHT
+from presage.labels import LabelError, nearest
+from presage.plugins import resolve
 
 #: Places in the unit box closer to an edge count as this far from it.
 _EDGE = 1e-12
@@ -40,6 +42,33 @@ LINKS: dict[str, tuple[Map, Map, Map]] = {
 FARTHEST = {"logit": 27.0, "probit": 7.0}
 
 
+#: Name → ``"module:Class"`` of coordinates in which parameters are not tangled. An instance has
+#: ``moved``, how many of the parameters ``names``, the first ones, it puts on the line by
+#: ``forward(theta)``, and ``inverse(z, theta)``, both with a Jacobian of 1. A study adds its own.
+COORDINATES: dict[str, str] = {"curve": "presage.studies.pdf.straight:CurveCoordinates"}
+
+
+def coordinates(name: str, parameters: int | None = None) -> Any:
+    """Return coordinates by name, for so many parameters; None for no name.
+
+    Raises
+    ------
+    LabelError
+        There are none of this name, or they are of another number of parameters.
+    """
+    if not name:
+        return None
+    if name not in COORDINATES:
+        raise LabelError(f"no straight coordinates {name!r}{nearest(name, COORDINATES)}")
+    found = resolve(COORDINATES[name])()
+    if parameters not in (None, len(found.names)):
+        raise LabelError(
+            f"straight={name!r} is for the {len(found.names)} parameters "
+            f"{', '.join(found.names)}; there are {parameters}"
+        )
+    return found
+
+
 class Box:
     """A box of parameters and its link to the real line.
 
@@ -50,13 +79,13 @@ class Box:
     link
         Name in :data:`LINKS`.
     straight
-        Name in :data:`~presage.models.straight.STRAIGHT`: parameters that it moves are on the
+        Name in :data:`COORDINATES`: parameters that these move are on the
         line without a link, and may then leave the box. Empty for none.
     """
 
     def __init__(self, low: Tensor, high: Tensor, link: str, straight: str = "") -> None:
         self.low, self.span = low.double(), (high - low).double()
-        self.straight = STRAIGHT[straight]() if straight else None
+        self.straight = coordinates(straight, len(low))
         self.free = self.straight.moved if self.straight else 0
         self.farthest = FARTHEST[link]
         self._to_line, self._to_unit, self._log_slope = LINKS[link]
@@ -74,7 +103,8 @@ class Box:
         theta = self.low + self.span * self._to_unit(z.double())
         if self.straight is None:
             return theta
-        return self.straight.inverse(z[..., : self.free].double(), theta)
+        inner: Tensor = self.straight.inverse(z[..., : self.free].double(), theta)
+        return inner
 
     def log_slope(self, z: Tensor) -> Tensor:
         """Return ln|d theta / dz|, ``(*)``."""

@@ -32,13 +32,12 @@ from torch import Tensor, nn
 
 from presage.labels import LabelError, Variable, nearest
 from presage.lineage import RECIPE, recipe_of, sample_dim
-from presage.models.box import LINKS, Box
+from presage.models.box import LINKS, Box, coordinates
 from presage.models.density import ACTIVATIONS, check_perceptron, perceptron
 from presage.models.fitted_posterior import FittedPosterior
 from presage.models.flow import FlowNetwork, SplineFlow
 from presage.models.prepared import Prepared
 from presage.models.standardise import Standardised, fit_start
-from presage.models.straight import check_straight
 
 
 class Given(NamedTuple):
@@ -139,7 +138,7 @@ class PosteriorFlow:
         Views of each theta in one step of training; 0 for all.
     straight
         Coordinates that the parameters are untangled in, a name in
-        :data:`~presage.models.straight.STRAIGHT`; empty for none.
+        :data:`presage.models.box.COORDINATES`; empty for none.
     activation
         Name in :data:`presage.models.density.ACTIVATIONS`.
     """
@@ -164,7 +163,7 @@ class PosteriorFlow:
             check_perceptron(self.name, getattr(self, name), self.activation)
         if self.link not in LINKS:
             raise LabelError(f"no link {self.link!r}{nearest(self.link, LINKS)}")
-        check_straight(self.straight)
+        coordinates(self.straight)
         if self.context < 1 or self.views < 0:
             raise LabelError(
                 f"context is at least 1 and views at least 0, got {self.context}, {self.views}"
@@ -189,7 +188,6 @@ class PosteriorFlow:
             if name not in dataset.variables:
                 raise LabelError(f"posterior_flow needs {name!r}; see PooledFeatures")
         low, high = (dataset[f"parameter_{n}"].values.astype(float) for n in ("low", "high"))
-        check_straight(self.straight, len(low))
         box = Box(torch.as_tensor(low), torch.as_tensor(high), self.link, self.straight)
         features = dataset["features"].values
         theta = np.array(

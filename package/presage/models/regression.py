@@ -29,26 +29,6 @@ _RIDGE = 1e-5
 _PLACES, _LEAST_VARIANCE = 16, 1e-8
 
 
-def fit_places(events: Tensor, fitted: Mapping[str, Any], response: str) -> list[list[float]]:
-    """Return places of the features beside `response`, standardised: some of events ``(*, F)``.
-
-    Raises
-    ------
-    LabelError
-        There is no such feature, or no other.
-    """
-    names = list(fitted["names"])
-    if response not in names or len(names) < 2:
-        raise LabelError(f"no feature {response!r} to fit to others{nearest(response, names)}")
-    flat = events.reshape(-1, events.shape[-1])
-    chosen = np.linspace(0, len(flat) - 1, _PLACES).round().astype(int)
-    standard = to_scale(flat[torch.as_tensor(chosen)].double(), fitted)
-    standard = (standard - torch.tensor(fitted["shift"])) / torch.tensor(fitted["width"])
-    others = [i for i, name in enumerate(names) if name != response]
-    places: list[list[float]] = standard[:, others].tolist()
-    return places
-
-
 class LeastSquares(nn.Module):
     """Least squares of a number on `size` others for each set, from means over its events.
 
@@ -90,12 +70,9 @@ class RegressionPool(LeastSquares):
     ----------
     fitted
         With ``names`` and ``places``.
-    response
-        Name of the feature that is fitted.
-    functions
-        Learned functions of the other features.
-    activation
-        Of their network.
+    encoder
+        Its settings: `regress`, the feature that is fitted, to so many learned `functions` of
+        the others, whose network has this `activation`.
 
     Attributes
     ----------
@@ -103,16 +80,42 @@ class RegressionPool(LeastSquares):
         Numbers that a set becomes.
     """
 
-    def __init__(
-        self, fitted: Mapping[str, Any], response: str, functions: int, activation: str
-    ) -> None:
+    def __init__(self, fitted: Mapping[str, Any], encoder: Any) -> None:
         names = list(fitted["names"])
-        super().__init__(len(names) + functions, _RIDGE, _LEAST_VARIANCE)
-        self.response = names.index(response)
+        super().__init__(len(names) + encoder.functions, _RIDGE, _LEAST_VARIANCE)
+        self.response = names.index(encoder.regress)
         self.others = [i for i in range(len(names)) if i != self.response]
-        self.functions = perceptron(len(self.others), functions, (32,), activation)
+        self.functions = perceptron(len(self.others), encoder.functions, (32,), encoder.activation)
         self.register_buffer("places", torch.tensor(fitted["places"]))
         self.outputs = len(fitted["places"]) + 1
+
+    @classmethod
+    def fit(
+        cls, events: Tensor, inputs: Mapping[str, Any], encoder: Any
+    ) -> dict[str, list[list[float]]]:
+        """Return places of the features beside the fitted one, standardised: of some events.
+
+        Parameters
+        ----------
+        events
+            ``(*, F)``.
+        inputs, encoder
+            What is known of the features, and the encoder's settings.
+
+        Raises
+        ------
+        LabelError
+            There is no such feature, or no other.
+        """
+        names, response = list(inputs["names"]), encoder.regress
+        if response not in names or len(names) < 2:
+            raise LabelError(f"no feature {response!r} to fit to others{nearest(response, names)}")
+        flat = events.reshape(-1, events.shape[-1])
+        chosen = np.linspace(0, len(flat) - 1, _PLACES).round().astype(int)
+        standard = to_scale(flat[torch.as_tensor(chosen)].double(), inputs)
+        standard = (standard - torch.tensor(inputs["shift"])) / torch.tensor(inputs["width"])
+        others = [i for i, name in enumerate(names) if name != response]
+        return {"places": standard[:, others].tolist()}
 
     def forward(self, standard: Tensor) -> Tensor:
         """Return what is averaged, ``(*, columns)``, of standardised features ``(*, F)``."""

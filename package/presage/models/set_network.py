@@ -9,11 +9,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from presage.models.curve_pool import CurvePool
 from presage.models.density import ACTIVATIONS, perceptron
 from presage.models.inputs import FeatureMap
 from presage.models.pooling import Pooled, pool
-from presage.models.regression import RegressionPool
 
 #: Values of phi that are worked on at once when nothing else is said.
 _CHUNK_VALUES = 1 << 22
@@ -43,7 +41,7 @@ class SetNetwork(nn.Module):
         self.score = nn.Linear(width, max(spec.seeds, 1), bias=False)
         values = torch.randn(spec.seeds, width, spec.values) / math.sqrt(width)
         self.values = nn.Parameter(values)
-        self.regression = _regression(spec, declaration["inputs"])
+        self.regression = spec.pooling(declaration["inputs"], spec) if spec.regress else None
         extra = self.regression.outputs if self.regression else 0
         self.pooled = self.inputs.outputs + width + spec.seeds * spec.values + extra + 1
         self.body = nn.Sequential(
@@ -160,15 +158,6 @@ class SetNetwork(nn.Module):
         else:
             chosen = torch.randperm(total, device=events.device)[:count]
         return events.index_select(-2, chosen), None
-
-
-def _regression(spec: Any, fitted: Mapping[str, Any]) -> RegressionPool | CurvePool | None:
-    """Return the fit of one feature to the others, if there is one."""
-    if not spec.regress:
-        return None
-    if spec.place:
-        return CurvePool(fitted, spec.regress, spec.place)
-    return RegressionPool(fitted, spec.regress, spec.functions, spec.activation)
 
 
 def _normal_loss(far: Tensor, raw: Tensor, log10_count: Tensor) -> Tensor:

@@ -27,17 +27,23 @@ import xarray as xr
 
 from presage.labels import LabelError, Variable
 from presage.lineage import sample_dim, take
-from presage.models.curve_pool import fit_rotation
 from presage.models.density import check_perceptron
 from presage.models.fitted_encoder import FittedEncoder
 from presage.models.inputs import fit_features
 from presage.models.prepared import Prepared
-from presage.models.regression import fit_places
 from presage.models.set_network import SetNetwork
+from presage.plugins import resolve
 
 #: What is minimised: squares in unit-box coordinates, or a normal density with full covariance.
 OBJECTIVES = ("mse", "gaussian")
 RESAMPLES = ("subset", "bootstrap", "none")
+#: Regression as pooling, on learned or on fixed functions: name → ``"module:Class"``, a
+#: :class:`~presage.models.regression.LeastSquares` with ``fit(events, inputs, encoder)``, which
+#: returns what is added to the declaration's inputs.
+POOLINGS = {
+    "learned": "presage.models.regression:RegressionPool",
+    "curve": "presage.studies.pdf.curve_pool:CurvePool",
+}
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class SetEncoder:
         See `regress`.
     place
         A feature within (0, 1): `regress` is fitted to fixed functions of it, and of the
-        others, instead of learned ones, see :mod:`presage.models.curve_pool`. Empty for none.
+        others, instead of learned ones, see :data:`POOLINGS`. Empty for none.
     objective
         ``"mse"``: mean squares in unit-box coordinates. ``"gaussian"``: the negative logarithm
         of a normal density with full covariance, which weighs every parameter by how well it
@@ -120,6 +126,11 @@ class SetEncoder:
                 raise LabelError(f"{name} is at least {bound}, got {getattr(self, name)}")
 
     @property
+    def pooling(self) -> Any:
+        """The class that pools by regression; None without `regress`."""
+        return resolve(POOLINGS["curve" if self.place else "learned"]) if self.regress else None
+
+    @property
     def with_widths(self) -> bool:
         """Whether the loss has widths."""
         return self.objective == "gaussian"
@@ -144,11 +155,7 @@ class SetEncoder:
         inputs = fit_features(few)
         if self.regress:
             values = few.transpose(..., "feature").values.astype(np.float64)
-            some = torch.from_numpy(values)
-            if self.place:
-                inputs["rotation"] = fit_rotation(some, inputs, self.regress, self.place)
-            else:
-                inputs["places"] = fit_places(some, inputs, self.regress)
+            inputs |= self.pooling.fit(torch.from_numpy(values), inputs, self)
         sample = sample_dim(dataset)
         events, theta = (Variable.of(dataset[name], sample) for name in ("events", "theta"))
         declaration = {

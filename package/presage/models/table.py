@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from presage import plugins
+import presage.plugins as plugins
 from presage.labels import LabelError, nearest
 
 #: Name → ``"module:Class"`` of its specification.

@@ -31,33 +31,6 @@ _RIDGE, _LEAST_VARIANCE, _FARTHEST = 1e-6, 1e-12, 5.0
 _ZOOMS = {30.0: 6, 200.0: 4}
 
 
-def fit_rotation(events: Tensor, fitted: Mapping[str, Any], response: str, place: str) -> Any:
-    """Return what makes the functions orthonormal over events ``(*, F)``, as nested lists.
-
-    `response` is the feature that is fitted, `place` the one that the polynomials are of.
-
-    Raises
-    ------
-    LabelError
-        No such features, they are the same, or `place` has no bounds within (0, 1).
-    """
-    names = list(fitted["names"])
-    for name in (response, place):
-        if name not in names or response == place:
-            raise LabelError(f"no feature {name!r} for a curve{nearest(name, names)}")
-    low, high = (fitted[end][names.index(place)] for end in ("lower", "upper"))
-    if low is None or high is None or not 0 <= low < high < 1:
-        raise LabelError(f"a curve in {place} needs bounds with 0 <= low < high < 1")
-    flat = events.reshape(-1, events.shape[-1])
-    step = max(1, len(flat) // _PLACES)
-    scaled = to_scale(flat[::step].double(), fitted)
-    shift, width = (torch.tensor(fitted[k], dtype=torch.float64) for k in ("shift", "width"))
-    functions = curve_functions((scaled - shift) / width, fitted, response, place)
-    upper = torch.linalg.qr(functions / len(functions) ** 0.5).R
-    upper = upper * upper.diagonal().sign()[:, None]
-    return torch.linalg.inv(upper).tolist()
-
-
 def curve_functions(
     standard: Tensor, fitted: Mapping[str, Any], response: str, place: str
 ) -> Tensor:
@@ -90,8 +63,9 @@ class CurvePool(LeastSquares):
     ----------
     fitted
         With ``names`` and ``rotation``.
-    response, place
-        As in :func:`fit_rotation`.
+    encoder
+        Its settings: `regress`, the feature that is fitted, and `place`, the one that the
+        polynomials are of.
 
     Attributes
     ----------
@@ -99,13 +73,38 @@ class CurvePool(LeastSquares):
         Numbers that a set becomes.
     """
 
-    def __init__(self, fitted: Mapping[str, Any], response: str, place: str) -> None:
+    def __init__(self, fitted: Mapping[str, Any], encoder: Any) -> None:
         rotation = torch.tensor(fitted["rotation"], dtype=torch.float64)
         super().__init__(len(rotation), _RIDGE, _LEAST_VARIANCE)
-        self.fitted, self.response, self.place = fitted, response, place
-        self.number = list(fitted["names"]).index(response)
+        self.fitted, self.response, self.place = fitted, encoder.regress, encoder.place
+        self.number = list(fitted["names"]).index(self.response)
         self.register_buffer("rotation", rotation, persistent=False)
         self.outputs = self.columns + sum(_ZOOMS.values())
+
+    @classmethod
+    def fit(cls, events: Tensor, inputs: Mapping[str, Any], encoder: Any) -> dict[str, Any]:
+        """Return what makes the functions orthonormal over events ``(*, F)``, as nested lists.
+
+        Raises
+        ------
+        LabelError
+            No such features, they are the same, or `place` has no bounds within (0, 1).
+        """
+        names, response, place = list(inputs["names"]), encoder.regress, encoder.place
+        for name in (response, place):
+            if name not in names or response == place:
+                raise LabelError(f"no feature {name!r} for a curve{nearest(name, names)}")
+        low, high = (inputs[end][names.index(place)] for end in ("lower", "upper"))
+        if low is None or high is None or not 0 <= low < high < 1:
+            raise LabelError(f"a curve in {place} needs bounds with 0 <= low < high < 1")
+        flat = events.reshape(-1, events.shape[-1])
+        step = max(1, len(flat) // _PLACES)
+        scaled = to_scale(flat[::step].double(), inputs)
+        shift, width = (torch.tensor(inputs[k], dtype=torch.float64) for k in ("shift", "width"))
+        functions = curve_functions((scaled - shift) / width, inputs, response, place)
+        upper = torch.linalg.qr(functions / len(functions) ** 0.5).R
+        upper = upper * upper.diagonal().sign()[:, None]
+        return {"rotation": torch.linalg.inv(upper).tolist()}
 
     def forward(self, standard: Tensor) -> Tensor:
         """Return what is averaged, ``(*, columns)``, of standardised features ``(*, F)``."""

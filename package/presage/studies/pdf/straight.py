@@ -20,8 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from presage.labels import LabelError
-
 #: Ranges that the fit is over: uniform in x, and in ln Q^2.
 _X, _LOG_Q2 = (1e-3, 0.9), (0.0, float(np.log(1e3)))
 #: Nodes of Gauss's rule; the least value of 1 + c x + d x^2, for unphysical draws.
@@ -35,9 +33,12 @@ class CurveCoordinates:
     ----------
     moved
         How many parameters, the first ones, are moved; they have no bounds then.
+    names
+        The parameters, in order.
     """
 
     moved = 4
+    names = ("logA0", "delta", "a", "b", "c", "d")
 
     def forward(self, theta: Tensor) -> Tensor:
         """Return the moved numbers ``(*, 4)`` of theta ``(*, 6)``, float64."""
@@ -90,24 +91,3 @@ def _nodes() -> tuple[np.ndarray, np.ndarray]:
     place, weight = np.polynomial.legendre.leggauss(_NODES)
     low, high = _X
     return low + (high - low) * (place + 1) / 2, weight / 2
-
-
-#: Name → coordinates.
-STRAIGHT = {"curve": CurveCoordinates}
-
-
-def check_straight(name: str, parameters: int | None = None) -> None:
-    """Refuse an unknown name, or other parameters than the curve's.
-
-    Raises
-    ------
-    LabelError
-        The message says what was given.
-    """
-    if name and name not in STRAIGHT:
-        raise LabelError(f"straight is empty or one of {', '.join(STRAIGHT)}, got {name!r}")
-    if name and parameters not in (None, 6):
-        raise LabelError(
-            f"straight={name!r} is for the six parameters logA0, delta, a, b, c, d; "
-            f"there are {parameters}"
-        )

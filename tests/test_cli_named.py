@@ -15,7 +15,7 @@ import pytest
 from fly_toys import Sets
 from presage import plugins
 from presage.cli.main import main
-from presage.cli.settings import divide, of_class, of_function
+from presage.cli.settings import divide, settings_of
 from presage.generate import simulate
 from presage.pipeline import ParameterError
 from presage.recipe import Parent
@@ -98,6 +98,20 @@ class Table(Reader):
         yield {"height": self.factor * np.loadtxt(self.table.path)}
 
 
+WIDE = Waves(width=2.0)
+
+
+def half(store, rows: int = 10):
+    """Half of them.
+
+    Parameters
+    ----------
+    rows
+        How many there are.
+    """
+    return ps.simulate(WIDE, rows, store=store).isel(sample=slice(rows // 2))
+
+
 @dataclass(frozen=True)
 class Small(ps.models.MixtureDensity):
     """A smaller model."""
@@ -157,6 +171,24 @@ def test_a_simulator_of_ones_own_goes_every_road(
     assert trained.fields["model"]["components"] == 2
 
 
+def test_an_object_and_a_function_are_named_too(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("generate", "mine:WIDE", "--steps", "[3]", "-n", "20") == 0
+    recipe = Store().find(key := capsys.readouterr().out.split()[0])
+    assert (recipe.fields["width"], recipe.fields["steps"]) == (2.0, (3,))
+    assert run("store", "verify", key, "--simulator", "mine:WIDE", "--fraction", "1") == 0
+    assert "20 samples simulated again" in capsys.readouterr().out
+    command = ["train", "mine:Small", "mine:half", "--epochs", "1", "--components", "2"]
+    assert run(*command, "--rows", "300") == 0
+    (parent,) = Store().find(capsys.readouterr().out.split()[0]).parents
+    assert (parent.start, parent.stop) == (0, 150)
+    assert run(*command, "--fresh") == 2
+    assert "mine:half is no simulator" in capsys.readouterr().err
+    assert run("train", "mine:Small", "mine:half", "--help") == 0
+    assert "rows: int = 10 How many there are" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_reader_of_ones_own(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "t.txt").write_text("1\n2\n", encoding="utf-8")
     command = ["store", "import", "t.txt", "--reader", "mine:Table", "--factor", "3"]
@@ -194,7 +226,8 @@ def test_help_lists_the_settings_of_what_is_named(
     [
         (["mine:Wave"], "mine has no 'Wave'; did you mean 'Waves'?"),
         (["mint:Waves"], "importing mint failed"),
-        (["mine:np"], "mine:np is not a simulator or reader"),
+        (["mine:np"], "mine:np is no dataclass of settings, and no function"),
+        (["mine:Small"], "mine:Small is not a simulator or reader but Small"),
         (["mine:Waves", "--widht", "1"], "there is no option --widht; did you mean '--width'?"),
         (["mine:Waves", "--wokers", "1"], "there is no option --wokers; did you mean '--workers'?"),
         (["mine:Waves", "-p", "widht", "1"], "has no setting 'widht'; did you mean 'width'?"),
@@ -225,7 +258,7 @@ def test_what_several_things_have_is_told_apart_by_their_roles() -> None:
     def fit(bins: int = 3, epochs: int = 1) -> None:
         """Fit."""
 
-    groups = [of_class("model", "spline_flow", SplineFlow), of_function("training", "fit", fit, ())]
+    groups = [settings_of("model", "spline_flow", SplineFlow), settings_of("training", "fit", fit)]
     with pytest.raises(ParameterError, match=r"say which: --model.bins or --training.bins"):
         divide({"bins": "4"}, groups)
     given = {"model.bins": "4", "training.bins": "5", "num_epochs": "6"}

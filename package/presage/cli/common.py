@@ -69,6 +69,7 @@ class SettingsCommand(TyperCommand):
         rest = iter(args)
         for argument in rest:
             name, equals, value = argument.partition("=")
+            name = name.replace("_", "-") if name.startswith("--") else name
             if argument in _FLAGS:
                 written += [argument, _pair(argument, rest)]
             elif name in takes:
@@ -134,22 +135,6 @@ def interruptible() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("interrupted; what is complete stays, the same command goes on", err=True)
         raise typer.Exit(130) from None
-
-
-def dashed(arguments: Sequence[str]) -> list[str]:
-    """Write the names of long options with hyphens, underscores meaning the same.
-
-    Examples
-    --------
-    >>> dashed(["--num_events", "10", "--output_dir=my_store", "-p", "n_events", "5"])
-    ['--num-events', '10', '--output-dir=my_store', '-p', 'n_events', '5']
-    """
-    written: list[str] = []
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        is_option = name.startswith("--") and len(name) > 2
-        written.append(name.replace("_", "-") + equals + value if is_option else argument)
-    return written
 
 
 def pairs(joined: Sequence[str] | None) -> dict[str, str]:

@@ -19,7 +19,7 @@ from presage.cli.common import (
     interruptible,
     pairs,
 )
-from presage.cli.settings import Group, build, divide, of_class
+from presage.cli.settings import Group, build, divide, settings_of
 from presage.extras import extra
 from presage.hashes import forget
 from presage.pipeline.parameters import ParameterError
@@ -39,25 +39,51 @@ class GenerateCommand(SettingsCommand):
 
 
 def source_settings(name: str) -> Group:
-    """Return what a simulator or reader can be set to."""
-    return of_class("simulator", name, source_class(name))
-
-
-def source_class(name: str) -> type[Source]:
-    """Return a simulator or reader by name or address.
+    """Return what a simulator or reader can be set to.
 
     Raises
     ------
     PluginError
-        There is none of this name, or it is something else.
+        There is none of this name.
+    """
+    from presage.studies import producer
+
+    return settings_of("simulator", name, producer(name))
+
+
+def source_class(name: str) -> type[Source]:
+    """Return the class of a simulator or reader.
+
+    Raises
+    ------
+    StudyError
+        What has this name is something else.
     """
     from presage.simulator import Source
     from presage.studies import StudyError, producer
 
-    kind = producer(name)
-    if not (isinstance(kind, type) and issubclass(kind, Source)):
+    found = producer(name)
+    kind = found if isinstance(found, type) else type(found)
+    if not issubclass(kind, Source):
         raise StudyError(f"{name} is not a simulator or reader")
     return kind
+
+
+def source_of(name: str, given: Mapping[str, str]) -> Source:
+    """Build a simulator or reader by name or address from text.
+
+    Raises
+    ------
+    StudyError
+        What has this name is something else.
+    """
+    from presage.simulator import Source
+    from presage.studies import StudyError, producer
+
+    built = build(producer(name), divide(given, [source_settings(name)])[0])
+    if not isinstance(built, Source):
+        raise StudyError(f"{name} is not a simulator or reader but {type(built).__name__}")
+    return built
 
 
 def generate(
@@ -118,11 +144,6 @@ def generate(
                 made = simulate_shard(source, n, part, store=held, **how)
                 key = source.recipe(seed).key
                 typer.echo(f"{key}  made {made} samples, job {part[0]}/{part[1]}")
-
-
-def source_of(name: str, given: Mapping[str, str]) -> Source:
-    """Build a simulator or reader from text."""
-    return build(source_class(name), divide(given, [source_settings(name)])[0])
 
 
 def fill(source: Source, n: int | None, store: Store, verify: float, how: dict[str, Any]) -> str:

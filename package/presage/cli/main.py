@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from presage._version import __version__
-from presage.cli.common import StoreOption, dashed
+from presage.cli.common import StoreOption
 from presage.cli.generate import GenerateCommand, generate
 from presage.cli.names import list_
 from presage.cli.run import RunCommand, run
@@ -28,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode=None,
+    context_settings={"token_normalize_func": lambda name: name.replace("_", "-")},
 )
 app.command(cls=RunCommand)(run)
 app.command(cls=GenerateCommand)(generate)
@@ -91,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if any(is_address(argument.rpartition("=")[2]) for argument in given):
         _look_here()
     try:
-        app(dashed(given), prog_name="presage")
+        app(given, prog_name="presage")
     except Exception as error:
         if os.environ.get("PRESAGE_DEBUG") or not _is_expected(error):
             raise

@@ -12,14 +12,12 @@ import ast
 import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
-from typing import Any, TypeVar
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
+from typing import Any
 
 from presage.cli.listing import shortened
 from presage.labels import nearest
 from presage.pipeline.parameters import ParameterError, coerce, kind_of, literal
-
-T = TypeVar("T")
 
 #: Other spellings of settings, as other programs have them.
 SPELLINGS = {"num_events": "n_events", "num_epochs": "epochs"}
@@ -38,6 +36,12 @@ class Setting:
     help: str = ""
     choices: tuple[str, ...] = ()
     unit: str = ""
+
+    def __post_init__(self) -> None:
+        named = re.fullmatch(r"(?:typing\.)?Literal\[(.*)\]", self.type, re.DOTALL)
+        if named:
+            choices = tuple(map(str, ast.literal_eval(f"({named[1]},)")))
+            object.__setattr__(self, "choices", choices)
 
     def value(self, text: str) -> Any:
         """Return a text in this type; one that only the thing itself knows is a literal.
@@ -74,38 +78,39 @@ class Group:
     settings: Mapping[str, Setting]
 
 
-def of_class(role: str, owner: str, kind: Any) -> Group:
-    """Return what a dataclass can be set to."""
-    found = [
-        Setting(
-            f.name,
-            annotation := _text(f.type),
-            f.default if f.default_factory is MISSING else f.default_factory(),
-            _description(kind, f.name),
-            _choices(annotation),
-            str(f.metadata.get("unit", "")),
-        )
-        for f in fields(kind)
-        if f.init
-    ]
-    return Group(role, owner, {setting.name: setting for setting in found})
+def settings_of(role: str, owner: str, thing: Any, without: Iterable[str] = ()) -> Group:
+    """Return what a dataclass, an object of one, or a function can be set to, `without` some.
+
+    Raises
+    ------
+    ParameterError
+        It is none of these.
+    """
+    if is_dataclass(thing):
+        found = [
+            Setting(f.name, _text(f.type), _default(thing, f), _description(thing, f.name),
+                    unit=f.metadata.get("unit", ""))
+            for f in fields(thing) if f.init
+        ]  # fmt: skip
+    elif callable(thing) and not isinstance(thing, type):
+        given, said = inspect.signature(thing).parameters, _parameters(thing)
+        found = [
+            Setting(name, _text(one.annotation), _or_missing(one.default), said.get(name, ""))
+            for name, one in given.items()
+        ]
+    else:
+        raise ParameterError(f"{owner} is no dataclass of settings, and no function")
+    return Group(role, owner, {s.name: s for s in found if s.name not in without})
 
 
-def of_function(role: str, owner: str, function: Any, without: Iterable[str]) -> Group:
-    """Return what a function takes, some arguments left out."""
-    said = _parameters(function)
-    found = {
-        name: Setting(
-            name,
-            annotation := _text(argument.annotation),
-            MISSING if argument.default is inspect.Parameter.empty else argument.default,
-            said.get(name, ""),
-            _choices(annotation),
-        )
-        for name, argument in inspect.signature(function).parameters.items()
-        if name not in without
-    }
-    return Group(role, owner, found)
+def _default(thing: Any, field: Field[Any]) -> Any:
+    if not isinstance(thing, type):
+        return getattr(thing, field.name)
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def _or_missing(default: Any) -> Any:
+    return MISSING if default is inspect.Parameter.empty else default
 
 
 def divide(given: Mapping[str, str], groups: Sequence[Group]) -> list[dict[str, Any]]:
@@ -152,37 +157,33 @@ def owners_of(name: str, groups: Sequence[Group]) -> list[tuple[int, str]]:
     return found
 
 
-def build(kind: type[T], settings: Mapping[str, Any]) -> T:
-    """Build a thing from its settings.
+def build(thing: Any, settings: Mapping[str, Any]) -> Any:
+    """Return an object of a class, another one with some other settings, or what a function gives.
 
     Raises
     ------
     ParameterError
-        One that it needs is missing.
+        A setting that it needs is missing.
     """
-    lacking = [f.name for f in fields(kind) if f.init  # type: ignore[arg-type]
-               and f.default is MISSING and f.default_factory is MISSING
-               and f.name not in settings]  # fmt: skip
+    if is_dataclass(thing) and not isinstance(thing, type):
+        return replace(thing, **settings)
+    every = settings_of("", "", thing).settings.values()
+    lacking = [s.name for s in every if s.default is MISSING and s.name not in settings]
     if lacking:
         options = " ".join(f"--{name.replace('_', '-')} VALUE" for name in lacking)
-        raise ParameterError(f"{kind.__name__} needs {', '.join(lacking)}: {options}")
-    return kind(**settings)
+        raise ParameterError(f"{thing.__name__} needs {', '.join(lacking)}: {options}")
+    return thing(**settings)
 
 
 def _text(annotation: Any) -> str:
     return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
 
 
-def _choices(annotation: str) -> tuple[str, ...]:
-    """Return the texts of ``Literal[...]``."""
-    named = re.fullmatch(r"(?:typing\.)?Literal\[(.*)\]", annotation, re.DOTALL)
-    return tuple(map(str, ast.literal_eval(f"({named[1]},)"))) if named else ()
-
-
 def _description(kind: Any, name: str) -> str:
     """Return what the class that declares a field says of it, or else a class above or below."""
-    declares = [c for c in kind.__mro__ if name in inspect.get_annotations(c)]
-    said = (_parameters(c).get(name) for c in (*declares, *kind.__mro__))
+    every = (kind if isinstance(kind, type) else type(kind)).__mro__
+    declares = [c for c in every if name in inspect.get_annotations(c)]
+    said = (_parameters(c).get(name) for c in (*declares, *every))
     return next(filter(None, said), "")
 
 

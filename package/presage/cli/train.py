@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -19,8 +20,8 @@ from presage.cli.common import (
     interruptible,
     pairs,
 )
-from presage.cli.generate import fill, source_class, source_settings
-from presage.cli.settings import Group, build, divide, of_class, of_function
+from presage.cli.generate import fill
+from presage.cli.settings import Group, build, divide, settings_of
 from presage.pipeline.parameters import ParameterError
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ class TrainCommand(SettingsCommand):
     def groups(self, named: Sequence[str], options: Mapping[str, str]) -> Sequence[Group]:
         """Return those of the model, of its training, and of the simulator."""
         found = _learner_settings(named[0], learner(named[0])) if named else []
-        if len(named) > 1 and _simulator(named[1]):
-            found.append(source_settings(named[1]))
-        return found
+        return [*found, *_origin_settings(named[1], _origin(named[1]))] if named[1:] else found
 
 
 def train(
@@ -57,7 +56,9 @@ def train(
     samples: Annotated[
         str | None,
         typer.Argument(
-            metavar="FROM", help="A dataset's key or name in the store, or a simulator's name."
+            metavar="FROM",
+            help="A dataset's key or name in the store, or a simulator's name; or the address of "
+            "what gives a dataset or a source of batches: my_package.mine:pairs.",
         ),
     ] = None,
     stop: Annotated[
@@ -89,6 +90,7 @@ def train(
     --help lists them. On several GPUs or nodes: torchrun --nproc-per-node 4 -m presage.cli train
     WHAT FROM ...
     """
+    from presage.simulator import Source
     from presage.store import Store
 
     held, kind = Store(store), learner(what)
@@ -97,26 +99,20 @@ def train(
             f"train {what} from what? name a dataset of the store or a simulator: "
             f"presage train {what} NAME -n 10000"
         )
-    groups, simulator = _learner_settings(what, kind), _simulator(samples)
-    if simulator is not None:
-        groups.append(source_settings(samples))
-        if samples in held.tags():
-            raise ParameterError(
-                f"a simulator and a dataset are called {samples}; name the dataset by its key, or "
-                f"the simulator by its address, {simulator.__module__}:{simulator.__name__}"
-            )
+    origin = _origin(samples, held)
+    groups = [*_learner_settings(what, kind), *_origin_settings(samples, origin)]
     settings = divide(pairs(parameter), groups)
-    own = settings.pop() if simulator is not None else {}
+    own = settings.pop() if origin is not None else {}
     if "seed" in groups[len(settings) - 1].settings:
         settings[-1].setdefault("seed", seed)
     with interruptible():
-        if simulator is None:
-            if on_the_fly or fresh:
-                raise ParameterError(f"--on-the-fly and --fresh simulate; {samples} is stored")
-            data = held.open(_stored(samples, held), start, stop)
+        given = None if origin is None else build(origin, _with_store(origin, own, held))
+        if isinstance(given, Source):
+            data = _simulated(given, (start, stop), seed, held, (on_the_fly, fresh))
+        elif on_the_fly or fresh:
+            raise ParameterError(f"--on-the-fly and --fresh simulate; {samples} is no simulator")
         else:
-            source, fly = build(simulator, own), (on_the_fly, fresh)
-            data = _simulated(source, (start, stop), seed, held, fly)
+            data = given if given is not None else held.open(_stored(samples, held), start, stop)
         for name, made in _trained(what, kind, settings, data, held).items():
             _say(f"{made.attrs['presage_key'] if hasattr(made, 'attrs') else made.key}  {name}")
             _say_law(made)
@@ -125,8 +121,8 @@ def train(
 # -- what is trained --------------------------------------------------------------------------
 
 
-def learner(name: str) -> type[Any]:
-    """Return a model's class, or that of what a study trains as a whole, by name or address.
+def learner(name: str) -> Any:
+    """Return a model, or what a study trains as a whole: a class, or at an address an object.
 
     Raises
     ------
@@ -150,7 +146,7 @@ def learner(name: str) -> type[Any]:
                 "spline_flow FROM"
             )
         found = plugins.resolve(found.trainer)
-    if not (isinstance(found, type) and is_dataclass(found)):
+    if not is_dataclass(found):
         raise ParameterError(
             f"{name} is not a model: a dataclass of settings with prepare(train) and "
             "build(declaration), or with fit(samples, store)"
@@ -177,21 +173,21 @@ def _refuse_simulator(name: str) -> None:
         )
 
 
-def _learner_settings(name: str, kind: type[Any]) -> list[Group]:
+def _learner_settings(name: str, kind: Any) -> list[Group]:
     """Return what a model and its training can be set to, or a study's training."""
     from presage.fitting import fit
 
     if hasattr(kind, "fit"):
-        return [of_class("training", name, kind)]
-    training = of_function("training", f"the training of {name}", fit, _OWN)
-    return [of_class("model", name, kind), training]
+        return [settings_of("training", name, kind)]
+    training = settings_of("training", f"the training of {name}", fit, _OWN)
+    return [settings_of("model", name, kind), training]
 
 
 def _trained(
     name: str,
-    kind: type[Any],
+    kind: Any,
     settings: Sequence[Mapping[str, Any]],
-    data: xr.Dataset,
+    data: Any,
     store: Store,
 ) -> Mapping[str, Any]:
     """Train, and return name → what was made."""
@@ -206,20 +202,40 @@ def _trained(
 # -- from what --------------------------------------------------------------------------------
 
 
-def _simulator(name: str) -> type[Source] | None:
-    """Return a simulator's class; None for any other name, which is taken for a dataset's.
+def _origin(name: str, store: Store | None = None) -> Any:
+    """Return what a simulator's name or an address stands for; None for a dataset's name or key.
 
     Raises
     ------
     PluginError
         It is an address whose code cannot be imported.
+    ParameterError
+        A dataset of the store is called so too.
     """
+    from presage.studies import producer
+
     try:
-        return source_class(name)
+        found = producer(name)
     except plugins.PluginError:
         if plugins.is_address(name):
             raise
         return None
+    if store is not None and name in store.tags():
+        raise ParameterError(
+            f"a simulator and a dataset are called {name}; name the dataset by its key, or the "
+            f"simulator by its address, {found.__module__}:{found.__name__}"
+        )
+    return found
+
+
+def _origin_settings(name: str, origin: Any) -> list[Group]:
+    return [] if origin is None else [settings_of("simulator", name, origin, {"store"})]
+
+
+def _with_store(origin: Any, settings: Mapping[str, Any], store: Store) -> Mapping[str, Any]:
+    """Return the settings, and the store where a function asks for it."""
+    asks = not is_dataclass(origin) and "store" in inspect.signature(origin).parameters
+    return {**settings, "store": store} if asks else settings
 
 
 def _stored(name: str, store: Store) -> Recipe:

@@ -157,8 +157,10 @@ def owners_of(name: str, groups: Sequence[Group]) -> list[tuple[int, str]]:
     return found
 
 
-def build(thing: Any, settings: Mapping[str, Any]) -> Any:
+def build(thing: Any, settings: Mapping[str, Any], store: Any = None) -> Any:
     """Return an object of a class, another one with some other settings, or what a function gives.
+
+    A function that has an argument `store` gets it.
 
     Raises
     ------
@@ -167,8 +169,10 @@ def build(thing: Any, settings: Mapping[str, Any]) -> Any:
     """
     if is_dataclass(thing) and not isinstance(thing, type):
         return replace(thing, **settings)
-    every = settings_of("", "", thing).settings.values()
-    lacking = [s.name for s in every if s.default is MISSING and s.name not in settings]
+    known = settings_of("", "", thing).settings
+    if not isinstance(thing, type) and "store" in known:
+        settings = {**settings, "store": store}
+    lacking = [n for n, s in known.items() if s.default is MISSING and n not in settings]
     if lacking:
         options = " ".join(f"--{name.replace('_', '-')} VALUE" for name in lacking)
         raise ParameterError(f"{thing.__name__} needs {', '.join(lacking)}: {options}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -106,7 +105,7 @@ def train(
     if "seed" in groups[len(settings) - 1].settings:
         settings[-1].setdefault("seed", seed)
     with interruptible():
-        given = None if origin is None else build(origin, _with_store(origin, own, held))
+        given = None if origin is None else build(origin, own, held)
         if isinstance(given, Source):
             data = _simulated(given, (start, stop), seed, held, (on_the_fly, fresh))
         elif on_the_fly or fresh:
@@ -130,47 +129,29 @@ def learner(name: str) -> Any:
         There is none of this name, or the study trains nothing as a whole.
     """
     from presage.models import MODELS
-    from presage.studies import STUDIES, Study, StudyError
+    from presage.studies import STUDIES, Study, producers, studies
 
     known = {**plugins.installed(plugins.STUDIES), **STUDIES, **MODELS}
     try:
         address = plugins.address_of(name, known, plugins.MODELS, "model or study")
-    except plugins.PluginError:
-        _refuse_simulator(name)
-        raise
-    found = plugins.resolve(address)
-    if isinstance(found, Study):
-        if not found.trainer:
-            raise StudyError(
-                f"the study {name} trains nothing as a whole; name a model: presage train "
-                "spline_flow FROM"
-            )
-        found = plugins.resolve(found.trainer)
-    if not is_dataclass(found):
-        raise ParameterError(
-            f"{name} is not a model: a dataclass of settings with prepare(train) and "
-            "build(declaration), or with fit(samples, store)"
-        )
-    return found
-
-
-def _refuse_simulator(name: str) -> None:
-    """Say what to write where a simulator stands in the place of what is trained.
-
-    Raises
-    ------
-    ParameterError
-        There is a simulator of this name.
-    """
-    from presage.studies import producers, studies
-
-    if name in producers():
+    except plugins.PluginError as error:
+        if name not in producers():
+            raise
         whole = (s.name for s in studies().values() if s.trainer and name in s.producers)
-        what = next(whole, "spline_flow")
         raise ParameterError(
             f"{name} is what samples come from; what is trained stands before it: presage train "
-            f"{what} {name}"
+            f"{next(whole, 'spline_flow')} {name}"
+        ) from error
+    found = plugins.resolve(address)
+    if isinstance(found, Study) and found.trainer:
+        found = plugins.resolve(found.trainer)
+    if isinstance(found, Study) or not is_dataclass(found):
+        what = "a study that trains nothing as a whole" if isinstance(found, Study) else "no model"
+        raise ParameterError(
+            f"{name} is {what}; what can be trained is a dataclass of settings with prepare(train) "
+            "and build(declaration), such as spline_flow, or with fit(samples, store)"
         )
+    return found
 
 
 def _learner_settings(name: str, kind: Any) -> list[Group]:
@@ -230,12 +211,6 @@ def _origin(name: str, store: Store | None = None) -> Any:
 
 def _origin_settings(name: str, origin: Any) -> list[Group]:
     return [] if origin is None else [settings_of("simulator", name, origin, {"store"})]
-
-
-def _with_store(origin: Any, settings: Mapping[str, Any], store: Store) -> Mapping[str, Any]:
-    """Return the settings, and the store where a function asks for it."""
-    asks = not is_dataclass(origin) and "store" in inspect.signature(origin).parameters
-    return {**settings, "store": store} if asks else settings
 
 
 def _stored(name: str, store: Store) -> Recipe:

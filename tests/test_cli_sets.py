@@ -94,7 +94,7 @@ ERRORS = {
         "mceg is what samples come from; what is trained stands before it: presage train pdf mceg",
     ),
     "a simulator in place of a model": (["train", "resonance"], "train spline_flow resonance"),
-    "a study that trains nothing": (["train", "events", "resonance"], "that trains nothing as a whole"),
+    "a study": (["train", "events", "resonance"], "a study that trains nothing as a whole"),
     "a model without data": (["train", "spline_flow"], "train spline_flow from what?"),
     "a size": (["train", "pdf", "gaussian"], "give -n"),
     "a setting": (

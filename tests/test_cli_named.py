@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from typer.main import get_command
 
 from fly_toys import Sets
 from presage import plugins
-from presage.cli.main import main
+from presage.cli.main import app, main
 from presage.cli.settings import divide, settings_of
 from presage.generate import simulate
 from presage.pipeline import ParameterError
 from presage.recipe import Parent
 from presage.store import Store
 
+ROOT = Path(__file__).resolve().parents[1]
 TOYS = '''
 """A simulator, a reader and a model of a user's own."""
 from dataclasses import dataclass, field
@@ -308,6 +312,31 @@ def test_plugins_are_found_listed_and_suggested(
             sys.modules.pop(name, None)
 
 
+def test_commands_of_the_guides_are_understood(folder: Path) -> None:
+    """All of their options are there; nothing is run."""
+    (folder / "my_package").mkdir()
+    toys = TOYS + "\n\nMySimulator = Waves\n"
+    (folder / "my_package" / "toys.py").write_text(toys, encoding="utf-8")
+    sys.path.insert(0, str(folder))
+    understood = 0
+    for guide in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
+        blocks = re.findall(r"```sh\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+        for line in "".join(blocks).splitlines():
+            command, rest = get_command(app), shlex.split(line, comments=True)
+            start = next((i for i, word in enumerate(rest) if word.startswith("presage")), None)
+            if start is None:
+                continue
+            rest = rest[start + 1 :]
+            context: Any = command.make_context("presage", list(rest))
+            while rest and hasattr(command, "commands"):
+                command, rest = command.commands[rest[0]], rest[1:]
+                context = command.make_context(command.name, list(rest), parent=context)
+            understood += 1
+    assert understood > 15
+    for name in ("my_package", "my_package.toys"):
+        sys.modules.pop(name, None)
+
+
 STRANGER = """
 import sys
 
@@ -320,7 +349,7 @@ sys.meta_path.insert(0, Told())
 import presage as ps
 from dashboards.pages.parts.view import Query
 from dashboards.pages.store import page
-from presage.cli.main import main
+from presage.cli.main import app, main
 
 store = ps.Store("store")
 for entry in [entry for entry in store.list() if entry.recipe]:
@@ -348,7 +377,7 @@ def test_a_strangers_store_runs_none_of_the_code_that_it_names(tmp_path: Path) -
     text = (forged / "recipe.json").read_text(encoding="utf-8")
     (forged / "recipe.json").chmod(0o644)
     (forged / "recipe.json").write_text(text.replace("trap.", "trap:"), encoding="utf-8")
-    path = os.pathsep.join([*sys.path, str(Path(__file__).parents[1])])
+    path = os.pathsep.join([*sys.path, str(ROOT)])
     done = subprocess.run(
         [sys.executable, "-c", STRANGER], cwd=tmp_path, capture_output=True, text=True,
         encoding="utf-8", env={**os.environ, "PYTHONPATH": path}, check=False,

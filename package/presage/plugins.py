@@ -52,7 +52,7 @@ def resolve(address: str) -> Any:
     module, _, attribute = address.partition(":")
     try:
         found: Any = importlib.import_module(module)
-    except ImportError as error:
+    except Exception as error:  # whatever a module of somebody's own raises
         raise PluginError(
             f"{address}: importing {module} failed: {error}. Python looks in the folder that it "
             "was started in, in $PYTHONPATH and among installed packages"

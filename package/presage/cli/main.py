@@ -16,6 +16,7 @@ from presage._version import __version__
 from presage.cli.common import StoreOption
 from presage.cli.generate import GenerateCommand, generate
 from presage.cli.names import list_
+from presage.cli.new import app as new_app
 from presage.cli.run import RunCommand, run
 from presage.cli.store import app as store_app
 from presage.cli.train import TrainCommand, train
@@ -35,6 +36,7 @@ app.command(cls=GenerateCommand)(generate)
 app.command(cls=TrainCommand)(train)
 app.command("list")(list_)
 app.add_typer(store_app, name="store")
+app.add_typer(new_app, name="new")
 
 
 @app.callback(invoke_without_command=True)

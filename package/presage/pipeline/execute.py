@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+import sysconfig
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -118,10 +119,9 @@ def _environment(work: Path, store: Path, record: Path) -> Iterator[None]:
         "IPYTHONDIR": str(work / "ipython"),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        # The kernel works in another folder and imports what this process does.
+        "PYTHONPATH": os.pathsep.join(_own_path()),
     }
-    if "PYTHONPATH" in os.environ:  # the kernel works in another folder
-        entries = os.environ["PYTHONPATH"].split(os.pathsep)
-        changed["PYTHONPATH"] = os.pathsep.join(str(Path(entry).absolute()) for entry in entries)
     before = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)
     try:
@@ -132,6 +132,13 @@ def _environment(work: Path, store: Path, record: Path) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _own_path() -> list[str]:
+    """Return where this process imports from, beside its installed packages."""
+    installed = tuple(map(Path, sysconfig.get_paths().values()))
+    paths = [Path(entry).absolute() for entry in sys.path]
+    return [str(p) for p in paths if not any(p.is_relative_to(one) for one in installed)]
 
 
 class _Progress:

@@ -81,7 +81,7 @@ def notebooks_of(study: Study, folder: Path | None = None) -> tuple[Notebook, ..
         Two notebooks declare one parameter with other types or defaults: they would then
         speak of different datasets.
     """
-    folder = folder or shipped("notebooks") / study.name
+    folder = folder or study.folder or shipped("notebooks") / study.name
     read = tuple(Notebook.read(folder / f"{name}.ipynb") for name in study.notebooks)
     first: dict[str, tuple[str, Declared]] = {}
     for notebook in read:

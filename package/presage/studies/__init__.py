@@ -11,6 +11,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import presage.plugins as plugins
@@ -64,6 +65,9 @@ class Study:
         sense are refused.
     choices
         Parameter → ``"module:TABLE"`` of the names that it may have, for ``--help``.
+    folder
+        Where the notebooks lie; by default ``notebooks/<name>`` of presage. A study of another
+        package says ``Path(__file__).parent / "notebooks"``.
     trainer
         ``"module:Class"`` of what ``presage train NAME FROM`` runs: a dataclass of settings with
         ``fit(samples, store)``, which returns a named tuple of models and datasets.
@@ -78,6 +82,7 @@ class Study:
     refinement: tuple[str, ...] = ()
     inputs: str = ""
     choices: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
     trainer: str = ""
 
     def refined(self) -> Study:

@@ -7,7 +7,7 @@ opening is the value that is trained on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -54,7 +54,7 @@ def open_source(
         An unknown name, a variable without the sample dimension, unequal lengths.
     """
     if isinstance(source, Source):
-        return source if variables is None else source.select(tuple(variables))
+        return source if variables is None else source.select(variables)
     if isinstance(source, xr.Dataset):
         return Labelled(source, variables, sample)
     arrays = {name: _sample_first(name, value, sample) for name, value in source.items()}
@@ -140,16 +140,14 @@ class Labelled(Source):
         part = self.dataset.isel({self._sample: positions})
         return Labelled(part, self._variables, self._sample)
 
-    def select(self, names: Sequence[str]) -> Labelled:
+    def select(self, names: Iterable[str]) -> Labelled:
         """Return the source of some variables only."""
         return Labelled(self.dataset, names, self._sample)
 
-    def ordered(self, shuffle: str) -> str:
-        """Return what a shuffle means: on the fly there is one alone."""
-        return "aligned" if self._maker is not None and shuffle == "auto" else shuffle
-
     def automatic(self, limit: float) -> str:
-        """Return the order where none is asked for; by size alone, the same on every machine."""
+        """Return the order where none is asked for, by the bytes of all variables."""
+        if self._maker is not None:
+            return "aligned"
         return "block" if self.dataset.nbytes >= limit else "full"
 
 

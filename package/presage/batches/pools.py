@@ -14,10 +14,9 @@ members of different pools meet equally likely, and where a sample stands says w
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,14 +27,14 @@ from presage.batches.labelled import Labelled
 from presage.batches.plan import BLOCK_FROM, Epoch, Plan
 from presage.batches.rows import Rows
 from presage.batches.shares import BatchError, Positions
-from presage.batches.source import Cut, Cutter, Move, Origins, Source, choose, place_of
+from presage.batches.source import Cut, Cutter, Move, Source, choose
 from presage.batches.tables import Buffers
 from presage.labels import Array, Schema, Variable, nearest
 from presage.lineage import SAMPLE, sample_dim, sample_numbers
 from presage.plugins import declared
-from presage.recipe import Parent
 
-_KEPT = 2  # rounds of a pool whose order is remembered
+#: Pool and variable of everything that is added.
+Terms = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +96,6 @@ class Paired(Source):
     seed: int = 0
     new_pairs: bool = True
     shared: tuple[str, ...] = ()
-    _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
-    _rounds: dict[str, dict[int, Epoch]] = field(default_factory=dict, init=False, repr=False)
 
     name: ClassVar[str] = "paired"
     version: ClassVar[int] = 1
@@ -116,9 +113,21 @@ class Paired(Source):
                 raise BatchError(f"shared: there is no pool {name!r}{nearest(name, self.pools)}")
         if (self.combine is None) != (not self.variables):
             raise BatchError("combine and variables, the labels of what it returns, go together")
-        longest = max(Labelled(pool).samples for pool in self.pools.values())
-        object.__setattr__(self, "samples", self.samples or longest)
-        object.__setattr__(self, "fresh", self.new_pairs)
+        longest = max(rows.samples for rows in self._rows.values())
+        columns = {c: tuple(map(".".join, terms)) for c, terms in self._terms.items()}
+        every = [term for terms in self._terms.values() for term in terms]
+        used = {name: sorted({v for p, v in every if p == name}) for name in self.pools}
+        if idle := [name for name, variables in used.items() if not variables]:
+            raise BatchError(f"no column is of pool {idle[0]!r}; leave it out, or name a column")
+        # One spelling of each setting, and no variable that is not used: they stand in recipes.
+        for name, value in {
+            "samples": self.samples or longest,
+            "fresh": self.new_pairs,
+            "columns": columns,
+            "pools": {name: pool[used[name]] for name, pool in self.pools.items()},
+            "combine": self.combine and declared(self.combine, "combine")[0],
+        }.items():
+            object.__setattr__(self, name, value)
         _ = self.labels  # refuse what cannot be where it was given
 
     # -- which members meet ----------------------------------------------------------------
@@ -141,19 +150,9 @@ class Paired(Source):
                 here = number == one
                 places = place[here]
                 low, high = int(places.min()), int(places.max()) + 1
-                at[here] = self._round(name, int(one)).order(low, high)[places - low]
+                at[here] = _round(self._plans[name], int(one)).order(low, high)[places - low]
             found[name] = at
         return found
-
-    def _round(self, name: str, number: int) -> Epoch:
-        """Return the order in which a pool is gone through for the n-th time."""
-        with self._lock:
-            kept = self._rounds.setdefault(name, {})
-            if number not in kept:
-                while len(kept) >= _KEPT:
-                    del kept[next(iter(kept))]
-                kept[number] = self._plans[name].epoch(number)
-            return kept[number]
 
     @cached_property
     def _plans(self) -> dict[str, Plan]:
@@ -184,39 +183,35 @@ class Paired(Source):
             first = added[0][0].dense[variable][0]
             out[column] = buffers.get(column, (len(numbers), *first.shape[1:]), first.dtype)
             add_rows(added, out[column])
-        if self._function is None:
+        if self.combine is None:
             return out
-        made = self._function(out)
+        made = self.combine(out)  # type: ignore[operator]  # __post_init__ looked it up
         return {variable.name: made[variable.name] for variable in self.variables}
 
     @cached_property
-    def _function(self) -> Callable[..., Mapping[str, Array]] | None:
-        return None if self.combine is None else declared(self.combine, "combine")[0]
-
-    @cached_property
-    def _terms(self) -> dict[str, tuple[tuple[str, str], ...]]:
+    def _terms(self) -> dict[str, Terms]:
         """Column → (pool, variable) of what is added; the lengths of ragged ones included."""
-        if self.columns is None:
-            every = ((p, v) for p, rows in self._rows.items() for v in rows.names)
-            terms: list[tuple[str, tuple[tuple[str, str], ...]]] = [
-                (v, ((p, v),)) for p, v in every
-            ]
-        else:
-            named = {c: (t,) if isinstance(t, str) else tuple(t) for c, t in self.columns.items()}
-            terms = [(c, tuple(map(self._split, texts))) for c, texts in named.items()]
-            for (pool, variable), *_ in dict(terms).values():
-                dim = self._rows[pool].flat.get(variable)
-                if dim is not None:
-                    terms.append((f"{dim}_count", ((pool, f"{dim}_count"),)))
-        found: dict[str, tuple[tuple[str, str], ...]] = {}
-        for column, of in terms:
-            if len(of) > 1 and any(v in self._rows[p].flat for p, v in of):
-                raise BatchError(f"{column!r}: what is ragged cannot be added")
-            if found.setdefault(column, of) != of:
+        found: dict[str, Terms] = {}
+
+        def add(column: str, terms: Terms) -> None:
+            if found.setdefault(column, terms) != terms:
                 raise BatchError(
                     f"two pools have a {column!r}; say in columns what is meant, "
-                    f"{{{column!r}: '{of[0][0]}.{column}', ...}}"
+                    f"{{{column!r}: '{terms[0][0]}.{column}', ...}}"
                 )
+
+        if self.columns is None:
+            for pool, rows in self._rows.items():
+                for variable in rows.names:
+                    add(variable, ((pool, variable),))
+        for column, texts in (self.columns or {}).items():
+            terms = tuple(map(self._split, [texts] if isinstance(texts, str) else texts))
+            ragged = [(p, self._rows[p].flat[v]) for p, v in terms if v in self._rows[p].flat]
+            if ragged and len(terms) > 1:
+                raise BatchError(f"{column!r}: what is ragged cannot be added")
+            add(column, terms)
+            for pool, dim in ragged:
+                add(f"{dim}_count", ((pool, f"{dim}_count"),))
         return found
 
     def _split(self, text: str) -> tuple[str, str]:
@@ -281,32 +276,21 @@ class Paired(Source):
             return made.assign_coords(coords)
         found = xr.Dataset(attrs={SAMPLE: self._sample})
         for column, terms in self._terms.items():
-            first, *others = [plain[pool][variable] for pool, variable in terms]
-            for (pool, variable), other in zip(terms[1:], others, strict=True):
-                _check_addable(first, other, f"{pool}.{variable}")
+            first = plain[terms[0][0]][terms[0][1]]
+            for pool, variable in terms[1:]:
+                other = plain[pool][variable]
+                differ = [c for c in set(first.coords) & set(other.coords)
+                          if not first[c].equals(other[c])]  # fmt: skip
+                if _about(other) != _about(first) or differ:
+                    raise BatchError(
+                        f"{column!r}: {pool}.{variable} {_about(other)} cannot be added to "
+                        f"{'.'.join(terms[0])} {_about(first)}"
+                        + "".join(f"; they differ in the coordinate {c!r}" for c in differ)
+                    )
             found[column] = first
         return found
 
     # -- identity and parts ----------------------------------------------------------------
-
-    def identity(self, origins: Origins, epochs: int) -> tuple[dict[str, Any], list[Parent]]:
-        """Return the rule of the pairs, and which stored samples each pool holds."""
-        parents: list[Parent] = []
-        pools = {}
-        for name, pool in self.pools.items():
-            used = {v for terms in self._terms.values() for p, v in terms if p == name}
-            found = origins(pool[sorted(used)]) if used else {}
-            pools[name] = {v: place_of(parent, parents) for v, parent in found.items()}
-        combined = None if self.combine is None else declared(self.combine, "combine")[1]
-        settings = {
-            "columns": {c: [f"{p}.{v}" for p, v in terms] for c, terms in self._terms.items()},
-            "combine": combined,
-            "pools": pools,
-            "shared": self.shared,
-            **{name: getattr(self, name) for name in ("samples", "seed", "new_pairs")},
-        }
-        source = {"name": self.name, "version": self.version, "settings": settings}
-        return {"source": source}, parents
 
     def divide(self, cut: Cut) -> tuple[Paired, Paired | None]:
         """Return pairs to train on and pairs to validate on, of members that are not shared."""
@@ -333,13 +317,18 @@ class Paired(Source):
         )
         return train, held
 
-    def select(self, names: Sequence[str]) -> Source:
-        """Return the source of some variables only; nothing else is read."""
+    def select(self, names: Iterable[str]) -> Source:
+        """Return the source of some variables only; no others are read."""
         if self.combine is not None:
             return super().select(names)
-        chosen = choose(names, self._terms, ())
-        terms = {n: [f"{p}.{v}" for p, v in self._terms[n]] for n in chosen}
-        return replace(self, columns=terms)
+        chosen = {name: self._terms[name] for name in choose(names, self._terms, ())}
+        used = {pool for terms in chosen.values() for pool, _ in terms}
+        return replace(
+            self,
+            columns={name: tuple(map(".".join, terms)) for name, terms in chosen.items()},
+            pools={name: pool for name, pool in self.pools.items() if name in used},
+            shared=tuple(name for name in self.shared if name in used),
+        )
 
     # -- on a device -----------------------------------------------------------------------
 
@@ -380,26 +369,13 @@ class Paired(Source):
         return at
 
 
-def _check_addable(first: xr.DataArray, other: xr.DataArray, name: str) -> None:
-    """Refuse to add what has other labels.
+@lru_cache(maxsize=16)
+def _round(plan: Plan, number: int) -> Epoch:
+    """Return the order in which a pool is gone through for the n-th time."""
+    return plan.epoch(number)
 
-    Raises
-    ------
-    BatchError
-        Dims, lengths, units, types or coordinates differ.
-    """
-    pairs = {
-        "dims": (first.dims, other.dims),
-        "shape": (first.shape, other.shape),
-        "type": (first.dtype, other.dtype),
-        "units": (first.attrs.get("units", "1"), other.attrs.get("units", "1")),
-    }
-    for what, (want, got) in pairs.items():
-        if want != got:
-            raise BatchError(f"{name} cannot be added: its {what} is {got}, the first has {want}")
-    for coordinate in set(first.coords) & set(other.coords):
-        if not first[coordinate].equals(other[coordinate]):
-            raise BatchError(
-                f"{name} cannot be added: its coordinate {coordinate!r} has other values than the "
-                "first's"
-            )
+
+def _about(array: xr.DataArray) -> str:
+    """Return what has to be equal in arrays that are added."""
+    sizes = ", ".join(f"{dim} {n}" for dim, n in zip(array.dims[1:], array.shape[1:], strict=True))
+    return f"({sizes}) of {array.dtype} in {array.attrs.get('units', '1')}"

@@ -198,14 +198,17 @@ class Source(ABC):
                 "and a version, so that a recipe can say what was trained from"
             )
         parents: list[Parent] = []
-        settings: dict[str, Any] = {}
-        given: dict[str, Any] = settings_of(self)
-        for name, value in given.items():
+
+        def plain(value: Any) -> Any:
             if isinstance(value, xr.Dataset):
-                value = {n: place_of(p, parents) for n, p in origins(value).items()}
-            elif callable(value):
-                value = declared(value, f"{self.name}.{name}")[1]
-            settings[name] = value
+                found = origins(value)
+                parents.extend(p for p in dict.fromkeys(found.values()) if p not in parents)
+                return {name: parents.index(parent) for name, parent in found.items()}
+            if isinstance(value, Mapping):
+                return {name: plain(one) for name, one in value.items()}
+            return declared(value, self.name)[1] if callable(value) else value
+
+        settings = plain(settings_of(self))
         source = {"name": self.name, "version": self.version, "settings": settings}
         return {"source": source}, parents
 
@@ -214,15 +217,11 @@ class Source(ABC):
         train, held = cut(self.samples)
         return (Part(self, train), Part(self, held)) if len(held) else (self, None)
 
-    def select(self, names: Sequence[str]) -> Source:
+    def select(self, names: Iterable[str]) -> Source:
         """Return the source of some variables only."""
-        return Part(self, None, names)
+        return Part(self, None, tuple(names))
 
     # -- orders ----------------------------------------------------------------------------
-
-    def ordered(self, shuffle: str) -> str:
-        """Return what a shuffle that was asked for means, as recipes hold it."""
-        return shuffle
 
     def automatic(self, limit: float) -> str:
         """Return the order where none is asked for and `limit` bytes count as fitting."""
@@ -397,10 +396,3 @@ def choose(
     if not wanted:
         raise BatchError("no variable has the sample dimension; name some with variables=")
     return tuple(dict.fromkeys(wanted))
-
-
-def place_of(parent: Parent, parents: list[Parent]) -> int:
-    """Return where a parent stands in a list, which takes it in where it does not."""
-    if parent not in parents:
-        parents.append(parent)
-    return parents.index(parent)

@@ -67,7 +67,7 @@ class TorchBatches(IterableDataset[Batch]):
         return Batch(tensors, batch.positions, batch.weight, (batch.epoch, batch.step))
 
 
-class Resident:
+class Resident(TorchBatches):
     """The same batches, cut on the device from tensors that hold all samples.
 
     For sets that fit there: no copying from the host in the loop. Each batch holds the same
@@ -87,15 +87,10 @@ class Resident:
     """
 
     def __init__(self, batches: Loader, device: torch.device | str = "cpu") -> None:
-        self.batches = batches
-        self.device = torch.device(device)
+        super().__init__(batches, device)
         self._at = batches.rows.on_device(
             lambda name, array: _tensor(name, array).to(self.device), batches.pad
         )
-
-    def __len__(self) -> int:
-        """Return the steps of an epoch."""
-        return len(self.batches)
 
     def __iter__(self) -> Iterator[Batch]:
         """Run one epoch; the next loop runs the next, a loop that was left runs again."""
@@ -104,14 +99,6 @@ class Resident:
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of one epoch from step `start` on."""
         return self.batches.follow(self._run(number, start))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return where the reader stands."""
-        return self.batches.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
-        self.batches.load_state_dict(state)
 
     def _run(self, number: int, start: int) -> Iterator[Batch]:
         source = self.batches

@@ -14,6 +14,7 @@ import torch
 import xarray as xr
 
 from presage.batches import Labelled, Source, open_source
+from presage.batches.plan import BLOCK_FROM
 from presage.batches.source import Cut
 from presage.fitting.checkpoint import Checkpoints
 from presage.fitting.compiling import check_compiler
@@ -241,8 +242,10 @@ def settings_for(model: Any, train: xr.Dataset | Source, **given: Any) -> Settin
     source = _source(model, train)
     recommended = model.training(source.dataset) if hasattr(model, "training") else {}
     own = {name: value for name, value in given.items() if value is not None}
-    settings = {**recommended, **own}
-    return Settings(**{**settings, "shuffle": source.ordered(settings.get("shuffle", "auto"))})
+    settings = {"shuffle": "auto", **recommended, **own}
+    if settings["shuffle"] == "auto" and source.automatic(BLOCK_FROM) == "aligned":
+        settings["shuffle"] = "aligned"  # as samples on the fly come: the same as stored ones
+    return Settings(**settings)
 
 
 def _source(model: Any, train: xr.Dataset | Source) -> Source:

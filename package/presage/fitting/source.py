@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from presage.batches import Batches, Buffers, Source
+from presage.batches import Batches, Buffers, Source, open_source
 from presage.batches.plan import BLOCK_FROM, Positions, part
 from presage.batches.source import Cut
 from presage.fitting.errors import FitError
@@ -155,29 +155,28 @@ def make_source(
         An array has not one row for each sample, or samples are new in every epoch.
     """
     size, seed, shuffle = plan
-    parts: Sequence[Any]
-    numbers: Callable[[Positions, int], Positions]
-    if arrays is None:
-        parts = source.select(variables).divide(cut)
-        numbers, resident = parts[0].numbers, _fits(source, where.device)
-    else:
-        *parts, numbers = _resident(arrays, source, cut, where.dtype)
-        resident = True
-        if shuffle == "aligned":
-            shuffle = "full"  # nothing streams
+    rows, resident = source, _fits(source, where.device)
+    if arrays is not None:
+        rows, resident = _held(arrays, source, where.dtype), True
     if shuffle == "auto":  # by a rule that is the same on every machine
-        shuffle = source.automatic(BLOCK_FROM) if arrays is None else "full"
+        shuffle = rows.automatic(BLOCK_FROM)
+    elif shuffle == "aligned" and arrays is not None:
+        shuffle = "full"  # nothing streams
+    train, held = rows.divide(cut)
 
-    def batches(part: Any, size: int, **options: Any) -> Batches:
+    def numbers(positions: Positions, epoch: int) -> Positions:
+        found = train.numbers(positions, epoch)
+        return found if arrays is None else source.numbers(found, epoch)
+
+    def batches(part: Source, size: int, **options: Any) -> Batches:
         if size >= where.world:
             options |= {"rank": where.rank, "world_size": where.world}
-        return Batches(part, size, pad=True, **options)
+        names = variables if arrays is None else None
+        return Batches(part, size, names, pad=True, **options)
 
-    train = batches(parts[0], size, seed=seed, shuffle=shuffle)
-    held = None
-    if parts[1] is not None:
-        held = batches(parts[1], min(size, _length(parts[1])), shuffle=None)
-    return BatchSource(train, held, numbers, where, resident)
+    training = batches(train, size, seed=seed, shuffle=shuffle)
+    checked = None if held is None else batches(held, min(size, held.samples), shuffle=None)
+    return BatchSource(training, checked, numbers, where, resident)
 
 
 def divide(batch: TensorBatch, own: int, parts: int) -> list[TensorBatch]:
@@ -189,10 +188,8 @@ def divide(batch: TensorBatch, own: int, parts: int) -> list[TensorBatch]:
     return pieces or [batch]
 
 
-def _resident(
-    arrays: Mapping[str, NDArray[Any]], source: Source, cut: Cut, dtype: torch.dtype
-) -> tuple[Any, Any, Callable[[Positions, int], Positions]]:
-    """Return the arrays to train on, those to validate on, and their samples' numbers."""
+def _held(arrays: Mapping[str, NDArray[Any]], source: Source, dtype: torch.dtype) -> Source:
+    """Return prepared arrays as a source."""
     if source.fresh:
         raise FitError(
             "samples that are new in every epoch stream, and this model keeps all of its training "
@@ -204,19 +201,13 @@ def _resident(
             raise FitError(
                 f"{name!r} was prepared with {len(array)} rows for {source.samples} samples"
             )
-    kept, held = cut(source.samples)
-    train, checked = ({n: _cast(a[p], dtype) for n, a in arrays.items()} for p in (kept, held))
-    return train, checked if len(held) else None, lambda p, epoch: source.numbers(kept[p], epoch)
+    return open_source({name: _cast(array, dtype) for name, array in arrays.items()})
 
 
 def _fits(source: Source, device: torch.device) -> bool:
     """Say whether a source that streams is small enough to live on the device instead."""
     size = source.device_bytes() if device.type == "cuda" else None
     return size is not None and size < _RESIDENT * torch.cuda.mem_get_info(device)[1]
-
-
-def _length(part: Any) -> int:
-    return part.samples if isinstance(part, Source) else len(next(iter(part.values())))
 
 
 def _cast(array: NDArray[Any], dtype: torch.dtype) -> NDArray[Any]:

@@ -1,4 +1,8 @@
-"""Shuffled minibatches of 64 rows of 12 kB from the store, beside memcpy and beside peers."""
+"""Shuffled minibatches of 64 rows of 12 kB from the store, beside memcpy and beside peers.
+
+And cubes that are put together from three pools of cached projections, beside memcpy and beside
+a PCA of every batch, which that replaces.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +16,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from benchmarks.core import ROUNDS, Result, installed, paired, side_by_side
 from benchmarks.data import stored_noise
 from benchmarks.peers import PEERS, Epoch
-from presage.batches import Batches
+from presage.batches import Batches, Paired
+from presage.labels import Schema, Variable
+from presage.recipe import Recipe
+from presage.store import Store
 
 _ROWS = {"small": 8_192, "full": 100_000}
 _PEER_ROWS = {"small": 1_024, "full": 8_192}
 _BATCH = 64
+_PIXELS = {"small": 32**2, "full": 128**2}
+_CHANNELS, _CUBES_AT_ONCE, _CUBES = 128, 4, 96
+_MEMBERS = {"foreground": 16, "signal": 24, "noise": 8}
 _BUDGET = {"small": 0.3, "full": 1.5}  # seconds a peer is looked at in one round
 
 
@@ -46,18 +57,63 @@ def run(size: str, folder: Path) -> list[Result]:
         results.append(Result(f"batches/{name}", ratio, "memcpy", bars.get(name), peer="memcpy",
                               ratio_to_peer=ratio, note=f"{rate:.2f} GB/s"))  # fmt: skip
     rows = np.array(dataset["x"][: _PEER_ROWS[size]].values)
+    results += _pools(size, folder)
     return results + [
         _against(name, rows, batches["full shuffle"], _BUDGET[size], folder) for name in PEERS
     ]
 
 
-def _memcpy(pieces: list[np.ndarray]) -> float:
-    """Return the bytes a second of copying all rows in order, 64 at a time, to one buffer."""
-    buffer = np.empty((_BATCH, *pieces[0].shape[1:]), pieces[0].dtype)
+def _pools(size: str, folder: Path) -> list[Result]:
+    """Measure cubes x = P g + P s + P n, added from three pools, and what a PCA of them takes."""
+    pools = {name: _pool(folder, name, n, _PIXELS[size]) for name, n in _MEMBERS.items()}
+    pairs = Paired(pools, {"x": [f"{name}.x" for name in pools]}, samples=_CUBES)
+    batches = Batches(pairs, _CUBES_AT_ONCE)
+    cubes = [pool["x"].values for pool in pools.values()]
+    rates = side_by_side({
+        "memcpy": lambda: _memcpy(cubes, _CUBES_AT_ONCE),
+        "adding": lambda: _epoch_rate(batches),
+        "PCA": lambda: _pca_rate(cubes[0]),
+    })  # fmt: skip
+    shape = f"batches of {_CUBES_AT_ONCE} x {_CHANNELS} x {_PIXELS[size]} pixels"
+    speed = {name: statistics.median(rate) / 1e9 for name, rate in rates.items()}
+    times, share = (paired(rates["adding"], rates[name]) for name in ("PCA", "memcpy"))
+    return [
+        Result("batches/pools, added", share, "memcpy", peer="memcpy", ratio_to_peer=share,
+               note=f"{speed['adding']:.2f} of {speed['memcpy']:.2f} GB/s, {shape}; each byte is "
+                    "the sum of three"),
+        Result("batches/pools against PCA per batch", times, "×", 50, peer="PCA of every batch",
+               ratio_to_peer=times, note=f"PCA: {speed['PCA']:.3f} GB/s, float32, 7 modes"),
+    ]  # fmt: skip
+
+
+def _pool(folder: Path, name: str, members: int, pixels: int) -> xr.Dataset:
+    """Return a stored pool of cubes of noise ``[member, channel, pixel]``."""
+    store, recipe = Store(folder / "store"), Recipe(f"bench-{name}", 1, {"pixels": pixels})
+    if store.missing(recipe, members):
+        cubes = np.random.default_rng(members).random((members, _CHANNELS, pixels), np.float32)
+        schema = Schema("sample", (Variable("x", ("channel", "pixel")),))
+        store.add(recipe, schema, {"x": cubes}, 0)
+    return store.open(recipe)
+
+
+def _pca_rate(cubes: np.ndarray) -> float:
+    """Return the bytes a second of finding and removing 7 modes of every batch, data at hand."""
+    done, began = 0, time.perf_counter()
+    for first in range(0, len(cubes) - _CUBES_AT_ONCE + 1, _CUBES_AT_ONCE):
+        batch = cubes[first : first + _CUBES_AT_ONCE]
+        moment = np.matmul(batch, batch.transpose(0, 2, 1)).sum(0)
+        modes = np.linalg.eigh(moment.astype(float))[1][:, -7:].astype(np.float32)
+        done += (batch - modes @ (modes.T @ batch)).nbytes
+    return done / (time.perf_counter() - began)
+
+
+def _memcpy(pieces: list[np.ndarray], size: int = _BATCH) -> float:
+    """Return the bytes a second of copying all rows in order, some at a time, to one buffer."""
+    buffer = np.empty((size, *pieces[0].shape[1:]), pieces[0].dtype)
     done, began = 0, time.perf_counter()
     for piece in pieces:
-        for first in range(0, len(piece) - _BATCH + 1, _BATCH):
-            np.copyto(buffer, piece[first : first + _BATCH])
+        for first in range(0, len(piece) - size + 1, size):
+            np.copyto(buffer, piece[first : first + size])
             done += buffer.nbytes
     return done / (time.perf_counter() - began)
 

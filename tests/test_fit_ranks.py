@@ -13,6 +13,7 @@ import torch
 
 import fit_toys
 import fly_toys
+import source_toys
 from presage.fitting import fit
 from presage.generate import on_the_fly
 from presage.models import SetEncoder
@@ -35,7 +36,7 @@ SETTINGS = {
 PROGRAM = f"""
 import os, sys
 sys.path[:0] = [{str(ROOT / "package")!r}, {str(ROOT / "tests")!r}]
-import fit_toys, torch
+import fit_toys, source_toys, torch
 from presage.fitting import fit
 from presage.store import Store
 
@@ -68,7 +69,9 @@ for name, tensor in whole.network.state_dict().items():
         raise SystemExit(name + " differs after resuming")
 if list(whole.history.loss.values) != list(parts.history.loss.values):
     raise SystemExit("the history differs after resuming")
-losses = {{"loss": torch.tensor(plain.history.loss.values)}}
+skies = source_toys.skies(Store(sys.argv[1] + "/skies"), samples=200)
+pairs = fit(source_toys.Restorer(), skies, loss=source_toys.absolute, **{SETTINGS!r})
+losses = {{"loss": torch.tensor(plain.history.loss.values), **pairs.network.state_dict()}}
 torch.save({{**plain.network.state_dict(), **losses}}, sys.argv[1] + "/" + os.environ["RANK"])
 torch.distributed.destroy_process_group()
 """
@@ -94,6 +97,9 @@ def torchrun(program: str, folder: Path, processes: int) -> None:
 def test_two_processes_train_as_one(tmp_path):
     alone = fit(fit_toys.Toy(), fit_toys.dataset(), **SETTINGS)
     expected = {**alone.network.state_dict(), "loss": torch.tensor(alone.history.loss.values)}
+    skies = source_toys.skies(Store(tmp_path / "alone"), samples=200)
+    pairs = fit(source_toys.Restorer(), skies, loss=source_toys.absolute, **SETTINGS)
+    expected |= pairs.network.state_dict()
     torchrun(PROGRAM, tmp_path, 2)
     for rank in "01":
         together = torch.load(tmp_path / rank, weights_only=True)

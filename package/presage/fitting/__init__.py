@@ -7,6 +7,10 @@ returns the settings of :func:`fit` that suit it where the caller gives none. A 
 network may have, besides, ``segment_loss(batch, carry) -> (losses, carry)``: truncated
 back-propagation with one optimiser step for each segment, `carry` (None at first) detached,
 and None at the end.
+
+What is trained from is a labelled dataset or a source of batches
+(:class:`presage.batches.Source`), whose ``dataset`` is what `prepare` gets; a model for a source
+returns ``arrays=None`` there and declares the variables that its batches are to hold.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import presage as ps
 from fit_toys import Prepared
-from presage.batches import Paired, Source
+from presage.batches import BatchSource, Paired
 from presage.labels import Coordinate, Schema, Variable
 from presage.recipe import Recipe
 from presage.store import Store
@@ -94,7 +94,7 @@ def waves(store: Store, **options: Any) -> Paired:
 
 
 @dataclass(frozen=True)
-class Own(Source):
+class Own(BatchSource):
     """A source of a user's own: numbers that are a function of sample and epoch."""
 
     samples: int = 50

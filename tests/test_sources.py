@@ -16,7 +16,7 @@ from scipy import stats
 
 import presage as ps
 from fly_toys import Sets
-from presage.batches import BatchError, Batches, Buffers, Paired, Source, open_source
+from presage.batches import BatchError, Batches, BatchSource, Buffers, Paired, open_source
 from presage.batches.adding import add_rows
 from presage.batches.source import Part
 from presage.batches.tables import Table
@@ -521,7 +521,7 @@ def test_a_source_keeps_to_its_schema(store):
     with pytest.raises(BatchError, match="'x' is declared as float64, gather gave float32"):
         _ = Wrong().labels
 
-    class Nameless(Source):
+    class Nameless(BatchSource):
         samples = 3
 
         def gather(self, numbers, epoch, buffers):

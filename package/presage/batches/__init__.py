@@ -6,19 +6,19 @@ from presage.batches.labelled import Labelled, block_size, open_source
 from presage.batches.loader import Batch
 from presage.batches.plan import BatchError, Plan, Share
 from presage.batches.pools import Paired
-from presage.batches.source import Source
+from presage.batches.source import BatchSource
 from presage.batches.tables import Buffers
 
 __all__ = [
     "Batch",
     "BatchError",
+    "BatchSource",
     "Batches",
     "Buffers",
     "Labelled",
     "Paired",
     "Plan",
     "Share",
-    "Source",
     "block_size",
     "open_source",
     "padded",

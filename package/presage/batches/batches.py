@@ -17,7 +17,7 @@ class Batches(Loader):
     ----------
     source
         A dataset of the store or any selection of one, any other labelled dataset, a
-        mapping name → array, or a :class:`~presage.batches.Source`, such as several
+        mapping name → array, or a :class:`~presage.batches.BatchSource`, such as several
         :class:`~presage.batches.Paired` pools.
     batch_size
         Samples in a global batch, all ranks together.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from presage.batches.made import Made
 from presage.batches.rows import Rows
 from presage.batches.shares import BatchError, Positions
-from presage.batches.source import Cut, Origins, Source, choose
+from presage.batches.source import BatchSource, Cut, Origins, choose
 from presage.batches.tables import Buffers, Table
 from presage.labels import Array, LabelError, nearest
 from presage.lineage import RECIPE, flat_rows, ragged_rows, recipe_of, sample_dim, sample_numbers
@@ -31,10 +31,10 @@ from presage.store.made import MadeArray
 
 
 def open_source(
-    source: xr.Dataset | Mapping[str, Any] | Source,
+    source: xr.Dataset | Mapping[str, Any] | BatchSource,
     variables: Iterable[str] | None = None,
     sample: str | None = None,
-) -> Source:
+) -> BatchSource:
     """Return what was given as a source of batches.
 
     Parameters
@@ -53,7 +53,7 @@ def open_source(
     BatchError
         An unknown name, a variable without the sample dimension, unequal lengths.
     """
-    if isinstance(source, Source):
+    if isinstance(source, BatchSource):
         return source if variables is None else source.select(variables)
     if isinstance(source, xr.Dataset):
         return Labelled(source, variables, sample)
@@ -70,7 +70,7 @@ def open_source(
     return rows
 
 
-class Labelled(Source):
+class Labelled(BatchSource):
     """A labelled dataset as a source: stored, on the fly or in memory.
 
     Parameters
@@ -131,7 +131,7 @@ class Labelled(Source):
         seen = self._maker.samples * epochs  # epoch e takes samples e n + i
         return {"variables": names, "fresh": True}, [replace(p, stop=seen) for p in parents]
 
-    def divide(self, cut: Cut) -> tuple[Source, Source | None]:
+    def divide(self, cut: Cut) -> tuple[BatchSource, BatchSource | None]:
         """Return two selections; ragged variables stay whole and are found by their addresses."""
         train, held = cut(self.samples)
         return self._part(train), self._part(held) if len(held) else None

@@ -17,7 +17,7 @@ from presage.batches.cutting import cuts, padded
 from presage.batches.labelled import open_source
 from presage.batches.memory import total_memory
 from presage.batches.plan import BatchError, Positions, Share
-from presage.batches.source import Reader, Source
+from presage.batches.source import BatchSource, Reader
 from presage.batches.tables import Buffers
 from presage.labels import Array
 
@@ -59,7 +59,7 @@ class Loader:
 
     def __init__(
         self,
-        source: xr.Dataset | Mapping[str, Any] | Source,
+        source: xr.Dataset | Mapping[str, Any] | BatchSource,
         batch_size: int,
         variables: Iterable[str] | None = None,
         *,

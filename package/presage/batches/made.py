@@ -19,7 +19,7 @@ import numpy as np
 
 from presage.batches.plan import Epoch, Plan
 from presage.batches.shares import BatchError, Positions, Share
-from presage.batches.source import Reader, Source
+from presage.batches.source import BatchSource, Reader
 from presage.batches.tables import Buffers
 from presage.labels import Array
 from presage.store.made import MadeArray
@@ -143,7 +143,7 @@ class Supply:
         return len(self._held)
 
 
-class Made(Source):
+class Made(BatchSource):
     """Samples of one simulator, gathered from its blocks.
 
     Parameters

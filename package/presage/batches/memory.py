@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -12,7 +13,10 @@ def total_memory() -> int:
 
     Not what happens to be free: the same data must get the same plan tomorrow.
     """
-    limits = [_machine_memory()]
+    try:
+        limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    except (AttributeError, ValueError):
+        limits = [8 << 30]  # where nothing says it, a guess on the safe side
     for path in _CGROUP_LIMITS:
         try:
             text = Path(path).read_text(encoding="utf-8").strip()
@@ -21,13 +25,3 @@ def total_memory() -> int:
         if text.isdigit():
             limits.append(int(text))
     return min(limits)
-
-
-def _machine_memory() -> int:
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("MemTotal:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 8 << 30  # elsewhere than on Linux, a guess on the safe side

@@ -27,7 +27,7 @@ from presage.batches.labelled import Labelled
 from presage.batches.plan import BLOCK_FROM, Epoch, Plan
 from presage.batches.rows import Rows
 from presage.batches.shares import BatchError, Positions
-from presage.batches.source import Cut, Cutter, Move, Source, choose
+from presage.batches.source import BatchSource, Cut, Cutter, Move, choose
 from presage.batches.tables import Buffers
 from presage.labels import Array, Schema, Variable, nearest
 from presage.lineage import SAMPLE, sample_dim, sample_numbers
@@ -38,7 +38,7 @@ Terms = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Paired(Source):
+class Paired(BatchSource):
     """Samples made of one member of each pool.
 
     Parameters
@@ -317,7 +317,7 @@ class Paired(Source):
         )
         return train, held
 
-    def select(self, names: Iterable[str]) -> Source:
+    def select(self, names: Iterable[str]) -> BatchSource:
         """Return the source of some variables only; no others are read."""
         if self.combine is not None:
             return super().select(names)

@@ -6,12 +6,12 @@ from collections.abc import Container, Mapping
 
 from presage.batches.mapping import read_ahead
 from presage.batches.shares import Positions
-from presage.batches.source import Source
+from presage.batches.source import BatchSource
 from presage.batches.tables import Buffers, Table
 from presage.labels import Array
 
 
-class Rows(Source):
+class Rows(BatchSource):
     """Samples that lie in arrays.
 
     Parameters

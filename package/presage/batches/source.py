@@ -40,7 +40,7 @@ Move = Callable[[str, Array], Any]
 _SHOWN = 256  # samples with ragged dimensions that a source's dataset shows
 
 
-class Source(ABC):
+class BatchSource(ABC):
     """Samples for batches.
 
     A source of your own is a frozen dataclass of its settings with `name`, `version`, `samples`,
@@ -70,11 +70,11 @@ class Source(ABC):
     --------
     >>> from dataclasses import dataclass
     >>> import numpy as np
-    >>> from presage.batches import Batches, Source
+    >>> from presage.batches import Batches, BatchSource
     >>> from presage.labels import Schema, Variable
     >>> from presage.rng import generator
     >>> @dataclass(frozen=True)
-    ... class Tones(Source):
+    ... class Tones(BatchSource):
     ...     length: int = 8
     ...     samples: int = 1000
     ...     name, version = "tones", 1
@@ -212,12 +212,12 @@ class Source(ABC):
         source = {"name": self.name, "version": self.version, "settings": settings}
         return {"source": source}, parents
 
-    def divide(self, cut: Cut) -> tuple[Source, Source | None]:
+    def divide(self, cut: Cut) -> tuple[BatchSource, BatchSource | None]:
         """Return the source to train on and the one to validate on; they share nothing."""
         train, held = cut(self.samples)
         return (Part(self, train), Part(self, held)) if len(held) else (self, None)
 
-    def select(self, names: Iterable[str]) -> Source:
+    def select(self, names: Iterable[str]) -> BatchSource:
         """Return the source of some variables only."""
         return Part(self, None, tuple(names))
 
@@ -251,7 +251,7 @@ class Source(ABC):
     # -- reading ---------------------------------------------------------------------------
 
     @property
-    def opened(self) -> Source:
+    def opened(self) -> BatchSource:
         """What batches are read from; itself, unless opening takes time."""
         return self
 
@@ -316,7 +316,7 @@ Cutter = Callable[[slice], dict[str, Any]]
 class Reader:
     """Gathers the shares of an epoch."""
 
-    def __init__(self, source: Source, epoch: int) -> None:
+    def __init__(self, source: BatchSource, epoch: int) -> None:
         self.source, self.epoch = source, epoch
 
     def __call__(self, share: Share, buffers: Buffers) -> dict[str, Array]:
@@ -327,7 +327,7 @@ class Reader:
         """Make nothing more ahead: the reader has left."""
 
 
-class Part(Source):
+class Part(BatchSource):
     """Some samples, or some variables, of another source.
 
     Parameters
@@ -343,7 +343,7 @@ class Part(Source):
     names: tuple[str, ...] = ()
 
     def __init__(
-        self, whole: Source, positions: Positions | None, names: Sequence[str] | None = None
+        self, whole: BatchSource, positions: Positions | None, names: Sequence[str] | None = None
     ) -> None:
         self.whole, self.positions = whole, positions
         self.samples = whole.samples if positions is None else len(positions)
@@ -369,7 +369,7 @@ class Part(Source):
 class _Lazy(PiecedArray):
     """One variable of a source in epoch 0, gathered when it is indexed."""
 
-    def __init__(self, source: Source, name: str, labels: xr.DataArray) -> None:
+    def __init__(self, source: BatchSource, name: str, labels: xr.DataArray) -> None:
         self.source, self.name = source, name
         self.shape, self.dtype = (source.samples, *labels.shape[1:]), labels.dtype
 

@@ -9,8 +9,8 @@ back-propagation with one optimiser step for each segment, `carry` (None at firs
 and None at the end.
 
 What is trained from is a labelled dataset or a source of batches
-(:class:`presage.batches.Source`), whose ``dataset`` is what `prepare` gets; a model for a source
-returns ``arrays=None`` there and declares the variables that its batches are to hold.
+(:class:`presage.batches.BatchSource`), whose ``dataset`` is what `prepare` gets; a model for a
+source returns ``arrays=None`` there and declares the variables that its batches are to hold.
 """
 
 from __future__ import annotations

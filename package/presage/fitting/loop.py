@@ -25,7 +25,7 @@ from presage.fitting.errors import FitError, NonFiniteLossError
 from presage.fitting.meter import Meter
 from presage.fitting.schedules import make_schedule
 from presage.fitting.settings import Settings
-from presage.fitting.source import BatchSource, Piece, TensorBatch, divide
+from presage.fitting.source import Piece, TensorBatch, TrainingBatches, divide
 from presage.fitting.state import Average, Progress, snapshot
 from presage.progress import Bar
 
@@ -79,7 +79,7 @@ class Loop:
     def __init__(
         self,
         network: nn.Module,
-        source: BatchSource,
+        source: TrainingBatches,
         settings: Settings,
         seed: int,
         fabric: Fabric,

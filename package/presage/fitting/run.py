@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from presage.batches import Labelled, Source, open_source
+from presage.batches import BatchSource, Labelled, open_source
 from presage.batches.plan import BLOCK_FROM
 from presage.batches.source import Cut
 from presage.fitting.checkpoint import Checkpoints
@@ -56,7 +56,7 @@ _SCHEME = "fit/1"
 
 def fit(
     model: Specification[F],
-    train: xr.Dataset | Source,
+    train: xr.Dataset | BatchSource,
     *,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -96,7 +96,7 @@ def fit(
         Labelled samples, stored ones or those of :func:`presage.generate.on_the_fly`: on the
         fly the result has the same key and the same bits as from stored samples with
         ``shuffle="aligned"``. Samples that are new in every epoch give another key. Or a
-        :class:`presage.batches.Source`: several pools paired at random
+        :class:`presage.batches.BatchSource`: several pools paired at random
         (:class:`presage.batches.Paired`), or one of your own.
     epochs
         Passes over the training part. This and the next four are the model's own by default.
@@ -229,7 +229,7 @@ def fit(
     return read(recipe, model, store)
 
 
-def settings_for(model: Any, train: xr.Dataset | Source, **given: Any) -> Settings:
+def settings_for(model: Any, train: xr.Dataset | BatchSource, **given: Any) -> Settings:
     """Return the settings of a training: those given, else what the model recommends.
 
     Parameters
@@ -248,11 +248,11 @@ def settings_for(model: Any, train: xr.Dataset | Source, **given: Any) -> Settin
     return Settings(**settings)
 
 
-def _source(model: Any, train: xr.Dataset | Source) -> Source:
+def _source(model: Any, train: xr.Dataset | BatchSource) -> BatchSource:
     model_fields(model)  # a torch module has an attribute `training` as well
-    if not isinstance(train, (xr.Dataset, Source)):
+    if not isinstance(train, (xr.Dataset, BatchSource)):
         raise TypeError(
-            "fit trains from a labelled dataset, a presage.batches.Source or an xarray.Dataset, "
+            "fit trains from a batch source or a labelled dataset, an xarray.Dataset, "
             f"got {type(train).__name__}; store.adopt(dataset, NAME) takes one of your own, "
             "presage.exchange.read_file a file"
         )
@@ -261,7 +261,7 @@ def _source(model: Any, train: xr.Dataset | Source) -> Source:
 
 def fit_recipe(
     model: Any,
-    train: xr.Dataset | Source,
+    train: xr.Dataset | BatchSource,
     settings: Settings,
     seed: int,
     store: Store | None,
@@ -291,7 +291,7 @@ def fit_recipe(
 
 def _train(
     model: Specification[F],
-    source: Source,
+    source: BatchSource,
     settings: Settings,
     recipe: Recipe,
     fabric: Fabric,
@@ -332,7 +332,9 @@ def _train(
     return fitted_kind(model)(recipe, model, network.eval(), declaration, state, history)
 
 
-def _with_seen(fitted: F, source: Source, settings: Settings, store: Store, fabric: Fabric) -> F:
+def _with_seen(
+    fitted: F, source: BatchSource, settings: Settings, store: Store, fabric: Fabric
+) -> F:
     """Return a stored model with the law of its data, made now where it was trained without."""
     lacking = fitted.seen is None and type(fitted).law is not Fitted.law
     if not fabric.broadcast(lacking):
@@ -345,7 +347,7 @@ def _with_seen(fitted: F, source: Source, settings: Settings, store: Store, fabr
 
 
 @one_thread()
-def _see(fitted: F, source: Source, settings: Settings) -> F:
+def _see(fitted: F, source: BatchSource, settings: Settings) -> F:
     """Return a model with the law of what it was trained on, where its kind has one."""
     if not isinstance(source, Labelled):
         return fitted

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from presage.batches import Batches, Buffers, Source, open_source
+from presage.batches import Batches, BatchSource, Buffers, open_source
 from presage.batches.plan import BLOCK_FROM, Positions, part
 from presage.batches.source import Cut
 from presage.fitting.errors import FitError
@@ -56,7 +56,7 @@ class Piece(NamedTuple):
     total: int
 
 
-class BatchSource:
+class TrainingBatches:
     """Training and validation batches; step s has the same samples for any number of ranks.
 
     Parameters
@@ -127,12 +127,12 @@ class BatchSource:
 
 def make_source(
     arrays: Mapping[str, NDArray[Any]] | None,
-    source: Source,
+    source: BatchSource,
     variables: list[str],
     cut: Cut,
     plan: tuple[int, int, str],
     where: Where,
-) -> BatchSource:
+) -> TrainingBatches:
     """Return the source of a run.
 
     Parameters
@@ -168,7 +168,7 @@ def make_source(
         found = train.numbers(positions, epoch)
         return found if arrays is None else source.numbers(found, epoch)
 
-    def batches(part: Source, size: int, **options: Any) -> Batches:
+    def batches(part: BatchSource, size: int, **options: Any) -> Batches:
         if size >= where.world:
             options |= {"rank": where.rank, "world_size": where.world}
         names = variables if arrays is None else None
@@ -176,7 +176,7 @@ def make_source(
 
     training = batches(train, size, seed=seed, shuffle=shuffle)
     checked = None if held is None else batches(held, min(size, held.samples), shuffle=None)
-    return BatchSource(training, checked, numbers, where, resident)
+    return TrainingBatches(training, checked, numbers, where, resident)
 
 
 def divide(batch: TensorBatch, own: int, parts: int) -> list[TensorBatch]:
@@ -188,7 +188,9 @@ def divide(batch: TensorBatch, own: int, parts: int) -> list[TensorBatch]:
     return pieces or [batch]
 
 
-def _held(arrays: Mapping[str, NDArray[Any]], source: Source, dtype: torch.dtype) -> Source:
+def _held(
+    arrays: Mapping[str, NDArray[Any]], source: BatchSource, dtype: torch.dtype
+) -> BatchSource:
     """Return prepared arrays as a source."""
     if source.fresh:
         raise FitError(
@@ -204,7 +206,7 @@ def _held(arrays: Mapping[str, NDArray[Any]], source: Source, dtype: torch.dtype
     return open_source({name: _cast(array, dtype) for name, array in arrays.items()})
 
 
-def _fits(source: Source, device: torch.device) -> bool:
+def _fits(source: BatchSource, device: torch.device) -> bool:
     """Say whether a source that streams is small enough to live on the device instead."""
     size = source.device_bytes() if device.type == "cuda" else None
     return size is not None and size < _RESIDENT * torch.cuda.mem_get_info(device)[1]

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import xarray as xr
 
-from presage.batches import Source
+from presage.batches import BatchSource
 from presage.fitting.errors import FitError
 from presage.lineage import sample_dim, take
 from presage.progress import Bar
@@ -30,7 +30,7 @@ D = TypeVar("D", xr.Dataset, xr.DataArray)
 
 def fit_streaming(
     accumulator: A,
-    data: xr.Dataset | xr.DataArray | Source,
+    data: xr.Dataset | xr.DataArray | BatchSource,
     *,
     dim: str | None = None,
     chunk_bytes: int = _CHUNK,
@@ -63,7 +63,7 @@ def fit_streaming(
     FitError
         `data` has no such dimension, or no samples.
     """
-    data = data.dataset if isinstance(data, Source) else data
+    data = data.dataset if isinstance(data, BatchSource) else data
     dim = dim or _sample_dim(data)
     if dim not in data.dims or data.sizes[dim] == 0:
         raise FitError(f"there is nothing to go through along {dim!r}; dims {dict(data.sizes)}")

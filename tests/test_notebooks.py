@@ -13,6 +13,7 @@ import nbformat
 import numpy as np
 import papermill
 import pytest
+from presage.studies.events.start import inputs
 
 from guides import examples, run
 from presage.generate import simulate
@@ -21,7 +22,6 @@ from presage.pipeline import run_study
 from presage.pipeline.run import Run
 from presage.store import Store
 from presage.studies.events import Resonance, RootReader, write_root
-from presage.studies.events.start import inputs
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*/*.ipynb"))
 

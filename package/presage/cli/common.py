@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 
 from presage.cli.settings import Group, owners_of
 from presage.labels import nearest
-from presage.pipeline.parameters import ParameterError
+from presage.typed import ParameterError
 
 StoreOption = Annotated[
     Path | None,
@@ -78,20 +78,21 @@ class SettingsCommand(TyperCommand):
                 written += [argument, *taken]
             elif name.startswith("--") and len(name) > 2:
                 settings[name] = value if equals else next(rest, None)
-                written += ["-p", f"{_name(name)}={settings[name]}"]
+                written += ["-p", f"{plain_name(name)}={settings[name]}"]
             else:
                 named += [] if argument.startswith("-") else [argument]
                 written.append(argument)
         ctx.meta[_NAMED] = named, own
         if settings and "--help" not in args:
-            self._check(settings, takes, self.groups(named, own))
+            self.check(settings, takes, self.groups(named, own))
         return super().parse_args(ctx, written)
 
-    def _check(
+    def check(
         self, given: Mapping[str, str | None], own: Iterable[str], groups: Sequence[Group]
     ) -> None:
+        """Refuse options that the command does not have, and ones without a value."""
         for option, text in given.items():
-            if not owners_of(_name(option), groups):
+            if not owners_of(plain_name(option), groups):
                 names = [name for group in groups for name in group.settings]
                 known = [f"--{name.replace('_', '-')}" for name in names]
                 known += [name for name in own if name.startswith("--")]
@@ -114,7 +115,8 @@ def named_in(ctx: Any) -> list[str]:
     return named
 
 
-def _name(option: str) -> str:
+def plain_name(option: str) -> str:
+    """Return the name of the setting that an option is."""
     return option.lstrip("-").replace("-", "_")
 
 

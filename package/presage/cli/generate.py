@@ -22,8 +22,8 @@ from presage.cli.common import (
 from presage.cli.settings import Group, build, divide, settings_of
 from presage.extras import extra
 from presage.hashes import forget
-from presage.pipeline.parameters import ParameterError
 from presage.progress import CLOCK, Bar
+from presage.typed import ParameterError
 
 if TYPE_CHECKING:
     from presage.simulator import Source

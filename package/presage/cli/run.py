@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -17,30 +17,38 @@ from presage.cli.common import (
     interruptible,
     named_in,
     pairs,
+    plain_name,
 )
 from presage.cli.settings import Group, Setting
 from presage.hashes import forget
-
-if TYPE_CHECKING:
-    from presage.studies import Study
 
 
 class RunCommand(SettingsCommand):
     """``presage run`` with the parameters of a study's notebooks."""
 
     def groups(self, named: Sequence[str], options: Mapping[str, str]) -> Sequence[Group]:
-        """Return those of its notebooks, and of those that ``--refine`` adds."""
+        """Return those of its notebooks, optional steps last, by what they are settings of."""
+        from presage.pipeline.steps import known_parameters, notebooks_of
         from presage.studies import study
 
         if not named:
             return []
         chosen = study(named[0])
-        first, *rest = chosen.notebooks, *([chosen.refinement] if chosen.refinement else [])
-        groups = [_parameters(chosen, chosen.name, first, {"store", "refine"})]
-        for notebooks in rest:
-            known = {"store", "refine", *groups[0].settings}
-            groups.append(_parameters(chosen, f"{chosen.name} --refine", notebooks, known))
-        return groups
+        every = [chosen.notebooks, *chosen.optional.values()]
+        steps = tuple(step for steps in every for step in steps)
+        found: dict[str, dict[str, Setting]] = {}
+        for name, p in known_parameters(notebooks_of(replace(chosen, notebooks=steps))).items():
+            if name not in ("store", "preset"):  # options of the command
+                setting = Setting(name, str(p.kind), p.default, p.help, p.choices)
+                found.setdefault(p.section, {})[p.name] = setting
+        return [Group(section, section or chosen.name, own) for section, own in found.items()]
+
+    def check(
+        self, given: Mapping[str, str | None], own: Iterable[str], groups: Sequence[Group]
+    ) -> None:
+        """Take ``--training-seed`` for ``--training.seed`` too."""
+        spelt = {f"{g.role}_{name}" for g in groups for name in g.settings}
+        super().check({n: t for n, t in given.items() if plain_name(n) not in spelt}, own, groups)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the presets below the parameters."""
@@ -51,21 +59,6 @@ class RunCommand(SettingsCommand):
         if named and (presets := study(named[0]).presets):
             with formatter.section("Presets (--preset NAME)"):
                 formatter.write_text(", ".join(presets))
-
-
-def _parameters(study: Study, owner: str, notebooks: Sequence[str], without: set[str]) -> Group:
-    """Return the parameters of notebooks, but for those that are options of the command."""
-    from presage.pipeline.steps import known_parameters, notebooks_of
-    from presage.plugins import resolve
-
-    known = known_parameters(notebooks_of(replace(study, notebooks=tuple(notebooks))))
-    tables = {name: tuple(resolve(address)) for name, address in study.choices.items()}
-    found = {
-        name: Setting(name, str(p.kind), p.default, p.help, tables.get(name, ()))
-        for name, p in known.items()
-        if name not in without
-    }
-    return Group("parameter", owner, found)
 
 
 def run(
@@ -81,10 +74,6 @@ def run(
     store: StoreOption = None,
     runs: Annotated[
         Path | None, typer.Option(help="Executed notebooks; by default runs/ beside the store.")
-    ] = None,
-    refine: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Also simulate N labels where it is weakest, and compare."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Run up-to-date steps too.")] = False,
     rehash: RehashOption = False,
@@ -108,7 +97,6 @@ def run(
             from_key=from_key,
             store=store,
             runs=runs,
-            refine=refine,
             force=force,
         )
     for one in done:

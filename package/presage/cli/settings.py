@@ -17,13 +17,10 @@ from typing import Any
 
 from presage.cli.listing import shortened
 from presage.labels import nearest
-from presage.pipeline.parameters import ParameterError, coerce, kind_of, literal
+from presage.typed import ParameterError, coerce, described, description, kind_of, literal
 
 #: Other spellings of settings, as other programs have them.
 SPELLINGS = {"num_events": "n_events", "num_epochs": "epochs"}
-_SECTION = re.compile(r"^Parameters\n-+\n(.*?)(?=\n\n\S[^\n]*\n-+\n|\Z)", re.MULTILINE | re.DOTALL)
-_ENTRY = re.compile(r"^(\S[^:\n]*)[^\n]*\n((?:[ \t]+[^\n]*\n|\n)+)", re.MULTILINE)
-_ROLE = re.compile(r":\w+:`~?(?:[\w.]*\.)?(\w+)`")
 
 
 @dataclass(frozen=True)
@@ -88,12 +85,12 @@ def settings_of(role: str, owner: str, thing: Any, without: Iterable[str] = ()) 
     """
     if is_dataclass(thing):
         found = [
-            Setting(f.name, _text(f.type), _default(thing, f), _description(thing, f.name),
+            Setting(f.name, _text(f.type), _default(thing, f), description(thing, f.name),
                     unit=f.metadata.get("unit", ""))
             for f in fields(thing) if f.init
         ]  # fmt: skip
     elif callable(thing) and not isinstance(thing, type):
-        given, said = inspect.signature(thing).parameters, _parameters(thing)
+        given, said = inspect.signature(thing).parameters, described(thing)
         found = [
             Setting(name, _text(one.annotation), _or_missing(one.default), said.get(name, ""))
             for name, one in given.items()
@@ -181,25 +178,6 @@ def build(thing: Any, settings: Mapping[str, Any], store: Any = None) -> Any:
 
 def _text(annotation: Any) -> str:
     return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
-
-
-def _description(kind: Any, name: str) -> str:
-    """Return what the class that declares a field says of it, or else a class above or below."""
-    every = (kind if isinstance(kind, type) else type(kind)).__mro__
-    declares = [c for c in every if name in inspect.get_annotations(c)]
-    said = (_parameters(c).get(name) for c in (*declares, *every))
-    return next(filter(None, said), "")
-
-
-def _parameters(thing: Any) -> dict[str, str]:
-    """Return name → first sentence of its entry in the section ``Parameters``, without markup."""
-    section = _SECTION.search(inspect.cleandoc(thing.__doc__ or ""))
-    found: dict[str, str] = {}
-    for names, text in _ENTRY.findall(section[1] + "\n" if section else ""):
-        plain = _ROLE.sub(r"\1", " ".join(text.split())).replace("`", "")
-        sentence = re.split(r"(?<=[.])\s+(?=[A-Z])", plain, maxsplit=1)[0].rstrip(".")
-        found |= dict.fromkeys(re.findall(r"\w+", names), sentence)
-    return found
 
 
 def _as_tuple(value: Any) -> Any:

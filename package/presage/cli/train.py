@@ -21,7 +21,7 @@ from presage.cli.common import (
 )
 from presage.cli.generate import fill
 from presage.cli.settings import Group, build, divide, settings_of
-from presage.pipeline.parameters import ParameterError
+from presage.typed import ParameterError
 
 if TYPE_CHECKING:
     import xarray as xr

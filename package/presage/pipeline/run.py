@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from presage.pipeline import records
 from presage.pipeline.choose import combinations
 from presage.pipeline.execute import StepError, execute
-from presage.pipeline.parameters import Declared, ParameterError, defaults
+from presage.pipeline.parameters import full_name
 from presage.pipeline.records import Record
 from presage.pipeline.scratch import in_use, sweep
 from presage.pipeline.steps import (
     Notebook,
     PipelineError,
-    inputs_of,
+    Values,
     known_parameters,
     notebooks_of,
     step_key,
@@ -30,9 +31,8 @@ from presage.products import read as read_products
 from presage.progress import CLOCK, Bar
 from presage.store import Store
 from presage.studies import Study, study
-
-#: Parameter of the steps that refine a study: how many labels to simulate.
-REFINE = "refine"
+from presage.studies.settings import PRESET, StudySettings
+from presage.typed import Declared, ParameterError
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,6 @@ def run_study(
     store: Store | str | Path | None = None,
     runs: Path | None = None,
     notebooks: Path | None = None,
-    refine: int | None = None,
     force: bool = False,
     progress: bool = True,
 ) -> tuple[Run, ...]:
@@ -109,8 +108,9 @@ def run_study(
     preset
         One of the study's presets; by default the notebooks' own defaults.
     parameters
-        Name → value or text, what ``-p`` gives; several values where a notebook declares one
-        (``"0,1,2"`` or a list) are a sweep.
+        Name → value or text, what ``-p`` gives: ``n_events``, ``campaign.n_events``, or
+        ``campaign`` with a mapping. Several values where one is declared (``"0,1,2"`` or a list)
+        are a sweep. Steps that are optional run where their parameter is given.
     file
         What a parameter file gives; `parameters` win over it.
     from_key
@@ -122,9 +122,6 @@ def run_study(
         Where executed notebooks go; by default ``runs`` beside the store.
     notebooks
         Folder of the notebooks, by default the study's.
-    refine
-        Also run the study's refinement: simulate so many labels where it is weakest, and show
-        what that gained. An earlier run of `from_key` that was refined is so again.
     force
         Run every step even where it is up to date. Datasets are not made again.
     progress
@@ -138,11 +135,9 @@ def run_study(
     Raises
     ------
     ParameterError
-        A parameter is unknown or of the wrong type; `refine` is below 1.
+        A parameter is unknown, of the wrong type, or of steps that do not run.
     PipelineError
         A notebook is missing, or a step failed.
-    StudyError
-        The study has no refinement.
     ValueError
         The study cannot start from these parameters: no such source or model, a file that
         cannot be read. All combinations of a sweep are looked at before anything runs.
@@ -151,32 +146,52 @@ def run_study(
     store = store if isinstance(store, Store) else Store(store)
     runs = runs or store.root.absolute().parent / "runs"
     sweep(runs)
+    every = replace(chosen, notebooks=(*chosen.notebooks, *chain(*chosen.optional.values())))
+    read = notebooks_of(every, notebooks)
+    known = known_parameters(read)
     sources: list[tuple[str, Mapping[str, Any]]] = []
     if preset is not None:
-        sources.append((f"preset {preset}", chosen.preset(preset)))
+        of_preset = chosen.preset(preset)
+        sources.append((f"preset {preset}", {PRESET: preset} if PRESET in known else of_preset))
     if from_key is not None:
         sources.append((f"--from {from_key}", records.find(runs, from_key, chosen.name).given))
     sources += [("the parameter file", file or {}), ("-p", parameters or {})]
-    if refine is not None:
-        if refine < 1:
-            raise ParameterError(f"--refine takes a number of labels, at least 1; got {refine}")
-        sources.append(("--refine", {REFINE: refine}))
-    if any(REFINE in given for _, given in sources):
-        chosen = chosen.refined()
-    read = notebooks_of(chosen, notebooks)
-    known = known_parameters(read)
     combined = combinations(sources, known)
+    read = _wanted(chosen, read, known, combined[0])
     with Bar(desc=f"{chosen.name}: what there is", bar_format=CLOCK, leave=False,
              disable=not progress):  # fmt: skip
-        context = _Context(chosen, read, known, versions(chosen), store, runs, force, progress)
-        starts = [context.inputs(given) for given in combined]
+        context = _Context(chosen, read, versions(chosen), store, runs, force, progress)
+        starts = [context.values(given) for given in combined]
     done = []
-    for number, (given, inputs) in enumerate(zip(combined, starts, strict=True), 1):
+    for number, (given, values) in enumerate(zip(combined, starts, strict=True), 1):
         if len(combined) > 1:
             shown = ", ".join(f"{name} = {value!r}" for name, value in given.items())
             context.say(f"run {number} of {len(combined)}: {shown}")
-        done.append(context.run(given, inputs))
+        done.append(context.run(given, values))
     return tuple(done)
+
+
+def _wanted(
+    study: Study,
+    notebooks: Sequence[Notebook],
+    known: Mapping[str, Declared],
+    given: Mapping[str, Any],
+) -> tuple[Notebook, ...]:
+    """Return the steps that run: optional ones only where their parameter was given."""
+    names = list(study.notebooks)
+    for option, more in study.optional.items():
+        section, _, field = full_name(option, known).rpartition(".")
+        if field in (given.get(section, {}) if section else given):
+            names += more
+    wanted = tuple(one for one in notebooks if one.name in names)
+    declared = {name for notebook in wanted for name in notebook.declared}
+    for name in given:
+        if name not in declared:
+            raise ParameterError(
+                f"{name} is read by optional steps of {study.name} only; they run where "
+                f"{' or '.join(study.optional)} is given"
+            )
+    return wanted
 
 
 @dataclass(frozen=True)
@@ -185,7 +200,6 @@ class _Context:
 
     study: Study
     notebooks: tuple[Notebook, ...]
-    known: Mapping[str, Declared]
     producers: Mapping[str, int]
     store: Store
     runs: Path
@@ -197,22 +211,20 @@ class _Context:
         if self.progress:
             Bar.write(text)
 
-    def inputs(self, given: Mapping[str, Any]) -> dict[str, str]:
-        """Return what a run with these parameters starts from, as it is now."""
-        values = {**defaults(self.known), **given}
-        return inputs_of(self.study, self.known, values, self.store)
+    def values(self, given: Mapping[str, Any]) -> Values:
+        """Return the values of a run with these parameters, and what it starts from now."""
+        return Values.of_run(self.study, self.notebooks, given, self.store)
 
-    def run(self, given: Mapping[str, Any], inputs: Mapping[str, str]) -> Run:
+    def run(self, given: Mapping[str, Any], values: Values) -> Run:
         """Run all steps with one combination of parameters."""
         steps: list[Step] = []
+        kept = {n for n in values.of if n in given or isinstance(values.of[n], StudySettings)}
         for number, notebook in enumerate(self.notebooks, 1):
-            values = {**defaults(notebook.declared)}
-            values |= {n: v for n, v in given.items() if n in notebook.declared}
             earlier = tuple(step.record.key for step in steps)
-            key = step_key(self.study, notebook, values, earlier, self.producers, inputs)
+            key = step_key(self.study, notebook, values, earlier, self.producers)
             wanted = Record(
-                self.study.name, notebook.name, key, "running", values, given, earlier,
-                self.producers, inputs,
+                self.study.name, notebook.name, key, "running", values.resolved(notebook.declared),
+                values.resolved(kept), earlier, self.producers, values.inputs,
             )  # fmt: skip
             steps.append(self.step(notebook, wanted, f"[{number}/{len(self.notebooks)}]"))
         return Run(self.study, given, tuple(steps), self.store)
@@ -232,7 +244,7 @@ class _Context:
 
     def check_unchanged(self, wanted: Record) -> None:
         """Refuse to call a step done whose files became others while it ran."""
-        if self.inputs(wanted.given) != wanted.inputs:
+        if self.values(wanted.given).inputs != wanted.inputs:
             raise StepError(
                 "its end: the files that it reads were changed while it ran; run it again, and "
                 "leave them as they are"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from presage.pipeline.parameters import Declared, ParameterError, declarations
+from presage.pipeline.parameters import by_name, declarations, defaults, settings_class
 from presage.plugins import PluginError, resolve
 from presage.recipe import Recipe
 from presage.store import Store
 from presage.studies import Study
+from presage.studies.settings import PRESET, StudySettings
+from presage.typed import Declared, ParameterError, declared_of
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _TAG = "parameters"
@@ -87,7 +89,7 @@ def notebooks_of(study: Study, folder: Path | None = None) -> tuple[Notebook, ..
     for notebook in read:
         for name, declared in notebook.declared.items():
             other, known = first.setdefault(name, (notebook.name, declared))
-            if (known.kind, known.default) != (declared.kind, declared.default):
+            if replace(known, help="") != replace(declared, help=""):
                 raise ParameterError(
                     f"{name} is '{known.kind} = {known.default!r}' in {other} and "
                     f"'{declared.kind} = {declared.default!r}' in {notebook.name}; make them equal"
@@ -96,8 +98,11 @@ def notebooks_of(study: Study, folder: Path | None = None) -> tuple[Notebook, ..
 
 
 def known_parameters(notebooks: Sequence[Notebook]) -> dict[str, Declared]:
-    """Return every parameter that a notebook of the study declares."""
-    return {name: d for notebook in notebooks for name, d in notebook.declared.items()}
+    """Return name → type, default, help and choices of all that notebooks may be given.
+
+    See :func:`presage.pipeline.parameters.by_name`.
+    """
+    return by_name(d for notebook in notebooks for d in notebook.declared.values())
 
 
 def versions(study: Study) -> dict[str, int]:
@@ -123,50 +128,81 @@ def versions(study: Study) -> dict[str, int]:
     return found
 
 
-def inputs_of(
-    study: Study, known: Mapping[str, Declared], parameters: Mapping[str, Any], store: Store
-) -> dict[str, str]:
-    """Return name → recipe key of what a run with these parameters starts from, as it is now.
+@dataclass(frozen=True)
+class Values:
+    """The values of a run: parameters, settings made of them, and what they start from."""
 
-    The study's own function says it, and refuses parameters that make no sense; it is given all
-    parameters of all notebooks, defaults included.
+    of: Mapping[str, Any]  # parameter → value or settings
+    inputs: Mapping[str, str]  # name → recipe key
 
-    Raises
-    ------
-    PipelineError
-        A path is given and the study does not say what is read from it.
-    """
-    if study.inputs:
-        return dict(resolve(study.inputs)(parameters, store))
-    for name, value in parameters.items():
-        if value and known[name].kind.is_path:
-            raise PipelineError(
-                f"{study.name} reads {name} and does not say what its steps follow from; give it "
-                "Study(inputs='module:function')"
-            )
-    return {}
+    @classmethod
+    def of_run(
+        cls, study: Study, notebooks: Sequence[Notebook], given: Mapping[str, Any], store: Store
+    ) -> Values:
+        """Make all settings of a run, which check themselves and each other.
+
+        Raises
+        ------
+        ValueError
+            A value makes no sense, or files cannot be read; the message says which.
+        PipelineError
+            A path is given and nothing says what is read from it.
+        """
+        declared = {name: d for notebook in notebooks for name, d in notebook.declared.items()}
+        found = {**defaults(declared), **{n: v for n, v in given.items() if n in declared}}
+        made: list[StudySettings] = []
+        for name, one in declared.items():
+            if one.settings:
+                kind = settings_class(one)
+                own = {**one.default, **given.get(name, {})}
+                own |= {"store": store} if "store" in kind.__dataclass_fields__ else {}
+                found[name] = kind.preset(found.get(PRESET, ""), own, *made)
+                made.append(found[name])
+        for settings in made:
+            settings.check(found)
+        inputs = {name: key for settings in made for name, key in settings.inputs().items()}
+        for name, one in declared.items():
+            if one.kind.is_path and found[name] and not inputs:
+                raise PipelineError(
+                    f"{study.name} reads {name} and nothing says what its steps follow from; make "
+                    "it a field of a StudySettings with inputs()"
+                )
+        return cls(found, inputs)
+
+    def resolved(self, names: Collection[str], paths: bool = True) -> dict[str, Any]:
+        """Return name → value of these parameters, all fields of settings among them."""
+        found = {}
+        for name in names:
+            value = self.of[name]
+            if isinstance(value, StudySettings):
+                hidden = [
+                    n for n, d in declared_of(type(value)).items() if d.kind.is_path and not paths
+                ]
+                found[name] = {n: v for n, v in value.values().items() if n not in hidden}
+            else:
+                found[name] = value
+        return found
 
 
 def step_key(
     study: Study,
     notebook: Notebook,
-    parameters: Mapping[str, Any],
+    values: Values,
     earlier: Sequence[str],
     producers: Mapping[str, int],
-    inputs: Mapping[str, str] | None = None,
 ) -> str:
     """Return what a step follows from, as a key of 64 digits.
 
-    That is the notebook's code and the values of all its parameters, the keys of the steps before
-    it, the producers' :func:`versions`, and what the run starts from (:func:`inputs_of`): users'
-    files stand there by content, so where they lie is no part of the key.
+    That is the notebook's code and the values of all its parameters (of a preset the values, not
+    the name), the keys of the steps before it, the producers' :func:`versions`, and what the run
+    starts from: users' files stand there by content, so where they lie is no part of the key.
     """
-    paths = [name for name, d in notebook.declared.items() if d.kind.is_path]
+    names = [name for name, d in notebook.declared.items() if not d.kind.is_path]
     fields = {
         "code": notebook.hash,
-        "parameters": {n: value for n, value in parameters.items() if n not in paths},
-        "inputs": dict(inputs or {}),
+        "parameters": values.resolved([n for n in names if n != PRESET], paths=False),
+        "inputs": dict(values.inputs),
         "earlier": list(earlier),
         "producers": dict(producers),
     }
-    return Recipe(f"step.{study.name}", 2, fields).key
+    return Recipe(f"step.{study.name}", 3, fields).key

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,30 +41,23 @@ class Study:
     Parameters
     ----------
     name
-        As on the command line; also the folder under ``notebooks/``.
+        As on the command line; also the folder under ``notebooks/`` and ``runs/``.
     title
         One line for listings.
     notebooks
         The steps in order, as file names without ``.ipynb``.
     presets
-        Preset → parameter → value; each notebook takes the parameters that it declares.
+        Preset → parameter → value; what is a field of settings, these take by themselves
+        (:class:`presage.studies.settings.StudySettings`).
     producers
         Producer's name in recipes → ``"module:Class"``. Their versions are part of every
         step's key, and simulators among them can be rebuilt from a recipe.
     summary
         ``"module:function"`` of a function ``(products, store_root) -> str``, where
         `products` maps each recorded name to its key; its text is printed after a run.
-    refinement
-        Further steps, of ``presage run NAME --refine N``: they find out where the study is
-        weakest and simulate N labels there. At least one declares a parameter ``refine``.
-    inputs
-        ``"module:function"`` of a function ``(parameters, store) -> Mapping`` from names to the
-        recipe keys of what the run starts from: its simulator as it is set, or users' files as
-        they are now. Every step's key holds them, and they are asked for before the first
-        notebook runs, with every parameter of the run, so it is here that values which make no
-        sense are refused.
-    choices
-        Parameter → ``"module:TABLE"`` of the names that it may have, for ``--help``.
+    optional
+        Parameter → further steps, which run where that parameter is given: ``{"refine":
+        ("5_where_it_fails", "6_refine")}``.
     folder
         Where the notebooks lie; by default ``notebooks/<name>`` of presage. A study of another
         package says ``Path(__file__).parent / "notebooks"``.
@@ -79,26 +72,9 @@ class Study:
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     producers: Mapping[str, str] = field(default_factory=dict)
     summary: str = ""
-    refinement: tuple[str, ...] = ()
-    inputs: str = ""
-    choices: Mapping[str, str] = field(default_factory=dict)
+    optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     folder: Path | None = None
     trainer: str = ""
-
-    def refined(self) -> Study:
-        """Return the study with its refinement among the steps.
-
-        Raises
-        ------
-        StudyError
-            It has none.
-        """
-        if not self.refinement:
-            having = [name for name in STUDIES if study(name).refinement]
-            raise StudyError(
-                f"{self.name} has no steps that refine it; there are some in: {', '.join(having)}"
-            )
-        return replace(self, notebooks=self.notebooks + self.refinement, refinement=())
 
     def preset(self, name: str) -> dict[str, Any]:
         """Return the parameters of a preset.

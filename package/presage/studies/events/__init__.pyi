@@ -2,6 +2,8 @@
 from .campaign import Campaign as Campaign
 from .decay import ResonanceDecay as ResonanceDecay
 from .described import read_description as read_description
+from .evaluation import Evaluation as Evaluation
+from .evaluation import Refinement as Refinement
 from .gaussians import Gaussians as Gaussians
 from .numpy_files import NumpyReader as NumpyReader
 from .resonance import Resonance as Resonance

@@ -7,13 +7,17 @@ for them and say how to make them when they are not there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from presage import plugins
 from presage.analysis.compare import FEWEST
 from presage.analysis.labelled import declared, label_table
 from presage.analysis.residuals import Residuals, residuals
@@ -23,20 +27,20 @@ from presage.emulation.split import choose_held_out, hold_out, unique_labels
 from presage.fitting import Fitted
 from presage.generate import simulate
 from presage.generate.reading import read_back
-from presage.labels import LabelError
 from presage.labels.equality import positions
-from presage.labels.errors import check_name
 from presage.simulator import Reader, Source
 from presage.store import Store
 from presage.studies import made_by
-from presage.studies.events.sources import SOURCES, Wish, build
+from presage.studies.events.sources import DEFAULT, SOURCES, build
+from presage.studies.events.study import STUDY
+from presage.studies.settings import StudySettings, setting
 
 #: Events of a simulator where no number is given.
 _SIMULATED = 48_500
 
 
 @dataclass(frozen=True)
-class Campaign:
+class Campaign(StudySettings):
     """Events on a grid of labels, some labels of which are held out.
 
     Parameters
@@ -44,62 +48,64 @@ class Campaign:
     store
         Where datasets live.
     source
-        A name in :data:`~presage.studies.events.sources.SOURCES`: a simulator, or a reader
-        of files of one's own.
+        A simulator, or "root" and "numpy": files of one's own. "my_package.toys:MySimulator" is a
+        class with defaults, an object of one, or a function that returns one.
     path
-        For ``"root"`` a folder, for ``"numpy"`` a file, in FEDHEX's layout, or a ``.toml`` file
-        that describes another one (:func:`~presage.studies.events.described.read_description`).
+        For "root" a folder, for "numpy" a file, in FEDHEX's layout, or a .toml file that describes
+        another one.
     n_events
         Events over the whole grid. 0 is all that files hold, and 48 500 of a simulator; fewer
         than files hold are the first of them, with a warning of what is cut off.
-    grid, weights
-        A simulator's labels along each axis, and how events are spread over them:
-        ``"default"`` is its own way.
-    interior, edge
-        How many labels are held out inside the grid and on its edge.
-    n_truth, n_grid
-        Events simulated as the truth at each held-out label and at each other one, and
-        once more for the statistical floor; files have only what they hold.
+    grid
+        Numbers of a simulator's labels along each axis; empty is its own grid.
+    weights
+        How events are spread over the labels: "equal", or "default", the simulator's own way.
+    interior
+        Labels held out inside the grid.
+    edge
+        Labels held out on its edge.
+    n_truth
+        Events simulated as the truth at each held-out label, and once more for the statistical
+        floor; files have only what they hold.
+    n_grid
+        The same at each other label.
     seed
         Seed of the events; truth and floor use the next two.
     bad_files
-        Of files that cannot be read: ``"raise"``, all of them named, or ``"skip"`` them.
+        Of files that cannot be read: "raise", all of them named, or "skip" them.
+    settings
+        Further settings of the source, name to value.
     """
 
     store: Store
-    source: str = "resonance"
-    path: str = ""
-    n_events: int = 0
-    grid: tuple[int, ...] = (10, 10)
-    weights: str = "default"
-    interior: int = 4
-    edge: int = 4
-    n_truth: int = 100_000
-    n_grid: int = 10_000
+    source: str = setting("resonance", choices=tuple(SOURCES), group=plugins.SIMULATORS)
+    path: str | Path = ""
+    n_events: int = setting(0, least=0)
+    grid: tuple[int, ...] = ()
+    weights: str = DEFAULT
+    interior: int = setting(4, least=0)
+    edge: int = setting(4, least=0)
+    n_truth: int = setting(100_000, least=1)
+    n_grid: int = setting(10_000, least=1)
     seed: int = 0
-    bad_files: str = "raise"
+    bad_files: str = setting("raise", choices=("raise", "skip"))
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        check_name("source", self.source, SOURCES)
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = STUDY.presets
 
     @cached_property
     def producer(self) -> Source:
         """The simulator, or the reader of files."""
-        return build(Wish(self.source, self.grid, self.weights, self.path, self.bad_files))
+        return build(self)
+
+    def inputs(self) -> dict[str, str]:
+        """Return the recipe key of the events: of a simulator's settings, of files by content."""
+        return {"events": self.producer.recipe(self.events_seed).key}
 
     @property
     def events_seed(self) -> int:
         """Seed of the events; files have none."""
         return 0 if isinstance(self.producer, Reader) else self.seed
-
-    def check(self) -> None:
-        """Raise what a source or a number of events that cannot be made raises."""
-        _ = self.producer
-        if self.n_events < 0:
-            raise LabelError(
-                "n_events should be at least 1, or 0 for all that files hold "
-                f"({_SIMULATED} of a simulator); got {self.n_events}"
-            )
 
     @property
     def _wanted(self) -> int | None:
@@ -108,7 +114,6 @@ class Campaign:
 
     def make(self) -> xr.Dataset:
         """Make what is missing of events, truth and floor, and return the events."""
-        self.check()
         simulate(self.producer, self._wanted, seed=self.events_seed, store=self.store)
         if isinstance(self.producer, LabelledSimulator):
             source, n = self._again(self.producer)

@@ -8,110 +8,95 @@ a reader has only what the files hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from presage.labels import LabelError
-from presage.labels.errors import check_choices, check_name
+from presage.labels.errors import check_name
 from presage.plugins import resolve
 from presage.simulator import Source
+from presage.studies import producer
+
+if TYPE_CHECKING:
+    from presage.studies.events.campaign import Campaign
 
 DEFAULT = "default"
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What the notebooks ask of a source.
-
-    The fields are those of :class:`~presage.studies.events.campaign.Campaign`; without a `grid` it
-    is the source's own.
-    """
-
-    source: str
-    grid: tuple[int, ...] = ()
-    weights: str = DEFAULT
-    path: str = ""
-    bad_files: str = "raise"
-
-    def axes(self, number: int) -> tuple[int, ...]:
-        """Return the grid, which should have this many axes.
-
-        Raises
-        ------
-        LabelError
-            It has another number of axes.
-        """
-        if self.grid and len(self.grid) != number:
-            what = "1 axis" if number == 1 else f"{number} axes"
-            raise LabelError(
-                f"{self.source} has {what} of labels: grid= should be like {[10] * number}, "
-                f"got {list(self.grid)}"
-            )
-        return self.grid
-
-    def spread(self, default: str) -> str:
-        """Return the weights, the source's own where none were asked for."""
-        return default if self.weights == DEFAULT else self.weights
-
-    def files(self) -> str:
-        """Return the path of the files as it was given: it may be a pattern.
-
-        Raises
-        ------
-        LabelError
-            None was given.
-        """
-        if not self.path:
-            raise LabelError(f"source={self.source!r} needs path=, a file or a folder of files")
-        return str(self.path)
+def _axes(campaign: Campaign, number: int) -> tuple[int, ...]:
+    """Return the grid, which should have this many axes."""
+    if campaign.grid and len(campaign.grid) != number:
+        what = "1 axis" if number == 1 else f"{number} axes"
+        raise LabelError(
+            f"{campaign.source} has {what} of labels: grid= should be like {[10] * number}, "
+            f"got {list(campaign.grid)}"
+        )
+    return campaign.grid
 
 
-def _resonance(address: str) -> Callable[[Wish], Source]:
+def _weights(campaign: Campaign, default: str) -> str:
+    """Return the weights, the source's own where none were asked for."""
+    return default if campaign.weights == DEFAULT else campaign.weights
+
+
+def _files(campaign: Campaign) -> str:
+    """Return the path of the files as it was given: it may be a pattern."""
+    if not campaign.path:
+        raise LabelError(f"source={campaign.source!r} needs path=, a file or a folder of files")
+    return str(campaign.path)
+
+
+def _resonance(address: str) -> Callable[[Campaign], Source]:
     """Return what builds the simulator at ``"module:class"``, whose grid has the two masses."""
 
-    def source(wish: Wish) -> Source:
-        phi, omega = wish.axes(2) or (10, 10)
-        built: Source = resolve(address).on_grid(phi, omega, weights=wish.spread("acceptance"))
+    def source(campaign: Campaign) -> Source:
+        phi, omega = _axes(campaign, 2) or (10, 10)
+        built: Source = resolve(address).on_grid(
+            phi, omega, weights=_weights(campaign, "acceptance")
+        )
         return built
 
     return source
 
 
-def _gaussians(layout: str, axes: int) -> Callable[[Wish], Source]:
+def _gaussians(layout: str, axes: int) -> Callable[[Campaign], Source]:
     """Return what builds clouds on a layout, whose first settings are numbers of labels."""
 
-    def source(wish: Wish) -> Source:
+    def source(campaign: Campaign) -> Source:
         from presage.studies.events.gaussians import LAYOUTS, Gaussians
 
-        return Gaussians.on(LAYOUTS[layout](*wish.axes(axes)), weights=wish.spread("equal"))
+        return Gaussians.on(
+            LAYOUTS[layout](*_axes(campaign, axes)), weights=_weights(campaign, "equal")
+        )
 
     return source
 
 
-def _gaussians_cube(wish: Wish) -> Source:
+def _gaussians_cube(campaign: Campaign) -> Source:
     from presage.studies.events.gaussians import Gaussians, UnitCube
 
-    return Gaussians.on(UnitCube(wish.grid or (5, 5, 5)), weights=wish.spread("equal"))
+    return Gaussians.on(UnitCube(campaign.grid or (5, 5, 5)), weights=_weights(campaign, "equal"))
 
 
-def _root(wish: Wish) -> Source:
+def _root(campaign: Campaign) -> Source:
     from presage.studies.events.described import read_description
     from presage.studies.events.root import RootReader
 
-    path = wish.files()
+    path = _files(campaign)
     # A description says for itself what to do with bad files; a wish to skip them adds to it.
-    settings = {} if wish.bad_files == "raise" else {"bad_files": wish.bad_files}
+    settings = {} if campaign.bad_files == "raise" else {"bad_files": campaign.bad_files}
     if _is_description(path):
         return read_description(Path(path), **settings)
     return RootReader.fedhex(path, **settings)
 
 
-def _numpy(wish: Wish) -> Source:
+def _numpy(campaign: Campaign) -> Source:
     from presage.studies.events.described import read_description
     from presage.studies.events.numpy_files import NumpyReader
 
-    path = wish.files()
+    path = _files(campaign)
     return read_description(Path(path)) if _is_description(path) else NumpyReader(Path(path))
 
 
@@ -120,7 +105,7 @@ def _is_description(path: str) -> bool:
 
 
 #: Name → function that builds the source. A new source is one line here.
-SOURCES: dict[str, Callable[[Wish], Source]] = {
+SOURCES: dict[str, Callable[[Campaign], Source]] = {
     "resonance": _resonance("presage.studies.events.resonance:Resonance"),
     "resonance_decay": _resonance("presage.studies.events.decay:ResonanceDecay"),
     "gaussians_line": _gaussians("line", 1),
@@ -132,14 +117,60 @@ SOURCES: dict[str, Callable[[Wish], Source]] = {
 }
 
 
-def build(wish: Wish) -> Source:
-    """Return the source that is asked for.
+def build(campaign: Campaign) -> Source:
+    """Return the source that a campaign asks for: of this study, or a user's own.
 
     Raises
     ------
     LabelError
-        No such source, or a wish that it cannot fulfil.
+        A grid, weights or settings that the source does not have; no source at all.
+    PluginError
+        A user's own cannot be imported.
     """
-    check_choices(wish, LabelError, bad_files=("raise", "skip"))
-    check_name("source", wish.source, SOURCES)
-    return SOURCES[wish.source](wish)
+    if campaign.source in SOURCES:
+        found = SOURCES[campaign.source](campaign)
+        return _with(found, campaign.settings) if campaign.settings else found
+    made = producer(campaign.source)
+    settings = dict(campaign.settings)
+    if campaign.path:
+        settings["path"] = str(campaign.path)
+    if campaign.bad_files != "raise":
+        settings["bad_files"] = campaign.bad_files
+    if campaign.weights != DEFAULT:
+        settings["weights"] = campaign.weights
+    if campaign.grid:
+        built = _on_grid(made, campaign, settings)
+    elif isinstance(made, Source):
+        built = _with(made, settings)
+    else:
+        if isinstance(made, type) and issubclass(made, Source):
+            _check_settings(made, settings)
+        built = made(**settings)
+    if not isinstance(built, Source):
+        raise LabelError(
+            f"{campaign.source} should be or return a simulator or reader, got "
+            f"{type(built).__name__}"
+        )
+    return built
+
+
+def _on_grid(made: Any, campaign: Campaign, settings: Mapping[str, Any]) -> Source:
+    """Return a user's own simulator on a grid, which it has to know how to lay out."""
+    if not hasattr(made, "on_grid"):
+        raise LabelError(
+            f"{campaign.source} has labels of its own and no on_grid(), so grid= says nothing to "
+            "it; leave it out (grid=[])"
+        )
+    built: Source = made.on_grid(*campaign.grid, **settings)
+    return built
+
+
+def _with(source: Source, settings: Mapping[str, Any]) -> Source:
+    """Return the same source with other settings."""
+    _check_settings(type(source), settings)
+    return replace(source, **settings)
+
+
+def _check_settings(kind: type[Source], settings: Mapping[str, Any]) -> None:
+    for name in settings:
+        check_name(f"setting of {kind.__name__}", name, [f.name for f in fields(kind) if f.init])

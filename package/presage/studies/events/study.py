@@ -51,11 +51,5 @@ STUDY = Study(
         "refinement": "presage.studies.events.refine.gain:VERSION",
     },
     summary="presage.studies.events.summary:summary",
-    inputs="presage.studies.events.start:inputs",
-    choices={
-        "source": "presage.studies.events.sources:SOURCES",
-        "model": "presage.models.ensemble:SINGLE",
-        "scheme": "presage.studies.events.refine.folds:SCHEMES",
-    },
-    refinement=("5_where_it_fails", "6_refine"),
+    optional={"refine": ("5_where_it_fails", "6_refine")},
 )

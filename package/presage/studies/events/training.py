@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import presage.plugins as plugins
 from presage.fitting import Fitted, Settings, fit, fit_recipe, load, settings_for
 from presage.labels import LabelError
 from presage.models.ensemble import Ensemble
 from presage.models.fitted_density import FittedDensity
-from presage.models.table import specification
+from presage.models.table import MODELS, specification
 from presage.studies import made_by
 from presage.studies.events.campaign import Campaign
+from presage.studies.events.study import STUDY
+from presage.studies.settings import StudySettings, setting
 
 if TYPE_CHECKING:
     from presage.studies.events.refine.kfolds import Fold
@@ -24,33 +29,41 @@ _SCHEDULES: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Training:
+class Training(StudySettings):
     """A model and the settings of its training; what is empty or 0 is the model's own choice.
 
     Parameters
     ----------
     model
-        A density of :data:`presage.models.MODELS`, of an installed package, or
-        ``"my_module:MyModel"``.
-    hidden, layers, bins
-        Settings of the model, for those that have them.
+        A density of columns, "my_package.nets:MyModel" for one of your own.
+    hidden
+        Widths of the network's hidden layers, for models that have them.
+    layers
+        Maps in a row.
+    bins
+        Segments of a spline.
     members
-        Above 1: an ensemble of so many networks of `model`.
-    epochs, batch_size, learning_rate, ema
-        Settings of :func:`presage.fit`, by default those that suit the number of events.
+        Networks; above 1 an ensemble of them.
+    epochs
+        Passes over the events, by default those that suit their number.
+    batch_size
+        Events of a step.
+    learning_rate
+        The highest one.
+    ema
+        Decay of the weights' moving average.
     schedule
-        A name in :data:`presage.fitting.schedules.SCHEDULES`; ``"fedhex"`` is that system's fall
-        to 0.1 of the learning rate with the root of the steps that are left, begun anew every
-        100 steps.
+        Of the learning rate; "fedhex" is that system's fall to 0.1 of it with the root of the
+        steps that are left, begun anew every 100 steps.
     seed
         Seed of the training.
     """
 
-    model: str = "spline_flow"
+    model: str = setting("spline_flow", choices=tuple(MODELS), group=plugins.MODELS)
     hidden: tuple[int, ...] = ()
     layers: int = 0
     bins: int = 0
-    members: int = 1
+    members: int = setting(1, least=1)
     epochs: int = 0
     batch_size: int = 0
     learning_rate: float = 0.0
@@ -58,26 +71,22 @@ class Training:
     schedule: str = ""
     seed: int = 0
 
-    @property
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = STUDY.presets
+
+    @cached_property
     def specification(self) -> Any:
         """The model's specification.
 
         Raises
         ------
-        PluginError
-            No such model; the nearest name is suggested.
         LabelError
-            No such setting, or the model is no density that could be drawn from.
+            The model is no density that could be drawn from.
         """
-        if self.members < 1:
-            raise LabelError(
-                f"members: 1 is a network alone, 2 a small ensemble; got {self.members}"
-            )
         given = {"hidden": tuple(self.hidden), "layers": self.layers, "bins": self.bins}
-        settings: dict[str, Any] = {name: value for name, value in given.items() if value}
+        # Notebooks share these for all models, which have what they need of them.
         kind = specification(self.model)
         known = kind.__dataclass_fields__
-        settings = {name: value for name, value in settings.items() if name in known}
+        settings = {name: value for name, value in given.items() if value and name in known}
         if self.model == Ensemble.name:
             raise LabelError(
                 "an ensemble is made of a model that stands on its own: give that as model, and "
@@ -91,7 +100,7 @@ class Training:
             return Ensemble(self.model, self.members, settings)
         return kind(**settings)
 
-    def check(self) -> None:
+    def check(self, run: Mapping[str, Any]) -> None:
         """Raise now what wrong settings would raise at the training."""
         _ = self.specification
         Settings(**self._settings())

@@ -5,6 +5,7 @@ from .gaussian import Gaussian as Gaussian
 from .inference import Inference as Inference
 from .information import fisher_information as fisher_information
 from .mceg import MCEG as MCEG
+from .measure import Effort as Effort
 from .original_files import OriginalFile as OriginalFile
 from .problem import Problem as Problem
 from .realistic_dis import RealisticDIS as RealisticDIS

@@ -8,27 +8,31 @@ them when they are not there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import xarray as xr
 
+from presage import plugins
 from presage.generate import simulate
 from presage.labels import LabelError
 from presage.store import Store
 from presage.studies import made_by
 from presage.studies.pdf.inference import Inference
 from presage.studies.pdf.problem import Problem
+from presage.studies.pdf.problems import PROBLEMS
 from presage.studies.pdf.problems import problem as build
-from presage.studies.pdf.training import PRESETS, Training
+from presage.studies.pdf.study import STUDY
+from presage.studies.pdf.training import Training
+from presage.studies.settings import StudySettings, setting
 
 #: What is held out has seeds of its own, this far from that of the training sets.
 _OBSERVATIONS, _CALIBRATION = 1, 2
 
 
 @dataclass(frozen=True)
-class Campaign:
+class Campaign(StudySettings):
     """Sets of events of one problem: to train on, to be observed, to calibrate with.
 
     Parameters
@@ -36,7 +40,7 @@ class Campaign:
     store
         Where datasets live.
     problem
-        A name in :data:`~presage.studies.pdf.problems.PROBLEMS`.
+        What simulates the sets; "my_package.toys:MyProblem" is one of your own.
     n_samples
         Parameters (theta) that training sets are simulated for.
     n_events
@@ -52,29 +56,42 @@ class Campaign:
     device
         Where they are simulated.
     settings
-        Further settings of the problem.
+        Further settings of the problem, name to value.
     """
 
     store: Store
-    problem: str = "gaussian"
-    n_samples: int = 10_000
+    problem: str = setting("gaussian", choices=tuple(PROBLEMS), group=plugins.SIMULATORS)
+    n_samples: int = setting(10_000, least=1)
     n_events: int = 1000
     n_repeat: int = 10
-    n_observations: int = 10
-    n_calibration: int = 1000
+    n_observations: int = setting(10, least=1)
+    n_calibration: int = setting(1000, least=1)
     seed: int = 0
     device: str = "cpu"
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = STUDY.presets
+
     def __post_init__(self) -> None:
-        for name in ("n_samples", "n_observations", "n_calibration"):
-            if getattr(self, name) < 1:
-                raise LabelError(f"{name} should be at least 1, got {getattr(self, name)}")
+        super().__post_init__()
         if self.single.ragged:
             raise LabelError(
                 f"{self.problem} has sets of random size, which the notebooks do not cut to "
                 "sizes; train on them with presage.fit and presage.models.SetEncoder"
             )
+
+    def check(self, run: Mapping[str, Any]) -> None:
+        """Refuse an observation that there is not."""
+        which, number = run.get("observation", 0), self.n_observations
+        if not 0 <= which < number:
+            raise LabelError(
+                f"observation is the number of one of the {number} observations, 0 to "
+                f"{number - 1}; got {which}"
+            )
+
+    def inputs(self) -> dict[str, str]:
+        """Return the recipe key of the training sets, which holds the problem and its settings."""
+        return {"train": self.simulator.recipe(self.seed).key}
 
     @cached_property
     def simulator(self) -> Problem:
@@ -89,29 +106,6 @@ class Campaign:
     def _problem(self, n_repeat: int) -> Problem:
         settings: dict[str, Any] = {"n_events": self.n_events, "device": self.device}
         return build(self.problem, **settings, n_repeat=n_repeat, **self.settings)
-
-    def training(self, name: str = "auto", epochs: int = 0, seed: int = 0) -> Training:
-        """Return settings of the training.
-
-        Parameters
-        ----------
-        name
-            A preset; ``"auto"`` is the problem's own where there is one.
-        epochs
-            Of the posterior; 0 leaves what the preset has.
-        seed
-            Of the training.
-
-        Raises
-        ------
-        LabelError
-            No such preset; the nearest name is suggested.
-        """
-        if name == "auto":
-            found = Training.preset(self.problem) if self.problem in PRESETS else Training()
-        else:
-            found = Training.preset(name)
-        return replace(found, seed=seed, epochs=epochs or found.epochs)
 
     def inference(self, training: Training, progress: bool = True) -> Inference:
         """Return what was trained on the training sets; what is missing is trained."""

@@ -7,9 +7,9 @@ by importance weights, and exactly; and the calibration over many observations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,8 @@ from presage.studies.pdf.correction import weigh
 from presage.studies.pdf.inference import Inference
 from presage.studies.pdf.predictive import predictive
 from presage.studies.pdf.reference import reference
+from presage.studies.pdf.study import STUDY
+from presage.studies.settings import StudySettings, setting
 
 #: Values of the first curve whose ranks are looked at.
 _PLACES = 3
@@ -35,28 +37,30 @@ _PREDICTED = 200
 
 
 @dataclass(frozen=True)
-class Effort:
+class Effort(StudySettings):
     """How many draws are made.
 
     Parameters
     ----------
-    draws
-        Of each posterior that is compared.
-    proposals
+    n_draws
+        Draws of each posterior that is compared.
+    n_proposals
         Draws of the estimate that corrected ones are chosen from.
-    ranked
+    n_ranked
         Draws of the estimate for each observation of the calibration.
-    corrected
+    n_kept
         Draws that the calibration's corrected posteriors keep of those.
     seed
         Of all of them.
     """
 
-    draws: int = 2000
-    proposals: int = 20_000
-    ranked: int = 1000
-    corrected: int = 100
+    n_draws: int = setting(2000, least=1)
+    n_proposals: int = setting(20_000, least=1)
+    n_ranked: int = setting(1000, least=1)
+    n_kept: int = setting(100, least=1)
     seed: int = 0
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = STUDY.presets
 
 
 def observed_sets(dataset: xr.Dataset) -> xr.Dataset:
@@ -102,8 +106,10 @@ def posteriors(
     if counts[0] < 1 or counts[-1] > campaign.n_events:
         raise LabelError(f"sizes lie between 1 and {campaign.n_events} events, got {counts}")
     inputs = [campaign.observations, inference.encoder, inference.posterior]
-    settings = {"sizes": tuple(counts), "draws": effort.draws, "proposals": effort.proposals}
-    recipe = exhibits.recipe(exhibits.POSTERIORS, campaign.single, inputs, effort.seed, **settings)
+    recipe = exhibits.recipe(
+        exhibits.POSTERIORS, campaign.single, inputs, effort.seed,
+        sizes=tuple(counts), draws=effort.n_draws, proposals=effort.n_proposals,
+    )  # fmt: skip
 
     def make() -> xr.Dataset:
         observed = observed_sets(campaign.observations)
@@ -112,7 +118,7 @@ def posteriors(
         numbers = xr.concat([made[n]["numbers"] for n in counts], dim=pd.Index(counts, name="size"))
         about = {"n_theta": campaign.n_samples, "n_repeat": campaign.n_repeat, **_keys(inference)}
         return exhibits.posteriors_product(
-            campaign.single, observed, kinds, numbers, effort.draws, seed=effort.seed,
+            campaign.single, observed, kinds, numbers, effort.n_draws, seed=effort.seed,
             attributes=about,
         )  # fmt: skip
 
@@ -129,13 +135,13 @@ def _at_size(
 ) -> dict[str, xr.Dataset]:
     """Return estimate, corrected, reference and numbers at one number of events."""
     problem, events = campaign.single, observed["events"].isel(event=slice(0, size))
-    drawn = inference.sample(events, effort.proposals, seed=effort.seed)
-    estimate = drawn.isel(draw=slice(0, effort.draws))
+    drawn = inference.sample(events, effort.n_proposals, seed=effort.seed)
+    estimate = drawn.isel(draw=slice(0, effort.n_draws))
     weighted = weigh(problem, drawn, events, progress=progress)
-    count = _worth(weighted, effort.draws, least=MINIMUM)
+    count = _worth(weighted, effort.n_draws, least=MINIMUM)
     corrected = resample(weighted[["theta"]], weighted["log_weight"], count, seed=effort.seed)
     exact = reference(
-        problem, events, effort.draws, seed=effort.seed, store=campaign.store, progress=progress
+        problem, events, effort.n_draws, seed=effort.seed, store=campaign.store, progress=progress
     )
     compared = {"estimate": estimate, "corrected": corrected}
     told = [c2st(exact["theta"], d["theta"], progress=progress) for d in compared.values()]
@@ -191,7 +197,7 @@ def calibrate(
     if kind not in ("estimate", "corrected"):
         raise LabelError(f'kind is "estimate" or "corrected", got {kind!r}')
     inputs = [campaign.calibration, inference.encoder, inference.posterior]
-    settings = {"kind": kind, "ranked": effort.ranked, "corrected": effort.corrected}
+    settings = {"kind": kind, "ranked": effort.n_ranked, "corrected": effort.n_kept}
     recipe = exhibits.recipe(exhibits.CALIBRATION, campaign.single, inputs, effort.seed, **settings)
 
     def make() -> xr.Dataset:
@@ -213,13 +219,13 @@ def _checks(
 ) -> xr.Dataset:
     """Return ranks and what follows from them, for the estimate or corrected."""
     problem, events, truth = campaign.single, observed["events"], observed["theta"]
-    kept = inference.sample(events, effort.ranked, seed=effort.seed)
+    kept = inference.sample(events, effort.n_ranked, seed=effort.seed)
     weights: dict[str, xr.DataArray] = {}
     density: xr.DataArray | None = inference.log_prob(truth, events)
     if kind == "corrected":
         weighted = weigh(problem, kept, events, progress=progress)
         weights = {n: weighted[n] for n in ("efficiency", "pareto_k")}
-        count = _worth(weighted, effort.corrected, least=_FEWEST)
+        count = _worth(weighted, effort.n_kept, least=_FEWEST)
         kept = resample(weighted[["theta"]], weighted["log_weight"], count, seed=effort.seed)
         density = None
     checked = check(

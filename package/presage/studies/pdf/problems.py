@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
+from dataclasses import fields, replace
 from typing import Any
 
+from presage import plugins
 from presage.labels import LabelError, nearest
+from presage.plugins import resolve
 from presage.studies.pdf.problem import Problem
 
-#: Name → ``"module:class"``, the module in this folder. A new problem is one line here.
+#: Name → ``"module:class"``. A new problem is one line here.
 PROBLEMS: dict[str, str] = {
-    "gaussian": "gaussian:Gaussian",
-    "simplified_dis": "simplified_dis:SimplifiedDIS",
-    "simplified_dis_pushforward": "simplified_dis_pushforward:SimplifiedDISPushforward",
-    "realistic_dis": "realistic_dis:RealisticDIS",
-    "realistic_dis_events": "realistic_dis_events:RealisticDISEvents",
-    "mceg": "mceg:MCEG",
+    "gaussian": "presage.studies.pdf.gaussian:Gaussian",
+    "simplified_dis": "presage.studies.pdf.simplified_dis:SimplifiedDIS",
+    "simplified_dis_pushforward": (
+        "presage.studies.pdf.simplified_dis_pushforward:SimplifiedDISPushforward"
+    ),
+    "realistic_dis": "presage.studies.pdf.realistic_dis:RealisticDIS",
+    "realistic_dis_events": "presage.studies.pdf.realistic_dis_events:RealisticDISEvents",
+    "mceg": "presage.studies.pdf.mceg:MCEG",
 }
 
 
@@ -25,22 +29,26 @@ def problem(name: str, **settings: Any) -> Problem:
     Parameters
     ----------
     name
-        In :data:`PROBLEMS`.
+        In :data:`PROBLEMS`, of an installed package, or ``"my_package.toys:MyProblem"``: a class,
+        an object of one, or a function that returns one.
     settings
         Its fields: `n_events`, `n_repeat`, `device` and its own.
 
     Raises
     ------
     LabelError
-        No such problem, or no such setting; the nearest name is suggested.
+        No such setting; the nearest name is suggested. Or what is named is no problem.
+    PluginError
+        No such problem; the nearest name is suggested.
     """
-    if name not in PROBLEMS:
-        raise LabelError(f"no problem {name!r}{nearest(name, PROBLEMS)}")
-    module, _, attribute = PROBLEMS[name].partition(":")
-    kind = getattr(importlib.import_module(f"presage.studies.pdf.{module}"), attribute)
-    known = [f for f, field in kind.__dataclass_fields__.items() if field.init]
-    for given in settings:
-        if given not in known:
-            raise LabelError(f"{name} has no setting {given!r}{nearest(given, known)}")
-    built: Problem = kind(**settings)
+    found = resolve(plugins.address_of(name, PROBLEMS, plugins.SIMULATORS, "problem"))
+    kind: Any = type(found) if isinstance(found, Problem) else found
+    if isinstance(kind, type):
+        known = [f.name for f in fields(kind) if f.init]
+        for given in settings:
+            if given not in known:
+                raise LabelError(f"{name} has no setting {given!r}{nearest(given, known)}")
+    built = replace(found, **settings) if isinstance(found, Problem) else found(**settings)
+    if not isinstance(built, Problem):
+        raise LabelError(f"{name} should be or return a Problem, got {type(built).__name__}")
     return built

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import xarray as xr
 
 from presage.batches import block_size
 from presage.fitting import fit
 from presage.generate import simulate
-from presage.labels import LabelError, nearest
+from presage.labels import LabelError
 from presage.lineage import recipe_of, sample_dim
 from presage.models.fitted_encoder import FittedEncoder
 from presage.models.fitted_posterior import FittedPosterior
@@ -22,6 +22,8 @@ from presage.studies.pdf.features import PooledFeatures
 from presage.studies.pdf.problem import Problem
 from presage.studies.pdf.problems import PROBLEMS, problem
 from presage.studies.pdf.refreshed import RefreshedViews
+from presage.studies.pdf.study import STUDY
+from presage.studies.settings import StudySettings, setting
 
 
 class Trained(NamedTuple):
@@ -43,15 +45,25 @@ class Trained(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Training:
+class Training(StudySettings):
     """All settings, from stored sets to a posterior.
 
     Parameters
     ----------
-    hidden, seeds, objective, regress, place
-        Of the :class:`~presage.models.SetEncoder`.
-    encoder_epochs, encoder_batch, encoder_rate
-        Its training; each epoch sees one set of every theta.
+    hidden
+        Widths of the encoder's hidden layers, see :class:`~presage.models.SetEncoder`.
+    seeds
+        Learned questions of its attention; 0 pools by the mean alone.
+    objective
+        What its point estimate minimises.
+    regress, place
+        Feature whose curve is fitted by least squares, and the feature along which it goes.
+    encoder_epochs
+        Passes of the encoder's training; each sees one set of every theta.
+    encoder_batch
+        Theta of a step of it.
+    encoder_rate
+        Its learning rate.
     smallest
         Fewest events that the encoder is trained with.
     sizes
@@ -59,17 +71,37 @@ class Training:
         are left out, and that size itself is always among them.
     per_size
         Disjoint parts of one size taken from each stored set.
-    head, flow_hidden, layers, bins, link, views, straight
-        Of the :class:`~presage.models.PosteriorFlow`.
-    epochs, batch_size, learning_rate, weight_decay, ema, patience
-        Its training; samples of a batch are thetas, with `views` views each. A `patience` of 0
-        trains to the end; the weights kept are those with the best loss of held-out theta.
+    head
+        Widths of the posterior's layers, see :class:`~presage.models.PosteriorFlow`.
+    flow_hidden, layers, bins
+        Of its flow: widths of hidden layers, maps in a row, segments of a spline.
+    link
+        From the prior's box to the line.
+    views
+        Of a theta in a batch of the posterior's training.
+    straight
+        Coordinates in which the posterior of a curve is straight.
+    epochs
+        Passes of the posterior's training.
+    batch_size
+        Theta of a step of it.
+    learning_rate
+        The highest one.
+    weight_decay
+        Of AdamW.
+    ema
+        Decay of the weights' moving average.
+    patience
+        Epochs without a better loss of held-out theta after which it ends; 0 trains to the end.
+        The weights kept are those with the best such loss.
     refresh
         Draws of its own posterior that each view is paired with, see
         :class:`~presage.studies.pdf.refreshed.RefreshedViews`; 0 pairs all views of a theta
         with that theta, and then no density of events is used in training.
-    refresh_steps, refresh_epochs
-        Metropolis steps before each draw, and epochs of the first posterior, which proposes.
+    refresh_steps
+        Metropolis steps before each draw.
+    refresh_epochs
+        Passes of the first posterior, which proposes.
     validation
         Share of the theta that is held out: the last ones.
     seed
@@ -81,7 +113,7 @@ class Training:
     objective: str = "mse"
     regress: str = ""
     place: str = ""
-    encoder_epochs: int = 12
+    encoder_epochs: int = setting(12, least=1)
     encoder_batch: int = 64
     encoder_rate: float = 2e-3
     smallest: int = 50
@@ -94,7 +126,7 @@ class Training:
     link: str = "probit"
     views: int = 8
     straight: str = ""
-    epochs: int = 50
+    epochs: int = setting(50, least=1)
     batch_size: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
@@ -106,18 +138,19 @@ class Training:
     validation: float = 0.05
     seed: int = 0
 
-    @classmethod
-    def preset(cls, name: str) -> Training:
-        """Return named settings: ``"quick"``, or those measured for a problem.
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = STUDY.presets
 
-        Raises
-        ------
-        LabelError
-            No such preset; the nearest name is suggested.
+    @classmethod
+    def of_preset(cls, name: str, *before: Any) -> dict[str, Any]:
+        """Return named settings: of the study's presets, or those measured for a problem.
+
+        With a campaign made `before`, its problem's own are what others begin from by default.
         """
-        if name not in PRESETS:
-            raise LabelError(f"no preset {name!r}{nearest(name, PRESETS)}")
-        return cls(**PRESETS[name])
+        if name in PRESETS:
+            return dict(PRESETS[name])
+        if name in ("", "auto", "full"):
+            return dict(PRESETS.get(before[0].problem, {})) if before else {}
+        return super().of_preset(name)
 
     @property
     def encoder_model(self) -> SetEncoder:
@@ -263,11 +296,10 @@ def problem_of(events: xr.Dataset) -> Problem:
     return problem(recipe.producer, **recipe.fields)
 
 
-#: Name → settings that differ from the defaults. Those of a problem are the best that were
-#: measured with 1e4 theta and 10 sets of 1000 events for each. For `realistic_dis` the features
-#: are the coefficients of least squares, so the encoder beside them is small.
+#: Problem → settings that differ from the defaults: the best that were measured with 1e4 theta
+#: and 10 sets of 1000 events for each. For `realistic_dis` the features are the coefficients of
+#: least squares, so the encoder beside them is small.
 PRESETS: dict[str, dict[str, Any]] = {
-    "quick": {"encoder_epochs": 4, "epochs": 15},
     "gaussian": {"per_size": 2, "refresh": 4},
     "simplified_dis": {"per_size": 2, "epochs": 80, "batch_size": 256, "ema": 0.995},
     "realistic_dis": {

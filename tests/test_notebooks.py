@@ -13,7 +13,6 @@ import nbformat
 import numpy as np
 import papermill
 import pytest
-from presage.studies.events.start import inputs
 
 from guides import examples, run
 from presage.generate import simulate
@@ -21,7 +20,7 @@ from presage.labels import LabelError
 from presage.pipeline import run_study
 from presage.pipeline.run import Run
 from presage.store import Store
-from presage.studies.events import Resonance, RootReader, write_root
+from presage.studies.events import Campaign, Resonance, RootReader, write_root
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*/*.ipynb"))
 
@@ -152,7 +151,7 @@ def test_a_run_starts_from_what_files_hold_and_not_from_where_they_lie(
     Path("grid.toml").write_text(toml)
 
     def start(path: str = "grid.toml") -> dict[str, str]:
-        return inputs({"source": "root", "path": path, "n_events": 0}, Store(tmp_path / "store"))
+        return Campaign(Store(tmp_path / "store"), source="root", path=path).inputs()
 
     before = start()
     for file in Path("grid").rglob("*.root"):
@@ -190,9 +189,9 @@ def test_a_run_starts_from_what_files_hold_and_not_from_where_they_lie(
         ("events", "learning_rate", "-1", "learning_rate must be above 0"),
         ("events", "schedule", "one", "no schedule 'one'"),
         ("events", "grid", "[4, -4]", "-4"),
-        ("events", "n_events", "-1", "n_events should be at least 1, or 0 for all"),
+        ("events", "n_events", "-1", "n_events should be at least 0, got -1"),
         ("events", "n_truth", "0", "n_truth should be at least 1, got 0"),
-        ("events", "members", "0", "members: 1 is a network alone"),
+        ("events", "members", "0", "members should be at least 1, got 0"),
         ("pdf", "problem", "gausian", "no problem 'gausian'; did you mean 'gaussian'"),
         ("pdf", "n_events", "0", "n_events should be at least 1, got 0"),
         ("pdf", "training", "slow", "no preset 'slow'"),
@@ -213,8 +212,8 @@ def test_values_are_checked_before_the_first_notebook(
 def test_plain_papermill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = next(p for p in NOTEBOOKS if p.stem == "1_generate")
     monkeypatch.chdir(tmp_path)
-    given = {"n_events": 500, "grid": [4, 4], "n_truth": 100, "n_grid": 50}
-    given |= {"interior": 1, "edge": 1, "store": str(tmp_path / "store")}
+    own = {"n_events": 500, "grid": [4, 4], "n_truth": 100, "n_grid": 50}
+    given = {"preset": "tiny", "campaign": own, "store": str(tmp_path / "store")}
     papermill.execute_notebook(
         path, tmp_path / "out.ipynb", given, kernel_name="python3", progress_bar=False
     )

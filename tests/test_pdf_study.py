@@ -13,7 +13,7 @@ from presage.labels import LabelError
 from presage.pipeline import run_study
 from presage.pipeline.run import Run
 from presage.store import Store, StoreError
-from presage.studies.pdf import Campaign, Inference, fisher_information
+from presage.studies.pdf import Campaign, Inference, Training, fisher_information
 from presage.studies.pdf.measure import Effort, calibrate, observed_sets, posteriors
 from presage.studies.pdf.report import scores, verdict
 from presage.studies.pdf.set_figures import information_figure, point_figure, sets_figure
@@ -88,11 +88,11 @@ def test_what_is_observed_was_not_trained_on(small):
 
 
 def test_stored_and_on_the_fly_give_the_same_weights(small):
-    found = compare_ways(small.training("quick"), small, n_samples=150, epochs=1)
+    found = compare_ways(Training.preset("quick"), small, n_samples=150, epochs=1)
     difference = dict(zip(found["way"].values, found["difference"].values, strict=True))
     assert difference["stored"] == difference["on the fly"] == 0
     assert difference["fresh"] == 0  # the first epoch is that of the stored samples
-    again = compare_ways(small.training("quick"), small, n_samples=150, epochs=2)
+    again = compare_ways(Training.preset("quick"), small, n_samples=150, epochs=2)
     assert float(again["difference"].sel(way="on the fly")) == 0
     assert float(again["difference"].sel(way="fresh")) > 0
 
@@ -138,10 +138,11 @@ def test_sizes_and_kinds_that_cannot_be(small):
 
 
 def test_settings_by_name(small):
-    assert small.training("quick", epochs=3, seed=2).epochs == 3
-    assert small.training("auto").seed == 0
+    assert Training.preset("quick", {"epochs": 3}, small).encoder_epochs == 4
+    assert Training.preset("", {}, small) == Training.preset("gaussian") != Training()
+    assert Training.preset("", {"preset": "quick"}, small) == Training.preset("quick")
     with pytest.raises(LabelError, match="did you mean 'quick'"):
-        small.training("quik")
+        Training.preset("quik", {}, small)
 
 
 def test_scores_and_verdict_say_what_the_products_hold():
@@ -188,7 +189,7 @@ def test_a_size_that_was_not_trained_gives_no_posterior_of_no_width(tiny):
     store = tiny.store
     settings = {"n_samples": 300, "n_events": 60, "n_repeat": 2, "n_observations": 2}
     campaign = Campaign(store, n_calibration=60, **settings)
-    inference = campaign.inference(campaign.training("quick", 3), progress=False)
+    inference = campaign.inference(Training.preset("quick", epochs=3), progress=False)
     observed = observed_sets(campaign.observations)["events"]
     whole = inference.sample(observed, 200)["theta"].std("draw")
     with pytest.warns(UserWarning, match="not trained with"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,22 @@ import pytest
 
 from presage.pipeline import ParameterError, PipelineError, run_study
 from presage.pipeline.choose import combinations, from_file
-from presage.pipeline.parameters import Kind, coerce, declarations, split, values
+from presage.pipeline.parameters import by_name, declarations
 from presage.pipeline.records import find, read
-from presage.pipeline.steps import Notebook, notebooks_of, step_key, versions
+from presage.pipeline.steps import (
+    Notebook,
+    Values,
+    known_parameters,
+    notebooks_of,
+    step_key,
+    versions,
+)
 from presage.plugins import PluginError
 from presage.recipe import Recipe
 from presage.store import Store
 from presage.studies import Study, StudyError
+from presage.studies.settings import StudySettings, setting
+from presage.typed import Kind, coerce, split, values
 
 CELL = """\
 n_events: int = 48_500  # over the whole grid
@@ -53,8 +63,8 @@ def test_a_cell_declares_types_defaults_and_help() -> None:
         ("a, b = 1, 2", "expected 'name: type = value'"),
         ("n: int = 2 * 3", "default of n must be a literal"),
         ("n: int = 'x'", "n should be int, got the text 'x'"),
-        ("n: dict = {}", "a parameter's type is int, float, str, bool"),
-        ("n = None", "give n a type"),
+        ("n: set = {}", "a parameter's type is int, float, str, bool"),
+        ("n = None", "a parameter's type is .* got 'NoneType'"),
         ("from os import path", "expected 'name: type = value'"),
         ("n: int =", "is not Python"),
     ],
@@ -160,10 +170,7 @@ def test_unknown_parameters_suggest_the_nearest() -> None:
         combinations([("-p", {"n_event": "1"})], declarations(CELL))
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [("a = ", "is not TOML"), ("[events]\na = 1", r"holds a table \[events\]"), (None, "cannot")],
-)
+@pytest.mark.parametrize(("text", "message"), [("a = ", "is not TOML"), (None, "cannot read")])
 def test_parameter_files_that_cannot_be_read(
     text: str | None, message: str, tmp_path: Path
 ) -> None:
@@ -177,7 +184,12 @@ def test_parameter_files_that_cannot_be_read(
 # -- runs of a toy study ----------------------------------------------------------------
 
 FIRST = [
-    "n: int = 3  # samples\nseed: int = 0",
+    f"""\
+from {__name__} import Toy
+
+preset: str = ""
+toy: Toy = {{}}  # settings that differ
+""",
     """\
 import os, sys
 import numpy as np, xarray as xr
@@ -186,41 +198,61 @@ from presage.recipe import Recipe
 from presage.store import Store
 import matplotlib.pyplot as plt
 
-recipe = Recipe("toy", 1, {"n": n}, seed=seed)
-toy = Store().compute(recipe, lambda: xr.Dataset({"x": ("i", np.arange(n) + seed)}))
+toy = Toy.preset(preset, toy)
+recipe = Recipe("toy", 1, {"n": toy.n}, seed=toy.seed)
+made = Store().compute(recipe, lambda: xr.Dataset({"x": ("i", np.arange(toy.n) + toy.seed)}))
 print("working", file=sys.stderr)
 """,
-    "figure, axes = plt.subplots()\naxes.plot(toy.x)\nrecord(toy=toy, line=figure)",
+    "figure, axes = plt.subplots()\naxes.plot(made.x)\nrecord(toy=made, line=figure)",
 ]
 SECOND = [
-    "n: int = 3\nseed: int = 0\nfail: bool = False",
+    FIRST[0] + "fail: bool = False",
     """\
 from presage.products import record
 from presage.recipe import Recipe
 from presage.store import Store
 import sys
 
-toy = Store().get(Recipe("toy", 1, {"n": n}, seed=seed))
+toy = Toy.preset(preset, toy)
+made = Store().get(Recipe("toy", 1, {"n": toy.n}, seed=toy.seed))
 if fail:
     raise ValueError("asked to fail")
 print(sys.executable)
-record(again=toy)
+record(again=made)
 """,
 ]
 #: What the toy study starts from, as it is now.
 FILES = {"content": "a" * 64}
 
 
-def toy_inputs(parameters: dict[str, Any], store: Store) -> dict[str, str]:
-    """Stand for a study's own function: refuses what makes no sense, knows what files hold."""
-    if parameters["seed"] < 0:
-        raise ValueError(f"seed should be at least 0, got {parameters['seed']}")
-    return FILES
+PRESETS = {"quick": {"n": 2}}
 
 
-STUDY = Study(
-    "toy", "A toy", ("1_make", "2_use"), {"quick": {"n": 2}}, inputs=f"{__name__}:toy_inputs"
-)
+@dataclass(frozen=True)
+class Toy(StudySettings):
+    """Settings of a toy.
+
+    Parameters
+    ----------
+    n
+        Samples.
+    seed
+        Of the samples.
+    kind
+        A name.
+    """
+
+    n: int = setting(3, least=1)
+    seed: int = setting(0, least=0)
+    kind: str = setting("a", choices=("a", "b"))
+
+    presets = PRESETS
+
+    def inputs(self) -> dict[str, str]:
+        return FILES
+
+
+STUDY = Study("toy", "A toy", ("1_make", "2_use"), PRESETS)
 
 
 def notebook(cells: list[str]) -> str:
@@ -298,7 +330,7 @@ def test_a_study_runs_skips_and_runs_again_where_something_changed(
 def test_a_sweep_runs_every_combination_and_shares_steps(toy: dict[str, Any]) -> None:
     one = Study("toy", "A toy", ("1_make",))
     runs = run_study(one, parameters={"seed": "0,1"}, **toy)
-    assert [run.given for run in runs] == [{"seed": 0}, {"seed": 1}]
+    assert [run.given for run in runs] == [{"toy": {"seed": 0}}, {"toy": {"seed": 1}}]
     assert len({run.products["toy"] for run in runs}) == 2
     again = run_study(one, parameters={"seed": [1, 0], "n": "3"}, **toy)
     assert [skipped(run) for run in again] == [[True], [True]]
@@ -311,6 +343,10 @@ def test_a_sweep_runs_every_combination_and_shares_steps(toy: dict[str, Any]) ->
         ({"parameters": {"m": 1}}, ParameterError, "no notebook has a parameter 'm'"),
         ({"parameters": {"n": "lots"}}, ParameterError, "-p: n should be int, got the text 'lots'"),
         ({"file": {"n": 1.5}}, ParameterError, "the parameter file: n should be int, got 1.5"),
+        ({"file": {"toy": {"m": 1}}}, ParameterError, "no notebook has a parameter 'toy.m'"),
+        ({"parameters": {"toy.n": 0}}, ValueError, "n should be at least 1, got 0"),
+        ({"parameters": {"kind": "c"}}, ValueError, "no kind 'c'; there is a, b"),
+        ({"parameters": {"toy": "quik"}}, ValueError, "no preset 'quik'; did you mean 'quick'"),
         ({"from_key": "abc"}, PipelineError, "no step or product of toy with key 'abc'"),
         ({"parameters": {"seed": "0,1,-1"}}, ValueError, "seed should be at least 0, got -1"),
     ],
@@ -329,6 +365,7 @@ def test_an_unknown_study_suggests_the_nearest() -> None:
 
 
 def test_notebooks_that_disagree_on_a_parameter_are_refused(toy: dict[str, Any]) -> None:
+    (toy["notebooks"] / "1_make.ipynb").write_text(notebook(["n: int = 3"]))
     (toy["notebooks"] / "2_use.ipynb").write_text(notebook(["n: int = 4"]))
     with pytest.raises(ParameterError, match="'int = 3' in 1_make and 'int = 4' in 2_use"):
         notebooks_of(STUDY, toy["notebooks"])
@@ -342,32 +379,42 @@ def test_missing_and_broken_notebooks_are_named(tmp_path: Path) -> None:
         notebooks_of(STUDY, tmp_path)
 
 
-def test_any_change_of_any_ingredient_changes_the_step_key(toy: dict[str, Any]) -> None:
+def test_any_change_of_any_ingredient_changes_the_step_key(
+    toy: dict[str, Any], tmp_path: Path
+) -> None:
     one, two = notebooks_of(STUDY, toy["notebooks"])
-    base = step_key(STUDY, one, {"n": 3}, (), {"toy": 1})
+
+    def at(**given: Any) -> Values:
+        return Values.of_run(STUDY, (one, two), given, Store(tmp_path))
+
+    def key(values: Values, notebook: Notebook = one, earlier: Any = (), **versions: int) -> str:
+        return step_key(STUDY, notebook, values, earlier, {"toy": 1, **versions})
+
+    base = key(at())
     others = [
-        step_key(STUDY, two, {"n": 3}, (), {"toy": 1}),
-        step_key(STUDY, one, {"n": 4}, (), {"toy": 1}),
-        step_key(STUDY, one, {"n": 3}, (base,), {"toy": 1}),
-        step_key(STUDY, one, {"n": 3}, (), {"toy": 2}),
-        step_key(Study("other", "", ()), one, {"n": 3}, (), {"toy": 1}),
-        step_key(STUDY, one, {"n": 3}, (), {"toy": 1}, {"events": "a" * 64}),
-        step_key(STUDY, one, {"n": 3}, (), {"toy": 1}, {"events": "b" * 64}),
+        key(at(), two),
+        key(at(toy={"n": 4})),
+        key(at(), earlier=(base,)),
+        key(at(), toy=2),
+        step_key(Study("other", "", ()), one, at(), (), {"toy": 1}),
+        key(Values(at().of, {"events": "b" * 64})),
     ]
-    assert len({base, *others}) == 8
-    assert step_key(STUDY, one, {"n": 3}, (), {"toy": 1}) == base
+    assert len({base, *others}) == 7
+    # What a preset says is the same as if it were given, and as the defaults where it is.
+    assert key(at(preset="quick")) == key(at(toy={"n": 2})) == key(at(toy={"preset": "quick"}))
+    assert key(at(toy={"n": 3})) == base
 
 
 def test_where_files_lie_is_no_part_of_a_step_key_and_what_they_hold_must_be(
-    toy: dict[str, Any],
+    toy: dict[str, Any], tmp_path: Path
 ) -> None:
     cell = "from pathlib import Path\n\nfiles: Path = ''"
     (toy["notebooks"] / "1_make.ipynb").write_text(notebook([cell, "files"]))
     one = Study("toy", "A toy", ("1_make",))
     (read_cell,) = notebooks_of(one, toy["notebooks"])
-    keys = {step_key(one, read_cell, {"files": f"/{at}/grid"}, (), {}) for at in "ab"}
+    keys = {step_key(one, read_cell, Values({"files": f"/{at}/grid"}, {}), (), {}) for at in "ab"}
     assert len(keys) == 1
-    with pytest.raises(PipelineError, match=r"toy reads files .* Study\(inputs='module:function'"):
+    with pytest.raises(PipelineError, match=r"toy reads files and nothing says .* inputs\(\)"):
         run_study(one, parameters={"files": "grid"}, **toy)
 
 
@@ -382,6 +429,42 @@ def test_files_that_change_while_a_step_runs_do_not_leave_it_done(
         run_study(STUDY, **toy)
     (folder,) = (tmp_path / "out/runs/toy").iterdir()
     assert read(folder).state == "failed"
+
+
+def test_values_are_given_by_short_or_full_names_or_as_mappings(toy: dict[str, Any]) -> None:
+    known = known_parameters(notebooks_of(STUDY, toy["notebooks"]))
+    assert {n: (str(d.kind), d.default, d.help) for n, d in known.items() if d.section} == {
+        "n": ("int", 3, "Samples."),
+        "seed": ("int", 0, "Of the samples."),
+        "kind": ("str", "a", "A name."),
+    }
+    assert known["kind"].choices == ("a", "b")
+    for given in ({"n": "5"}, {"toy.n": 5}, {"toy_n": 5}, {"toy": {"n": 5}}, {"toy": "{'n': 5}"}):
+        assert combinations([("-p", given)], known) == [{"toy": {"n": 5}}]
+    assert combinations([("-p", {"toy": "quick"})], known) == [{"toy": {"preset": "quick"}}]
+
+
+def test_a_field_whose_name_is_taken_is_called_by_its_full_name() -> None:
+    cell = f"from {__name__} import Toy\n\nn: int = 1\na: Toy = {{}}\nb: Toy = {{}}"
+    known = by_name(declarations(cell).values())
+    assert list(known) == ["n", "a.n", "seed", "kind", "b.n", "b.seed", "b.kind"]
+
+
+@pytest.mark.slow
+def test_steps_that_are_optional_run_where_their_parameter_is_given(
+    toy: dict[str, Any], tmp_path: Path
+) -> None:
+    some = Study("toy", "", ("1_make",), PRESETS, optional={"fail": ("2_use",)})
+    (run,) = run_study(some, **toy)
+    assert [step.record.step for step in run.steps] == ["1_make"]
+    (run,) = run_study(some, parameters={"fail": False}, **toy)
+    assert [step.record.step for step in run.steps] == ["1_make", "2_use"]
+    (again,) = run_study(some, from_key=run.steps[1].record.key, **toy)
+    assert skipped(again) == [True, True]
+    more = Study("toy", "", ("1_make",), optional={"n": (), "fail": ("2_use",)})
+    (toy["notebooks"] / "2_use.ipynb").write_text(notebook([SECOND[0] + "\nmore: int = 0"]))
+    with pytest.raises(ParameterError, match=r"more is read by optional steps .*where n or"):
+        run_study(more, parameters={"more": 1}, **toy)
 
 
 def test_records_of_earlier_versions_can_be_read(tmp_path: Path) -> None:

@@ -16,9 +16,8 @@ from presage.generate import simulate
 from presage.labels import LabelError, Parameter
 from presage.labels.names import RESERVED
 from presage.lineage import parent_of, recipe_of, take
-from presage.pipeline import ParameterError, run_study
+from presage.pipeline import run_study
 from presage.store import Store
-from presage.studies import Study, StudyError, study
 from presage.studies.events import Resonance, Training
 from presage.studies.events.refine import (
     Gain,
@@ -571,25 +570,17 @@ def test_a_line_of_labels_is_drawn_as_a_line(tmp_path, even):
 
 
 @pytest.mark.parametrize(
-    ("chosen", "refine_", "error", "message"),
+    ("chosen", "number", "message"),
     [
-        ("events", 0, ParameterError, "--refine takes a number of labels, at least 1; got 0"),
-        ("events", -3, ParameterError, "at least 1; got -3"),
-        (Study("toy", "A toy", ()), 3, StudyError, "toy has no steps that refine it.*in: events"),
+        ("events", 0, "refine should be at least 1, got 0"),
+        ("events", -3, "at least 1, got -3"),
+        ("pdf", 3, "no notebook has a parameter 'refine'"),
     ],
 )
-def test_a_run_that_cannot_refine_says_so(chosen, refine_, error, message, tmp_path):
-    with pytest.raises(error, match=message):
-        run_study(chosen, refine=refine_, store=tmp_path / "store", progress=False)
+def test_a_run_that_cannot_refine_says_so(chosen, number, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        run_study(chosen, parameters={"refine": number}, store=tmp_path / "store", progress=False)
     assert not (tmp_path / "store").exists()
-
-
-def test_a_refined_study_has_its_steps_once():
-    plain = study("events")
-    refined = plain.refined()
-    assert refined.notebooks == (*plain.notebooks, "5_where_it_fails", "6_refine")
-    with pytest.raises(StudyError, match="no steps that refine it"):
-        refined.refined()
 
 
 @pytest.mark.slow
@@ -597,7 +588,7 @@ def test_a_refined_run_from_notebook_to_summary(tmp_path: Path):
     given = {"preset": "tiny", "store": tmp_path / "store", "progress": False}
     small = {"grid": [3, 3], "weights": "equal", "n_events": 1_800, "epochs": 1, "folds": 2}
     small |= {"interior": 1, "edge": 1, "n_truth": 300, "n_generated": 300, "batch_size": 256}
-    (run,) = run_study("events", parameters=small, refine=2, **given)
+    (run,) = run_study("events", parameters={**small, "refine": 2}, **given)
     assert [step.record.step for step in run.steps][4:] == ["5_where_it_fails", "6_refine"]
     data = run.store.open(run.products["refinement"])
     assert data["added"].sum("place").values.tolist() == [0, 2, 2]

@@ -107,6 +107,10 @@ def _environment(work: Path, store: Path, record: Path) -> Iterator[None]:
     spec.mkdir(parents=True)
     # A kernel named python3 may exist in the user's folder and belong to another Python.
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    # What can be imported here, as a user's own simulator in the current folder, can be there.
+    places = [str(Path(place).absolute()) for place in sys.path]
+    line = f"import sys; sys.path += [p for p in {places!r} if p not in sys.path]"
+    argv.append(f"--IPKernelApp.exec_lines={line}")
     content = {"argv": argv, "display_name": "Python 3", "language": "python"}
     (spec / "kernel.json").write_text(json.dumps(content), encoding="utf-8")
     changed = {

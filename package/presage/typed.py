@@ -97,7 +97,9 @@ def declared_of(kind: type) -> dict[str, Declared]:
         except (ParameterError, SyntaxError):  # a type of its own, which no text can spell
             continue
         choices = tuple(f.metadata.get("choices", ()))
-        found[f.name] = Declared(f.name, allowed, plain(default), description(kind, f.name), choices)
+        found[f.name] = Declared(
+            f.name, allowed, plain(default), description(kind, f.name), choices
+        )
     return found
 
 

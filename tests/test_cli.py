@@ -212,8 +212,9 @@ def test_the_dashboard_is_found_without_touching_the_import_path() -> None:
 @pytest.mark.parametrize(
     ("study", "shown"),
     [
-        ("events", ["path: Path = ''", "n_events: int = 0", "over the whole grid; 0: all that",
-                    "one of spline_flow, maf", "folds: int = 5", "quick, full, tiny"]),
+        ("events", ["path: Path = ''", "n_events: int = 0", "over the whole grid; 0 is all that",
+                    "one of spline_flow, maf", "training.seed: int = 0", "folds: int = 5",
+                    "quick, full, tiny"]),
         ("pdf", ["problem: str = 'gaussian'", "mceg", "sizes: list[int] = [100, 300, 1000]"]),
     ],
 )  # fmt: skip

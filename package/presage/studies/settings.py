@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self, cast
 
-from presage import plugins
+import presage.plugins as plugins
 from presage.labels import LabelError, nearest
 from presage.typed import coerce, declared_of, plain
 

@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from presage import plugins
+import presage.plugins as plugins
 from presage.analysis.compare import FEWEST
 from presage.analysis.labelled import declared, label_table
 from presage.analysis.residuals import Residuals, residuals
@@ -48,13 +48,13 @@ class Campaign(StudySettings):
     store
         Where datasets live.
     source
-        A simulator, or "root" and "numpy": files of one's own. "my_package.toys:MySimulator" is a
+        A simulator, or "root" and "numpy", files of one's own; "my_package.toys:MySimulator" is a
         class with defaults, an object of one, or a function that returns one.
     path
         For "root" a folder, for "numpy" a file, in FEDHEX's layout, or a .toml file that describes
         another one.
     n_events
-        Events over the whole grid. 0 is all that files hold, and 48 500 of a simulator; fewer
+        Events over the whole grid; 0 is all that files hold, and 48 500 of a simulator. Fewer
         than files hold are the first of them, with a warning of what is cut off.
     grid
         Numbers of a simulator's labels along each axis; empty is its own grid.

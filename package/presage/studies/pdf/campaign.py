@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import xarray as xr
 
-from presage import plugins
+import presage.plugins as plugins
 from presage.generate import simulate
 from presage.labels import LabelError
 from presage.store import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
-from presage import plugins
+import presage.plugins as plugins
 from presage.labels import LabelError, nearest
 from presage.plugins import resolve
 from presage.studies.pdf.problem import Problem

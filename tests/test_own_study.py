@@ -59,7 +59,7 @@ WIDE = Clouds(width=1.0)
 def wider(width=2.0):
     return Clouds(width=width)
 
-def number():
+def number(**_):
     return 3
 
 @dataclass(frozen=True)
@@ -103,11 +103,11 @@ def test_a_source_is_a_class_an_object_or_a_function(folder: str, tmp_path: Path
     [
         ({"source": "{}:Cloud"}, "has no 'Cloud'; did you mean 'Clouds'"),
         ({"source": "no_such_module:Cloud"}, "importing no_such_module failed"),
-        ({"source": "{}:number"}, "should be or return a simulator or reader, got int"),
+        ({"source": "{}:number"}, "should be or return a Source, got int"),
         ({"source": "{}:Clouds", "settings": {"widht": 1}}, "did you mean 'width'"),
         ({"source": "{}:WIDE", "settings": {"widht": 1}}, "did you mean 'width'"),
         ({"source": "{}:Clouds", "grid": (3,)}, "has labels of its own and no on_grid"),
-        ({"source": "resonance", "settings": {"width": 1}}, "no setting of Resonance 'width'"),
+        ({"source": "resonance", "settings": {"width": 1}}, "resonance has no setting 'width'"),
     ],
 )
 def test_a_source_that_cannot_be_is_named(

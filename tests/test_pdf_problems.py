@@ -294,5 +294,5 @@ WRONG = {
 
 @pytest.mark.parametrize(("make", "message"), WRONG.values(), ids=WRONG)
 def test_wrong_settings_are_named(make, message):
-    with pytest.raises(LabelError, match=message):
+    with pytest.raises(ValueError, match=message):
         make()

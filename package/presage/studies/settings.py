@@ -13,7 +13,7 @@ are given where it is declared, by :func:`setting`. The command line, the notebo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, ClassVar, Self, cast
 
 import presage.plugins as plugins
@@ -122,6 +122,28 @@ class StudySettings:
         A simulator as it is set, or users' files by content. The keys of all steps hold it.
         """
         return {}
+
+
+def made_of(found: Any, settings: Mapping[str, Any], kind: type[Any], name: str) -> Any:
+    """Return what a user named: an object of `kind`, its class, or a function that returns one.
+
+    `settings` are its fields or arguments; messages call it `name`.
+
+    Raises
+    ------
+    LabelError
+        It is none of these, or has no such setting; the nearest name is suggested.
+    """
+    known = [f.name for f in fields(found) if f.init] if is_dataclass(found) else [*settings]
+    for given in settings:
+        if given not in known:
+            raise LabelError(f"{name} has no setting {given!r}{nearest(given, known)}")
+    built = replace(found, **settings) if isinstance(found, kind) else found(**settings)
+    if not isinstance(built, kind):
+        raise LabelError(
+            f"{name} should be or return a {kind.__name__}, got {type(built).__name__}"
+        )
+    return built
 
 
 def _frozen(value: Any) -> Any:

@@ -8,16 +8,16 @@ a reader has only what the files hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from presage.labels import LabelError
-from presage.labels.errors import check_name
 from presage.plugins import resolve
 from presage.simulator import Source
 from presage.studies import producer
+from presage.studies.settings import made_of
 
 if TYPE_CHECKING:
     from presage.studies.events.campaign import Campaign
@@ -127,50 +127,20 @@ def build(campaign: Campaign) -> Source:
     PluginError
         A user's own cannot be imported.
     """
-    if campaign.source in SOURCES:
-        found = SOURCES[campaign.source](campaign)
-        return _with(found, campaign.settings) if campaign.settings else found
-    made = producer(campaign.source)
+    usual = {"path": "", "bad_files": "raise", "weights": DEFAULT}
     settings = dict(campaign.settings)
-    if campaign.path:
-        settings["path"] = str(campaign.path)
-    if campaign.bad_files != "raise":
-        settings["bad_files"] = campaign.bad_files
-    if campaign.weights != DEFAULT:
-        settings["weights"] = campaign.weights
-    if campaign.grid:
-        built = _on_grid(made, campaign, settings)
-    elif isinstance(made, Source):
-        built = _with(made, settings)
+    if campaign.source in SOURCES:
+        found: Any = SOURCES[campaign.source](campaign)
     else:
-        if isinstance(made, type) and issubclass(made, Source):
-            _check_settings(made, settings)
-        built = made(**settings)
-    if not isinstance(built, Source):
-        raise LabelError(
-            f"{campaign.source} should be or return a simulator or reader, got "
-            f"{type(built).__name__}"
-        )
+        found = producer(campaign.source)
+        given = {n: getattr(campaign, n) for n in usual}
+        settings = {n: v for n, v in given.items() if v != usual[n]} | settings
+        if campaign.grid and not hasattr(found, "on_grid"):
+            raise LabelError(
+                f"{campaign.source} has labels of its own and no on_grid(), so grid= says nothing "
+                "to it; leave it out (grid=[])"
+            )
+        if campaign.grid:
+            found = partial(found.on_grid, *campaign.grid)
+    built: Source = made_of(found, settings, Source, campaign.source)
     return built
-
-
-def _on_grid(made: Any, campaign: Campaign, settings: Mapping[str, Any]) -> Source:
-    """Return a user's own simulator on a grid, which it has to know how to lay out."""
-    if not hasattr(made, "on_grid"):
-        raise LabelError(
-            f"{campaign.source} has labels of its own and no on_grid(), so grid= says nothing to "
-            "it; leave it out (grid=[])"
-        )
-    built: Source = made.on_grid(*campaign.grid, **settings)
-    return built
-
-
-def _with(source: Source, settings: Mapping[str, Any]) -> Source:
-    """Return the same source with other settings."""
-    _check_settings(type(source), settings)
-    return replace(source, **settings)
-
-
-def _check_settings(kind: type[Source], settings: Mapping[str, Any]) -> None:
-    for name in settings:
-        check_name(f"setting of {kind.__name__}", name, [f.name for f in fields(kind) if f.init])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from typing import Any
 
 import presage.plugins as plugins
-from presage.labels import LabelError, nearest
 from presage.plugins import resolve
 from presage.studies.pdf.problem import Problem
+from presage.studies.settings import made_of
 
 #: Name → ``"module:class"``. A new problem is one line here.
 PROBLEMS: dict[str, str] = {
@@ -42,13 +41,5 @@ def problem(name: str, **settings: Any) -> Problem:
         No such problem; the nearest name is suggested.
     """
     found = resolve(plugins.address_of(name, PROBLEMS, plugins.SIMULATORS, "problem"))
-    kind: Any = type(found) if isinstance(found, Problem) else found
-    if isinstance(kind, type):
-        known = [f.name for f in fields(kind) if f.init]
-        for given in settings:
-            if given not in known:
-                raise LabelError(f"{name} has no setting {given!r}{nearest(given, known)}")
-    built = replace(found, **settings) if isinstance(found, Problem) else found(**settings)
-    if not isinstance(built, Problem):
-        raise LabelError(f"{name} should be or return a Problem, got {type(built).__name__}")
+    built: Problem = made_of(found, settings, Problem, name)
     return built

@@ -434,9 +434,9 @@ def test_files_that_change_while_a_step_runs_do_not_leave_it_done(
 def test_values_are_given_by_short_or_full_names_or_as_mappings(toy: dict[str, Any]) -> None:
     known = known_parameters(notebooks_of(STUDY, toy["notebooks"]))
     assert {n: (str(d.kind), d.default, d.help) for n, d in known.items() if d.section} == {
-        "n": ("int", 3, "Samples."),
-        "seed": ("int", 0, "Of the samples."),
-        "kind": ("str", "a", "A name."),
+        "n": ("int", 3, "Samples"),
+        "seed": ("int", 0, "Of the samples"),
+        "kind": ("str", "a", "A name"),
     }
     assert known["kind"].choices == ("a", "b")
     for given in ({"n": "5"}, {"toy.n": 5}, {"toy_n": 5}, {"toy": {"n": 5}}, {"toy": "{'n': 5}"}):

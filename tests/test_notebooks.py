@@ -179,7 +179,7 @@ def test_a_run_starts_from_what_files_hold_and_not_from_where_they_lie(
             "events",
             "model",
             "resnet",
-            "no model 'resnet'; there is coupling_spline, maf, mixture_d",
+            "no model 'resnet'; there is coupling_spline, ensemble, maf",
         ),
         ("events", "source", "rot", "no source 'rot'; did you mean 'root'"),
         ("events", "source", "root", "needs path="),

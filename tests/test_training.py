@@ -96,7 +96,7 @@ WRONG = {
     "unknown model": ({"model": "spline_flo"}, "did you mean 'spline_flow'"),
     "unknown member": ({"model": "realnpv", "members": 2}, "did you mean 'realnvp'"),
     "no members": ({"members": 0}, "members should be at least 1, got 0"),
-    "ensemble as member": ({"model": "ensemble"}, "no model 'ensemble'"),
+    "ensemble as member": ({"model": "ensemble"}, "give that as model"),
 }
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from presage.pipeline.parameters import ParameterError
+from presage.typed import ParameterError
 
 app = typer.Typer(help="Begin something of your own.", no_args_is_help=True, rich_markup_mode=None)
 #: What stands in the templates for the name, and templates that are called otherwise.

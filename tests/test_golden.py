@@ -193,7 +193,7 @@ def test_the_settings_of_a_run_find_its_products(kept: Place) -> None:
     sets = pdf_study.Campaign(store=kept.store, n_calibration=40, **sizes)
     inference = sets.inference(sets.training("quick", 1), progress=False)
     assert inference.posterior.key == products["posterior"]
-    effort = Effort(draws=100, proposals=500)
+    effort = Effort(n_draws=100, n_proposals=500)
     assert key_of(posteriors(sets, inference, [20], effort, False)) == products["posteriors"]
 
 

@@ -169,7 +169,7 @@ class Place:
     @property
     def effort(self) -> Effort:
         """Few draws."""
-        return Effort(draws=100, proposals=400, ranked=60, corrected=20)
+        return Effort(n_draws=100, n_proposals=400, n_ranked=60, n_kept=20)
 
 
 def _fit_sets(place: Place, fresh: bool) -> Any:

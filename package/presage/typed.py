@@ -104,9 +104,13 @@ def declared_of(kind: type) -> dict[str, Declared]:
 
 
 def description(kind: Any, name: str) -> str:
-    """Return what the class that declares a field says of it, or else a class above or below."""
-    declares = [c for c in kind.__mro__ if name in inspect.get_annotations(c)]
-    said = (described(c).get(name) for c in (*declares, *kind.__mro__))
+    """Return what the class that declares a field says of it, or else a class above or below.
+
+    `kind` is the class, or an object of it.
+    """
+    every = (kind if isinstance(kind, type) else type(kind)).__mro__
+    declares = [c for c in every if name in inspect.get_annotations(c)]
+    said = (described(c).get(name) for c in (*declares, *every))
     return next(filter(None, said), "")
 
 

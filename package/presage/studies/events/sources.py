@@ -8,10 +8,10 @@ a reader has only what the files hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from presage.labels import LabelError
 from presage.plugins import resolve
@@ -19,13 +19,38 @@ from presage.simulator import Source
 from presage.studies import producer
 from presage.studies.settings import made_of
 
-if TYPE_CHECKING:
-    from presage.studies.events.campaign import Campaign
-
 DEFAULT = "default"
 
 
-def _axes(campaign: Campaign, number: int) -> tuple[int, ...]:
+class Wish(Protocol):
+    """What a :class:`~presage.studies.events.campaign.Campaign` says of its source, by field."""
+
+    @property
+    def source(self) -> str:
+        """Its name or address."""
+
+    @property
+    def path(self) -> str | Path:
+        """Of files."""
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Labels along each axis."""
+
+    @property
+    def weights(self) -> str:
+        """How events are spread."""
+
+    @property
+    def bad_files(self) -> str:
+        """What is done with them."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Further settings."""
+
+
+def _axes(campaign: Wish, number: int) -> tuple[int, ...]:
     """Return the grid, which should have this many axes."""
     if campaign.grid and len(campaign.grid) != number:
         what = "1 axis" if number == 1 else f"{number} axes"
@@ -36,22 +61,22 @@ def _axes(campaign: Campaign, number: int) -> tuple[int, ...]:
     return campaign.grid
 
 
-def _weights(campaign: Campaign, default: str) -> str:
+def _weights(campaign: Wish, default: str) -> str:
     """Return the weights, the source's own where none were asked for."""
     return default if campaign.weights == DEFAULT else campaign.weights
 
 
-def _files(campaign: Campaign) -> str:
+def _files(campaign: Wish) -> str:
     """Return the path of the files as it was given: it may be a pattern."""
     if not campaign.path:
         raise LabelError(f"source={campaign.source!r} needs path=, a file or a folder of files")
     return str(campaign.path)
 
 
-def _resonance(address: str) -> Callable[[Campaign], Source]:
+def _resonance(address: str) -> Callable[[Wish], Source]:
     """Return what builds the simulator at ``"module:class"``, whose grid has the two masses."""
 
-    def source(campaign: Campaign) -> Source:
+    def source(campaign: Wish) -> Source:
         phi, omega = _axes(campaign, 2) or (10, 10)
         built: Source = resolve(address).on_grid(
             phi, omega, weights=_weights(campaign, "acceptance")
@@ -61,10 +86,10 @@ def _resonance(address: str) -> Callable[[Campaign], Source]:
     return source
 
 
-def _gaussians(layout: str, axes: int) -> Callable[[Campaign], Source]:
+def _gaussians(layout: str, axes: int) -> Callable[[Wish], Source]:
     """Return what builds clouds on a layout, whose first settings are numbers of labels."""
 
-    def source(campaign: Campaign) -> Source:
+    def source(campaign: Wish) -> Source:
         from presage.studies.events.gaussians import LAYOUTS, Gaussians
 
         return Gaussians.on(
@@ -74,13 +99,13 @@ def _gaussians(layout: str, axes: int) -> Callable[[Campaign], Source]:
     return source
 
 
-def _gaussians_cube(campaign: Campaign) -> Source:
+def _gaussians_cube(campaign: Wish) -> Source:
     from presage.studies.events.gaussians import Gaussians, UnitCube
 
     return Gaussians.on(UnitCube(campaign.grid or (5, 5, 5)), weights=_weights(campaign, "equal"))
 
 
-def _root(campaign: Campaign) -> Source:
+def _root(campaign: Wish) -> Source:
     from presage.studies.events.described import read_description
     from presage.studies.events.root import RootReader
 
@@ -92,7 +117,7 @@ def _root(campaign: Campaign) -> Source:
     return RootReader.fedhex(path, **settings)
 
 
-def _numpy(campaign: Campaign) -> Source:
+def _numpy(campaign: Wish) -> Source:
     from presage.studies.events.described import read_description
     from presage.studies.events.numpy_files import NumpyReader
 
@@ -105,7 +130,7 @@ def _is_description(path: str) -> bool:
 
 
 #: Name → function that builds the source. A new source is one line here.
-SOURCES: dict[str, Callable[[Campaign], Source]] = {
+SOURCES: dict[str, Callable[[Wish], Source]] = {
     "resonance": _resonance("presage.studies.events.resonance:Resonance"),
     "resonance_decay": _resonance("presage.studies.events.decay:ResonanceDecay"),
     "gaussians_line": _gaussians("line", 1),
@@ -117,7 +142,7 @@ SOURCES: dict[str, Callable[[Campaign], Source]] = {
 }
 
 
-def build(campaign: Campaign) -> Source:
+def build(campaign: Wish) -> Source:
     """Return the source that a campaign asks for: of this study, or a user's own.
 
     Raises

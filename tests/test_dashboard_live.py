@@ -93,7 +93,9 @@ def test_a_label_that_is_far_from_the_training_is_said_with_what_is_drawn(made, 
     bench = exhibit(made[0], made[1]["both"])[0].bench
     assert json.loads(bench.draw([330, 4.4], ["one"])["about"])["strange"] == ""
     flow = bench._flow("one")
-    monkeypatch.setattr(flow, "strange_labels", lambda table: [f"far from all: {table.tolist()}"])
+    monkeypatch.setattr(
+        type(flow), "strange_labels", lambda _, table: [f"far from all: {table.tolist()}"]
+    )
     about = json.loads(bench.draw([330, 4.4], ["one", "other"])["about"])
     assert about["strange"] == "far from all: [[330.0, 4.4]]"
 

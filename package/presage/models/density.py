@@ -90,3 +90,23 @@ def pick(weights: Tensor, normal: Tensor) -> Tensor:
     uniform: Tensor = torch.special.ndtr(normal.double())[..., None]
     # All but the last, so that rounding in the sum leaves nobody beyond the end.
     return (uniform > weights.double().cumsum(-1)[..., :-1]).sum(-1)
+
+
+def decorrelated(d: Tensor, slopes: Tensor) -> Tensor:
+    """Return d_i - sum_{j<i} t_ij d_j of d ``(*, D)``: modified Cholesky (Pourahmadi 1999).
+
+    The `slopes` t are ``(*, D (D - 1) / 2)``, row by row below the diagonal.
+    """
+    return torch.stack([d[..., i] - _shift(d, slopes, i) for i in range(d.shape[-1])], -1)
+
+
+def correlated(e: Tensor, slopes: Tensor) -> Tensor:
+    """Return the d ``(*, D)`` of which `e` is :func:`decorrelated`."""
+    d = e.clone()
+    for i in range(1, d.shape[-1]):
+        d[..., i] += _shift(d, slopes, i)
+    return d
+
+
+def _shift(d: Tensor, slopes: Tensor, i: int) -> Tensor:
+    return (slopes[..., i * (i - 1) // 2 : i * (i + 1) // 2] * d[..., :i]).sum(-1)

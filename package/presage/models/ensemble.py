@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
-import xarray as xr
 from torch import Tensor, nn
 
 from presage.labels import LabelError, nearest
@@ -130,11 +129,6 @@ class Ensemble(DensityModel):
     def member(self) -> Any:
         """The specification of a member."""
         return SINGLE[self.model](**self.settings)
-
-    def training(self, dataset: xr.Dataset) -> dict[str, Any]:
-        """Return the settings of a training that suit `dataset`, for those not given."""
-        settings: dict[str, Any] = self.member.training(dataset)
-        return settings
 
     def build(self, declaration: Mapping[str, Any]) -> EnsembleNetwork:
         """Return untrained members for what `declaration` says."""

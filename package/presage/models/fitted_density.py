@@ -33,6 +33,7 @@ from presage.models.event_law import (
 )
 from presage.models.fitted import Fitted
 from presage.models.prepared import Prepared, prepare_columns, stack
+from presage.models.training import training
 from presage.rng import generator
 from presage.transforms.distinct_labels import Labels, label_table
 from presage.transforms.scale import LabelScale
@@ -342,3 +343,7 @@ class DensityModel:
     def prepare(self, dataset: xr.Dataset) -> Prepared:
         """Fit the scaling to training events, flat over their samples, and return them scaled."""
         return prepare_columns(dataset)
+
+    def training(self, dataset: xr.Dataset) -> dict[str, Any]:
+        """Return the settings of a training that suit `dataset`, for those not given."""
+        return training(dataset)

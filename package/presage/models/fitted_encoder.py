@@ -46,33 +46,45 @@ class FittedEncoder(Fitted):
         return int(low), int(high)
 
     @one_thread()
-    def encode(self, events: xr.DataArray) -> xr.DataArray:
+    def encode(self, events: xr.DataArray, *, size: int = 0) -> xr.DataArray:
         """Return what posteriors are conditioned on, ``[..., number]``, log10 N last.
+
+        Parameters
+        ----------
+        events
+            See the class.
+        size
+            Sets count as sets of that many events: what a posterior needs that has never seen
+            another.
 
         Raises
         ------
         LabelError
-            Other features, an empty set, or NaN.
+            Other features, or NaN.
+        FitError
+            A set lies so far from all of the training that the network overflows.
         """
-        sets, labels = self.sets_of(events)
-        values = torch.stack(list(self.summaries(sets))).numpy()
+        sets, labels = self._sets(events)
+        values = torch.stack(list(self.each(sets, size))).numpy()
         title = "estimate and pooled features, log10 of the number of events last"
         return labels.array(values, ("number",), "features", title)
 
-    @one_thread()
-    def point(self, events: xr.DataArray) -> xr.DataArray:
+    def point(self, events: xr.DataArray, *, size: int = 0) -> xr.DataArray:
         """Return the point estimate ``[..., parameter]``, put into the box of the parameters.
 
-        Raises
-        ------
-        LabelError
-            As :meth:`encode`.
+        Arguments and errors as of :meth:`encode`.
         """
-        sets, labels = self.sets_of(events)
-        return labels.array(
-            self.points(sets), ("parameter",), "theta", "point estimate",
-            {"parameter": self.declaration["parameter"]},
-        )  # fmt: skip
+        names, low, high = (self.declaration[key] for key in ("parameter", "low", "high"))
+        edges = [xr.DataArray(edge, dims="parameter") for edge in (low, high)]
+        unit = self.encode(events, size=size)[..., : len(names)].rename(number="parameter")
+        point = edges[0] + (edges[1] - edges[0]) * unit.astype(np.float64).clip(0, 1)
+        about = {"long_name": "point estimate", "units": "1"}
+        return (
+            point.transpose(*unit.dims)
+            .assign_coords(parameter=names)
+            .rename("theta")
+            .assign_attrs(about)
+        )
 
     @one_thread()
     def p_value(self, events: xr.DataArray) -> xr.DataArray:
@@ -84,47 +96,24 @@ class FittedEncoder(Fitted):
         Raises
         ------
         LabelError
-            As :meth:`encode`.
+            Other features, or NaN.
 
         Warns
         -----
         UnlikeTrainingWarning
             The smallest is below 1 % over the number of sets.
         """
-        return self.p_values(*self.sets_of(events))
+        sets, labels = self._sets(events)
+        values, note = judged(self, sets)
+        title = "p-value of the set among those of the training"
+        return labels.array(values, (), "p_value", title).assign_attrs(note=note)
 
     def law(self, train: xr.Dataset, held_out: NDArray[np.int64]) -> xr.Dataset:
         """Return the law of the training sets; theta are left out in turn, not `held_out`."""
         return SetLaw.fit(self.sets, self.declaration["inputs"], train, self.sizes[0])
 
-    # -- tensors -------------------------------------------------------------------------------
-
-    def sets_of(self, events: xr.DataArray) -> tuple[list[Tensor], SetLabels]:
-        """Return sets one by one ``(E, F)`` in float64, and their labels.
-
-        Raises
-        ------
-        LabelError
-            As :meth:`encode`.
-        """
-        labels = SetLabels.of(events)
-        rows = labels.rows(events, self.declaration["inputs"]["names"])
-        for row in rows:
-            if not len(row) or np.isnan(row).any():
-                raise LabelError("a set of events is empty, or holds NaN before its last event")
-        return [torch.from_numpy(row) for row in rows], labels
-
-    def summaries(self, sets: Sequence[Tensor], size: int = 0) -> Iterator[Tensor]:
-        """Yield what posteriors are conditioned on, ``(K,)``, for each set.
-
-        With a `size` sets count as sets of that many events: what a posterior needs that has
-        never seen another.
-
-        Raises
-        ------
-        FitError
-            A set lies so far from all of the training that the network overflows.
-        """
+    def each(self, sets: Sequence[Tensor], size: int = 0) -> Iterator[Tensor]:
+        """Yield :meth:`encode` of sets ``(E, F)``, one ``(K,)`` after the other."""
         network, dtype = self.sets, self.sets.point_head.weight.dtype
         for events in sets:
             with torch.inference_mode():
@@ -135,18 +124,20 @@ class FittedEncoder(Fitted):
             check_finite(summary)
             yield summary
 
-    def p_values(self, sets: Sequence[Tensor], labels: SetLabels) -> xr.DataArray:
-        """Return :meth:`p_value` of sets ``(E, F)``, labelled."""
-        values, note = judged(self, sets)
-        title = "p-value of the set among those of the training"
-        return labels.array(values, (), "p_value", title).assign_attrs(note=note)
-
-    def points(self, sets: Sequence[Tensor], size: int = 0) -> NDArray[np.float64]:
-        """Return the point estimates ``(N, P)`` of sets, inside the box."""
-        low, high = (np.asarray(self.declaration[end]) for end in ("low", "high"))
-        rows = torch.stack([row[: len(low)] for row in self.summaries(sets, size)])
-        unit: NDArray[np.float64] = rows.double().clamp(0, 1).numpy()
-        return np.asarray(low + (high - low) * unit)
+    def _sets(self, events: xr.DataArray) -> tuple[list[Tensor], SetLabels]:
+        """Return sets one by one ``(E, F)`` in float64, and their labels."""
+        labels, names = SetLabels.of(events), self.declaration["inputs"]["names"]
+        found = [str(n) for n in events["feature"].values] if "feature" in events.coords else names
+        if sorted(found) != sorted(names) or events.sizes.get("feature") != len(names):
+            raise LabelError(
+                f"events are [..., event, feature] with the features {', '.join(names)}; got "
+                f"{dict(events.sizes)} with {', '.join(found)}"
+            )
+        events = events.sel(feature=names) if "feature" in events.coords else events
+        sets = [torch.from_numpy(one.values.astype(np.float64)) for one in labels.each(events)]
+        if any(bool(one.isnan().any()) for one in sets):
+            raise LabelError("events hold NaN: only all features after a set's last event may")
+        return sets, labels
 
 
 @dataclass(frozen=True)
@@ -183,26 +174,29 @@ class SetLabels:
         coords = {str(k): c for k, c in array.coords.items() if set(c.dims) <= set(dims)}
         return cls(dims, shape, coords)
 
-    def rows(self, events: xr.DataArray, features: Sequence[str]) -> list[NDArray[Any]]:
-        """Return the events of each set ``(E, F)``, features in order, without filled-up ends.
+    def each(self, events: xr.DataArray) -> Iterator[xr.DataArray]:
+        """Yield the events of each set, ``[event, feature]``, without filled-up ends.
 
         Raises
         ------
         LabelError
-            Other features.
+            They have no dimension `event` or `feature`.
         """
-        own = sorted(map(str, events["feature"].values)) if "feature" in events.coords else []
-        if own == sorted(features):
-            events = events.sel(feature=list(features))
-        named = not own or own == sorted(features)
-        if not named or events.sizes.get("feature") != len(features) or "event" not in events.dims:
-            raise LabelError(
-                f"events are [..., event, feature] with the features {', '.join(features)}; got "
-                f"{dict(events.sizes)}" + (f" with {', '.join(own)}" if own else "")
-            )
-        values = events.transpose(*self.dims, "event", "feature").values
-        flat = np.asarray(values, dtype=np.float64).reshape(self.number, *values.shape[-2:])
-        return [row if events.ndim == 2 else filled(row) for row in flat]
+        for dim in ("event", "feature"):
+            if dim not in events.dims:
+                raise LabelError(
+                    f"events should be [..., event, feature]: expected a dimension {dim!r}, got "
+                    f"dims {events.dims}"
+                )
+        ordered = events.transpose(*self.dims, "event", "feature")
+        if ordered.dtype.kind not in "fiu":
+            raise LabelError(f"events should be numbers, got {ordered.dtype}")
+        values = ordered.values
+        names = {"feature": events["feature"]} if "feature" in events.coords else {}
+        for row in values.reshape(self.number, *values.shape[-2:]):
+            there = ~np.isnan(row).all(-1)
+            kept = row[np.flip(np.cumsum(np.flip(there))) > 0]
+            yield xr.DataArray(kept, dims=("event", "feature"), coords=names)
 
     def array(
         self, values: Any, dims: tuple[str, ...], name: str, title: str, coords: Any = None
@@ -216,12 +210,6 @@ class SetLabels:
             name=name,
             attrs={"long_name": title, "units": "1"},
         )
-
-
-def filled(row: NDArray[Any]) -> NDArray[Any]:
-    """Return a set ``(E, F)`` without the events after its last one, NaN in all features."""
-    there = ~np.isnan(row).all(-1)
-    return row[np.flip(np.cumsum(np.flip(there))) > 0]
 
 
 def check_finite(values: Tensor) -> None:

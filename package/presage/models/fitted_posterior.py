@@ -97,12 +97,6 @@ class FittedPosterior(Fitted):
         if n < 1:
             raise LabelError(f"n is the number of draws, at least 1; got {n}")
         rows, labels = self._rows(features)
-        return self.drawn(rows, labels, n, seed, support)
-
-    def drawn(
-        self, rows: Tensor, labels: SetLabels, n: int, seed: int = 0, support: Support = None
-    ) -> xr.Dataset:
-        """Return :meth:`sample` of features ``(N, K)``, labelled."""
         found = []
         for number, summary in enumerate(rows):
             rng = generator(_STREAM, seed, number)
@@ -145,12 +139,6 @@ class FittedPosterior(Fitted):
             Other features or other parameters.
         """
         rows, labels = self._rows(features)
-        return self.densities(theta, rows, labels, support)
-
-    def densities(
-        self, theta: xr.DataArray, rows: Tensor, labels: SetLabels, support: Support = None
-    ) -> xr.DataArray:
-        """Return :meth:`log_prob` given features ``(N, K)``, labelled."""
         values, own = self._theta_of(theta, labels)
         found = [
             self.density(summary, values[i if len(values) > 1 else 0], support)

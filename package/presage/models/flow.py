@@ -26,7 +26,6 @@ from functools import partial
 from typing import Any, ClassVar, cast
 
 import torch
-import xarray as xr
 import zuko
 from torch import Tensor, nn
 
@@ -35,7 +34,6 @@ from presage.models.autoregressive import Autoregressive
 from presage.models.density import ACTIVATIONS, DensityNetwork, check_perceptron
 from presage.models.fitted_density import DensityModel
 from presage.models.spline import RationalQuadraticSpline, check_spline
-from presage.models.training import training
 from presage.transforms.smooth import count_features
 
 
@@ -103,10 +101,6 @@ class FlowSpec(DensityModel, ABC):
         check_perceptron(self.name, self.hidden, self.activation)
         if self.layers < 1:
             raise LabelError(f"{self.name} needs at least one layer, got layers={self.layers}")
-
-    def training(self, dataset: xr.Dataset) -> dict[str, Any]:
-        """Return the settings of a training that suit `dataset`, for those not given."""
-        return training(dataset)
 
     def build(self, declaration: Mapping[str, Any]) -> FlowNetwork:
         """Return an untrained network for what `declaration` says."""

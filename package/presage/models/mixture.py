@@ -21,13 +21,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
-import xarray as xr
 from torch import Tensor, nn
 
 from presage.labels import LabelError
-from presage.models.density import DensityNetwork, check_perceptron, perceptron, pick
+from presage.models.density import (
+    DensityNetwork,
+    check_perceptron,
+    correlated,
+    decorrelated,
+    perceptron,
+    pick,
+)
 from presage.models.fitted_density import DensityModel
-from presage.models.training import training
 from presage.transforms.smooth import count_features
 
 #: Conditional widths lie between e^-NARROWEST and e^NARROWEST of the standardised variables.
@@ -55,8 +60,7 @@ class Mixture(NamedTuple):
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p ``(*)`` of x ``(*, D)``."""
         far = x[..., None, :] - self.means
-        rest = torch.stack([far[..., i] - self._shift(far, i) for i in range(x.shape[-1])], -1)
-        normal = rest * torch.exp(-self.log_widths)
+        normal = decorrelated(far, self.slopes) * torch.exp(-self.log_widths)
         norm = 0.5 * math.log(2 * math.pi) * x.shape[-1]
         each = -0.5 * normal.square().sum(-1) - self.log_widths.sum(-1) - norm
         return torch.logsumexp(self.log_weights + each, -1)
@@ -65,15 +69,7 @@ class Mixture(NamedTuple):
         """Return x ``(*, D)`` from D standard normal numbers and one that picks a component."""
         picked = pick(self.log_weights.exp(), numbers[..., -1])[..., None, None]
         own = Mixture(self.log_weights, *(_rows(part, picked) for part in self[1:]))
-        far = numbers[..., :-1] * own.log_widths.exp()
-        for i in range(1, far.shape[-1]):
-            far[..., i] += own._shift(far, i)
-        return own.means + far
-
-    def _shift(self, far: Tensor, i: int) -> Tensor:
-        """Return sum_{j<i} t_ij d_j."""
-        row = self.slopes[..., i * (i - 1) // 2 : i * (i + 1) // 2]
-        return (row * far[..., :i]).sum(-1)
+        return own.means + correlated(numbers[..., :-1] * own.log_widths.exp(), own.slopes)
 
 
 def _rows(part: Tensor, picked: Tensor) -> Tensor:
@@ -156,10 +152,6 @@ class MixtureDensity(DensityModel):
         check_perceptron(self.name, self.hidden, self.activation)
         if self.components < 1:
             raise LabelError(f"a mixture needs components, got components={self.components}")
-
-    def training(self, dataset: xr.Dataset) -> dict[str, Any]:
-        """Return the settings of a training that suit `dataset`, for those not given."""
-        return training(dataset)
 
     def build(self, declaration: Mapping[str, Any]) -> MixtureNetwork:
         """Return an untrained network for what `declaration` says."""

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from presage.models.density import ACTIVATIONS, perceptron
+from presage.models.density import ACTIVATIONS, decorrelated, perceptron
 from presage.models.inputs import FeatureMap
 from presage.models.pooling import Pooled, pool
 
@@ -167,11 +167,5 @@ def _normal_loss(far: Tensor, raw: Tensor, log10_count: Tensor) -> Tensor:
     # Softly bounded: no set makes a width vanish.
     widths = raw[..., :parameters]
     shift = widths / (1 + widths.abs() / 5)
-    scaled = far * (-start).exp()
-    rows = []
-    slopes = raw[..., parameters:]
-    for i in range(parameters):
-        row = slopes[..., i * (i - 1) // 2 : i * (i + 1) // 2]
-        rows.append(scaled[..., i] - (row * scaled[..., :i]).sum(-1))
-    normal = torch.stack(rows, -1) * (-shift).exp()
+    normal = decorrelated(far * (-start).exp(), raw[..., parameters:]) * (-shift).exp()
     return 0.5 * normal.square().sum(-1) + (shift + start).sum(-1)

@@ -6,9 +6,10 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from presage.models.density import correlated, decorrelated
 
 #: Rows that sums over views are taken from.
 _ROWS = 200_000
@@ -37,21 +38,12 @@ class Standardised(NamedTuple):
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return r ``(*, P)`` and ln|dr/dz| ``(*)``."""
         d = (z - self.location) / self.width
-        rows = [d[..., i] - self._shift(d, i) for i in range(d.shape[-1])]
-        r = torch.stack(rows, -1) * (-self.log_scales).exp()
+        r = decorrelated(d, self.slopes) * (-self.log_scales).exp()
         return r, -(self.log_scales + self.width.log()).sum(-1)
 
     def inverse(self, r: Tensor) -> Tensor:
         """Return z ``(*, P)`` of r ``(*, P)``."""
-        scaled = r * self.log_scales.exp()
-        d = torch.zeros_like(scaled)
-        for i in range(r.shape[-1]):
-            d[..., i] = scaled[..., i] + self._shift(d, i)
-        return self.location + self.width * d
-
-    def _shift(self, d: Tensor, i: int) -> Tensor:
-        row = self.slopes[..., i * (i - 1) // 2 : i * (i + 1) // 2]
-        return (row * d[..., :i]).sum(-1)
+        return self.location + self.width * correlated(r * self.log_scales.exp(), self.slopes)
 
 
 def fit_start(

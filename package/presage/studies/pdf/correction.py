@@ -17,9 +17,10 @@ from torch import Tensor
 
 from presage.analysis.importance import PARETO_BAR, importance, resample
 from presage.labels import LabelError
+from presage.models.fitted_encoder import SetLabels
 from presage.models.threads import one_thread
 from presage.studies.pdf.problem import Problem
-from presage.studies.pdf.target import Target, count_sets, dims_of_sets, sets_with_bar
+from presage.studies.pdf.target import Target, sets_with_bar
 
 #: Share of the weight that may be cut off when draws are chosen.
 CLIPPED_BAR = 0.01
@@ -57,7 +58,7 @@ def weigh(
     for name in ("theta", "log_prob"):
         if name not in estimate:
             raise LabelError(f"the estimate has no {name!r}: draw it with its density")
-    rest = dims_of_sets(events)
+    rest = SetLabels.of(events).dims
     needed = {*rest, "draw", "parameter"}
     if set(estimate["theta"].dims) != needed:
         raise LabelError(
@@ -145,13 +146,14 @@ def log_posterior(
     progress
         Whether a bar is shown, after two seconds.
     """
-    rest = dims_of_sets(events)
+    labels = SetLabels.of(events)
+    rest = labels.dims
     along = [str(d) for d in theta.dims if d not in (*rest, "parameter")]
     names = [r.name for r in problem.prior]
     chosen = theta.sel(parameter=names) if "parameter" in theta.coords else theta
     ordered = chosen.transpose(*rest, *along, "parameter")
     flat = torch.as_tensor(ordered.values, dtype=torch.float64, device=problem.device)
-    rows = flat.reshape(count_sets(events), -1, len(names))
+    rows = flat.reshape(labels.number, -1, len(names))
     found: list[tuple[Tensor, Tensor]] = []
     bar = sets_with_bar(problem, events, "likelihoods", progress)
     with torch.no_grad():

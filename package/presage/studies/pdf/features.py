@@ -153,7 +153,7 @@ class PooledFeatures(Derived):
         rows = zip(*ragged_rows(samples, "event"), strict=True)
         sets = [torch.tensor(events[start : start + count]) for start, count in rows]
         theta = samples["theta"].transpose(..., "parameter").values
-        features = torch.stack(list(self.encoder.summaries(sets)))[:, None]
+        features = torch.stack(list(self.encoder.each(sets)))[:, None]
         return {"theta": theta, "features": features.numpy()}
 
     def _pooled(self, network: SetNetwork, events: Tensor) -> Tensor:

@@ -6,19 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 import xarray as xr
-from torch import Tensor
 
 from presage.fitting import FitError
-from presage.labels import LabelError
 from presage.labels.caller import warn_caller
 from presage.models.fitted_encoder import FittedEncoder, SetLabels
 from presage.models.fitted_posterior import FittedPosterior, Support
-from presage.models.set_verdict import judged
 from presage.models.threads import one_thread
-from presage.studies.pdf.observed import observed_sets
 from presage.studies.pdf.problem import Problem
+from presage.studies.pdf.reference import parameter_coordinates
 
 
 class UntrainedSizeWarning(UserWarning):
@@ -62,7 +58,7 @@ class Inference:
             fitted = getattr(self, name)
             if not isinstance(fitted, kind):
                 raise FitError(f"{name} is a {type(fitted).__name__}, not a {kind.__name__}")
-            self._check(name, fitted.declaration)
+            self._check_model(name, fitted.declaration)
         given = self.encoder.sets.features
         wanted = len(self.posterior.declaration["mean"])
         if given != wanted:
@@ -78,7 +74,7 @@ class Inference:
                 "train a posterior for this one"
             )
 
-    def _check(self, name: str, declaration: Mapping[str, Any]) -> None:
+    def _check_model(self, name: str, declaration: Mapping[str, Any]) -> None:
         """Refuse a model of other parameters, ranges or features than the problem's."""
         prior, features = self.problem.prior, [f.name for f in self.problem.features]
         known = [(r.name, r.low, r.high) for r in prior]
@@ -140,16 +136,13 @@ class Inference:
         UnlikeTrainingWarning
             A set is unlike those of the training: the answer means little, however sure it is.
         """
-        if n < 1:
-            raise LabelError(f"n is the number of draws, at least 1; got {n}")
-        sets, labels = self._sets(events)
-        p_value = self.encoder.p_values(sets, labels)
-        drawn = self.posterior.drawn(self._summaries(sets), labels, n, seed, self._support)
+        self._check(events, self.posterior.sizes)
+        p_value = self.encoder.p_value(events)
+        drawn = self.posterior.sample(self._features(events), n, seed=seed, support=self._support)
         keys = {"problem": self.problem.name, "encoder": self.encoder.key,
                 "posterior": self.posterior.key}  # fmt: skip
-        return drawn.assign(p_value=p_value).assign_coords(self._parameter_coords()).assign_attrs(
-            kind="estimate", **keys
-        )  # fmt: skip
+        named = drawn.assign(p_value=p_value).assign_coords(parameter_coordinates(self.problem))
+        return named.assign_attrs(kind="estimate", **keys)
 
     @one_thread()
     def log_prob(self, theta: xr.DataArray, events: xr.DataArray) -> xr.DataArray:
@@ -173,9 +166,9 @@ class Inference:
         LabelError
             As :meth:`sample`; or other parameters.
         """
-        sets, labels = self._sets(events)
-        judged(self.encoder, sets)
-        return self.posterior.densities(theta, self._summaries(sets), labels, self._support)
+        self._check(events, self.posterior.sizes)
+        self.encoder.p_value(events)  # which warns
+        return self.posterior.log_prob(theta, self._features(events), support=self._support)
 
     @one_thread()
     def point(self, events: xr.DataArray) -> xr.DataArray:
@@ -189,43 +182,35 @@ class Inference:
         LabelError
             As :meth:`sample`.
         """
-        sets, labels = self._sets(events, self.encoder)
-        judged(self.encoder, sets)
-        values = self.encoder.points(sets, self._only_size)
-        coords = self._parameter_coords()
-        return labels.array(values, ("parameter",), "theta", "point estimate", coords)
+        self._check(events, self.encoder.sizes)
+        self.encoder.p_value(events)
+        found = self.encoder.point(events, size=self._only_size)
+        return found.assign_coords(parameter_coordinates(self.problem))
 
     def features(self, events: xr.DataArray) -> xr.DataArray:
         """Return what the posterior is conditioned on, ``[..., number]``."""
-        sets, labels = self._sets(events)
-        title = "pooled features, log10 of the number of events last"
-        return labels.array(self._summaries(sets).numpy(), ("number",), "features", title)
+        self._check(events, self.posterior.sizes)
+        return self._features(events)
 
     @one_thread()
     def p_value(self, events: xr.DataArray) -> xr.DataArray:
-        """Return how likely a set of the training is to look as unusual as each set, ``[...]``.
+        """Return :meth:`FittedEncoder.p_value` of events that the problem has checked."""
+        self._check(events, self.posterior.sizes)
+        return self.encoder.p_value(events)
 
-        As :meth:`FittedEncoder.p_value`, of events that the problem has checked.
-        """
-        return self.encoder.p_values(*self._sets(events))
-
-    # -- sets ----------------------------------------------------------------------------------
-
-    def _sets(
-        self, events: xr.DataArray, user: FittedEncoder | FittedPosterior | None = None
-    ) -> tuple[list[Tensor], SetLabels]:
-        """Return the sets one by one ``(E, F)``, and their labels; warn of untrained sizes."""
-        sets, labels = observed_sets(self.problem, events)
-        low, high = (user or self.posterior).sizes
-        strange = [n for n in map(len, sets) if not 0.99 * low <= n <= 1.01 * high]
+    def _check(self, events: xr.DataArray, trained: tuple[int, int]) -> None:
+        """Refuse what the problem does not know; say when a size was not trained with."""
+        each = SetLabels.of(events).each(events)
+        sizes = [len(self.problem.check_events(one)) for one in each]
+        low, high = trained
+        strange = [n for n in sizes if not 0.99 * low <= n <= 1.01 * high]
         if strange:
             warn_caller(
-                f"{len(strange)} of {len(sets)} sets have sizes that the model was not "
+                f"{len(strange)} of {len(sizes)} sets have sizes that the model was not "
                 f"trained with ({strange[0]} events; trained: {low} to {high}): look at the "
                 "importance efficiency, or train with such sets",
                 UntrainedSizeWarning,
             )
-        return sets, labels
 
     @property
     def _only_size(self) -> int:
@@ -233,14 +218,8 @@ class Inference:
         low, high = self.posterior.sizes
         return low if low == high else 0
 
-    def _summaries(self, sets: list[Tensor]) -> Tensor:
-        """Return what the posterior is conditioned on, ``(N, K)``."""
-        return torch.stack(list(self.encoder.summaries(sets, self._only_size)))
-
-    def _parameter_coords(self) -> dict[str, Any]:
-        wanted = ("parameter", "parameter_low", "parameter_high", "parameter_title")
-        known = {c.name: c for c in self.problem.coordinates}
-        return {name: known[name].variable() for name in wanted}
+    def _features(self, events: xr.DataArray) -> xr.DataArray:
+        return self.encoder.encode(events, size=self._only_size)
 
 
 def _shown(ranges: list[tuple[str, float, float]]) -> str:

@@ -18,12 +18,13 @@ from torch import Tensor
 
 from presage.analysis.c2st import c2st
 from presage.labels import Floats, LabelError
+from presage.models.fitted_encoder import SetLabels
 from presage.models.threads import one_thread
 from presage.rng import generator
 from presage.studies.pdf.draws import Draws
 from presage.studies.pdf.problem import Problem
 from presage.studies.pdf.reference import parameter_coordinates
-from presage.studies.pdf.target import coords_of_sets, count_sets, dims_of_sets, sets_with_bar
+from presage.studies.pdf.target import sets_with_bar
 
 #: Fewest events that a bin should expect, and most bins of a feature.
 _EXPECTED, _MOST_BINS = 5.0, 10
@@ -77,27 +78,27 @@ def predictive(
             f"expected replicas >= 1 and draws from 1 to {posterior.sizes['draw']}, got "
             f"replicas={replicas}, draws={draws}"
         )
-    rest = dims_of_sets(events)
-    theta = posterior["theta"].transpose(*rest, "draw", "parameter")
+    labels = SetLabels.of(events)
+    theta = posterior["theta"].transpose(*labels.dims, "draw", "parameter")
     rows = theta.values.reshape(-1, *theta.shape[-2:])
-    if len(rows) != count_sets(events):
-        raise LabelError(f"{len(rows)} posteriors, {count_sets(events)} sets of events")
+    if len(rows) != labels.number:
+        raise LabelError(f"{len(rows)} posteriors, {labels.number} sets of events")
     bar = sets_with_bar(problem, events, "predictive p-values", progress)
     found = []
     for i, (one, points) in enumerate(zip(bar, rows, strict=True)):
         rng = generator("pdf-predictive", seed, i)
         chosen = points[rng.choice(len(points), size=draws, replace=False)]
         found.append(_p_values(problem, one, chosen, replicas, rng))
-    shape = (*(events.sizes[d] for d in rest), draws)
+    shape = (*labels.shape, draws)
     columns: dict[str, Any] = {}
     for j, (name, what) in enumerate(
         (("p_value", "predictive p-value"), ("chi2", "chi² of the set"), ("bins", "bins"))
     ):
         values = np.stack([row[:, j] for row in found]).reshape(shape)
-        columns[name] = ((*rest, "draw"), values, {"long_name": what, "units": "1"})
+        columns[name] = ((*labels.dims, "draw"), values, {"long_name": what, "units": "1"})
     return xr.Dataset(
         columns,
-        coords=coords_of_sets(events),
+        coords=labels.coords,
         attrs={"problem": problem.name, "replicas": replicas},
     )
 

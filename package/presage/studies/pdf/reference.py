@@ -18,6 +18,7 @@ from scipy.special import logsumexp
 from presage.analysis.c2st import c2st
 from presage.analysis.importance import PARETO_BAR, efficiency, importance, resample
 from presage.labels import Floats, LabelError, nearest
+from presage.models.fitted_encoder import SetLabels
 from presage.models.threads import one_thread
 from presage.recipe import Recipe
 from presage.rng import generator
@@ -26,7 +27,7 @@ from presage.studies.pdf.ensemble import Chains, ensemble
 from presage.studies.pdf.mixture import Mixture, fitted
 from presage.studies.pdf.problem import Problem
 from presage.studies.pdf.proposal import proposal
-from presage.studies.pdf.target import Target, coords_of_sets, dims_of_sets, sets_with_bar
+from presage.studies.pdf.target import Target, sets_with_bar
 
 #: Raised whenever the draws become others.
 VERSION = 1
@@ -120,7 +121,7 @@ def recipe_for(
     How many events and sets the problem itself would simulate does not matter.
     """
     fields = {k: v for k, v in problem.identity().items() if k not in ("n_events", "n_repeat")}
-    rest = dims_of_sets(events)
+    rest = SetLabels.of(events).dims
     values = events.transpose(*rest, "event", "feature").values.astype(np.float64)
     content = {
         "problem": {"name": problem.name, "version": problem.version, "fields": fields},
@@ -128,7 +129,7 @@ def recipe_for(
         "features": [str(f) for f in events["feature"].values]
         if "feature" in events.coords
         else [],
-        "dims": rest,
+        "dims": list(rest),
         **settings,
     }
     return Recipe(name, version, content, seed=seed)
@@ -240,15 +241,14 @@ def _labelled(
     found: list[dict[str, Any]], problem: Problem, events: xr.DataArray, method: str
 ) -> xr.Dataset:
     """Join observations into one dataset with the dimensions of the events."""
-    rest = dims_of_sets(events)
-    shape = [events.sizes[d] for d in rest]
-    dataset = xr.Dataset(coords=coords_of_sets(events) | parameter_coordinates(problem))
+    labels = SetLabels.of(events)
+    dataset = xr.Dataset(coords=labels.coords | parameter_coordinates(problem))
     for name, (dims, what) in _ALONG.items():
         if name in found[0]:
             values = np.stack([np.asarray(one[name]) for one in found])
             values = values.astype(np.int8 if name == "reliable" else float)
-            values = values.reshape((*shape, *values.shape[1:]))
-            dataset[name] = ((*rest, *dims), values, {"long_name": what, "units": "1"})
+            values = values.reshape((*labels.shape, *values.shape[1:]))
+            dataset[name] = ((*labels.dims, *dims), values, {"long_name": what, "units": "1"})
     return dataset.assign_attrs(problem=problem.name, kind="reference", method=method)
 
 

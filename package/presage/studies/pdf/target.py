@@ -10,7 +10,7 @@ which is -inf only where the physical prior is zero inside its box.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from presage.labels import Floats, LabelError
+from presage.models.fitted_encoder import SetLabels
 from presage.progress import Bar
 from presage.studies.pdf.problem import Problem
 
@@ -100,8 +101,10 @@ class Target:
         return values, np.nan_to_num(slope.numpy())
 
 
-def sets_of(problem: Problem, events: xr.DataArray) -> Iterator[Tensor]:
-    """Go through the sets ``(E, F)`` of labelled events, in the order of the other dimensions.
+def sets_with_bar(
+    problem: Problem, events: xr.DataArray, what: str, progress: bool
+) -> Iterable[Tensor]:
+    """Go through the sets ``(E, F)`` of labelled events, with a bar that says what is made of them.
 
     Sets of unequal size are filled up with NaN at the end.
 
@@ -110,36 +113,6 @@ def sets_of(problem: Problem, events: xr.DataArray) -> Iterator[Tensor]:
     LabelError
         As :meth:`Problem.check_events`.
     """
-    rest = dims_of_sets(events)
-    for dim in ("event", "feature"):
-        if dim not in events.dims:
-            raise LabelError(f"events should be [..., event, feature], got dims {events.dims}")
-    flat = events.transpose(*rest, "event", "feature")
-    for place in np.ndindex(*(flat.sizes[d] for d in rest)):
-        one = flat[place]
-        filled = ~np.isnan(one.values).all(axis=-1)
-        yield problem.check_events(one.isel(event=slice(0, int(filled.sum()))))
-
-
-def dims_of_sets(events: xr.DataArray) -> list[str]:
-    """Return the dimensions that count sets."""
-    return [str(d) for d in events.dims if d not in ("event", "feature")]
-
-
-def coords_of_sets(events: xr.DataArray) -> dict[str, xr.DataArray]:
-    """Return the coordinates along the dimensions that count sets."""
-    dims = set(dims_of_sets(events))
-    return {str(k): c for k, c in events.coords.items() if set(c.dims) <= dims}
-
-
-def count_sets(events: xr.DataArray) -> int:
-    """Return how many sets there are."""
-    return int(np.prod([events.sizes[d] for d in dims_of_sets(events)]))
-
-
-def sets_with_bar(
-    problem: Problem, events: xr.DataArray, what: str, progress: bool
-) -> Iterable[Tensor]:
-    """Go through the sets as :func:`sets_of`, with a bar that says `what` is made of them."""
-    sets = sets_of(problem, events)
-    return Bar(sets, total=count_sets(events), desc=what, unit="set", disable=not progress)
+    labels = SetLabels.of(events)
+    sets = (problem.check_events(one) for one in labels.each(events))
+    return Bar(sets, total=labels.number, desc=what, unit="set", disable=not progress)

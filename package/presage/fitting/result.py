@@ -17,7 +17,7 @@ from torch import Tensor
 import presage.plugins as plugins
 from presage.fitting.checkpoint import read_groups, write_tensors
 from presage.labels import nearest
-from presage.lineage import attributes_of, sample_dim
+from presage.lineage import sample_dim
 from presage.models.fitted import FitError, Fitted, Specification
 from presage.models.table import MODELS, specification
 from presage.recipe import Recipe, encode, settings_of
@@ -152,11 +152,6 @@ def complete_declaration(declaration: Mapping[str, Any], dataset: xr.Dataset) ->
 def producer(model: Any) -> str:
     """Return the producer's name in the recipes of a model."""
     return f"{_PREFIX}{model.name}"
-
-
-def label_history(history: xr.Dataset, recipe: Recipe) -> xr.Dataset:
-    """Return a history that says whose it is."""
-    return history.assign_attrs(attributes_of(recipe))
 
 
 def fitted_kind(model: Specification[F]) -> type[F]:

@@ -27,7 +27,6 @@ from presage.fitting.result import (
     content_key,
     fitted_kind,
     is_published,
-    label_history,
     model_fields,
     producer,
     publish,
@@ -39,7 +38,7 @@ from presage.fitting.source import TensorBatch, Where, make_source
 from presage.fitting.splitting import split
 from presage.fitting.state import history_dataset
 from presage.labels.missing import complete
-from presage.lineage import RECIPE, sample_dim, take
+from presage.lineage import RECIPE, attributes_of, sample_dim, take
 from presage.models.fitted import Fitted, Specification, check_labels, declared_variables
 from presage.models.threads import one_thread, step_threads
 from presage.plugins import declared
@@ -327,7 +326,7 @@ def _train(
         del network.loss
     network = network.cpu()
     network.load_state_dict(weights)
-    history = label_history(history_dataset(loop.state.history), recipe)
+    history = history_dataset(loop.state.history).assign_attrs(attributes_of(recipe))
     state = {name: np.asarray(array) for name, array in prepared.state.items()}
     return fitted_kind(model)(recipe, model, network.eval(), declaration, state, history)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -61,20 +62,32 @@ def perceptron(inputs: int, outputs: int, hidden: Sequence[int], activation: str
     return nn.Sequential(*layers[:-1])
 
 
-def check_perceptron(name: str, hidden: Sequence[int], activation: str) -> None:
-    """Refuse widths and activations that make no perceptron.
+def hidden_layers(inputs: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
+    """Return a perceptron up to its last hidden layer, the activation of which is the output."""
+    before = perceptron(inputs, hidden[-1], hidden[:-1], activation)
+    return nn.Sequential(before, ACTIVATIONS[activation]())
+
+
+def check_perceptrons(spec: Any, *names: str) -> None:
+    """Make tuples of a specification's widths `names`, and refuse what makes no perceptron.
 
     Raises
     ------
     LabelError
         The message says what was given, or suggests the nearest activation.
     """
-    if activation not in ACTIVATIONS:
-        raise LabelError(f"no activation {activation!r}{nearest(activation, ACTIVATIONS)}")
-    if not hidden or min(hidden) < 1:
+    if spec.activation not in ACTIVATIONS:
         raise LabelError(
-            f"{name} needs at least one layer and hidden widths of at least 1, got hidden={hidden}"
+            f"no activation {spec.activation!r}{nearest(spec.activation, ACTIVATIONS)}"
         )
+    for name in names:
+        widths = tuple(int(width) for width in getattr(spec, name))
+        object.__setattr__(spec, name, widths)
+        if not widths or min(widths) < 1:
+            raise LabelError(
+                f"{spec.name} needs at least one layer and hidden widths of at least 1, got "
+                f"{name}={widths}"
+            )
 
 
 def pick(weights: Tensor, normal: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from presage.labels import LabelError
 from presage.models.autoregressive import Autoregressive
-from presage.models.density import ACTIVATIONS, DensityNetwork, check_perceptron
+from presage.models.density import ACTIVATIONS, DensityNetwork, check_perceptrons
 from presage.models.fitted_density import DensityModel
 from presage.models.spline import RationalQuadraticSpline, check_spline
 from presage.transforms.smooth import count_features
@@ -97,8 +97,7 @@ class FlowSpec(DensityModel, ABC):
     readable: ClassVar[tuple[int, ...]] = (1,)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(int(width) for width in self.hidden))
-        check_perceptron(self.name, self.hidden, self.activation)
+        check_perceptrons(self, "hidden")
         if self.layers < 1:
             raise LabelError(f"{self.name} needs at least one layer, got layers={self.layers}")
 

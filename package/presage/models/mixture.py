@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from presage.labels import LabelError
 from presage.models.density import (
     DensityNetwork,
-    check_perceptron,
+    check_perceptrons,
     correlated,
     decorrelated,
     perceptron,
@@ -148,8 +148,7 @@ class MixtureDensity(DensityModel):
     readable: ClassVar[tuple[int, ...]] = (1,)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(int(width) for width in self.hidden))
-        check_perceptron(self.name, self.hidden, self.activation)
+        check_perceptrons(self, "hidden")
         if self.components < 1:
             raise LabelError(f"a mixture needs components, got components={self.components}")
 

@@ -22,18 +22,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 import xarray as xr
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from presage.labels import LabelError, Variable, nearest
 from presage.lineage import RECIPE, recipe_of, sample_dim
 from presage.models.box import LINKS, Box, coordinates
-from presage.models.density import ACTIVATIONS, check_perceptron, perceptron
+from presage.models.density import check_perceptrons, hidden_layers
 from presage.models.fitted_posterior import FittedPosterior
 from presage.models.flow import FlowNetwork, SplineFlow
 from presage.models.prepared import Prepared
@@ -70,10 +69,7 @@ class PosteriorNetwork(nn.Module):
         for name in ("mean", "whiten", "start", "offset", "width", "power"):
             self.register_buffer(name, torch.tensor(declaration[name]))
         inputs, count = len(declaration["whiten"][0]), self.parameters_count
-        self.body = nn.Sequential(
-            perceptron(inputs, spec.hidden[-1], spec.hidden[:-1], spec.activation),
-            ACTIVATIONS[spec.activation](),
-        )
+        self.body = hidden_layers(inputs, spec.hidden, spec.activation)
         outputs = 2 * count + count * (count - 1) // 2
         self.shape = nn.Linear(spec.hidden[-1], outputs)
         nn.init.zeros_(self.shape.weight)
@@ -158,9 +154,7 @@ class PosteriorFlow:
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "flow_hidden"):
-            object.__setattr__(self, name, tuple(int(width) for width in getattr(self, name)))
-            check_perceptron(self.name, getattr(self, name), self.activation)
+        check_perceptrons(self, "hidden", "flow_hidden")
         if self.link not in LINKS:
             raise LabelError(f"no link {self.link!r}{nearest(self.link, LINKS)}")
         coordinates(self.straight)
@@ -198,6 +192,7 @@ class PosteriorFlow:
         sample = sample_dim(dataset)
         fitted = fit_start(features, z[:, :, 0])
         known = (Variable.of(dataset[name], sample) for name in ("features", "theta"))
+        count, stored = features[..., -1], RECIPE in dataset.attrs  # log10 of the events
         columns, labels = (asdict(variable) for variable in known)
         declaration = {
             "variables": [columns],
@@ -206,8 +201,8 @@ class PosteriorFlow:
             "parameter": [str(name) for name in dataset["parameter"].values],
             "low": low.tolist(),
             "high": high.tolist(),
-            "trained_events": _trained_events(dataset),
-            "made_from": _parents(dataset),
+            "trained_events": [round(10 ** float(end)) for end in (count.min(), count.max())],
+            "made_from": [p.key for p in recipe_of(dataset).parents] if stored else [],
             **{name: array.tolist() for name, array in fitted.items()},
         }
         return Prepared({"features": features, "z": z}, fitted, declaration)
@@ -215,15 +210,3 @@ class PosteriorFlow:
     def build(self, declaration: Mapping[str, Any]) -> PosteriorNetwork:
         """Return an untrained network for what `declaration` says."""
         return PosteriorNetwork(self, declaration)
-
-
-def _parents(dataset: xr.Dataset) -> list[str]:
-    """Return the keys of what features were made from: sets and their encoder."""
-    if RECIPE not in dataset.attrs:
-        return []
-    return [parent.key for parent in recipe_of(dataset).parents]
-
-
-def _trained_events(dataset: xr.Dataset) -> list[int]:
-    log10_count = cast("NDArray[np.float32]", dataset["features"].values)[..., -1]
-    return [round(10 ** float(log10_count.min())), round(10 ** float(log10_count.max()))]

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from presage.models.density import ACTIVATIONS, decorrelated, perceptron
+from presage.models.density import decorrelated, hidden_layers
 from presage.models.inputs import FeatureMap
 from presage.models.pooling import Pooled, pool
 
@@ -34,20 +34,14 @@ class SetNetwork(nn.Module):
         parameters = len(declaration["low"])
         self.inputs = FeatureMap(declaration["inputs"], spec.products)
         width = spec.hidden[-1]
-        self.phi = nn.Sequential(
-            perceptron(self.inputs.outputs, width, spec.hidden[:-1], spec.activation),
-            ACTIVATIONS[spec.activation](),
-        )
+        self.phi = hidden_layers(self.inputs.outputs, spec.hidden, spec.activation)
         self.score = nn.Linear(width, max(spec.seeds, 1), bias=False)
         values = torch.randn(spec.seeds, width, spec.values) / math.sqrt(width)
         self.values = nn.Parameter(values)
         self.regression = spec.pooling(declaration["inputs"], spec) if spec.regress else None
         extra = self.regression.outputs if self.regression else 0
         self.pooled = self.inputs.outputs + width + spec.seeds * spec.values + extra + 1
-        self.body = nn.Sequential(
-            perceptron(self.pooled, spec.head[-1], spec.head[:-1], spec.activation),
-            ACTIVATIONS[spec.activation](),
-        )
+        self.body = hidden_layers(self.pooled, spec.head, spec.activation)
         self.point_head = nn.Linear(spec.head[-1], parameters)
         triangle = parameters * (parameters + 1) // 2
         self.shape_head = nn.Linear(spec.head[-1], triangle) if spec.with_widths else None

@@ -27,7 +27,7 @@ import xarray as xr
 
 from presage.labels import LabelError, Variable
 from presage.lineage import sample_dim, take
-from presage.models.density import check_perceptron
+from presage.models.density import check_perceptrons
 from presage.models.fitted_encoder import FittedEncoder
 from presage.models.inputs import fit_features
 from presage.models.prepared import Prepared
@@ -110,9 +110,7 @@ class SetEncoder:
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "head"):
-            object.__setattr__(self, name, tuple(int(width) for width in getattr(self, name)))
-            check_perceptron(self.name, getattr(self, name), self.activation)
+        check_perceptrons(self, "hidden", "head")
         for name, known in (("objective", OBJECTIVES), ("resample", RESAMPLES)):
             if getattr(self, name) not in known:
                 raise LabelError(
@@ -158,22 +156,22 @@ class SetEncoder:
             inputs |= self.pooling.fit(torch.from_numpy(values), inputs, self)
         sample = sample_dim(dataset)
         events, theta = (Variable.of(dataset[name], sample) for name in ("events", "theta"))
+        ragged = dataset.get("event_count")
+        largest = dataset.sizes["event"] if ragged is None else int(ragged.max())
+        # One range for every parameter of `theta` means nothing: the ranges stand on their own.
         declaration = {
-            "variables": [_plain(events)],
-            "parameters": [_plain(theta)],
+            "variables": [asdict(events)],
+            "parameters": [asdict(theta)],
             "sample": sample,
             "inputs": inputs,
             "parameter": [str(name) for name in dataset["parameter"].values],
             "low": dataset["parameter_low"].values.astype(float).tolist(),
             "high": dataset["parameter_high"].values.astype(float).tolist(),
-            "trained_events": [self._smallest_set(dataset), _largest_set(dataset)],
+            "trained_events": [min(self.smallest, largest), largest],
         }
         state = {name: np.asarray(inputs[name]) for name in ("shift", "width")}
         arrays: Any = None  # sets stream from where they are stored
         return Prepared(arrays, state, declaration)
-
-    def _smallest_set(self, dataset: xr.Dataset) -> int:
-        return min(self.smallest, _largest_set(dataset))
 
     def build(self, declaration: Mapping[str, Any]) -> SetNetwork:
         """Return an untrained network for what `declaration` says."""
@@ -195,14 +193,3 @@ def check_sets(dataset: xr.Dataset) -> None:
                 f"sets of events have {name!r}; this dataset has "
                 f"{', '.join(map(str, dataset.variables))}"
             )
-
-
-def _largest_set(dataset: xr.Dataset) -> int:
-    if "event_count" in dataset:
-        return int(dataset["event_count"].max())
-    return int(dataset.sizes["event"])
-
-
-def _plain(variable: Variable) -> dict[str, Any]:
-    # One range for every parameter of `theta` means nothing: the ranges stand on their own.
-    return asdict(variable)

@@ -108,19 +108,15 @@ class Inference:
         ----------
         events
             ``[..., event, feature]`` in any order; NaN in all features of an event where a
-            shorter set ends. At most one further dimension.
-        n
-            Draws for each set.
-        seed
-            The same seed gives the same draws.
+            shorter set ends.
+        n, seed
+            As of :meth:`FittedPosterior.sample`.
 
         Returns
         -------
         xarray.Dataset
-            ``theta`` ``[..., draw, parameter]``, ``log_prob`` ``[..., draw]`` (natural logarithm
-            of the estimate's density in theta's units), ``acceptance`` ``[...]``: the share of
-            the flow's draws that was physical, 1 where all of the box is; and ``p_value``
-            ``[...]``, see :meth:`p_value`.
+            ``theta``, ``log_prob`` and ``acceptance`` of :meth:`FittedPosterior.sample`, and
+            ``p_value`` ``[...]`` of :meth:`FittedEncoder.p_value`.
 
         Raises
         ------
@@ -146,26 +142,7 @@ class Inference:
 
     @one_thread()
     def log_prob(self, theta: xr.DataArray, events: xr.DataArray) -> xr.DataArray:
-        """Return the natural logarithm of the estimate's density, in theta's own units.
-
-        Parameters
-        ----------
-        theta
-            ``[..., parameter]``; dimensions shared with `events` go along with them.
-        events
-            As in :meth:`sample`.
-
-        Returns
-        -------
-        xarray.DataArray
-            ``[dimensions of events' sets, other dimensions of theta]``; -inf where the prior is
-            zero.
-
-        Raises
-        ------
-        LabelError
-            As :meth:`sample`; or other parameters.
-        """
+        """Return :meth:`FittedPosterior.log_prob` of theta given sets; errors as :meth:`sample`."""
         self._check(events, self.posterior.sizes)
         self.encoder.p_value(events)  # which warns
         return self.posterior.log_prob(theta, self._features(events), support=self._support)

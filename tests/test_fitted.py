@@ -16,11 +16,20 @@ import fit_toys
 import presage as ps
 from presage.fitting import FitError, fit, load
 from presage.labels import LabelError, Variable
-from presage.models import Fitted, FittedDensity, FittedMap, MixtureDensity, Prepared
+from presage.models import (
+    Fitted,
+    FittedDensity,
+    FittedEncoder,
+    FittedMap,
+    MixtureDensity,
+    Prepared,
+    SetEncoder,
+)
 from presage.models.event_law import RangeWarning
 from presage.plugins import PluginError
 from presage.store import Store
 from presage.studies.events.gaussians import Gaussians
+from presage.studies.pdf import Gaussian
 
 QUICK = {"epochs": 2, "batch_size": 64, "validation": 0.0, "progress": False}
 
@@ -95,6 +104,54 @@ def test_what_cannot_be_drawn(flow, labels, n, message) -> None:
 def test_labels_beyond_the_training_are_said(flow) -> None:
     with pytest.warns(RangeWarning, match="outside the trained range"):
         flow.sample([(99.0,)], 5)
+
+
+# -- encoders -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def encoder_and_sets() -> tuple[FittedEncoder, xr.DataArray]:
+    sets = ps.on_the_fly(Gaussian(n_events=12), 64)
+    spec = SetEncoder(hidden=(8,), seeds=1, head=(8,), smallest=4)
+    return fit(spec, sets, **QUICK), sets["events"].isel(repeat=0).load()
+
+
+def test_an_encoder_takes_labelled_sets(encoder_and_sets) -> None:
+    encoder, events = encoder_and_sets
+    found = encoder.encode(events)
+    assert found.dims == ("sample", "number")
+    np.testing.assert_array_equal(found["sample"], events["sample"])
+    turned = events.isel(feature=[1, 0]).transpose("feature", "event", "sample")
+    assert encoder.encode(turned).identical(found)
+    np.testing.assert_array_equal(encoder.encode(events[3]), found[3])
+    short = events.where(events["event"] < 7)  # filled up with NaN
+    np.testing.assert_allclose(encoder.encode(short)[..., -1], np.log10(7), rtol=1e-6)
+    np.testing.assert_array_equal(encoder.encode(short), encoder.encode(events[:, :7]))
+    point = encoder.point(events)
+    assert point.dims == ("sample", "parameter")
+    low, high = (np.array(encoder.declaration[end]) for end in ("low", "high"))
+    assert ((point >= low) & (point <= high)).all()
+    p_value = encoder.p_value(events)
+    assert p_value.dims == ("sample",)
+    assert float(p_value.min()) > 0
+    assert p_value.attrs["note"].startswith("counted among")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda e: e.values, "should be a labelled xarray.DataArray"),
+        (lambda e: e.assign_coords(feature=["x", "q2"]), "with the features x, y; got .* x, q2"),
+        (lambda e: e.isel(feature=[0]), "with the features x, y"),
+        (lambda e: e.rename(event="row"), "expected a dimension 'event'"),
+        (lambda e: e.where(e["event"] != 3), "events hold NaN"),
+        (lambda e: e[:0], "there is no set of events along"),
+    ],
+)
+def test_what_is_no_set_is_refused(encoder_and_sets, change, message) -> None:
+    encoder, events = encoder_and_sets
+    with pytest.raises(LabelError, match=message):
+        encoder.encode(change(events))
 
 
 # -- maps -----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from .emulation.measure import residuals as residuals
 from .emulation.sampling import sample as sample
 from .emulation.split import at_labels as at_labels
 from .emulation.split import hold_out as hold_out
+from .exploring import explore as explore
 from .fitting import fit as fit
 from .fitting import load as load
 from .generate import on_the_fly as on_the_fly

@@ -10,7 +10,7 @@ EXTRAS = {
     "root": ("awkward", "uproot"),
     "pdf": ("arviz", "emcee"),
     "notebooks": ("ipykernel", "jupyterlab", "papermill", "traitlets"),
-    "dashboard": ("bokeh", "panel", "tornado"),
+    "dashboard": ("bokeh", "holoviews", "panel", "tornado"),
     "dask": ("distributed",),
 }
 

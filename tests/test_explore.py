@@ -153,12 +153,13 @@ def test_in_a_batch_nothing_is_made_and_panel_waits(
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_flow_draws_at_the_label_of_its_sliders(product: xr.Dataset) -> None:
-    from presage.exploring.live import EVENTS, live_view
+def test_a_flow_draws_at_the_label_of_its_sliders() -> None:
+    from presage.exploring.linked import POINTS
+    from presage.exploring.live import live_view
 
     train = gaussian_events(grid(4, 3), 60, seed=9)
     fitted = ps.fit(ps.models.SplineFlow(bins=4, hidden=(8,)), train, epochs=1, progress=False)
-    view = live_view(fitted, product)
+    view = live_view(fitted)
     sliders = view.select(pn.widgets.FloatSlider)
     assert [slider.end for slider in sliders] == [3.0, 2.0]
     before = view.select(pn.pane.HoloViews)
@@ -173,6 +174,6 @@ def test_a_flow_draws_at_the_label_of_its_sliders(product: xr.Dataset) -> None:
         for panes in (before, after)
     ]
     assert means[0] != means[1]
-    assert EVENTS == 10_000
-    with pytest.raises(LabelError, match="labels of phi_label"):
-        live_view(fitted, product.drop_vars("phi_label"))
+    assert len(after[1].object[()].traverse(lambda p: p, [hv.Points])[0]) == POINTS
+    with pytest.raises(LabelError, match="a trained flow that draws events at labels, got 3"):
+        live_view(3)

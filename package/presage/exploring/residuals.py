@@ -42,7 +42,7 @@ def residuals_view(product: xr.Dataset, fitted: Any = None) -> pn.viewable.Viewa
     view = ResidualsView(completed(product)).view()
     if fitted is None:
         return view
-    return pn.Tabs(("residuals", view), ("live", live_view(fitted, product)))
+    return pn.Tabs(("residuals", view), ("live", live_view(fitted)))
 
 
 class ResidualsView:

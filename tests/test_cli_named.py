@@ -316,7 +316,8 @@ def test_commands_of_the_guides_are_understood(folder: Path) -> None:
     """All of their options are there; nothing is run."""
     (folder / "my_package").mkdir()
     toys = TOYS + "\n\nMySimulator = Waves\n"
-    (folder / "my_package" / "toys.py").write_text(toys, encoding="utf-8")
+    for file in ("my_package/toys.py", "my_toys.py"):
+        (folder / file).write_text(toys, encoding="utf-8")
     sys.path.insert(0, str(folder))
     understood = 0
     for guide in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
@@ -333,7 +334,7 @@ def test_commands_of_the_guides_are_understood(folder: Path) -> None:
                 context = command.make_context(command.name, list(rest), parent=context)
             understood += 1
     assert understood > 15
-    for name in ("my_package", "my_package.toys"):
+    for name in ("my_package", "my_package.toys", "my_toys"):
         sys.modules.pop(name, None)
 
 

@@ -22,7 +22,7 @@ import presage as ps
 from browsing import Visit, needs_browser, start
 from golden.make import bits
 from golden.things import SOURCES, THINGS, Place, key_of
-from presage.cli.main import main
+from guides import command as presage
 from presage.pipeline.choose import combinations
 from presage.pipeline.records import find, read
 from presage.pipeline.steps import known_parameters, notebooks_of
@@ -207,13 +207,6 @@ def test_the_record_of_a_run_is_read(study: str, old: Path) -> None:
         assert find(old / "runs", key[:16], study).given == given
     (taken,) = combinations([("--from", given)], known_parameters(notebooks_of(find_study(study))))
     assert json.dumps(next(iter(given.values()))) in json.dumps(taken)
-
-
-def presage(*arguments: str) -> None:
-    """Run a command that should succeed."""
-    with pytest.raises(SystemExit) as left:
-        main(list(arguments))
-    assert left.value.code in (0, None)
 
 
 def product(old: Path, study: str, name: str) -> xr.Dataset:

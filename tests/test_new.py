@@ -12,18 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from guides import command as presage
 from presage import plugins
 from presage.cli.main import main
 from presage.studies import producers, studies
 
 INFO = "Metadata-Version: 2.1\nName: decays\nVersion: 0.1.0\n"
-
-
-def presage(*arguments: str) -> None:
-    """Run a command that should succeed."""
-    with pytest.raises(SystemExit) as left:
-        main(list(arguments))
-    assert left.value.code in (0, None)
 
 
 @pytest.fixture(scope="module")

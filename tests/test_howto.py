@@ -1,0 +1,47 @@
+"""The how-tos do what they say, from the first line to the last."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from guides import follow
+
+GUIDES = sorted((Path(__file__).parents[1] / "docs" / "howto").glob("*.md"))
+#: Guide → smaller numbers in place of those that are written.
+INSTEAD = {
+    "elsewhere": {"n=1_000": "n=120", "n_events=100": "n_events=60", "20_000": "2_000"},
+    "loop": {"20_000": "4_000"},
+    "network": {"2_000": "500"},
+    "one_label": {"4_000": "400", "epochs=20": "epochs=1"},
+    "simulator": {"70_000": "2_100", "70000": "2100", "20_000": "300", "epochs=20": "epochs=1",
+                  "--epochs 20": "--epochs 1"},
+    "three_labels": {"2_000": "150", "epochs=20": "epochs=1"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder to work in, whose modules are forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PRESAGE_STORE")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in ("my_toys", "my_net"):
+        if name not in before:
+            sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
+def test_a_guide_runs_and_is_short(guide: Path, folder: Path) -> None:
+    assert len(guide.read_text(encoding="utf-8").splitlines()) <= 60
+    assert follow(guide, folder, INSTEAD[guide.stem])
+
+
+def test_the_readme_names_every_guide(root: Path) -> None:
+    text = (root / "README.md").read_text(encoding="utf-8")
+    assert all(f"docs/howto/{guide.name}" in text for guide in GUIDES)

@@ -369,7 +369,7 @@ class Paired(BatchSource):
         return at
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def _round(plan: Plan, number: int) -> Epoch:
     """Return the order in which a pool is gone through for the n-th time."""
     return plan.epoch(number)

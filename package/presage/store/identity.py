@@ -16,15 +16,23 @@ from numpy.typing import NDArray
 from xarray.core import indexing
 
 from presage.labels import nearest
-from presage.lineage import KEY, SAMPLE, flat_start, parent_of, recipe_of, sample_numbers, take
+from presage.lineage import (
+    KEY,
+    SAMPLE,
+    flat_start,
+    parent_of,
+    recipe_of,
+    sample_numbers,
+    take,
+)
 from presage.recipe import Parent, Recipe
 from presage.store.files import StoreError
-from presage.store.lazy import StoredArray
+from presage.store.lazy import PiecedArray, StoredArray
 from presage.store.made import MadeArray
 from presage.store.store import Store
 
 Positions = NDArray[np.int64]
-A = TypeVar("A", StoredArray, MadeArray)
+A = TypeVar("A", bound=PiecedArray)
 
 
 def parents_of(dataset: xr.Dataset, store: Store | None = None) -> dict[str, Parent]:
@@ -57,16 +65,13 @@ def parents_of(dataset: xr.Dataset, store: Store | None = None) -> dict[str, Par
     found: dict[str, Parent] = {}
     loaded = []
     for name, array in dataset.data_vars.items():
-        made = made_rows(array.variable)
-        if made is not None:
-            found[str(name)] = _origin_of_made(dataset, str(name), made, main)
-            continue
-        stored = stored_rows(array.variable)
-        if stored is None:
+        lazy = _lazy_rows(array.variable, PiecedArray)  # type: ignore[type-abstract]
+        if lazy is None:
             loaded.append(str(name))
             continue
-        found[str(name)] = _origin(dataset, str(name), stored, main)
-        store = store or Store(stored[0].reopen[1][0])
+        found[str(name)] = _origin(dataset, str(name), *lazy, main)
+        if isinstance(lazy[0], StoredArray):
+            store = store or Store(lazy[0].root)
     if loaded:
         _compare_loaded(dataset, loaded, store, main)
     return {str(name): found.get(str(name), main) for name in dataset.data_vars}
@@ -112,55 +117,36 @@ def _lazy_rows(variable: xr.Variable, kind: type[A]) -> tuple[A, Positions | Non
 
 
 def _origin(
-    dataset: xr.Dataset, name: str, stored: tuple[StoredArray, Positions | None], main: Parent
+    dataset: xr.Dataset, name: str, array: PiecedArray, rows: Positions | None, main: Parent
 ) -> Parent:
     """Return the parent of one lazy variable; its samples must be those of the dataset."""
-    array, rows = stored
-    _, text, start, _, original = array.reopen[1]
-    key = hashlib.sha256(text.encode()).hexdigest()
-    if original != name:
-        raise StoreError(
-            f"{name!r} is the stored variable {original!r} under another name; keep the name, "
-            "or store the renamed dataset with store.adopt(dataset, name)"
-        )
-    _check_unit(dataset, name, Recipe.from_json(text), Store(array.reopen[1][0]))
-    if dataset[name].dims[:1] == (str(dataset.attrs[SAMPLE]),):
-        _check_numbers(dataset, name, start + (np.arange(array.shape[0]) if rows is None else rows))
-    return Parent(key, main.start, main.stop, main.selection)
-
-
-def _origin_of_made(
-    dataset: xr.Dataset, name: str, made: tuple[MadeArray, Positions | None], main: Parent
-) -> Parent:
-    """Return the parent of one variable that is made when it is read."""
-    array, rows = made
     unit = dataset[name].attrs.get("units", "1")
-    if (array.name, array.unit) != (name, unit):
+    changed = (array.name, array.unit) != (name, unit)
+    if changed and isinstance(array, MadeArray):
         raise StoreError(
             f"{name!r} in {unit!r} is made as {array.name!r} in {array.unit!r}; keep name and "
             "unit, or store the samples and then what you made of them (store.adopt)"
         )
-    _check_numbers(dataset, name, np.arange(array.shape[0]) if rows is None else rows)
-    key = hashlib.sha256(array.maker.recipe.encode()).hexdigest()
+    if array.name != name:
+        raise StoreError(
+            f"{name!r} is the stored variable {array.name!r} under another name; keep the name, "
+            "or store the renamed dataset with store.adopt(dataset, name)"
+        )
+    if changed:
+        raise StoreError(
+            f"{name!r} of {Recipe.from_json(array.recipe).producer} is stored in {array.unit!r}, "
+            f"the dataset says {unit!r}; convert values and unit together and keep them with "
+            "store.adopt(dataset, name)"
+        )
+    if dataset[name].dims[:1] == (str(dataset.attrs[SAMPLE]),):
+        here = array.start + (np.arange(array.shape[0]) if rows is None else rows)
+        if not np.array_equal(here, np.asarray(sample_numbers(dataset))):
+            raise StoreError(
+                f"{name!r} holds other samples than the dataset's index {dataset.attrs[SAMPLE]!r} "
+                "says; select samples of the whole dataset, before or after merging"
+            )
+    key = hashlib.sha256(array.recipe.encode()).hexdigest()
     return Parent(key, main.start, main.stop, main.selection)
-
-
-def _check_numbers(dataset: xr.Dataset, name: str, here: Positions) -> None:
-    if not np.array_equal(here, np.asarray(sample_numbers(dataset))):
-        raise StoreError(
-            f"{name!r} holds other samples than the dataset's index {dataset.attrs[SAMPLE]!r} "
-            "says; select samples of the whole dataset, before or after merging"
-        )
-
-
-def _check_unit(dataset: xr.Dataset, name: str, recipe: Recipe, store: Store) -> None:
-    unit = dataset[name].attrs.get("units", "1")
-    stored = store.open(recipe)[name].attrs.get("units", "1")
-    if unit != stored:
-        raise StoreError(
-            f"{name!r} of {recipe.producer} is stored in {stored!r}, the dataset says {unit!r}; "
-            "convert values and unit together and keep them with store.adopt(dataset, name)"
-        )
 
 
 def _compare_loaded(

@@ -47,6 +47,10 @@ def cut_samples(
 class PiecedArray(BackendArray):
     """An array whose rows are had piece by piece; the other axes are whole in each."""
 
+    name: str  # of the variable
+    unit: str
+    recipe: str  # of its dataset, canonical JSON
+    start: int  # number of the first sample
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
@@ -78,35 +82,32 @@ class PiecedArray(BackendArray):
 
 
 class StoredArray(PiecedArray):
-    """One variable over all shards of a dataset.
+    """One variable over all shards of a dataset, `pieces` joined along the first axis.
 
-    Parameters
-    ----------
-    pieces
-        Arrays to be joined along the first axis.
-    reopen
-        Function and arguments that give the same array in another process: workers get an
-        address, not gigabytes.
-    verified
-        Stamps of its files, which the other process then need not hash again.
+    Other processes get its address (store, recipe, range of samples) and not gigabytes: `reopen`
+    gives the same array there, whose `verified` files need not be hashed again.
     """
 
     def __init__(
         self,
         pieces: list[Array],
-        reopen: tuple[Callable[..., StoredArray], tuple[Any, ...]],
+        name: str,
+        unit: str,
+        address: tuple[str, str, int, int],
+        reopen: Callable[..., StoredArray],
         verified: tuple[Stamp, ...] = (),
     ) -> None:
-        self.pieces = pieces
-        self.reopen = reopen
-        self.verified = verified
+        self.pieces, self.name, self.unit = pieces, name, unit
+        self.root, self.recipe, self.start, self.stop = address
+        self.reopen, self.verified = reopen, verified
         self.dtype = pieces[0].dtype
         lengths = [len(piece) for piece in pieces]
         self.shape = (sum(lengths), *pieces[0].shape[1:])
         self.edges = np.concatenate([[0], np.cumsum(lengths)])
 
     def __reduce__(self) -> tuple[Callable[..., StoredArray], tuple[Any, ...]]:
-        return _reopen, (*self.reopen, self.verified)
+        address = self.root, self.recipe, self.start, self.stop
+        return _reopen, (self.reopen, (self.name, self.unit, address), self.verified)
 
     def _read(self, key: tuple[Any, ...]) -> Array:
         first, rest = key[0], key[1:]

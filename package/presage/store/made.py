@@ -38,6 +38,7 @@ class MadeArray(PiecedArray):
         self, maker: Maker, name: str, unit: str, shape: tuple[int, ...], dtype: np.dtype[Any]
     ) -> None:
         self.maker, self.name, self.unit = maker, name, unit
+        self.recipe, self.start = maker.recipe, 0
         self.shape, self.dtype = shape, dtype
 
     def _read(self, key: tuple[Any, ...]) -> Array:

@@ -60,8 +60,12 @@ def open_samples(entry: Entry, root: Path, start: int, stop: int | None) -> xr.D
     address = (str(root.resolve()), entry.recipe.json, start, stop)
     stamps = known(_files(entry, shards, start, stop))
     variables = {
-        name: (rows.dims[name], _stored_array(rows, name, address, stamps), attributes[name])
-        for name in rows.names
+        name: (
+            rows.dims[name],
+            _stored(rows, name, about.get("units", "1"), address, stamps),
+            about,
+        )
+        for name, about in attributes.items()
     }
     return with_starts(labelled(variables, coords, entry.recipe, rows.sample_dim, (start, stop)))
 
@@ -73,20 +77,20 @@ def _header(path: Path) -> Iterator[xr.Dataset]:
         yield header.set_coords(str(header.attrs.get("coordinates", "")).split())
 
 
-def _stored_array(
-    rows: Rows, name: str, address: tuple[str, str, int, int], stamps: tuple[Stamp, ...]
+def _stored(
+    rows: Rows, name: str, unit: str, address: tuple[str, str, int, int], stamps: tuple[Stamp, ...]
 ) -> StoredArray:
     pieces = [arrays[name] for _, _, arrays in rows.shards]
-    return StoredArray(pieces, (_reopen, (*address, name)), stamps)
+    return StoredArray(pieces, name, unit, address, _reopen, stamps)
 
 
-def _reopen(root: str, recipe: str, start: int, stop: int, name: str) -> StoredArray:
+def _reopen(name: str, unit: str, address: tuple[str, str, int, int]) -> StoredArray:
     """Give one variable in another process, whose tasks share the maps while files stay."""
-    rows, paths, stamps = _reopened(root, recipe, start, stop)
+    rows, paths, stamps = _reopened(*address)
     if known(paths) != stamps:
         _reopened.cache_clear()
-        rows, paths, stamps = _reopened(root, recipe, start, stop)
-    return _stored_array(rows, name, (root, recipe, start, stop), stamps)
+        rows, paths, stamps = _reopened(*address)
+    return _stored(rows, name, unit, address, stamps)
 
 
 @lru_cache(maxsize=16)

@@ -27,7 +27,7 @@ from presage.labels import LabelError, LabelMergeWarning, Parameter, Variable
 from presage.labels.equality import beyond, merge, positions
 from presage.studies.events import Resonance
 from presage.studies.events.campaign import Campaign
-from presage.studies.events.refine.candidates import candidates_of
+from presage.studies.events.refine.places import candidates_of
 from presage.studies.events.root.survey import Survey
 
 M = Parameter("m", dtype="float64")

@@ -33,9 +33,8 @@ from presage.studies.events.refine import (
     refine,
     table,
 )
-from presage.studies.events.refine.candidates import candidates_of
 from presage.studies.events.refine.gain import labels_of
-from presage.studies.events.refine.places import Steps, neighbours
+from presage.studies.events.refine.places import Steps, candidates_of, neighbours
 from presage.studies.events.refine.ranking import at_random, first, interpolated
 
 SCATTERED = np.random.Generator(np.random.Philox(3)).random((17, 2))

@@ -100,10 +100,8 @@ def _table(dataset: xr.Dataset, suffix: str) -> xr.Dataset:
 def _rows(table: xr.Dataset) -> Iterator[dict[str, Array]]:
     """Yield name → values of a table, a piece of all columns at a time."""
     first = next(iter(table.data_vars.values())).dims[0]
-    total = table.sizes[first]
-    step = max(1, _CHUNK_BYTES * total // max(table.nbytes, 1))
-    for start in range(0, total, step):
-        part = table.isel({first: slice(start, start + step)})
+    for place in _places(table.sizes[first], table.nbytes):
+        part = table.isel({first: place})
         yield {str(name): np.ascontiguousarray(a.values) for name, a in part.data_vars.items()}
 
 
@@ -170,10 +168,15 @@ def _pieces(variable: xr.Variable) -> Iterator[tuple[Any, Array]]:
     if not variable.ndim:
         yield (), variable.values
         return
-    step = max(1, _CHUNK_BYTES * variable.shape[0] // max(variable.nbytes, 1))
-    for start in range(0, variable.shape[0], step):
-        place = slice(start, min(start + step, variable.shape[0]))
+    for place in _places(variable.shape[0], variable.nbytes):
         yield place, variable[place].values
+
+
+def _places(length: int, size: int) -> Iterator[slice]:
+    """Yield parts of an axis of what has `size` bytes in all."""
+    step = max(1, _CHUNK_BYTES * length // max(size, 1))
+    for start in range(0, length, step):
+        yield slice(start, min(start + step, length))
 
 
 def _write_header(file: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:

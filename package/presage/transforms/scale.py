@@ -89,27 +89,14 @@ class LabelScale:
     """A fitted scaling of several variables, see the module.
 
     Made by :meth:`fit`; all methods take and return columns by name.
-
-    Parameters
-    ----------
-    variables
-        What is scaled; bounds and `follows` are respected.
-    parameters
-        What it is conditioned on; none is fine.
-    origins
-        Where the logarithm of each parameter begins, NaN for none ``[parameter]``.
-    centre, spread
-        Standardisation of the condition's features ``[feature]``.
-    columns
-        One fitted scaling for each variable.
     """
 
-    variables: tuple[Variable, ...]
-    parameters: tuple[Parameter, ...]
-    origins: Floats
-    centre: Floats
+    variables: tuple[Variable, ...]  # what is scaled; bounds and `follows` are respected
+    parameters: tuple[Parameter, ...]  # what it is conditioned on; none is fine
+    origins: Floats  # where the logarithm of each parameter begins, NaN for none ``[parameter]``
+    centre: Floats  # standardisation of the condition's features ``[feature]``
     spread: Floats
-    columns: tuple[_Column, ...]
+    columns: tuple[_Column, ...]  # one fitted scaling for each variable
 
     @classmethod
     def fit(

@@ -30,18 +30,10 @@ _BURN = 0.2
 
 @dataclass(frozen=True)
 class Chains:
-    """What a run gave.
+    """What a run gave."""
 
-    Parameters
-    ----------
-    z
-        ``(walkers, steps, P)`` in logit-box coordinates, the burn-in left out.
-    r_hat, ess
-        Of each parameter.
-    """
-
-    z: Floats
-    r_hat: Floats
+    z: Floats  # ``(walkers, steps, P)`` in logit-box coordinates, the burn-in left out
+    r_hat: Floats  # of each parameter
     ess: Floats
 
     @property

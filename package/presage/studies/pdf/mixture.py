@@ -18,21 +18,11 @@ _FITTED, _STEPS = 2000, 15
 
 @dataclass(frozen=True)
 class Mixture:
-    """A mixture of Student-t laws.
+    """A mixture of Student-t laws."""
 
-    Parameters
-    ----------
-    share
-        ``(K,)``, summing to 1.
-    mean
-        ``(K, P)``.
-    factor
-        ``(K, P, P)``, lower Cholesky factors of the scale matrices.
-    """
-
-    share: Floats
-    mean: Floats
-    factor: Floats
+    share: Floats  # ``(K,)``, summing to 1
+    mean: Floats  # ``(K, P)``
+    factor: Floats  # ``(K, P, P)``, lower Cholesky factors of the scale matrices
 
     @classmethod
     def of(cls, share: Floats, mean: Floats, covariance: Floats) -> Mixture:

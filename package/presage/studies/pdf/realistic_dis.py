@@ -34,11 +34,6 @@ _NOISE = 0.05
 #: Q^2 in GeV^2 at which F2 is shown.
 _SHOWN = {"f2_q2_10": 10.0, "f2_q2_1": 1.0, "f2_q2_100": 100.0}
 _GRID = tuple(np.geomspace(0.01, 0.7, 41).tolist())
-#: Where was measured.
-PLACE = (
-    Feature("x", "1", "momentum fraction x", *X_RANGE, "log"),
-    Feature("Q2", "GeV2", "Q²", *Q2_RANGE, "log"),
-)
 
 
 class StructureFunction:
@@ -104,8 +99,10 @@ class RealisticDIS(StructureFunction, Problem):
     name: ClassVar[str] = "realistic_dis"
     parts: ClassVar[tuple[type, ...]] = (Draws, StructureFunction)
     features: ClassVar[tuple[Feature, ...]] = (
-        *PLACE, Feature("F2", "1", "measured F2", 0.0, math.inf, "log"),
-    )  # fmt: skip
+        Feature("x", "1", "momentum fraction x", *X_RANGE, "log"),
+        Feature("Q2", "GeV2", "Q²", *Q2_RANGE, "log"),
+        Feature("F2", "1", "measured F2", 0.0, math.inf, "log"),
+    )
 
     def events(self, theta: Tensor, draws: Draws, sets: int, count: int) -> Tensor:
         """Draw measurements ``(n, sets, count, 3)``."""

@@ -31,13 +31,7 @@ from presage.labels import Arrays, LabelError, Variable
 from presage.studies.pdf.draws import Draws
 from presage.studies.pdf.law import Feature
 from presage.studies.pdf.problem import Problem
-from presage.studies.pdf.realistic_dis import (
-    PLACE,
-    Q2_RANGE,
-    X_RANGE,
-    RealisticDIS,
-    StructureFunction,
-)
+from presage.studies.pdf.realistic_dis import Q2_RANGE, X_RANGE, RealisticDIS, StructureFunction
 
 #: Square of the centre-of-mass energy, GeV^2.
 _S = 140.0**2
@@ -84,7 +78,12 @@ class RealisticDISEvents(StructureFunction, Problem):
     name: ClassVar[str] = "realistic_dis_events"
     parts: ClassVar[tuple[type, ...]] = (Draws, RealisticDIS)
     empty_sets: ClassVar[bool] = True
-    features: ClassVar[tuple[Feature, ...]] = PLACE
+    #: Sets differ in size, and are laid end to end.
+    ragged: ClassVar[tuple[str, ...]] = ("event",)
+    variables: ClassVar[tuple[Variable, ...]] = (
+        Variable("events", ("event", "feature"), Problem.events_dtype, "1", "sets of events"),
+    )
+    features: ClassVar[tuple[Feature, ...]] = RealisticDIS.features[:2]  # where, no value
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -222,16 +221,6 @@ class RealisticDISEvents(StructureFunction, Problem):
         return events
 
     # -- sets of unequal size ------------------------------------------------------------------
-
-    @property
-    def variables(self) -> tuple[Variable, ...]:
-        """``events`` ``[event, feature]``, the sets laid end to end."""
-        return (Variable("events", ("event", "feature"), self.events_dtype, "1", "sets of events"),)
-
-    @property
-    def ragged(self) -> tuple[str, ...]:
-        """Sets differ in size."""
-        return ("event",)
 
     @property
     def lengths(self) -> Mapping[str, int]:

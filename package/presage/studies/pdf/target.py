@@ -27,18 +27,10 @@ from presage.studies.pdf.problem import Problem
 
 @dataclass(frozen=True)
 class Target:
-    """Unnormalised posterior of one set of events.
+    """Unnormalised posterior of one set of events."""
 
-    Parameters
-    ----------
-    problem
-        With its prior.
-    likelihood
-        Of the set, ``(T, P)`` → ``(T,)``.
-    """
-
-    problem: Problem
-    likelihood: Callable[[Tensor], Tensor]
+    problem: Problem  # with its prior
+    likelihood: Callable[[Tensor], Tensor]  # of the set, ``(T, P)`` → ``(T,)``
 
     @classmethod
     def of(cls, problem: Problem, events: Tensor) -> Target:

@@ -38,9 +38,8 @@ from presage.labels import LabelError, Variable
 from presage.lineage import parent_of
 from presage.recipe import Parent, Recipe
 from presage.rng import generator
-from presage.studies.events.refine.candidates import candidates_of
 from presage.studies.events.refine.kfolds import KFold
-from presage.studies.events.refine.places import Steps
+from presage.studies.events.refine.places import Steps, candidates_of
 
 #: Raised whenever the numbers change.
 VERSION = 1

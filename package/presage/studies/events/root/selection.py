@@ -44,15 +44,16 @@ class Selection:
     @property
     def sums(self) -> bool:
         """Whether lists are added up in any of it."""
-        cut = [self.cut] if self.cut else []
-        return any(e.sums for e in (*(e for _, e in self.columns), *cut, *self.aliases.values()))
+        return any(e.sums for e in (*self._used, *self.aliases.values()))
+
+    @property
+    def _used(self) -> list[Expression]:
+        return [e for _, e in self.columns] + ([self.cut] if self.cut else [])
 
     @cached_property
     def branches(self) -> tuple[str, ...]:
         """Names of the branches that are read."""
-        used = [expression for _, expression in self.columns]
-        used += [self.cut] if self.cut else []
-        return branches_needed(used, self.aliases, self.path_labels)
+        return branches_needed(self._used, self.aliases, self.path_labels)
 
     def resolved(self, branches: Branches) -> Selection:
         """Return the selection with all names made out for one tree.

@@ -25,16 +25,8 @@ Integers = NDArray[np.int64]
 def check_arrays(arrays: Arrays, schema: Schema, samples: int, source: str) -> dict[str, Array]:
     """Check one block of arrays against a schema and return it in declared types.
 
-    Parameters
-    ----------
-    arrays
-        Name → array; the sample dimension (or a ragged one) is first.
-    schema
-        What was declared.
-    samples
-        How many samples the block must hold.
-    source
-        Who made the arrays, for the error.
+    In every array the sample dimension (or a ragged one) is first, and the block holds as many
+    `samples`; `source` is who made it, for the error.
 
     Raises
     ------
@@ -153,14 +145,7 @@ def _check_values(array: Array, variable: Variable, source: str) -> None:
 def require(dataset: xr.Dataset, variables: Iterable[Variable], sample: str) -> None:
     """Check that a dataset holds these variables with their dims and units.
 
-    Parameters
-    ----------
-    dataset
-        A labelled dataset.
-    variables
-        What a model or a metric was declared for.
-    sample
-        Name of the sample dimension.
+    They are what a model or a metric was declared for; `sample` is the sample dimension.
 
     Raises
     ------

@@ -11,15 +11,7 @@ class LabelError(ValueError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the closest known name, else all of them.
-
-    Parameters
-    ----------
-    name
-        What was asked for.
-    known
-        The names there are.
-    """
+    """Return ``"; did you mean 'x'?"`` for the closest known name, else all of them."""
     names = sorted(map(str, known))
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:

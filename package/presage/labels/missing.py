@@ -18,15 +18,10 @@ class MissingWarning(UserWarning):
 
 
 def present(values: NDArray[Any], variable: Variable) -> NDArray[np.bool_]:
-    """Return which values are there: not NaN, and not the declared number for none.
+    """Return which values, in any shape, are there: not NaN, and not the number for none.
 
-    Parameters
-    ----------
-    values
-        In any shape; the number that stands for none is compared in their own type and in
-        the declared one, so that -999.9 is found among float32 as well.
-    variable
-        Their declaration: `gaps` allows NaN, `missing` names a number.
+    The number that a variable declares as `missing` is compared in their own type and in the
+    declared one, so that -999.9 is found among float32 as well.
     """
     there = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(values.shape, dtype=bool)
     if variable.missing is not None:

@@ -137,21 +137,10 @@ def unchecked(temporary: Path) -> None:
 
 
 def publish(path: Path, write: Write, check: Check = unchecked) -> bool:
-    """Make `path` hold what `write` writes, whole or not at all.
+    """Make `path` hold what `write` writes, whole or not at all; False where it was there first.
 
-    Parameters
-    ----------
-    path
-        Final name; its directory is made when missing.
-    write
-        Called with the file to write into.
-    check
-        Called with the temporary name of what was written; raises when it is wrong.
-
-    Returns
-    -------
-    bool
-        False when `path` was there first: nothing was changed.
+    The directory is made when missing. `check` is called with the temporary name of what was
+    written, and raises when it is wrong.
 
     Raises
     ------

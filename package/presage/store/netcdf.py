@@ -99,11 +99,8 @@ def _write_variable(file: h5netcdf.File, name: str, variable: xr.Variable) -> No
 def map_shard(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
     """Memory-map the named arrays of a shard, read-only.
 
-    Returns
-    -------
-    dict
-        Name → ``numpy.memmap`` viewed as an array. An array that is chunked, compressed or
-        of foreign byte order is read whole instead (archives made by other tools).
+    An array that is chunked, compressed or of foreign byte order is read whole instead (archives
+    made by other tools).
 
     Raises
     ------

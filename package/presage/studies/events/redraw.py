@@ -21,12 +21,8 @@ def until_kept(draw: Draw, events: int, rounds: int, fewest: int = 1024) -> tupl
     Where less than `fewest` events are left, each has several tries a round: a small call costs as
     much as a larger one, and rare events are found in fewer rounds.
 
-    Returns
-    -------
-    columns : tuple of numpy.ndarray
-        What `draw` gave for each event, ``[event]``.
-    failed : numpy.ndarray
-        Numbers of the events that never passed; what stands in their columns means nothing.
+    Returned are what `draw` gave for each event, ``[event]``, and the numbers of the events that
+    never passed; what stands in their columns means nothing.
     """
     columns, kept = draw(np.arange(events))
     failed = np.flatnonzero(~kept)

@@ -135,16 +135,8 @@ def log_posterior(
 ) -> xr.Dataset:
     """Return ``log_likelihood`` and ``log_prior`` of draws given their observations.
 
-    Parameters
-    ----------
-    problem
-        With prior and density.
-    theta
-        ``[*, draw, parameter]`` or, one for each observation, ``[*, parameter]``.
-    events
-        ``[*, event, feature]``.
-    progress
-        Whether a bar is shown, after two seconds.
+    Parameters are ``[*, draw, parameter]`` or, one for each observation, ``[*, parameter]``;
+    `events` are ``[*, event, feature]``.
     """
     labels = SetLabels.of(events)
     rest = labels.dims

@@ -121,14 +121,7 @@ class Problem(Law):
     def log_likelihood(self, theta: Tensor, events: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the log-likelihood of whole sets, ``(*,)``.
 
-        Parameters
-        ----------
-        theta
-            ``(*, P)``.
-        events
-            ``(*, E, F)``.
-        mask
-            ``(*, E)``, True where there is an event.
+        It is of `theta` ``(*, P)`` and `events` ``(*, E, F)``, where `mask` ``(*, E)`` is True.
         """
         if mask is None:
             return self.log_prob(theta, events).sum(-1)
@@ -144,31 +137,18 @@ class Problem(Law):
         return torch.full_like(theta[..., 0], self.n_events)
 
     def likelihood(self, events: Tensor) -> Callable[[Tensor], Tensor]:
-        """Return the log-likelihood of one set as a function of many parameters.
+        """Return the log-likelihood of one set ``(E, F)`` as a function ``(T, P)`` → ``(T,)``.
 
-        Parameters
-        ----------
-        events
-            ``(E, F)``. What depends on the events alone is worked out once.
-
-        Returns
-        -------
-        callable
-            ``(T, P)`` → ``(T,)``.
+        What depends on the events alone is worked out once.
         """
         known = events.to(torch.float64)
         return self.in_pieces(lambda theta: self.log_likelihood(theta, known), events.shape[-2])
 
     @staticmethod
     def in_pieces(value: Callable[[Tensor], Tensor], count: int) -> Callable[[Tensor], Tensor]:
-        """Return a function of theta ``(T, P)`` that is worked out for some T at a time.
+        """Return a function ``(T, P)`` → ``(T,)`` that is worked out for some T at a time.
 
-        Parameters
-        ----------
-        value
-            ``(T, P)`` → ``(T,)``, which needs `count` numbers for each theta.
-        count
-            Events, as a rule.
+        It needs `count` numbers for each theta: events, as a rule.
         """
         rows = max(1, _AT_ONCE // max(1, count))
         return lambda theta: torch.cat([value(part) for part in torch.split(theta, rows)])

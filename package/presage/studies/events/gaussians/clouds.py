@@ -162,13 +162,7 @@ class Variation(ABC):
 
     @abstractmethod
     def factors(self, steps: Floats) -> Floats:
-        """Return factors ``[label, D]``, or ``[label, 1]`` for all variables alike.
-
-        Parameters
-        ----------
-        steps
-            Places r of the labels ``[label]``.
-        """
+        """Return factors ``[label, D]``, or ``[label, 1]`` for all, at places r ``[label]``."""
 
 
 @dataclass(frozen=True)

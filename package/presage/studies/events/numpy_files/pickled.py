@@ -54,10 +54,7 @@ class _Stored:
 def read_dict(path: Path, offset: int, where: str) -> dict[str, Any]:
     """Read the dictionary that the header of an ``.npy`` file ends before, at `offset`.
 
-    Returns
-    -------
-    dict
-        Name → number, text, array (mapped, not loaded), or containers of them.
+    It holds numbers, text, arrays (mapped, not loaded), or containers of them.
 
     Raises
     ------

@@ -113,14 +113,9 @@ def gained(products: Mapping[str, xr.Dataset], arms: Mapping[str, xr.Dataset]) -
     """Put K-fold residuals of the same labels, by arm, beside each other.
 
     The first is before anything was added; `arms` has the labels that each added, rows of a
-    ranking.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``w1_over_std``, ``floor`` and ``error[arm, label]`` of the worst variable, the last
-        with the noise subtracted; ``added[arm, place]`` and ``added_<parameter>``, which
-        labels were added; ``cost[arm]``.
+    ranking. There are ``w1_over_std``, ``floor`` and ``error[arm, label]`` of the worst variable,
+    the last with the noise subtracted; ``added[arm, place]`` and ``added_<parameter>``, which
+    labels were added; ``cost[arm]``.
     """
     first_product = next(iter(products.values()))
     rows = {

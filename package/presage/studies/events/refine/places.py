@@ -110,20 +110,11 @@ def candidates_of(
     parameters: Sequence[Variable],
     seed: int = 0,
 ) -> Floats:
-    """Return labels that could be simulated next, ``[label, parameter]``.
+    """Return labels that could be simulated next, ``[label, parameter]``, beside those of a table.
 
-    Parameters
-    ----------
-    table
-        Labels there are, ``[label, parameter]``.
-    wanted
-        None: the midpoints between neighbouring labels, which on a grid are the middles of
-        its edges and cells, and labels that are missing between others. A number: as many
-        quasi-random ones (Halton's sequence) within the range. Or labels of your own.
-    parameters
-        Declarations of the label columns.
-    seed
-        Of the quasi-random ones.
+    What is `wanted` may be None: the midpoints between neighbouring labels, which on a grid are
+    the middles of its edges and cells, and labels that are missing between others. A number: as
+    many quasi-random ones (Halton's sequence) within the range. Or labels of your own.
 
     Raises
     ------

@@ -12,7 +12,6 @@ import xarray as xr
 from presage.labels import Array, Coordinate, LabelError, Schema, Variable, check_arrays, nearest
 from presage.lineage import SAMPLE, flat_start, take
 from presage.recipe import Recipe
-from presage.store.compare import content_of
 from presage.store.files import StoreError
 from presage.store.sidecar import describe
 
@@ -33,9 +32,11 @@ def without_origin(dataset: xr.Dataset) -> xr.Dataset:
 
 def product_recipe(dataset: xr.Dataset, name: str) -> Recipe:
     """Return the recipe of a product: values, dimensions and attributes are its identity."""
+    variables = {str(n): v for n, v in dataset.variables.items()}
+    hashes = describe({n: np.asarray(v.values) for n, v in variables.items()})
     content = {
-        str(n): {**content_of(v), "dims": list(map(str, v.dims)), "attributes": _plain(v.attrs)}
-        for n, v in dataset.variables.items()
+        n: {**hashes[n], "dims": list(map(str, v.dims)), "attributes": _plain(v.attrs)}
+        for n, v in variables.items()
     }
     fields = {"name": name, "content": content, "attributes": _plain(dataset.attrs), "sample": ""}
     return Recipe(PRODUCER, 1, fields)
@@ -85,9 +86,10 @@ def _samples_recipe(
         n: {**hashes[n], "dims": list(dims), "attributes": _plain(variable.attributes())}
         for n, (dims, variable) in schema.stored().items()
     }
+    labels = describe({c.name: c.variable().values for c in schema.coordinates})
     fixed = {
         c.name: {
-            **content_of(c.variable()),
+            **labels[c.name],
             "attributes": _plain(c.variable().attrs),
             **({"dim": c.dim} if c.dim else {}),
         }

@@ -11,7 +11,8 @@ import numpy as np
 import xarray as xr
 
 from presage.labels import Array
-from presage.store.netcdf import hash_array, map_shard, open_dataset
+from presage.store.netcdf import map_shard, open_dataset
+from presage.store.sidecar import describe
 
 #: Share of the largest value by which results may differ between environments, and
 #: products anywhere: sums are added up in another order by another number of threads.
@@ -53,29 +54,18 @@ def shard_claim(
 
 def product_claim(dataset: xr.Dataset) -> Claim:
     """Return the claim of a product, which may differ by :data:`ELSEWHERE` anywhere."""
+    ours = {str(n): v.values for n, v in dataset.variables.items()}
 
     def difference(path: Path, here: bool) -> str:  # noqa: ARG001
         with open_dataset(path) as stored:
             theirs = {str(n): v.values for n, v in stored.variables.items()}
-        return arrays_differ({str(n): v.values for n, v in dataset.variables.items()}, theirs)
+        return arrays_differ(ours, theirs)
 
     advice = (
         "What its result depends on (a setting, a seed, a parent) belongs into its recipe; "
         "raise its version when its code was changed, or remove the old one first"
     )
-    content = {str(n): content_of(v) for n, v in dataset.variables.items()}
-    return Claim(content, difference, advice)
-
-
-def content_of(variable: xr.Variable) -> dict[str, Any]:
-    """Return hash, type and shape of one variable, text included."""
-    values = np.asarray(variable.values)
-    if values.dtype.kind in "OUST":
-        text = "\0".join(str(v) for v in values.reshape(-1))
-        values_hash = hash_array(np.frombuffer(text.encode() or b"\0", np.uint8))
-    else:
-        values_hash = hash_array(values)
-    return {"hash": values_hash, "dtype": str(values.dtype), "shape": list(values.shape)}
+    return Claim(describe(ours), difference, advice)
 
 
 def arrays_differ(

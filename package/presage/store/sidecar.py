@@ -19,6 +19,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from presage.labels import Array
 from presage.store.files import StoreError, publish, text
 from presage.store.netcdf import file_hash, hash_array
@@ -61,11 +63,16 @@ def sidecar_path(path: Path) -> Path:
 
 
 def describe(arrays: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
-    """Return hash, type and shape of each array."""
-    return {
-        name: {"hash": hash_array(a), "dtype": str(a.dtype), "shape": [int(n) for n in a.shape]}
-        for name, a in arrays.items()
-    }
+    """Return hash, type and shape of each array, text included."""
+    found = {}
+    for name, array in arrays.items():
+        content = np.asarray(array)
+        if content.dtype.kind in "OUST":
+            text = "\0".join(str(value) for value in content.reshape(-1))
+            content = np.frombuffer(text.encode() or b"\0", np.uint8)
+        shape = [int(n) for n in array.shape]
+        found[name] = {"hash": hash_array(content), "dtype": str(array.dtype), "shape": shape}
+    return found
 
 
 def make_sidecar(path: Path, provenance: Mapping[str, Any], key: str, **fields: Any) -> Sidecar:

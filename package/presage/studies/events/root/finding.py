@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from presage.hashes import Stamp
 from presage.studies.events.root.errors import BadFileError, RootError
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -25,6 +26,9 @@ class RootFile:
 
     name: str  # path relative to the directory that was searched, with ``/``
     path: Path  # where it lies
+    sha256: str = ""  # hash of its content, once it was read,
+    stamp: Stamp | None = None  # and what changes when that does
+    labels: Mapping[str, float] = field(default_factory=dict, hash=False)  # those in its path
 
     def bad(self, reason: str) -> BadFileError:
         """Return the error of a file that cannot be used."""

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from presage.hashes import Stamp, content_hashes, stamp
+from presage.hashes import content_hashes, stamp
 from presage.labels.errors import few
 from presage.studies.events.root.errors import BadFileError, RootError
 from presage.studies.events.root.finding import Paths, RootFile, find
 from presage.studies.events.root.path_labels import path_labels
 
-
-@dataclass(frozen=True)
-class Input:
-    """One file that is read."""
-
-    file: RootFile  # name and path
-    sha256: str  # hash of its content
-    stamp: Stamp  # what changes when its content does
-    labels: dict[str, float]  # the labels in its path
+#: A file, and the one before it that it repeats.
+_Pair = tuple[RootFile, RootFile]
 
 
 @dataclass(frozen=True)
 class Gathered:
     """What is read and what is not."""
 
-    inputs: tuple[Input, ...]  # the files, in the order in which they are read
+    files: tuple[RootFile, ...]  # in the order in which they are read
     #: Folders that cannot be listed; files that cannot be opened or whose path has no labels.
     bad: tuple[BadFileError, ...]
     said: tuple[str, ...]  # what was passed over or is there twice, a sentence each
@@ -43,7 +36,7 @@ def gather(paths: Paths, pattern: str, duplicates: str) -> Gathered:
     """
     found = find(paths)
     bad = [BadFileError(path, reason) for path, reason in found.unread]
-    inputs = []
+    files = []
     for file, sha256 in zip(
         found.files, content_hashes([f.path for f in found.files]), strict=True
     ):
@@ -51,31 +44,31 @@ def gather(paths: Paths, pattern: str, duplicates: str) -> Gathered:
             if isinstance(sha256, OSError):
                 raise file.bad(f"the file cannot be read: {sha256.strerror}")
             labels = path_labels(pattern, file)
-            inputs.append(Input(file, sha256, stamp(file.path), labels))
+            files.append(replace(file, sha256=sha256, stamp=stamp(file.path), labels=labels))
         except BadFileError as error:
             bad.append(error)
-    once, twice = _told_apart(inputs)
+    once, twice = _told_apart(files)
     said = [*found.said(), *_about_twice(twice, duplicates)]
-    return Gathered(tuple(inputs if duplicates == "keep" else once), tuple(bad), tuple(said))
+    return Gathered(tuple(files if duplicates == "keep" else once), tuple(bad), tuple(said))
 
 
-def _told_apart(inputs: Sequence[Input]) -> tuple[list[Input], list[tuple[Input, Input]]]:
+def _told_apart(files: Sequence[RootFile]) -> tuple[list[RootFile], list[_Pair]]:
     """Return the files without repetitions, and each repetition with what it repeats."""
-    once: list[Input] = []
-    twice: list[tuple[Input, Input]] = []
-    seen: dict[str, Input] = {}
-    for item in inputs:
+    once: list[RootFile] = []
+    twice: list[_Pair] = []
+    seen: dict[str, RootFile] = {}
+    for file in files:
         # Content tells all: one path given twice, links of either kind, and copies. Files of
         # 0 bytes are all alike, and are told to be empty.
-        first = seen.setdefault(item.sha256, item) if item.stamp[0] else item
-        if first is item:
-            once.append(item)
+        first = seen.setdefault(file.sha256, file) if file.stamp and file.stamp[0] else file
+        if first is file:
+            once.append(file)
         else:
-            twice.append((item, first))
+            twice.append((file, first))
     return once, twice
 
 
-def _about_twice(twice: Sequence[tuple[Input, Input]], duplicates: str) -> list[str]:
+def _about_twice(twice: Sequence[_Pair], duplicates: str) -> list[str]:
     if not twice:
         return []
     if duplicates == "raise":
@@ -88,13 +81,12 @@ def _about_twice(twice: Sequence[tuple[Input, Input]], duplicates: str) -> list[
     return [f"{len(twice)} file(s) repeat others, {kept}: {_shown(twice, lambda f: f.name)}"]
 
 
-def _shown(twice: Sequence[tuple[Input, Input]], name: Callable[[RootFile], Any]) -> str:
+def _shown(twice: Sequence[_Pair], name: Callable[[RootFile], Any]) -> str:
     told = []
-    for item, first in twice:
-        if item.file.path == first.file.path:
-            told.append(f"{name(item.file)} is given twice")
+    for file, first in twice:
+        if file.path == first.path:
+            told.append(f"{name(file)} is given twice")
         else:
-            linked = item.file.path.samefile(first.file.path)
-            same = "is the same file as" if linked else "is a copy of"
-            told.append(f"{name(item.file)} {same} {name(first.file)}")
+            same = "is the same file as" if file.path.samefile(first.path) else "is a copy of"
+            told.append(f"{name(file)} {same} {name(first)}")
     return few(told, 5)

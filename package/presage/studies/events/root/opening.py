@@ -53,8 +53,11 @@ def open_tree(file: RootFile, name: str, limit: int) -> Iterator[Any]:
 def tree_names(file: RootFile) -> list[str]:
     """Return the names of the trees in a file."""
     with _open(file) as handle, reading(file):
-        kinds = handle.classnames(cycle=False)
-    return sorted(key for key, kind in kinds.items() if kind in TREES)
+        return _trees(handle)
+
+
+def _trees(handle: Any) -> list[str]:
+    return sorted(k for k, kind in handle.classnames(cycle=False).items() if kind in TREES)
 
 
 @contextmanager
@@ -96,10 +99,8 @@ def _check_header(file: RootFile) -> None:
 
 def _tree(handle: Any, file: RootFile, name: str, limit: int) -> Any:
     with reading(file):
-        kinds = handle.classnames(cycle=False)
-        trees = sorted(key for key, kind in kinds.items() if kind in TREES)
-        cycles = handle.classnames()
-        kinds |= cycles
+        trees, cycles = _trees(handle), handle.classnames()
+        kinds = {**handle.classnames(cycle=False), **cycles}
     if name not in kinds:
         listed = f" (its trees: {', '.join(trees)})" if trees else " (it holds no tree)"
         raise file.bad(f"no tree {name!r}{nearest(name, trees)}{listed}")

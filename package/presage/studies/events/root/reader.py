@@ -189,12 +189,12 @@ class RootReader(ColumnReader):
     @property
     def found(self) -> tuple[RootFile, ...]:
         """The files, in the order in which they are read."""
-        return tuple(item.file for item in self._gathered.inputs)
+        return self._gathered.files
 
     @property
     def contents(self) -> dict[str, str]:
         """Relative path → SHA-256 of each file."""
-        return {item.file.name: item.sha256 for item in self._gathered.inputs}
+        return {file.name: file.sha256 for file in self.found}
 
     def identity(self) -> Mapping[str, Any]:
         """Return the settings, and every file by relative path and hash of its content.
@@ -208,7 +208,7 @@ class RootReader(ColumnReader):
         }
         if self._gathered.bad and self.bad_files == "raise":
             self.survey()  # which names all bad files, not only those that cannot be hashed
-        named = {i.file.name: i.labels for i in self._gathered.inputs if self.path}
+        named = {file.name: file.labels for file in self.found if self.path}
         if self._selection.sums:  # earlier versions added up single precision in single precision
             settings["sums"] = "float64"
         return {**settings, "invalid": self.invalid, "files": self.contents, "in_paths": named}

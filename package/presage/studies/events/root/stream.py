@@ -13,7 +13,8 @@ from presage.studies.events.root import branches
 from presage.studies.events.root.branches import Branches
 from presage.studies.events.root.columns import Names
 from presage.studies.events.root.errors import BadFileError, RootError, TooLargeError, joined
-from presage.studies.events.root.gathering import Gathered, Input
+from presage.studies.events.root.finding import RootFile
+from presage.studies.events.root.gathering import Gathered
 from presage.studies.events.root.opening import open_tree
 from presage.studies.events.root.selection import Selection
 from presage.studies.events.root.survey import Survey
@@ -38,12 +39,12 @@ class Stream:
         A bad file does not end it: the others are looked at too, so that all are named.
         """
         survey.bad = list(self.gathered.bad)
-        for item in self.gathered.inputs:
+        for file in self.gathered.files:
             part = Survey(files=1)
             try:
-                chunks = self._of_file(item, part, count)
+                chunks = self._of_file(file, part, count)
                 if self.skip:
-                    chunks = self._whole(item, chunks)
+                    chunks = self._whole(file, chunks)
                 for chunk in chunks:
                     if self.skip or not survey.bad:
                         yield chunk
@@ -53,20 +54,21 @@ class Stream:
                     raise
                 survey.bad.append(error)
         if survey.bad and not (self.skip and survey.files):
-            total = len(self.gathered.inputs) + len(self.gathered.bad)
+            total = len(self.gathered.files) + len(self.gathered.bad)
             raise joined(survey.bad, total, self.hint(survey.bad))
 
-    def _whole(self, item: Input, chunks: Iterator[dict[str, Array]]) -> Iterator[dict[str, Array]]:
+    def _whole(
+        self, file: RootFile, chunks: Iterator[dict[str, Array]]
+    ) -> Iterator[dict[str, Array]]:
         """Yield a file's events only once all were read: none of a file that is damaged."""
         held = held_in(chunks, self.memory)
-        yield from self._of_file(item, Survey(), False) if held is None else held
+        yield from self._of_file(file, Survey(), False) if held is None else held
 
-    def _of_file(self, item: Input, survey: Survey, count: bool) -> Iterator[dict[str, Array]]:
+    def _of_file(self, file: RootFile, survey: Survey, count: bool) -> Iterator[dict[str, Array]]:
         """Yield the selected events of one file."""
-        file = item.file
-        if not _unchanged(item):
+        if not _unchanged(file):
             raise RootError(f"{file.path} was changed while it was in use; start again")
-        constants = {k: Values(np.asarray(x)) for k, x in item.labels.items()}
+        constants = {k: Values(np.asarray(x)) for k, x in file.labels.items()}
         with open_tree(file, self.tree, self.memory) as tree:
             known = Branches.of(tree, file)
             plan = self.selection.resolved(known)
@@ -83,9 +85,9 @@ class Stream:
                 del chunk
 
 
-def _unchanged(item: Input) -> bool:
+def _unchanged(file: RootFile) -> bool:
     try:
-        return stamp(item.file.path) == item.stamp
+        return stamp(file.path) == file.stamp
     except OSError:
         return False
 

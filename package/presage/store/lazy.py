@@ -19,6 +19,9 @@ from presage.lineage import attributes_of
 from presage.recipe import Recipe
 from presage.store.verified import Stamp, trust
 
+#: Store, recipe as JSON, and range of samples.
+Address = tuple[str, str, int, int]
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -31,6 +34,8 @@ class Rows:
     shards: list[tuple[int, int, dict[str, Array]]]
     ragged: Mapping[str, str]  # variable → ragged dimension, for variables stored flat
     dims: Mapping[str, tuple[str, ...]]  # variable → stored dims
+    attributes: Mapping[str, Mapping[str, Any]]  # variable → its attributes
+    coordinates: Mapping[Any, xr.Variable]  # of the other dimensions
 
 
 def cut_samples(
@@ -84,8 +89,8 @@ class PiecedArray(BackendArray):
 class StoredArray(PiecedArray):
     """One variable over all shards of a dataset, `pieces` joined along the first axis.
 
-    Other processes get its address (store, recipe, range of samples) and not gigabytes: `reopen`
-    gives the same array there, whose `verified` files need not be hashed again.
+    Other processes get its address and not gigabytes: `reopen` gives the same array there, whose
+    `verified` files need not be hashed again.
     """
 
     def __init__(
@@ -93,7 +98,7 @@ class StoredArray(PiecedArray):
         pieces: list[Array],
         name: str,
         unit: str,
-        address: tuple[str, str, int, int],
+        address: Address,
         reopen: Callable[..., StoredArray],
         verified: tuple[Stamp, ...] = (),
     ) -> None:
@@ -107,7 +112,7 @@ class StoredArray(PiecedArray):
 
     def __reduce__(self) -> tuple[Callable[..., StoredArray], tuple[Any, ...]]:
         address = self.root, self.recipe, self.start, self.stop
-        return _reopen, (self.reopen, (self.name, self.unit, address), self.verified)
+        return _reopen, (self.reopen, (self.name, address), self.verified)
 
     def _read(self, key: tuple[Any, ...]) -> Array:
         first, rest = key[0], key[1:]

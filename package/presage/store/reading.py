@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from presage.lineage import SAMPLE, with_starts
 from presage.recipe import Recipe
 from presage.store.entry import Entry, entry_of
 from presage.store.files import StoreError
-from presage.store.lazy import Rows, StoredArray, cut_samples, labelled
+from presage.store.lazy import Address, Rows, StoredArray, cut_samples, labelled
 from presage.store.netcdf import map_shard, open_dataset
 from presage.store.sidecar import Sidecar
 from presage.store.spans import chain, gaps, reach, shown
@@ -37,60 +36,51 @@ def covering(entry: Entry, start: int, stop: int | None) -> tuple[list[Sidecar],
 
 
 def rows_of(entry: Entry, shards: Sequence[Sidecar], start: int, stop: int) -> Rows:
-    """Memory-map samples ``[start, stop)``."""
-    with _header(entry.folder / shards[0].file) as header:
-        dims = {str(n): tuple(map(str, v.dims)) for n, v in header.data_vars.items()}
+    """Memory-map samples ``[start, stop)``; what they are stands in the first shard."""
+    with open_dataset(entry.folder / shards[0].file, decode_cf=False) as stored:
+        # Those of other names than their dimension too.
+        header = stored.set_coords(str(stored.attrs.get("coordinates", "")).split())
         sample = str(header.attrs[SAMPLE])
+        dims = {str(n): tuple(map(str, v.dims)) for n, v in header.data_vars.items()}
+        attributes = {str(n): dict(v.attrs) for n, v in header.data_vars.items()}
+        coordinates = {n: v.load().variable for n, v in header.coords.items()}
     ragged = {n: d[0] for n, d in dims.items() if d[0] != sample}
     pieces = []
     for shard, low, high in chain(shards, start, stop):
         arrays = map_shard(entry.folder / shard.file, tuple(shard.arrays))
         cut = cut_samples(arrays, ragged, low - shard.start, high - shard.start)
         pieces.append((low, high, cut))
-    return Rows(sample, tuple(dims), pieces, ragged, dims)
+    return Rows(sample, tuple(dims), pieces, ragged, dims, attributes, coordinates)
 
 
 def open_samples(entry: Entry, root: Path, start: int, stop: int | None) -> xr.Dataset:
     """Return samples as a labelled dataset that reads from disk when looked at."""
     shards, stop = covering(entry, start, stop)
     rows = rows_of(entry, shards, start, stop)
-    with _header(entry.folder / shards[0].file) as header:
-        coords = {n: v.load().variable for n, v in header.coords.items()}
-        attributes = {n: dict(header[n].attrs) for n in rows.names}
     address = (str(root.resolve()), entry.recipe.json, start, stop)
     stamps = known(_files(entry, shards, start, stop))
     variables = {
-        name: (
-            rows.dims[name],
-            _stored(rows, name, about.get("units", "1"), address, stamps),
-            about,
-        )
-        for name, about in attributes.items()
+        name: (rows.dims[name], _stored(rows, name, address, stamps), rows.attributes[name])
+        for name in rows.names
     }
-    return with_starts(labelled(variables, coords, entry.recipe, rows.sample_dim, (start, stop)))
+    return with_starts(
+        labelled(variables, rows.coordinates, entry.recipe, rows.sample_dim, (start, stop))
+    )
 
 
-@contextmanager
-def _header(path: Path) -> Iterator[xr.Dataset]:
-    """Open a shard to see what it declares; coordinates of other names than their dimension too."""
-    with open_dataset(path, decode_cf=False) as header:
-        yield header.set_coords(str(header.attrs.get("coordinates", "")).split())
-
-
-def _stored(
-    rows: Rows, name: str, unit: str, address: tuple[str, str, int, int], stamps: tuple[Stamp, ...]
-) -> StoredArray:
+def _stored(rows: Rows, name: str, address: Address, stamps: tuple[Stamp, ...]) -> StoredArray:
     pieces = [arrays[name] for _, _, arrays in rows.shards]
+    unit = str(rows.attributes[name].get("units", "1"))
     return StoredArray(pieces, name, unit, address, _reopen, stamps)
 
 
-def _reopen(name: str, unit: str, address: tuple[str, str, int, int]) -> StoredArray:
+def _reopen(name: str, address: Address) -> StoredArray:
     """Give one variable in another process, whose tasks share the maps while files stay."""
     rows, paths, stamps = _reopened(*address)
     if known(paths) != stamps:
         _reopened.cache_clear()
         rows, paths, stamps = _reopened(*address)
-    return _stored(rows, name, unit, address, stamps)
+    return _stored(rows, name, address, stamps)
 
 
 @lru_cache(maxsize=16)

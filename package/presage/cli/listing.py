@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from presage.recipe import Recipe
@@ -14,23 +13,19 @@ if TYPE_CHECKING:
 _WIDEST = 70  # letters of the last column
 
 
-class Order(StrEnum):
-    """What a listing is sorted by: producers and age, or one of these."""
+Order = Literal["size", "time", "name"]
+_ORDERS: Mapping[Order | None, tuple[Callable[[EntryInfo], Any], bool]] = {
+    None: (lambda entry: (entry.producer, entry.created), False),
+    "size": (lambda entry: entry.bytes, True),
+    "time": (lambda entry: entry.created, True),
+    "name": (lambda entry: (entry.producer, entry.key), False),
+}
 
-    SIZE = "size"
-    TIME = "time"
-    NAME = "name"
 
-
-def in_order(entries: Sequence[EntryInfo], order: Order | None) -> list[EntryInfo]:
+def in_order(entries: Iterable[EntryInfo], order: Order | None) -> list[EntryInfo]:
     """Return entries by name, the largest or the newest first, or each producer's by age."""
-    if order is Order.SIZE:
-        return sorted(entries, key=lambda entry: -entry.bytes)
-    if order is Order.TIME:
-        return sorted(entries, key=lambda entry: entry.created, reverse=True)
-    if order is Order.NAME:
-        return sorted(entries, key=lambda entry: (entry.producer, entry.key))
-    return sorted(entries, key=lambda entry: (entry.producer, entry.created))
+    key, last_first = _ORDERS[order]
+    return sorted(entries, key=key, reverse=last_first)
 
 
 def table(entries: Sequence[EntryInfo], tags: Mapping[str, str]) -> list[tuple[str, ...]]:

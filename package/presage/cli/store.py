@@ -207,7 +207,7 @@ def _simulate_again(
             raise
         return (
             f"; not simulated again: {error}; --simulator MODULE:CLASS names code of your own, "
-            "which is run only then"
+            "which no file of a store does"
         )
     compared = verify(source, seed=recipe.seed, store=held, fraction=fraction)
     return f", {compared} samples simulated again are equal"

@@ -145,20 +145,11 @@ def producer(name: str) -> Any:
     PluginError
         There is no producer of this name.
     """
-    return resolve(_address(name) if not plugins.is_address(name) else name)
-
-
-def _address(name: str) -> str:
-    """Return the address of what presage or an installed package calls so; never `name` itself."""
     known = producers()
-    if name not in known:  # a class's own name will do, and capitals do not count
+    if name not in known and not plugins.is_address(name):  # a class's own name, in any case
         alike = {known[n].rpartition(":")[2].lower(): n for n in known}
         name = {**alike, **{n.lower(): n for n in known}}.get(name.lower(), name)
-    if plugins.is_address(name):
-        raise StudyError(
-            f"the recipe names code, {name!r}, which is not run because a file says so"
-        )
-    return plugins.address_of(name, known, plugins.SIMULATORS, "simulator or producer")
+    return resolve(plugins.address_of(name, known, plugins.SIMULATORS, "simulator or producer"))
 
 
 def rebuild(recipe: Recipe, kind: type[Source] | None = None) -> Source:
@@ -177,7 +168,10 @@ def rebuild(recipe: Recipe, kind: type[Source] | None = None) -> Source:
     PluginError
         It is no source of samples, is of another version, or does not fit its recipe.
     """
-    found = kind or resolve(_address(recipe.producer))
+    known = {**plugins.installed(plugins.SIMULATORS), **producers()}
+    if kind is None and recipe.producer not in known:
+        raise StudyError(f"neither presage nor an installed package has {recipe.producer!r}")
+    found = kind or resolve(known[recipe.producer])
     if kind is not None and kind.name != recipe.producer:
         raise StudyError(f"{kind.__name__} makes {kind.name!r}, not {recipe.producer!r}")
     if not (isinstance(found, type) and issubclass(found, Source)):

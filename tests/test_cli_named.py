@@ -18,11 +18,11 @@ from typer.main import get_command
 from fly_toys import Sets
 from presage import plugins
 from presage.cli.main import app, main
-from presage.cli.settings import divide, settings_of
+from presage.cli.settings import Group, divide
 from presage.generate import simulate
-from presage.pipeline import ParameterError
 from presage.recipe import Parent
 from presage.store import Store
+from presage.typed import ParameterError
 
 ROOT = Path(__file__).resolve().parents[1]
 TOYS = '''
@@ -37,6 +37,20 @@ import presage as ps
 from presage.inputs import FileInput
 from presage.labels import Parameter, Variable
 from presage.simulator import Reader, Simulator
+
+
+@dataclass(frozen=True)
+class Bath:
+    """Where they are.
+
+    Parameters
+    ----------
+    water
+        How deep.
+    """
+
+    water: float = 1.0
+    tiles: tuple[int, ...] = (1,)
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,7 @@ class Waves(Simulator):
     shape: Literal["sine", "saw"] = "sine"
     steps: tuple[int, ...] = (1, 2)
     seed: int = 0
+    bath: Bath = Bath()
 
     name: ClassVar[str] = "my-waves"
     block_size: ClassVar[int] = 64
@@ -178,9 +193,12 @@ def test_a_simulator_of_ones_own_goes_every_road(
 def test_an_object_and_a_function_are_named_too(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("generate", "mine:WIDE", "--steps", "[3]", "-n", "20") == 0
+    options = ["--steps", "[3]", "--bath.water", "2", "-p", "bath.tiles", "[4]"]
+    assert run("generate", "mine:WIDE", *options, "-n", "20") == 0
     recipe = Store().find(key := capsys.readouterr().out.split()[0])
     assert (recipe.fields["width"], recipe.fields["steps"]) == (2.0, (3,))
+    assert "'water': 2.0" in str(recipe.fields["bath"])
+    assert "(4,)" in str(recipe.fields["bath"])
     assert run("store", "verify", key, "--simulator", "mine:WIDE", "--fraction", "1") == 0
     assert "20 samples simulated again" in capsys.readouterr().out
     command = ["train", "mine:Small", "mine:half", "--epochs", "1", "--components", "2"]
@@ -215,8 +233,9 @@ def test_help_lists_the_settings_of_what_is_named(
         assert run("generate", *words) == 0
         said = " ".join(capsys.readouterr().out.split())
         assert "width: float = 0.5 Of the noise, see Variable; in mV" in said
-        assert "shape: Literal['sine', 'saw'] = 'sine' Which curve; one of sine, saw" in said
-        assert "steps: tuple[int, ...] = (1, 2)" in said
+        assert "shape: str = 'sine' Which curve; one of sine, saw" in said
+        assert "steps: tuple[int] = (1, 2)" in said
+        assert "bath.water: float = 1.0 How deep" in said
     assert run("generate", "--help") == 0
     assert not re.search("n-events|n-repeat|--device", capsys.readouterr().out)
     assert run("train", "spline_flow", "mine:Waves", "--help") == 0
@@ -230,12 +249,14 @@ def test_help_lists_the_settings_of_what_is_named(
     [
         (["mine:Wave"], "mine has no 'Wave'; did you mean 'Waves'?"),
         (["mint:Waves"], "importing mint failed"),
-        (["mine:np"], "mine:np is no dataclass of settings, and no function"),
+        (["mine:np"], "is no dataclass of settings, and no function"),
         (["mine:Small"], "mine:Small is not a simulator or reader but Small"),
         (["mine:Waves", "--widht", "1"], "there is no option --widht; did you mean '--width'?"),
         (["mine:Waves", "--wokers", "1"], "there is no option --wokers; did you mean '--workers'?"),
         (["mine:Waves", "-p", "widht", "1"], "has no setting 'widht'; did you mean 'width'?"),
         (["mine:Waves", "--width", "wide"], "width should be float, got the text 'wide'"),
+        (["mine:Waves", "--bath.watr", "1"], "no option --bath.watr; did you mean '--bath.water'?"),
+        (["mine:Waves", "--bath.water", "wet"], "bath.water should be float, got the text 'wet'"),
         (["mine:Waves", "--shape", "sin"], "no shape 'sin'; did you mean 'sine'?"),
         (["mine:Waves", "--width", "1", "--width", "2"], "width is given twice: '1' and '2'"),
         (["mine:Table", "--factor", "2"], "Table needs table: --table VALUE"),
@@ -262,7 +283,7 @@ def test_what_several_things_have_is_told_apart_by_their_roles() -> None:
     def fit(bins: int = 3, epochs: int = 1) -> None:
         """Fit."""
 
-    groups = [settings_of("model", "spline_flow", SplineFlow), settings_of("training", "fit", fit)]
+    groups = [Group.of("model", "spline_flow", SplineFlow), Group.of("training", "fit", fit)]
     with pytest.raises(ParameterError, match=r"say which: --model.bins or --training.bins"):
         divide({"bins": "4"}, groups)
     given = {"model.bins": "4", "training.bins": "5", "num_epochs": "6"}

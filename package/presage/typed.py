@@ -13,9 +13,11 @@ import inspect
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
+
+from presage.labels import nearest
 
 _TEXTS = ("str", "Path")
 _SCALARS = ("int", "float", "bool", *_TEXTS)
@@ -40,8 +42,12 @@ class Kind:
     name: str  # ``int``, ``float``, ``bool``, ``str``, ``Path``, ``list``, ``tuple``, ``dict``
     item: Kind | None = None  # type of a sequence's items; None takes anything
     optional: bool = False  # whether None is a value
+    choices: tuple[str, ...] = ()  # the only texts that there are
+    own: str = ""  # the annotation of another type, whose values check themselves
 
     def __str__(self) -> str:
+        if self.own:
+            return self.own
         inner = f"[{self.item}]" if self.item else ""
         return f"{self.name}{inner}{' | None' if self.optional else ''}"
 
@@ -70,15 +76,13 @@ class Declared:
     default: Any
     help: str = ""
     choices: tuple[str, ...] = ()
+    unit: str = ""
     section: str = ""  # the parameter of a notebook that it is an entry of
     settings: str = ""  # of such a parameter: "module:Class" of what its entries are fields of
 
 
 def declared_of(kind: type) -> dict[str, Declared]:
-    """Return the settings of a dataclass: its fields that have a default and a plain type.
-
-    The help of each is what the class's docstring says of it under *Parameters*; the choices
-    are its metadata's.
+    """Return the settings of a dataclass that have a default and a plain type.
 
     Examples
     --------
@@ -86,31 +90,61 @@ def declared_of(kind: type) -> dict[str, Declared]:
     >>> str(declared_of(Training)["hidden"].kind)
     'tuple[int]'
     """
-    found = {}
-    for f in fields(kind):
-        default = f.default if f.default_factory is MISSING else f.default_factory()
-        if not f.init or default is MISSING:
-            continue
-        try:
-            node = ast.parse(str(f.type), mode="eval").body
-            allowed = kind_of(node, f"{kind.__name__}.{f.name}")
-        except (ParameterError, SyntaxError):  # a type of its own, which no text can spell
-            continue
-        choices = tuple(f.metadata.get("choices", ()))
-        found[f.name] = Declared(
-            f.name, allowed, plain(default), description(kind, f.name), choices
-        )
-    return found
+    every = settings_of(kind).values()
+    plain_ones = (d for d in every if not d.kind.own and d.default is not MISSING)
+    return {d.name: replace(d, default=plain(d.default)) for d in plain_ones}
+
+
+def settings_of(thing: Any) -> dict[str, Declared]:
+    """Return what a dataclass, an object of one, or a function can be set to.
+
+    The help of each is what the docstring says of it under *Parameters*; choices and unit are
+    those of a field's metadata, or of ``Literal["a", "b"]``. A default of MISSING is none.
+
+    Raises
+    ------
+    ParameterError
+        It is none of these.
+    """
+    found = []
+    if is_dataclass(thing):
+        for f in (f for f in fields(thing) if f.init):
+            default = f.default if f.default_factory is MISSING else f.default_factory()
+            kind, more = _annotated(f.type), f.metadata
+            found.append(
+                Declared(
+                    f.name,
+                    kind,
+                    default if isinstance(thing, type) else getattr(thing, f.name),
+                    description(thing if isinstance(thing, type) else type(thing), f.name),
+                    tuple(more.get("choices", ())) or kind.choices,
+                    more.get("unit", ""),
+                )
+            )
+    elif callable(thing) and not isinstance(thing, type):
+        said = described(thing)
+        for name, one in inspect.signature(thing).parameters.items():
+            default = MISSING if one.default is inspect.Parameter.empty else one.default
+            kind = _annotated(one.annotation)
+            found.append(Declared(name, kind, default, said.get(name, ""), kind.choices))
+    else:
+        raise ParameterError(f"{thing!r} is no dataclass of settings, and no function")
+    return {declared.name: declared for declared in found}
+
+
+def _annotated(annotation: Any) -> Kind:
+    """Return the type of a field or an argument, be it one that only itself knows."""
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    try:
+        return kind_of(ast.parse(text, mode="eval").body, text)
+    except (ParameterError, SyntaxError):
+        return Kind("own", own=text)
 
 
 def description(kind: Any, name: str) -> str:
-    """Return what the class that declares a field says of it, or else a class above or below.
-
-    `kind` is the class, or an object of it.
-    """
-    every = (kind if isinstance(kind, type) else type(kind)).__mro__
-    declares = [c for c in every if name in inspect.get_annotations(c)]
-    said = (described(c).get(name) for c in (*declares, *every))
+    """Return what the class that declares a field says of it, or else a class above or below."""
+    declares = [c for c in kind.__mro__ if name in inspect.get_annotations(c)]
+    said = (described(c).get(name) for c in (*declares, *kind.__mro__))
     return next(filter(None, said), "")
 
 
@@ -134,6 +168,13 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, PurePath) else value
 
 
+def frozen(value: Any) -> Any:
+    """Return a value as a setting holds it: lists as tuples, at every depth."""
+    if isinstance(value, Mapping):
+        return {key: frozen(inner) for key, inner in value.items()}
+    return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
+
+
 def kind_of(node: ast.expr, where: str) -> Kind:
     """Return the type that an annotation spells.
 
@@ -146,12 +187,18 @@ def kind_of(node: ast.expr, where: str) -> Kind:
         sides = [s for s in (node.left, node.right) if not _is(s, None)]
         if len(sides) == 1:
             inner = kind_of(sides[0], where)
-            return Kind(inner.name, inner.item, optional=True)
+            return replace(inner, optional=True)
         if {ast.unparse(side) for side in sides} == set(_TEXTS):
             return Kind("Path")
-    if isinstance(node, ast.Name) and node.id in (*_SCALARS, *_SEQUENCES):
-        return Kind(node.id)
-    if ast.unparse(node).partition("[")[0] in _MAPPINGS:
+    name, _, inner_text = ast.unparse(node).partition("[")
+    name = name.rpartition(".")[2]  # typing.Literal, pathlib.Path
+    if name == "Literal":
+        return Kind("str", choices=tuple(map(str, ast.literal_eval(f"[{inner_text}"))))
+    if name == "Optional" and isinstance(node, ast.Subscript):
+        return replace(kind_of(node.slice, where), optional=True)
+    if name in (*_SCALARS, *_SEQUENCES) and not inner_text:
+        return Kind(name)
+    if name in _MAPPINGS:
         return Kind("dict")
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
         inner_nodes = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
@@ -187,6 +234,10 @@ def coerce(name: str, value: Any, kind: Kind) -> Any:
     Traceback (most recent call last):
     presage.typed.ParameterError: n_events should be int, got the text 'many'
     """
+    if kind.own:
+        return literal(value) if isinstance(value, str) else value
+    if kind.choices and value not in kind.choices and not (value is None and kind.optional):
+        raise ParameterError(f"no {name} {value!r}{nearest(str(value), kind.choices)}")
     value = str(value) if isinstance(value, PurePath) else value
     read = literal(value) if isinstance(value, str) and kind.name not in _TEXTS else value
     if read is None and kind.optional:

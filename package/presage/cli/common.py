@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from presage.cli.settings import Group, owners_of
+from presage.cli.settings import Group, owners_of, row
 from presage.labels import nearest
 from presage.typed import ParameterError
 
@@ -104,7 +104,7 @@ class SettingsCommand(TyperCommand):
         """Write the settings of what was named."""
         for group in self.groups(*ctx.meta[_NAMED]):
             with formatter.section(f"Settings of {group.owner} (--NAME VALUE)"):
-                rows = [setting.row() for setting in group.settings.values()]
+                rows = [row(declared) for declared in group.settings.values()]
                 formatter.write_dl(rows) if rows else formatter.write_text("none")
         super().format_epilog(ctx, formatter)
 

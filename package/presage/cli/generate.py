@@ -19,7 +19,7 @@ from presage.cli.common import (
     interruptible,
     pairs,
 )
-from presage.cli.settings import Group, build, divide, settings_of
+from presage.cli.settings import Group, build, divide
 from presage.extras import extra
 from presage.hashes import forget
 from presage.progress import CLOCK, Bar
@@ -48,7 +48,7 @@ def source_settings(name: str) -> Group:
     """
     from presage.studies import producer
 
-    return settings_of("simulator", name, producer(name))
+    return Group.of("simulator", name, producer(name))
 
 
 def source_class(name: str) -> type[Source]:

@@ -19,8 +19,9 @@ from presage.cli.common import (
     pairs,
     plain_name,
 )
-from presage.cli.settings import Group, Setting
+from presage.cli.settings import Group
 from presage.hashes import forget
+from presage.typed import Declared
 
 
 class RunCommand(SettingsCommand):
@@ -36,11 +37,10 @@ class RunCommand(SettingsCommand):
         chosen = study(named[0])
         every = [chosen.notebooks, *chosen.optional.values()]
         steps = tuple(step for steps in every for step in steps)
-        found: dict[str, dict[str, Setting]] = {}
+        found: dict[str, dict[str, Declared]] = {}
         for name, p in known_parameters(notebooks_of(replace(chosen, notebooks=steps))).items():
             if name not in ("store", "preset"):  # options of the command
-                setting = Setting(name, str(p.kind), p.default, p.help, p.choices)
-                found.setdefault(p.section, {})[p.name] = setting
+                found.setdefault(p.section, {})[p.name] = p
         return [Group(section, section or chosen.name, own) for section, own in found.items()]
 
     def check(

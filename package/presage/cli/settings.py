@@ -1,69 +1,17 @@
-"""What a simulator, a model or a function can be set to: read from its fields or arguments.
-
-A setting's name, type and default are those of a dataclass field, or of a function's argument;
-its description is the first sentence of the entry in the numpydoc section ``Parameters``; a unit
-is declared by ``field(metadata={"unit": "GeV"})``, choices by ``Literal["a", "b"]``. Texts of the
-command line become values of these types here.
-"""
+"""What several things are set to by one list of names and texts, and how that is listed."""
 
 from __future__ import annotations
 
-import ast
-import inspect
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, is_dataclass, replace
 from typing import Any
 
 from presage.cli.listing import shortened
 from presage.labels import nearest
-from presage.typed import ParameterError, coerce, described, description, kind_of, literal
+from presage.typed import Declared, ParameterError, coerce, frozen, settings_of
 
 #: Other spellings of settings, as other programs have them.
 SPELLINGS = {"num_events": "n_events", "num_epochs": "epochs"}
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One setting: `type` is its annotation as text, `default` MISSING where it has none."""
-
-    name: str
-    type: str
-    default: Any = MISSING
-    help: str = ""
-    choices: tuple[str, ...] = ()
-    unit: str = ""
-
-    def __post_init__(self) -> None:
-        named = re.fullmatch(r"(?:typing\.)?Literal\[(.*)\]", self.type, re.DOTALL)
-        if named:
-            choices = tuple(map(str, ast.literal_eval(f"({named[1]},)")))
-            object.__setattr__(self, "choices", choices)
-
-    def value(self, text: str) -> Any:
-        """Return a text in this type; one that only the thing itself knows is a literal.
-
-        Raises
-        ------
-        ParameterError
-            The text is of another type, or none of the choices.
-        """
-        if self.choices and text not in self.choices:
-            raise ParameterError(f"no {self.name} {text!r}{nearest(text, self.choices)}")
-        try:
-            kind = kind_of(ast.parse(self.type, mode="eval").body, self.name)
-        except (ParameterError, SyntaxError):
-            return literal(text)
-        return _as_tuple(coerce(self.name, text, kind))
-
-    def row(self) -> tuple[str, str]:
-        """Return name, type and default, and what is said of it, for a list of definitions."""
-        default = "" if self.default is MISSING else f" = {shortened(repr(self.default), 60)}"
-        said = [self.help] if self.help else []
-        said += [f"in {self.unit}"] if self.unit else []
-        said += [f"one of {', '.join(self.choices)}"] if self.choices else []
-        said += ["has to be given"] if self.default is MISSING else []
-        return f"{self.name}: {self.type}{default}", "; ".join(said)
 
 
 @dataclass(frozen=True)
@@ -72,42 +20,33 @@ class Group:
 
     role: str
     owner: str
-    settings: Mapping[str, Setting]
+    settings: Mapping[str, Declared]
+
+    @classmethod
+    def of(cls, role: str, owner: str, thing: Any, without: Iterable[str] = ()) -> Group:
+        """Return what a class, an object or a function can be set to, `without` some.
+
+        Where a setting is a dataclass itself, its fields are: ``coupling.alpha_s``.
+        """
+        found: dict[str, Declared] = {}
+        for name, declared in settings_of(thing).items():
+            if is_dataclass(declared.default) and not isinstance(declared.default, type):
+                inner = cls.of(role, owner, declared.default).settings
+                found |= {f"{name}.{n}": replace(d, name=f"{name}.{n}") for n, d in inner.items()}
+            elif name not in without:
+                found[name] = declared
+        return cls(role, owner, found)
 
 
-def settings_of(role: str, owner: str, thing: Any, without: Iterable[str] = ()) -> Group:
-    """Return what a dataclass, an object of one, or a function can be set to, `without` some.
-
-    Raises
-    ------
-    ParameterError
-        It is none of these.
-    """
-    if is_dataclass(thing):
-        found = [
-            Setting(f.name, _text(f.type), _default(thing, f), description(thing, f.name),
-                    unit=f.metadata.get("unit", ""))
-            for f in fields(thing) if f.init
-        ]  # fmt: skip
-    elif callable(thing) and not isinstance(thing, type):
-        given, said = inspect.signature(thing).parameters, described(thing)
-        found = [
-            Setting(name, _text(one.annotation), _or_missing(one.default), said.get(name, ""))
-            for name, one in given.items()
-        ]
-    else:
-        raise ParameterError(f"{owner} is no dataclass of settings, and no function")
-    return Group(role, owner, {s.name: s for s in found if s.name not in without})
-
-
-def _default(thing: Any, field: Field[Any]) -> Any:
-    if not isinstance(thing, type):
-        return getattr(thing, field.name)
-    return field.default if field.default_factory is MISSING else field.default_factory()
-
-
-def _or_missing(default: Any) -> Any:
-    return MISSING if default is inspect.Parameter.empty else default
+def row(declared: Declared) -> tuple[str, str]:
+    """Return name, type and default, and what is said of it, for a list of definitions."""
+    needed = declared.default is MISSING
+    default = "" if needed else f" = {shortened(repr(declared.default), 60)}"
+    said = [declared.help] if declared.help else []
+    said += [f"in {declared.unit}"] if declared.unit else []
+    said += [f"one of {', '.join(declared.choices)}"] if declared.choices else []
+    said += ["has to be given"] if needed else []
+    return f"{declared.name}: {declared.kind}{default}", "; ".join(said)
 
 
 def divide(given: Mapping[str, str], groups: Sequence[Group]) -> list[dict[str, Any]]:
@@ -139,17 +78,17 @@ def divide(given: Mapping[str, str], groups: Sequence[Group]) -> list[dict[str, 
             ways = " or ".join(f"--{groups[i].role}.{own}" for i, own in owners)
             raise ParameterError(f"several things have a setting {name!r}; say which: {ways}")
         ((index, own),) = owners
-        parts[index][own] = groups[index].settings[own].value(text)
+        parts[index][own] = frozen(coerce(own, text, groups[index].settings[own].kind))
     return parts
 
 
 def owners_of(name: str, groups: Sequence[Group]) -> list[tuple[int, str]]:
     """Return number of each group that has a setting of this name, and what it is called there."""
-    role, dot, plain = name.rpartition(".")
     found = []
     for index, group in enumerate(groups):
+        plain = name.removeprefix(f"{group.role}.")
         own = plain if plain in group.settings else SPELLINGS.get(plain, plain)
-        if own in group.settings and (not dot or role == group.role):
+        if own in group.settings:
             found.append((index, own))
     return found
 
@@ -164,21 +103,16 @@ def build(thing: Any, settings: Mapping[str, Any], store: Any = None) -> Any:
     ParameterError
         A setting that it needs is missing.
     """
+    known, given = settings_of(thing), {n: v for n, v in settings.items() if "." not in n}
+    for name in {name.partition(".")[0] for name in settings if "." in name}:
+        parts = {n.partition(".")[2]: v for n, v in settings.items() if n.startswith(f"{name}.")}
+        given[name] = build(known[name].default, parts)
     if is_dataclass(thing) and not isinstance(thing, type):
-        return replace(thing, **settings)
-    known = settings_of("", "", thing).settings
+        return replace(thing, **given)
     if not isinstance(thing, type) and "store" in known:
-        settings = {**settings, "store": store}
-    lacking = [n for n, s in known.items() if s.default is MISSING and n not in settings]
+        given["store"] = store
+    lacking = [n for n, d in known.items() if d.default is MISSING and n not in given]
     if lacking:
         options = " ".join(f"--{name.replace('_', '-')} VALUE" for name in lacking)
         raise ParameterError(f"{thing.__name__} needs {', '.join(lacking)}: {options}")
-    return thing(**settings)
-
-
-def _text(annotation: Any) -> str:
-    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
+    return thing(**given)

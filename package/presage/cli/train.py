@@ -20,7 +20,7 @@ from presage.cli.common import (
     pairs,
 )
 from presage.cli.generate import fill
-from presage.cli.settings import Group, build, divide, settings_of
+from presage.cli.settings import Group, build, divide
 from presage.typed import ParameterError
 
 if TYPE_CHECKING:
@@ -159,9 +159,9 @@ def _learner_settings(name: str, kind: Any) -> list[Group]:
     from presage.fitting import fit
 
     if hasattr(kind, "fit"):
-        return [settings_of("training", name, kind)]
-    training = settings_of("training", f"the training of {name}", fit, _OWN)
-    return [settings_of("model", name, kind), training]
+        return [Group.of("training", name, kind)]
+    training = Group.of("training", f"the training of {name}", fit, _OWN)
+    return [Group.of("model", name, kind), training]
 
 
 def _trained(
@@ -210,7 +210,7 @@ def _origin(name: str, store: Store | None = None) -> Any:
 
 
 def _origin_settings(name: str, origin: Any) -> list[Group]:
-    return [] if origin is None else [settings_of("simulator", name, origin, {"store"})]
+    return [] if origin is None else [Group.of("simulator", name, origin, {"store"})]
 
 
 def _stored(name: str, store: Store) -> Recipe:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from presage.plugins import resolve
 from presage.recipe import Recipe
 from presage.simulator import Source
 from presage.store import StoreError
+from presage.typed import settings_of
 
 #: Name → ``"module:attribute"`` of the study. A new study of presage is one line here; one of
 #: another package is an entry point of the group ``presage.studies``.
@@ -182,12 +183,22 @@ def rebuild(recipe: Recipe, kind: type[Source] | None = None) -> Source:
             f"this presage has version {found.version}; only its hashes can be checked"
         )
     try:
-        source = found(**recipe.fields)
+        source = found(**_restored(found, recipe.fields))
     except (TypeError, ValueError) as error:
         raise StudyError(f"{found.name} does not take the recipe's settings: {error}") from error
     if not isinstance(source, Source) or source.recipe(recipe.seed).key != recipe.key:
         raise StudyError(f"{recipe.producer} cannot be rebuilt from its recipe {recipe.key[:16]}")
     return source
+
+
+def _restored(kind: type[Source], recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe's fields as the class takes them: those of a dataclass as an object of it."""
+    known, restored = settings_of(kind), dict(recorded)
+    for name, value in recorded.items():
+        if name in known and is_dataclass(known[name].default) and isinstance(value, Mapping):
+            inner = {n: v for n, v in value.items() if n != "class"}
+            restored[name] = type(known[name].default)(**inner)
+    return restored
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self, cast
 
 import presage.plugins as plugins
 from presage.labels import LabelError, nearest
-from presage.typed import coerce, declared_of, plain
+from presage.typed import coerce, declared_of, frozen, plain
 
 #: The entry of a notebook's parameter that names a preset of its own.
 PRESET = "preset"
@@ -99,7 +99,7 @@ class StudySettings:
             if key not in cls.__dataclass_fields__:
                 raise LabelError(f"{cls.__name__} has no setting {key!r}{nearest(key, known)}")
             values[key] = coerce(key, value, known[key].kind) if key in known else value
-        return cls(**{key: _frozen(value) for key, value in values.items()})
+        return cls(**{key: frozen(value) for key, value in values.items()})
 
     @classmethod
     def of_preset(cls, name: str, *before: Any) -> dict[str, Any]:  # noqa: ARG003
@@ -144,9 +144,3 @@ def made_of(found: Any, settings: Mapping[str, Any], kind: type[Any], name: str)
             f"{name} should be or return a {kind.__name__}, got {type(built).__name__}"
         )
     return built
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _frozen(inner) for key, inner in value.items()}
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -40,7 +40,7 @@ class RunCommand(SettingsCommand):
         found: dict[str, dict[str, Declared]] = {}
         for name, p in known_parameters(notebooks_of(replace(chosen, notebooks=steps))).items():
             if name not in ("store", "preset"):  # options of the command
-                found.setdefault(p.section, {})[p.name] = p
+                found.setdefault(p.section, {})[p.name] = replace(p, name=name)
         return [Group(section, section or chosen.name, own) for section, own in found.items()]
 
     def check(

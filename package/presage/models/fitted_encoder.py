@@ -134,7 +134,7 @@ class FittedEncoder(Fitted):
                 f"{dict(events.sizes)} with {', '.join(found)}"
             )
         events = events.sel(feature=names) if "feature" in events.coords else events
-        sets = [torch.from_numpy(one.values.astype(np.float64)) for one in labels.each(events)]
+        sets = [torch.from_numpy(row.astype(np.float64)) for row in labels.rows(events)]
         if any(bool(one.isnan().any()) for one in sets):
             raise LabelError("events hold NaN: only all features after a set's last event may")
         return sets, labels
@@ -175,7 +175,13 @@ class SetLabels:
         return cls(dims, shape, coords)
 
     def each(self, events: xr.DataArray) -> Iterator[xr.DataArray]:
-        """Yield the events of each set, ``[event, feature]``, without filled-up ends.
+        """Yield :meth:`rows` labelled, ``[event, feature]``."""
+        names = {"feature": events["feature"]} if "feature" in events.coords else {}
+        for row in self.rows(events):
+            yield xr.DataArray(row, dims=("event", "feature"), coords=names)
+
+    def rows(self, events: xr.DataArray) -> Iterator[NDArray[Any]]:
+        """Yield the events of each set ``(E, F)``, without filled-up ends.
 
         Raises
         ------
@@ -192,11 +198,9 @@ class SetLabels:
         if ordered.dtype.kind not in "fiu":
             raise LabelError(f"events should be numbers, got {ordered.dtype}")
         values = ordered.values
-        names = {"feature": events["feature"]} if "feature" in events.coords else {}
         for row in values.reshape(self.number, *values.shape[-2:]):
             there = ~np.isnan(row).all(-1)
-            kept = row[np.flip(np.cumsum(np.flip(there))) > 0]
-            yield xr.DataArray(kept, dims=("event", "feature"), coords=names)
+            yield row[np.flip(np.cumsum(np.flip(there))) > 0]
 
     def array(
         self, values: Any, dims: tuple[str, ...], name: str, title: str, coords: Any = None

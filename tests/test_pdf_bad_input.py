@@ -16,6 +16,7 @@ from torch import Tensor
 from presage.fitting import FitError
 from presage.generate import simulate
 from presage.labels import LabelError
+from presage.plugins import PluginError
 from presage.store import Store
 from presage.studies.pdf.gaussian import Gaussian
 from presage.studies.pdf.inference import Inference, UntrainedSizeWarning
@@ -174,7 +175,7 @@ SETTINGS: tuple[tuple[str, dict[str, Any], str], ...] = (
 
 @pytest.mark.parametrize(("name", "settings", "message"), SETTINGS)
 def test_settings(name: str, settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(LabelError, match=message):
+    with pytest.raises((LabelError, PluginError), match=message):
         problem(name, **settings)
 
 

@@ -191,7 +191,7 @@ def test_the_settings_of_a_run_find_its_products(kept: Place) -> None:
     products = TABLE["runs"]["pdf"]["products"]
     sizes = {"n_samples": 80, "n_events": 20, "n_repeat": 2, "n_observations": 2}
     sets = pdf_study.Campaign(store=kept.store, n_calibration=40, **sizes)
-    inference = sets.inference(sets.training("quick", 1), progress=False)
+    inference = sets.inference(pdf_study.Training.preset("quick", epochs=1), progress=False)
     assert inference.posterior.key == products["posterior"]
     effort = Effort(n_draws=100, n_proposals=500)
     assert key_of(posteriors(sets, inference, [20], effort, False)) == products["posteriors"]

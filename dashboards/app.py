@@ -12,46 +12,57 @@ from __future__ import annotations
 
 import gc
 import socket
-from collections.abc import Callable, Sequence
-from html import escape
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import panel as pn
+from bokeh.document import Document
 from bokeh.models import Column, CustomJS
+from bokeh.server.server import BaseServer
+from bokeh.server.tornado import BokehTornado
+from panel.io.application import build_applications
+from panel.io.state import state as panel_state
+from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 
 from presage.store import Store
 
 from .guard import guard, origin_of, prefix_of
-from .pages import study
-from .pages.parts.frame import BOARD, PAGES, first_page
-from .pages.parts.theme import guide_text, html, notices
-from .pages.parts.view import Query, query_of
+from .kit.board import board
+from .kit.foot import foot
+from .kit.frame import BOARD, complete, failed, first_page, nothing
+from .kit.page import Page, Visit
+from .kit.query import Query, query_of
+from .kit.theme import html, notices
+from .pages import pages, producers_of
 from .web import routes
 
 ADDRESS = "127.0.0.1"
 
 
-def create_app(store: str | Path | Store | None = None) -> Callable[[], None]:
+def create_app(
+    store: str | Path | Store | None = None, studies: Sequence[str] = ()
+) -> Callable[[], None]:
     """Return the function that makes the figures of one visit.
 
     Parameters
     ----------
     store
         A store or its folder; by default ``$PRESAGE_STORE``, else ``./store``.
+    studies
+        Addresses of studies that are neither presage's nor installed, ``"my_package.toy:STUDY"``.
     """
-    shown = _opened(store)
+    shown, known = _opened(store), pages(tuple(studies))
 
     def app() -> None:
-        query = Query(query_of(pn.state.session_args))
-        page = query.choose("page", list(PAGES), first_page(shown))
+        document = panel_state.curdoc
+        query = Query(query_of(panel_state.session_args))
+        page = query.choose("page", list(known), first_page(shown, known))
         try:
-            main = study.page(page, shown, query)
+            main = _made(page, known, studies, shown, query, document)
         except (OSError, RuntimeError, ValueError, LookupError) as error:
-            main = [html(_failed(shown, page, f"{type(error).__name__}: {error}"))]
+            main = [html(failed(page, known[page], shown, error))]
         above = [html(notices(query.messages))] if query.messages else []
-        document = pn.state.curdoc
         document.config.reconnect_session = document.config.notify_connection_status = False
         document.js_on_event("connection_lost", CustomJS(code="window.frame.lost()"))
         column = Column(children=[*above, *main], sizing_mode="stretch_width", margin=0)
@@ -60,12 +71,29 @@ def create_app(store: str | Path | Store | None = None) -> Callable[[], None]:
     return app
 
 
+def _made(
+    name: str, known: Mapping[str, Page], studies: Sequence[str], store: Store, query: Query,
+    document: Document,
+) -> list[Any]:  # fmt: skip
+    """Return what stands on a page: of the product that the address asks for, or the newest."""
+    page, entries = known[name], store.list()
+    products = complete(entries, page.producer)
+    if page.view is None or not products:
+        query.given = {}
+        return [html(nothing(name, known, producers_of(name, studies), entries, store))]
+    keys = [entry.key for entry in products]
+    key = query.key(keys) or keys[-1]
+    visit = Visit(store, next(e for e in products if e.key == key), entries, products, query)
+    return [board(page.view(visit), visit, document), foot(visit.entry, entries)]
+
+
 def serve(
     store: str | Path | Store | None = None,
     port: int = 5006,
     show: bool = True,
     origins: Sequence[str] = (),
     prefix: str = "",
+    studies: Sequence[str] = (),
 ) -> None:
     """Serve the dashboard on this machine until it is interrupted.
 
@@ -83,39 +111,48 @@ def serve(
     prefix
         Path that a proxy puts before every address and hands on. Without one, pages work below
         any path that a proxy takes away.
+    studies
+        Addresses of studies that are neither presage's nor installed, whose pages are shown too.
 
     Raises
     ------
     ValueError
         An origin or the prefix is none.
+    PluginError
+        One of `studies` is none.
     """
-    shown = _opened(store)
+    shown, names = _opened(store), tuple(studies)
     listen = settings(port or _free_port(), origins, prefix)
-    # What is loaded by now stays: looking through it for rubbish takes a fifth of a visit's time.
-    IOLoop.current().add_callback(gc.freeze)
-    apps, patterns = {BOARD: create_app(shown)}, routes(shown)
-    server = pn.io.server.get_server(apps, extra_patterns=patterns, **listen, show=show, warm=True)
-    paths = [listen["prefix"] + path for path in (*(p for p, *_ in patterns), f"{BOARD}/ws")]
-    guard(server._tornado, listen["websocket_origin"], paths)
-    server.start()
-    server.io_loop.start()
-
-
-def _failed(store: Store, page: str, error: str) -> str:
-    """Return what is said where a page cannot be made, and what can be looked at instead."""
-    about = PAGES[page]
-    try:
-        entries = [e for e in store.list() if e.producer == about.producer and e.recipe]
-    except OSError:
-        entries = []
-    links = "".join(
-        f'<li><a href="?page={escape(page)}&amp;key={entry.key[:16]}">{escape(entry.key[:16])}</a> '
-        f"{escape(entry.created[:16].replace('T', ' '))}</li>"
-        for entry in sorted(entries, key=lambda e: e.created, reverse=True)[:20]
+    before, hosts = listen["prefix"], listen["websocket_origin"]
+    patterns = routes(shown, pages(names))
+    apps = build_applications({BOARD: create_app(shown, names)}, title=listen["title"])
+    apps[BOARD].create_document()  # loads what the first visit would have to wait for
+    app = BokehTornado(
+        apps,
+        prefix=before,
+        extra_websocket_origins=hosts,
+        extra_patterns=list(patterns),
+        check_unused_sessions_milliseconds=listen["check_unused_sessions"],
+        unused_session_lifetime_milliseconds=listen["unused_session_lifetime"],
     )
-    there = f"{about.what.capitalize()} in this store:"
-    others = f"<p>{there}</p><ul>{links}</ul>" if links else ""
-    return guide_text("This page cannot be shown", [error], [], others)
+    guard(app, hosts, [before + path for path in (*(p for p, *_ in patterns), f"{BOARD}/ws")])
+    http = HTTPServer(app)
+    http.listen(listen["port"], listen["address"])
+    loop = IOLoop.current()
+    # What is loaded by now stays: looking through it for rubbish takes a fifth of a visit's time.
+    loop.add_callback(gc.freeze)
+    BaseServer(loop, app, http).start()
+    address = f"http://localhost:{listen['port']}{before}/"
+    print(f"Launching server at {address}", flush=True)
+    if show:
+        loop.add_callback(_browse, address)
+    loop.start()
+
+
+def _browse(address: str) -> None:
+    import webbrowser
+
+    webbrowser.open(address)
 
 
 def _opened(store: str | Path | Store | None) -> Store:

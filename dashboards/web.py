@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, ClassVar
 
 import bokeh
+from bokeh.server.tornado import BokehTornado
 from bokeh.settings import settings as bokeh_settings
 from bokeh.util.token import generate_jwt_token, generate_session_id
 from tornado.ioloop import IOLoop
@@ -20,10 +22,11 @@ from tornado.web import HTTPError, RequestHandler
 from presage.store import EntryInfo, Store, StoreError
 
 from .guard import common
-from .pages import store as store_page
-from .pages.parts.frame import BOARD, BUNDLES, PAGES, Framed, first_page, framed
-from .pages.parts.theme import guide_text, notices
-from .pages.parts.view import KEY, Query, query_of
+from .kit.frame import BOARD, BUNDLES, Framed, first_page, framed
+from .kit.page import Page
+from .kit.query import KEY, Query, query_of
+from .kit.theme import guide_text, notices
+from .pages.shelves import page as store_page
 
 #: Seconds until the server begins with the figures when a browser has the scripts already, and
 #: at the latest when it has not: they are sent before, and compiled meanwhile.
@@ -39,9 +42,9 @@ _HASHING = ThreadPoolExecutor(2, "hashing")
 class Local(RequestHandler):
     """A handler of the store that is shown; who may ask is judged before (``guard.py``)."""
 
-    def initialize(self, store: Store) -> None:
+    def initialize(self, store: Store, pages: Mapping[str, Page]) -> None:
         """Take over what is shown."""
-        self.store = store
+        self.store, self.pages = store, pages
 
     def prepare(self) -> None:
         """Set what every answer says."""
@@ -62,25 +65,27 @@ class Home(Local):
         last = self.request.path.rsplit("/", 1)[1]
         if last:  # /pdf, or the prefix without its slash; a proxy may have cut what is before
             asked = f"./?page={last}&{self.request.query}".rstrip("&")
-            self.redirect(asked if last in PAGES else f"{last}/")
+            self.redirect(asked if last in self.pages else f"{last}/")
             return
         query = Query(query_of(self.request.arguments))
-        page = query.choose("page", list(PAGES), first_page(self.store))
+        page = query.choose("page", list(self.pages), first_page(self.store, self.pages))
         root = str(self.store.root)
         if page != "store":
-            self.send(framed(page, root, '<p class="waiting">Reading …</p>', self._session()))
+            wait = '<p class="waiting">Reading …</p>'
+            self.send(framed(page, self.pages, root, wait, self._session()))
             return
         try:
-            main = store_page.page(self.store, query)
+            main = store_page.page(self.store, query, self.pages)
         except (OSError, RuntimeError, ValueError) as error:
             main = guide_text("This page cannot be shown", [f"{type(error).__name__}: {error}"], [])
         main = notices(query.messages) + main
-        styles, scripts = ("piece.css", "store.css"), ("store.js",)
-        self.send(framed(page, root, main, styles=styles, scripts=scripts))
+        styles, scripts = store_page.STYLES, store_page.SCRIPTS
+        self.send(framed(page, self.pages, root, main, styles=styles, scripts=scripts))
 
     def _session(self) -> str:
         """Return the token of a session that will be there when the browser asks for it."""
-        app: Any = self.application
+        app = self.application
+        assert isinstance(app, BokehTornado)
         session = generate_session_id(secret_key=app.secret_key, signed=app.sign_sessions)
         payload: Any = {"headers": {}, "cookies": {}, "arguments": self.request.arguments}
         token = generate_jwt_token(
@@ -90,7 +95,7 @@ class Home(Local):
             expiration=app.session_token_expiration,
             extra_payload=payload,
         )
-        context = app._applications[BOARD]  # where it is not found, the connection makes it
+        context = app.applications[BOARD]  # where it is not found, the connection makes it
         make = context.create_session_if_needed
         asked_for = 0 if self.get_cookie(_SCRIPTS) == bokeh.__version__ else len(BUNDLES)
         wait = _when_sent(Script.sent + asked_for)
@@ -227,15 +232,18 @@ def _check_all(store: Store, entries: list[EntryInfo], tell: Callable[..., None]
     return problems
 
 
-def routes(store: Store) -> list[tuple[str, type[Local], dict[str, Store]]]:
-    """Return what the server answers, for :func:`panel.serve`."""
+def routes(
+    store: Store, pages: Mapping[str, Page]
+) -> list[tuple[str, type[Local], dict[str, Any]]]:
+    """Return what the server answers beside Bokeh's own."""
     handlers = {
         "": Home,
         "/": Home,
-        f"/(?:{'|'.join(PAGES)})": Home,
+        f"/(?:{'|'.join(map(re.escape, pages))})": Home,
         r"/script/([\w-]+)\.js": Script,
         "/alive": Alive,
         r"/product/(\w+)\.nc": Product,
         "/check": Check,
     }
-    return [(path, handler, {"store": store}) for path, handler in handlers.items()]
+    given = {"store": store, "pages": pages}
+    return [(path, handler, given) for path, handler in handlers.items()]

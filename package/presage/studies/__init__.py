@@ -65,6 +65,9 @@ class Study:
     trainer
         ``"module:Class"`` of what ``presage train NAME FROM`` runs: a dataclass of settings with
         ``fit(samples, store)``, which returns a named tuple of models and datasets.
+    page
+        ``"module:PAGE"`` of the study's page in the dashboard; presage's own are in
+        ``dashboards.pages``.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Study:
     optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     folder: Path | None = None
     trainer: str = ""
+    page: str = ""
 
     def preset(self, name: str) -> dict[str, Any]:
         """Return the parameters of a preset.

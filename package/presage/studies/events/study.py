@@ -8,6 +8,7 @@ _QUICK = {"n_truth": 50_000, "n_grid": 10_000, "n_generated": 50_000}
 
 STUDY = Study(
     name="events",
+    page="dashboards.pages.events:PAGE",
     title="event distributions between the labels of a sparse grid",
     notebooks=("1_generate", "2_train", "3_generate_distributions", "4_residuals"),
     presets={

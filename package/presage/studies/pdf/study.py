@@ -6,6 +6,7 @@ from presage.studies import Study
 
 STUDY = Study(
     name="pdf",
+    page="dashboards.pages.pdf:PAGE",
     title="parton-distribution parameters from whole sets of events",
     notebooks=("1_generate", "2_train", "3_posterior", "4_calibration"),
     presets={

@@ -16,7 +16,7 @@ from itertools import pairwise
 from presage.store import EntryInfo
 
 from .standing import Standing
-from .theme import INK, MUTED, RULE, size_text
+from ...kit.theme import INK, MUTED, RULE, size_text
 
 BOX, TALL, STEP, GAP, THIN = 166, 46, 60, 100, 26
 #: Most nodes that are drawn; the nearest are kept.

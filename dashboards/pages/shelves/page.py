@@ -9,17 +9,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from presage.store import EntryInfo, Store
 
-from .parts.details import details, recipe_text
-from .parts.lineage import lineage
-from .parts.standing import KINDS, Standing, folder_of, leftovers, standing_of
-from .parts.theme import guide_text, size_text
-from .parts.view import Query
+from ...kit.page import Page
+from ...kit.query import Query
+from ...kit.theme import guide_text, size_text, text_of
+from .. import pages as all_pages
+from .details import details, recipe_text
+from .lineage import lineage
+from .standing import KINDS, Standing, folder_of, leftovers, standing_of
 
+_FOLDER = Path(__file__).parent
+STYLES = (text_of("piece.css"), text_of("store.css", _FOLDER))
+SCRIPTS = (text_of("store.js", _FOLDER),)
 _Told = tuple[EntryInfo, Standing]
 #: Column → what it is sorted by; the newest and the largest first.
 _ORDERS: dict[str, tuple[Callable[[_Told], Any], bool]] = {
@@ -33,8 +39,8 @@ _ORDERS: dict[str, tuple[Callable[[_Told], Any], bool]] = {
 }
 
 
-def page(store: Store, query: Query) -> str:
-    """Return the HTML of the page."""
+def page(store: Store, query: Query, pages: Mapping[str, Page] | None = None) -> str:
+    """Return the HTML of the page; `pages` are those that show products."""
     entries = store.list()
     if not entries:
         command = f"presage run events --preset quick --store {store.root}"
@@ -47,6 +53,7 @@ def page(store: Store, query: Query) -> str:
     key = query.key([e.key for e in entries]) or told[0][0].key
     entry = next(e for e in entries if e.key == key)
     search = query.given.get("q", "")
+    shown = details(store, entry, standings[key], all_pages() if pages is None else pages)
     return (
         f'<div class="tools"><input id="search" type="search" value="{escape(search)}" '
         'placeholder="Search names, keys, settings" aria-label="Search" autocomplete="off">'
@@ -55,7 +62,7 @@ def page(store: Store, query: Query) -> str:
         '<p id="all" class="progress" role="status" aria-live="polite"></p>'
         f'<div id="graph">{lineage(key, entries, standings)}</div>'
         f'<div class="columns"><div id="list">{_table(told, key, sort)}</div>'
-        f'<section id="details" aria-label="entry">{details(store, entry, standings[key])}'
+        f'<section id="details" aria-label="entry">{shown}'
         "</section></div>"
     )
 

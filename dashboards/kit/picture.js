@@ -74,8 +74,7 @@ function paintText(c, node) {
 }
 
 function composed() {
-  const roots = [caption, table_div, head, typeof legend === "undefined" ? null : legend, aside, ...figure_models]
-    .map((model) => model && Bokeh.index.find_one_by_id?.(model.id)?.el).filter(Boolean);
+  const roots = [...models.texts, ...models.figures].map((model) => viewOf(model)?.el).filter(Boolean);
   const boxes = roots.map((el) => el.getBoundingClientRect()).filter((box) => box.width && box.height);
   const left = Math.min(...boxes.map((b) => b.left)) - 14, right = Math.max(...boxes.map((b) => b.right)) + 14;
   const top = Math.min(...boxes.map((b) => b.top)) - 36, bottom = Math.max(...boxes.map((b) => b.bottom)) + 30;
@@ -103,33 +102,23 @@ function composed() {
   c.fillText(pictureTitle(), left + 14, top + 18);
   c.fillStyle = "#6b6f76";
   c.font = `11px ${fontOf()}`;
-  c.fillText(pictureFoot(), left + 14, bottom - 8);
+  c.fillText(wordsOf("foot"), left + 14, bottom - 8);
   return canvas;
 }
 
 const fontOf = () => getComputedStyle(document.body).fontFamily || "sans-serif";
 
 function pictureTitle() {
-  const {text, tag} = live === null ? storedHead(state.label) : liveHead();
-  const other = live === null && state.against ? ` and ${sources[state.against]}` : "";
-  return `${sources[state.source]}${other} · ${text} (${tag})`;
-}
-
-function pictureFoot() {
-  const flows = Object.entries(meta.fits).map(([name, key]) => `${name} ${key.slice(0, 16)}`).join(", ");
-  return `presage · residuals ${meta.key.slice(0, 16)}` + (flows ? ` · fits: ${flows}` : "");
-}
-
-function pictureName() {
-  const label = (live === null ? table[state.label] : live.label).map((v) => String(+v.toPrecision(5))).join("_");
-  return `events-${live === null ? "" : "live-"}${label}-${meta.key.slice(0, 8)}.png`;
+  if (!cast?.a) return wordsOf("picture");
+  const other = !live && state[cast.b] ? ` and ${called(state[cast.b])}` : "";
+  return `${cast.names[state[cast.a]]}${other} · ${wordsOf("head")} (${wordsOf("tag")})`;
 }
 
 function picture() {
   composed().toBlob((blob) => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
-    link.download = pictureName();
+    link.download = `${wordsOf("file")}-${meta.key.slice(0, 8)}.png`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }, "image/png");

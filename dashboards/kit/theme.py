@@ -19,9 +19,9 @@ _FOLDER = Path(__file__).parent
 
 
 @cache
-def text_of(name: str) -> str:
-    """Return a stylesheet or script that lies beside this module."""
-    return (_FOLDER / name).read_text(encoding="utf-8")
+def text_of(name: str, folder: Path = _FOLDER) -> str:
+    """Return a stylesheet or script that lies beside this module, or in another folder."""
+    return (folder / name).read_text(encoding="utf-8")
 
 
 def html(text: str, **settings: Any) -> Div:

@@ -15,23 +15,26 @@ from presage.store import EntryInfo, Store, StoreError
 from presage.store.entry import Entry
 from presage.store.sidecar import read_sidecar, sidecar_path
 
-from .frame import PAGES
+from ...kit.page import Page
+from ...kit.theme import size_text
 from .standing import Leftovers, Standing, folder_of, leftovers
-from .theme import size_text
 
 _LONGEST = 20_000
 #: Most run records that are looked through for the one that made an entry.
 _RUNS = 500
 
 
-def details(store: Store, entry: EntryInfo, standing: Standing) -> str:
+def details(
+    store: Store, entry: EntryInfo, standing: Standing, pages: Mapping[str, Page]
+) -> str:
     """Return the HTML of an entry."""
     short = escape(entry.key[:16])
     show = ""
     if entry.kind == "product" and entry.state == "complete":
         show = "".join(
-            f'<a class="save" href="?page={name}&amp;key={short}">Show these {page.what}</a>'
-            for name, page in PAGES.items()
+            f'<a class="save" href="?page={escape(name)}&amp;key={short}">Show these '
+            f"{escape(page.what)}</a>"
+            for name, page in pages.items()
             if page.producer == entry.producer
         )
         show += f'<a class="save" href="product/{short}.nc" download>netCDF</a>'

@@ -57,8 +57,3 @@ def later(make: Callable[[], list[Any]]) -> Column:
 def columns(*names: str) -> ColumnDataSource:
     """Return an empty source of these columns."""
     return ColumnDataSource({name: np.zeros(0) for name in names})
-
-
-def kernel(*names: str) -> str:
-    """Return the kernel: one function body, of several files."""
-    return "\n".join(text_of(name) for name in ("swift.js", "tools.js", "picture.js", *names))

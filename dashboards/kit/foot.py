@@ -1,11 +1,27 @@
-"""Where a product comes from, in one line."""
+"""The last line of a page of figures: where the product comes from, and what can be saved."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from bokeh.models import Button, CustomJS, Row
+
 from presage.store import EntryInfo
+
+from .pieces import sheets
+from .theme import html
+
+
+def foot(entry: EntryInfo, entries: Sequence[EntryInfo]) -> Row:
+    """Return the line of a product, with the buttons of its picture and of its file."""
+    line = html(provenance_line(entry, entries), styles={"min-width": "0"})
+    picture = Button(label="PNG", width=62, height=26, margin=(0, 0, 0, 8),
+                     stylesheets=sheets("control.css"))  # fmt: skip
+    picture.js_on_click(CustomJS(code="window.presage.picture()"))
+    link = f'<a class="save" href="product/{entry.key[:16]}.nc" download>netCDF</a>'
+    export = html(link, sizing_mode=None, width=72, margin=(0, 0, 0, 8))
+    return Row(children=[line, picture, export], sizing_mode="stretch_width")
 
 
 def link(key: str, text: str) -> str:

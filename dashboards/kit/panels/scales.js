@@ -1,4 +1,12 @@
-// -- axes of panels that share one figure ---------------------------------------------------
+// -- axes of panels that share one figure, lines with gaps ---------------------------------------
+
+const scaled = (from, to, [low, high]) => {
+  const factor = (to - from) / (high - low);
+  return (value) => from + (value - low) * factor;
+};
+const line = () => ({x: [], y: []});
+const add = (to, x, y) => { to.x.push(x); to.y.push(y); };
+const gap = (to) => add(to, NaN, NaN);
 
 const RAISED = {"-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹"};
 const powerText = (exponent) => exponent >= -2 && exponent <= 3 ? String(+(10 ** exponent).toPrecision(3))

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from bokeh.models import (
     CheckboxButtonGroup,
     CustomJS,
@@ -22,7 +23,7 @@ from bokeh.models import (
 
 from .pieces import row, sheets
 from .theme import text_of
-from .view import Query
+from .query import Query
 
 Control = Select | RadioButtonGroup | CheckboxButtonGroup
 
@@ -55,6 +56,12 @@ class Choice:
         Whether any number of them may be chosen.
     colours
         Value → colour of a line under its button.
+    keys
+        Two keys that step back and forth, as browsers call them.
+    digits
+        What the keys 1, 2, … choose (add or take away, of `several`); `shifted`: with ⇧.
+    cycle
+        A letter that goes on to the next value.
     """
 
     name: str
@@ -68,6 +75,10 @@ class Choice:
     silent: str | None = None
     several: bool = False
     colours: Mapping[str, str] = field(default_factory=dict)
+    keys: Sequence[str] = ()
+    digits: Sequence[Any] = ()
+    shifted: bool = False
+    cycle: str = ""
 
     @classmethod
     def numbered(cls, name: str, values: Sequence[str], first: str = "", **more: Any) -> Choice:
@@ -111,7 +122,75 @@ class Choice:
     def for_kernel(self) -> dict[str, Any]:
         """Return what the kernel needs to know of it."""
         return {"name": self.name, "asked": self.asked or self.name, "values": list(self.values),
-                "held": self.held, "silent": self.silent, "several": self.several}  # fmt: skip
+                "held": self.held, "silent": self.silent, "several": self.several,
+                "titles": list(self.titles or self.values), "keys": list(self.keys),
+                "digits": list(self.digits), "shifted": self.shifted,
+                "cycle": self.cycle}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Labels(Choice):
+    """The labels of a grid of any dimension: two parameters are seen, menus fix the others.
+
+    Parameters
+    ----------
+    table
+        ``[label, parameter]``.
+    parameters
+        Their names, for messages.
+    axes, places, neighbours
+        Distinct values of each parameter; where each label stands on them; the label that each
+        arrow key leads to, ``[label, (left, right, down, up)]``.
+    """
+
+    table: Any = None
+    parameters: Sequence[str] = ()
+    axes: Sequence[Any] = ()
+    places: Any = None
+    neighbours: Any = None
+
+    @classmethod
+    def on_grid(cls, table: Any, parameters: Sequence[str], worst: int) -> Labels:
+        """Return the choice among labels ``[label, parameter]``; `worst` is shown first."""
+        axes = [np.unique(column) for column in table.T]
+        columns = zip(axes, table.T, strict=True)
+        places = np.stack([np.searchsorted(axis, column) for axis, column in columns], axis=1)
+        values = [",".join(f"{value:.7g}" for value in row) for row in table]
+        return cls("label", values, worst, states=range(len(table)), table=table,
+                   parameters=parameters, axes=axes, places=places,
+                   neighbours=_neighbours(table, places))  # fmt: skip
+
+    def read(self, query: Query) -> int:
+        """Return the number of the label that the address asks for, the closest one."""
+        return query.label(self.table, self.parameters, self.first)
+
+    def for_kernel(self) -> dict[str, Any]:
+        """Return what the kernel needs to know of it."""
+        lists = {name: getattr(self, name).tolist() for name in ("table", "places", "neighbours")}
+        return {**super().for_kernel(), **lists, "axes": [axis.tolist() for axis in self.axes]}
+
+
+def same_rest(table: Any, label: int) -> Any:
+    """Return the numbers of the labels that share all but the first two parameters with one."""
+    rest = table[:, 2:]
+    return np.flatnonzero((rest == rest[label]).all(axis=1))
+
+
+def _neighbours(table: Any, places: Any) -> Any:
+    """Return the label that each arrow key leads to: the closest one ahead, within the slice."""
+    seen = places[:, :2].astype(float)
+    if seen.shape[1] == 1:
+        seen = np.column_stack([seen, np.zeros(len(seen))])
+    result = np.tile(np.arange(len(seen))[:, None], (1, 4))
+    for label in range(len(seen)):
+        same = same_rest(table, label)
+        step = seen[same] - seen[label]
+        for k, (along, sign) in enumerate(((0, -1), (0, 1), (1, -1), (1, 1))):
+            ahead = sign * step[:, along]
+            cost = np.where(ahead > 0, ahead + 3 * np.abs(step[:, 1 - along]), np.inf)
+            if np.isfinite(cost).any():
+                result[label, k] = same[int(cost.argmin())]
+    return result
 
 
 def controls_of(choices: Sequence[Choice], state: Mapping[str, Any]) -> dict[str, Control]:

@@ -1,0 +1,1 @@
+"""What pages are made with: declarations, panels, and the scripts that draw them."""

@@ -1,0 +1,125 @@
+"""Labelled arrays on their way to the browser: each once, flat, in a type that it reads as it is.
+
+The leading dims of an array are indices: the browser's state (or a panel) says where along each
+of them. The others are drawn. Pictures may go as codes of eight bits with a table of what each
+stands for, statistics of bins as numbers of sixteen: less than a pixel is lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+_TYPES = ("uint8", "uint16", "int32", "float32", "float64")
+#: Codes of eight bits: the last one stands for "nothing here".
+CODES, NOTHING = 255, 255
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array for the browser.
+
+    Parameters
+    ----------
+    values
+        Index dims first.
+    dims
+        Names of the index dims.
+    half
+        Whether it goes as numbers of sixteen bits.
+    table
+        What each code stands for, where `values` are codes.
+    slots
+        Dim → which of its places are there, where not all are.
+    """
+
+    values: np.ndarray
+    dims: tuple[str, ...]
+    half: bool = False
+    table: np.ndarray | None = None
+    slots: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, array: xr.DataArray, *drawn: str, **more: Any) -> Array:
+        """Return a labelled array; all dims but the `drawn` ones are indices, in their order."""
+        index = tuple(str(dim) for dim in array.dims if dim not in drawn)
+        return cls(array.transpose(*index, *drawn).values, index, **more)
+
+    @classmethod
+    def coded(
+        cls, array: xr.DataArray, *drawn: str, low: float, high: float, log: bool = False
+    ) -> Array:
+        """Return it as codes: what lies beyond low and high has the outermost ones."""
+        if log:
+            table = np.concatenate([[0.0], np.geomspace(low, high, CODES - 1)])
+            with np.errstate(divide="ignore"):
+                place = 1 + (CODES - 2) * np.log(array / low) / np.log(high / low)
+        else:  # between the outermost codes, which stand for anything beyond
+            step = (high - low) / (CODES - 3) or 1.0
+            table = np.linspace(low - step, high + step, CODES)
+            place = 1 + (array - low) / step
+            place = place.where(array <= high, CODES - 1).where(array >= low, 0)
+        codes = place.clip(0, CODES - 1).round().where(array.notnull(), NOTHING)
+        return cls.of(codes.astype(np.uint8), *drawn, table=np.append(table, np.nan))
+
+    def sent(self) -> np.ndarray:
+        """Return the values, flat, in the smallest type that holds them."""
+        values = self.values
+        if self.half:
+            return values.astype(np.float16).view(np.uint16).reshape(-1)
+        if values.dtype.kind in "biu" and values.dtype != np.uint8:
+            largest = int(values.max()) if values.size else 0
+            values = values.astype(np.uint8 if largest < 256 else
+                                   np.uint16 if largest < 65536 else np.int32)  # fmt: skip
+        elif values.dtype.name not in _TYPES:
+            values = values.astype(np.float32)
+        return np.ascontiguousarray(values).reshape(-1)
+
+    def about(self, name: str, **more: Any) -> dict[str, Any]:
+        """Return what the browser has to know of it."""
+        table = None if self.table is None else [None if np.isnan(v) else float(v)
+                                                 for v in self.table]  # fmt: skip
+        slots = {dim: list(map(int, places)) for dim, places in self.slots.items()}
+        return {"name": name, "dims": self.dims, "shape": self.values.shape, "half": self.half,
+                "table": table, "slots": slots or None, **more}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Arrays that Python works out for some values of the state, when the browser asks.
+
+    Parameters
+    ----------
+    by
+        Names of the state that they belong to.
+    make
+        State → name → array; what the state says has been looked at before.
+    first
+        Whether the page begins with them.
+    """
+
+    by: tuple[str, ...]
+    make: Callable[[Mapping[str, Any]], Mapping[str, Array]]
+    first: bool = True
+
+    def made(
+        self, group: str, state: Mapping[str, Any]
+    ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+        """Return what is to be known of the arrays of a state, and their values."""
+        found = self.make(state) if self.first else {}
+        values = [state[name] for name in self.by]
+        key = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
+        more = {"by": self.by, "key": key, "group": group}
+        about = [array.about(name, **more) for name, array in found.items()]
+        return about, {name: array.sent() for name, array in found.items()}
+
+
+def words(texts: Any, *dims: str) -> dict[str, Any]:
+    """Return texts for each value of some dims, ``texts[dims]``, as the browser holds them."""
+    table = np.asarray(texts, dtype=object)
+    return {"dims": dims, "shape": table.shape, "texts": [str(text) for text in table.reshape(-1)]}

@@ -1,0 +1,65 @@
+// -- curve: medians and bands over a grid, the truth, and below them what they are away from it ---
+
+KINDS.curve = (spec, m) => {
+  const joined = (parts, x) => {  // several lines as one, with gaps
+    const out = line();
+    for (const y of parts) {
+      for (let k = 0; k < x.length; k++) add(out, x[k], y[k]);
+      gap(out);
+    }
+    return out;
+  };
+  const members = Object.keys(m.main.lines).map(Number);
+  const of = (k) => cast ? {[cast.dim]: k} : {};
+  // Levels lie evenly around the median: five are 95 and 68 % bands, three the 68 % band alone.
+  const levels = spec.levels, middle = levels >> 1, inner = levels > 3 ? 1 : 0;
+  const rows = (flatRows, size) => flatRows && Array.from({length: levels}, (_, k) => flatRows.subarray(k * size, (k + 1) * size));
+  const isMade = (lines) => lines && Number.isFinite(lines[middle][0]);
+
+  function draw(now) {
+    const about = spec.curves[spec.choice ? state[spec.choice] : 0], grid = read(about.grid), size = grid.length;
+    const x = about.log ? grid.map(Math.log10) : grid;
+    const all = new Map(members.map((k) => [k, rows(read(about.band, of(k)), size)]).filter(([, lines]) => isMade(lines)));
+    const there = (cast ? now.shown : [0]).filter((k) => all.has(k)), is = about.truth ? read(about.truth) : null;
+    drawBands(m.main, x, new Map(there.map((k) => [k, all.get(k)])), is);
+    let low = Infinity, high = -Infinity;
+    const reach = (values) => { for (const y of values) { if (y < low) low = y; if (y > high) high = y; } };
+    for (const k of there.length ? there : all.keys()) { reach(all.get(k)[0]); reach(all.get(k)[levels - 1]); }
+    if (is) reach(is);
+    const room = 0.05 * (high - low || 1), {axes} = m;
+    put(axes.y, {start: low >= 0 && low < 0.2 * high ? -0.3 * room : low - room, end: high + room});
+    if (about.residual) drawStrip(about, x, size, there.length ? there : [...all.keys()].slice(0, 1), there);
+    put(axes.x, {start: x[0], end: x[size - 1]});
+    for (const axis of [axes.x_axis, axes.top_axis]) setAxis(axis, [x[0], x[size - 1]], about.log);
+    put(axes.x_axis, {axis_label: about.x});
+    put(axes.y_axis, {axis_label: about.title});
+  }
+
+  function drawBands(to, x, there, is) {
+    const base = cast ? there.get(cast.base) : null;
+    const filled = (low) => base ? {x, low: base[low], high: base[levels - 1 - low]} : NO_BAND;
+    put(to.outer, {data: levels > 3 ? filled(0) : NO_BAND});
+    put(to.inner, {data: levels > 1 ? filled(inner) : NO_BAND});
+    for (const k of members) {
+      const lines = there.get(k);
+      put(to.lines[k], {data: lines ? {x, y: lines[middle]} : EMPTY});
+      if (to.wide[k]) put(to.wide[k], {data: lines && levels > 1 ? joined([lines[inner], lines[levels - 1 - inner]], x) : EMPTY});
+    }
+    if (is) put(to.truth, {data: {x, y: is}});
+  }
+
+  function drawStrip(about, x, size, judged, shown) {
+    const away = new Map(judged.map((k) => [k, rows(read(about.residual, of(k)), size)]));
+    drawBands(m.strip, x, new Map(shown.map((k) => [k, away.get(k)])), about.true_residual ? read(about.true_residual) : null);
+    let reach = spec.reach[spec.scale ? state[spec.scale] : "sigma"];
+    if (!reach) {  // a step that most of the bands are within
+      const sizes = [...away.values()].flatMap((lines) => [inner, levels - 1 - inner].flatMap((k) => [...lines[k]]))
+        .filter(Number.isFinite).map(Math.abs).sort((a, b) => a - b);
+      const typical = sizes.length ? sizes[Math.floor(0.7 * (sizes.length - 1))] : 0.1;
+      reach = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5].find((step) => 2 * typical <= step) ?? 5;
+    }
+    put(m.axes.strip, {start: -reach, end: reach});
+    put(m.axes.strip_axis, {axis_label: wordsOf(spec.strip_title)});
+  }
+  return {draw};
+};

@@ -1,0 +1,125 @@
+"""Curves with bands and the truth, and below them what they are away from a base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bokeh.models import FixedTicker, Range1d
+from bokeh.plotting import figure
+
+from presage.analysis.posterior_figures import SHADES
+
+from ..arrays import Array
+from ..figure import above_and_below, framed, lines, zero
+from ..page import Cast, Panel
+from ..pieces import column, columns
+from ..theme import INK
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve.
+
+    Parameters
+    ----------
+    title, x
+        Of the axes.
+    grid
+        Array of its points, ``[…, point]``.
+    band
+        Array of its quantiles, ``[…, level, point]``: one level, or three or five around the
+        median.
+    truth, residual, true_residual
+        Arrays of the true curve, and of what both are away from a base; empty for none.
+    log
+        Whether the points are shown on a logarithmic axis.
+    """
+
+    title: str
+    x: str
+    grid: str
+    band: str
+    truth: str = ""
+    residual: str = ""
+    true_residual: str = ""
+    log: bool = False
+
+
+def curve(
+    name: str,
+    lines_: Sequence[Line],
+    arrays: Mapping[str, Array],
+    levels: int = 1,
+    cast: Cast | None = None,
+    choice: str = "",
+    scale: str = "",
+    reach: Mapping[str, float | None] | None = None,
+    strip_title: str = "",
+    truth_colour: str = INK,
+    on: Sequence[str] = (),
+) -> Panel:
+    """Return curves, one of which is shown.
+
+    Parameters
+    ----------
+    name
+        Class of their place.
+    lines_, arrays
+        What is drawn; `choice`: the choice among the curves.
+    levels
+        Quantiles of each band.
+    cast
+        Whose curves; the base's bands are filled.
+    scale
+        Choice of what the strip shows; `reach`: value → how far it goes, None for as far as need
+        be; `strip_title`: name of the words at its axis.
+    truth_colour
+        Of the true curve.
+    on
+        Names of the state that it depends on, beside the arrays' indices.
+    """
+    strips = any(line.residual for line in lines_)
+    shared = Range1d(0, 1)
+    if strips:
+        main, strip = above_and_below(shared, 150, 10)
+        main.min_height, main.min_border_top = 110, 4
+        main.xaxis.visible = False
+    else:
+        main = strip = framed(x_range=shared, y_range=Range1d(0, 1), min_height=110,
+                              x_axis_label=" ", y_axis_label=" ", min_border_top=4)  # fmt: skip
+    models: dict[str, Any] = {"main": _glyphs(main, cast, truth_colour)}
+    if strips:
+        zero_first = _glyphs(strip, cast, truth_colour, strip=True)
+        models["strip"] = zero_first
+    for plot in (main, strip):
+        plot.xaxis.ticker = FixedTicker(ticks=[])  # the browser's, for linear and log grids
+    models["axes"] = {
+        "x": shared, "y": main.y_range, "strip": strip.y_range, "x_axis": strip.xaxis[0],
+        "top_axis": main.xaxis[0], "y_axis": main.yaxis[0], "strip_axis": strip.yaxis[0],
+    }  # fmt: skip
+    spec = {"curves": [vars(line) for line in lines_], "levels": levels, "choice": choice,
+            "scale": scale, "reach": reach or {"sigma": None}, "strip_title": strip_title}  # fmt: skip
+    figures = [main, strip] if strips else [main]
+    needed = [*on, *filter(None, (choice, scale)), *(cast.on if cast else ())]
+    return Panel("curve", column(name, *figures), spec, models, arrays, figures, on=needed)
+
+
+def _glyphs(
+    plot: figure, cast: Cast | None, truth: str, strip: bool = False
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"lines": {}, "wide": {}}
+    for name, shade in (("outer", SHADES[0]), ("inner", SHADES[1])):
+        found[name] = columns("x", "low", "high")
+        plot.varea(x="x", y1="low", y2="high", fill_color=shade, source=found[name])
+    if strip:
+        zero(plot)
+    names, colours = (cast.names, cast.colours) if cast else ([""], [INK])
+    for k, (name, colour) in enumerate(zip(names, colours, strict=True)):
+        dash = (5, 2) if cast and name in cast.dashed else None
+        if not cast or k != cast.base:
+            found["wide"][str(k)] = lines(plot, colour, 0.9, dash)
+        found["lines"][str(k)] = lines(plot, colour, 1.6, dash)
+    found["truth"] = lines(plot, truth, 1.4)
+    return found

@@ -1,0 +1,165 @@
+"""Pictures beside one another on common axes: mostly two of one kind and their difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from bokeh.models import BasicTicker, ColumnDataSource, LinearColorMapper, LogColorMapper, Range1d
+from bokeh.plotting import figure
+
+from ..arrays import Array
+from ..figure import BAR, BARE, DIVERGING, LEFT, SEQUENTIAL, colour_bar, framed
+from ..page import Panel
+from ..pieces import row
+from ..theme import MASK
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Colours of a picture.
+
+    Parameters
+    ----------
+    low, high
+        Ends of the scale.
+    title
+        Above the bar.
+    diverging
+        Whether zero is in the middle, white.
+    nothing
+        Colour of what is not there.
+    log
+        Whether it is logarithmic.
+    ticks
+        On the bar.
+    """
+
+    low: float
+    high: float
+    title: str = ""
+    diverging: bool = False
+    nothing: str = "#ffffff"
+    log: bool = False
+    ticks: Sequence[float] | str = "linear"
+
+    def mapper(self) -> Any:
+        """Return the colour mapper."""
+        kind = LogColorMapper if self.log else LinearColorMapper
+        given: dict[str, Any] = {"nan_color": self.nothing}
+        if not self.diverging:
+            given["low_color"] = "#ffffff" if self.log or self.low > 0 else None
+        palette = DIVERGING if self.diverging else SEQUENTIAL
+        return kind(palette=palette, low=self.low, high=self.high, **given)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One of the pictures.
+
+    Parameters
+    ----------
+    array
+        Name of its array, ``[…, y, x]`` coded (:meth:`Array.coded`).
+    scales
+        Name → colours; with several, the state says which.
+    title
+        Above it, where it is of no member of the cast.
+    role
+        ``left``, ``middle`` or ``plus``: which member of the scene it is of.
+    between
+        Array that stands in for a difference where the members are compared with each other.
+    unit
+        Of the number of things in it.
+    counted
+        Whether cells beyond the scale are counted in the title.
+    bar
+        Whether the scale is shown beside it.
+    """
+
+    array: str
+    scales: Mapping[str, Scale]
+    title: str = ""
+    role: str = ""
+    between: str = ""
+    unit: str = "events"
+    counted: bool = False
+    bar: bool = True
+
+
+def images(
+    name: str,
+    pictures: Sequence[Picture],
+    arrays: Mapping[str, Array],
+    shape: tuple[int, int],
+    axes: Sequence[Mapping[str, Any]] = (),
+    scale: str = "",
+    on: Sequence[str] = (),
+    **more: Any,
+) -> Panel:
+    """Return pictures of `shape` ``(y, x)``.
+
+    Parameters
+    ----------
+    name
+        Class of their row.
+    pictures, arrays
+        What is drawn.
+    shape
+        Numbers of cells.
+    axes
+        ``{"edges": (low, high), "title": …}`` of x and y, where they are always the same.
+    scale
+        Choice of the scale.
+    on
+        Names of the state that it depends on, beside the arrays' indices.
+    more
+        Where the axes follow the state: ``edges`` (an array), ``variable`` (its dim), ``pairs``,
+        ``pair`` (the choice among them), ``titles``; ``total``: an array of how many things are
+        in a picture; ``fetched``: whether arrays are asked for.
+    """
+    ranges = Range1d(0, 1), Range1d(0, 1)
+    drawn = [_picture(k, one, shape, ranges) for k, one in enumerate(pictures)]
+    figures = [one["figure"] for one in drawn]
+    spec = {
+        "pictures": [
+            {"array": p.array, "title": p.title, "role": p.role, "between": p.between,
+             "unit": p.unit, "counted": p.counted}
+            for p in pictures
+        ],
+        "side": shape[0], "square": shape[0] == shape[1], "axes": list(axes), "scale": scale, **more,
+    }  # fmt: skip
+    return Panel("images", row(name, *figures), spec, {"pictures": drawn, "ranges": list(ranges)},
+                 arrays, figures, on=[*on, *filter(None, [scale])])  # fmt: skip
+
+
+def _picture(
+    place: int, one: Picture, shape: tuple[int, int], ranges: tuple[Range1d, Range1d]
+) -> dict[str, Any]:
+    """Return a figure; each of its `scales` is an image and its colour bar."""
+    first = place == 0
+    plot: figure = framed(
+        x_range=ranges[0], y_range=ranges[1], title=one.title or " ", x_axis_label=" ",
+        y_axis_label=" ", min_border_left=LEFT if first else BARE,
+        min_border_right=BAR if one.bar else BARE, min_border_top=4, min_width=120, min_height=120,
+    )  # fmt: skip
+    shades = list(one.scales.values())
+    plot.background_fill_color = MASK if shades[0].nothing == MASK else "#ffffff"
+    plot.xaxis.ticker = BasicTicker(desired_num_ticks=4)
+    plot.yaxis.ticker = BasicTicker(desired_num_ticks=5)
+    if not first:  # its scale is the first one's
+        plot.left = []
+    empty = np.zeros(shape, dtype=np.float32)
+    source = ColumnDataSource({"image": [empty], "x": [0], "y": [0], "dw": [1], "dh": [1]})
+    scales: dict[str, list[Any]] = {}
+    for name, scale in one.scales.items():
+        mapper = scale.mapper()
+        scales[name] = [plot.image("image", x="x", y="y", dw="dw", dh="dh", color_mapper=mapper,
+                                   source=source)]  # fmt: skip
+        if one.bar:
+            bar = colour_bar(mapper, scale.title, "log" if scale.log else scale.ticks)
+            plot.add_layout(bar, "right")
+            scales[name].append(bar)
+    return {"figure": plot, "source": source, "scales": scales}

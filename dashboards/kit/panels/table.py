@@ -1,0 +1,111 @@
+"""Numbers of what is shown, beside their floors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bokeh.models import Div
+
+from ..arrays import Array
+from ..page import Panel
+from ..pieces import piece
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number.
+
+    Parameters
+    ----------
+    array, at
+        Which one: dim → place, or the name of what of the state says it; other dims follow the
+        state.
+    format
+        ``show``, ``ratio``, ``accuracy`` or ``signed``.
+    floor
+        Whether it is what chance gives.
+    off
+        (centre, limit): further from the centre than that it is red.
+    best, among
+        Its best value (None: more is better), and the members that it is to be better than to
+        be bold; no `among`, no bold.
+    span
+        Columns that it takes.
+    """
+
+    array: str
+    at: Mapping[str, int | str] = field(default_factory=dict)
+    format: str = "show"
+    floor: bool = False
+    off: tuple[float, float] | None = None
+    best: float | None = None
+    among: Sequence[int] = ()
+    span: int = 1
+
+    def sent(self) -> dict[str, Any]:
+        """Return it for the browser, without what goes without saying."""
+        about = {k: v for k, v in asdict(self).items() if v or k in ("at", "array", "format")}
+        if self.among:
+            about["best"] = self.best
+        return about
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows and columns.
+
+    Parameters
+    ----------
+    groups
+        Headings above the columns, in order.
+    columns
+        ``group``, and ``title`` or ``member`` (a choice of the cast); ``hint``; ``when``: the
+        choice without which it is not there.
+    rows
+        ``title``, ``said``, and ``cells``: one for each column, None where there is none;
+        ``mark``: values of the choice `column` at which the row is lit.
+    """
+
+    groups: Sequence[str]
+    columns: Sequence[Mapping[str, Any]]
+    rows: Sequence[Mapping[str, Any]]
+
+    def sent(self) -> dict[str, Any]:
+        """Return it for the browser."""
+        rows = [
+            {**row, "cells": [None if cell is None else cell.sent() for cell in row["cells"]]}
+            for row in self.rows
+        ]
+        return {"groups": list(self.groups), "columns": list(self.columns), "rows": rows}
+
+
+def table(
+    tables: Table | Sequence[Table],
+    arrays: Mapping[str, Array],
+    by: str = "",
+    name: str = "table",
+    css: str = "",
+    on: Sequence[str] = (),
+    **spec: Any,
+) -> Panel:
+    """Return a table, or one for each value of the choice `by`.
+
+    Parameters
+    ----------
+    tables, arrays
+        What is shown.
+    name, css
+        Class of its place, and further ones of the table.
+    on
+        Names of the state that it depends on, beside the arrays' indices.
+    spec
+        ``floor``: the member that chance gives; ``column``: the choice that lights a row;
+        ``note``: HTML below it, or ``words``: name of the words there.
+    """
+    variants = [tables] if isinstance(tables, Table) else tables
+    div: Div = piece(name)
+    given = {"variants": [one.sent() for one in variants], "by": by, "class": css, "floor": -1,
+             **spec}  # fmt: skip
+    return Panel("table", div, given, {"div": div}, arrays, texts=[div], on=on)

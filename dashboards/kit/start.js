@@ -1,0 +1,18 @@
+// -- start -------------------------------------------------------------------------------------
+
+keep(meta.arrays, plain(given_arrays));
+for (const spec of meta.panels) panels.push({spec, ...KINDS[spec.kind](spec, models.panels[spec.name])});
+window.presage = {
+  state, set, meta, beside, leaveControl, received, answered, picture, composed, draw,
+  click: (x, y, shifted) => panels.forEach((panel) => panel.click?.(x, y, shifted)),
+  live: () => live, words: () => panels.find((panel) => panel.words).words(), models,
+  strips: () => meta.panels.filter(({kind}) => kind === "histogram").map(({name}) => models.panels[name]),
+  loaded: () => Object.values(arrays).find((array) => array.slots)?.pair ?? -1,
+};
+layLive();
+showParts(models.parts.filter(({values, choice}) => !values.includes(state[choice]) || models.parts.some(
+  (other) => other.later && other.choice === choice && other.values.includes(state[choice]))).map(({choice}) => choice));
+redraw(panels);
+startLive();
+remember();
+setTimeout(() => keepStyles(models.figures), 300);  // once all is laid out

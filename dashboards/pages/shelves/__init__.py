@@ -1,0 +1,1 @@
+"""The page of the store: its shelves, what lies there, and what it was made from."""

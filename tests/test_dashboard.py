@@ -63,7 +63,7 @@ def test_the_address_restores_the_view(visit, site):
     assert state["label"] == 11
     assert state["overlay"] == ["flow", "morphing"]
     assert (state["strip"], state["colour"]) == ("ratio", "linear")
-    assert visit.page.evaluate("presage.meta.sources[presage.state.source]") == "nearest"
+    assert visit.page.evaluate("presage.meta.cast.names[presage.state.source]") == "nearest"
     assert "classifier AUC" in visit.piece(".caption")
     assert visit.page.locator(".notice").count() == 0
     visit.page.keyboard.press("2")
@@ -95,8 +95,8 @@ def test_three_labels_and_three_masses_arrive_slice_by_slice(visit, tmp_path, se
     site = start(tmp_path / "store", key, servers, tmp_path / "server.log")
     visit.open(site.url)
     ink, head = visit.pixels(), visit.piece(".head")
-    visit.page.evaluate("presage.set({rest: [0], pair: 2})")
-    visit.page.wait_for_function("presage.loaded() === 2", timeout=PATIENCE)
+    visit.page.evaluate("presage.set({rest: [1], pair: 2})")
+    visit.page.wait_for_function("presage.loaded('picture')[0] === 2", timeout=PATIENCE)
     assert visit.piece(".head") != head
     changed = [a != b for a, b in zip(ink, visit.pixels(), strict=True)]
     assert sum(changed) >= 7
@@ -162,10 +162,10 @@ def test_the_colour_bar_says_which_end_is_good(visit, site):
         return [words[0][1], *(word for _, word in words if word == "floor"), words[-1][1]]
 
     assert ends() == ["good", "floor", "bad"]
-    visit.page.evaluate("presage.set({column: presage.meta.columns.findIndex((c) => c.signed)})")
+    visit.page.evaluate("presage.set({column: presage.meta.panels[0].columns.findIndex((c) => c.signed)})")
     assert ends() == ["bad", "bad"]
     visit.page.evaluate(
-        "presage.set({column: 0, against: presage.meta.sources.indexOf('nearest')})"
+        "presage.set({column: 0, against: presage.meta.cast.names.indexOf('nearest')})"
     )
     assert ends() == ["flow\nbetter", "nearest\nbetter"]
 
@@ -181,7 +181,7 @@ _BEYOND = """presage.strips().map((panel) => ({
 @needs_browser
 def test_points_beyond_the_scale_are_marked_and_counted(visit, site):
     visit.open(site.url, "?source=flow&overlay=nearest")
-    for name in ("reference ± √n", "flow", "nearest", "±1 σ of chance", "under 25 events"):
+    for name in ("reference ± √n", "flow", "nearest", "±1 σ of chance", "under 10 events expected"):
         assert name in visit.piece(".keys")
     found = visit.page.evaluate(_BEYOND)
     assert sum(panel["beyond"] for panel in found) > 0

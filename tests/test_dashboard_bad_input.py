@@ -337,8 +337,8 @@ def test_a_server_that_ends_is_said_on_the_page(tmp_path, servers, browser):
 
 
 def test_parents_that_are_not_there_are_drawn(tmp_path):
-    from dashboards.pages import store as store_page
-    from dashboards.pages.parts.view import Query
+    from dashboards.kit.query import Query
+    from dashboards.pages.shelves import page as store_page
 
     store = Store(tmp_path / "store")
     missing = Recipe("lost", 1)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-from dashboards.pages import store as store_page
-from dashboards.pages.parts.lineage import BOX, MOST, STEP, lineage
-from dashboards.pages.parts.standing import ago, standing_of
-from dashboards.pages.parts.view import Query
+from dashboards.kit.query import Query
+from dashboards.pages.shelves import page as store_page
+from dashboards.pages.shelves.lineage import BOX, MOST, STEP, lineage
+from dashboards.pages.shelves.standing import ago, standing_of
 
 from browsing import PATIENCE, Site, needs_browser, start
 from presage.recipe import Parent, Recipe

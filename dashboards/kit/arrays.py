@@ -52,20 +52,23 @@ class Array:
 
     @classmethod
     def coded(
-        cls, array: xr.DataArray, *drawn: str, low: float, high: float, log: bool = False
+        cls, array: xr.DataArray, *drawn: str, low: float, high: float, power: float = 0.0, **more: Any
     ) -> Array:
-        """Return it as codes: what lies beyond low and high has the outermost ones."""
-        if log:
-            table = np.concatenate([[0.0], np.geomspace(low, high, CODES - 1)])
-            with np.errstate(divide="ignore"):
-                place = 1 + (CODES - 2) * np.log(array / low) / np.log(high / low)
-        else:  # between the outermost codes, which stand for anything beyond
+        """Return it as codes.
+
+        Evenly spaced between `low` and `high`, the outermost codes for what lies beyond; with a
+        `power`, denser towards `low`, what lies beyond at the ends.
+        """
+        if power:
+            table = low + (high - low) * np.linspace(0, 1, CODES) ** power
+            place = ((array - low) / (high - low)).clip(0, 1) ** (1 / power) * (CODES - 1)
+        else:
             step = (high - low) / (CODES - 3) or 1.0
             table = np.linspace(low - step, high + step, CODES)
-            place = 1 + (array - low) / step
-            place = place.where(array <= high, CODES - 1).where(array >= low, 0)
-        codes = place.clip(0, CODES - 1).round().where(array.notnull(), NOTHING)
-        return cls.of(codes.astype(np.uint8), *drawn, table=np.append(table, np.nan))
+            place = (1 + (array - low) / step).clip(1, CODES - 2)
+            place = place.where(~(array > high), CODES - 1).where(~(array < low), 0)
+        codes = place.round().where(array.notnull(), NOTHING).astype(np.uint8)
+        return cls.of(codes, *drawn, table=np.append(table, np.nan), **more)
 
     def sent(self) -> np.ndarray:
         """Return the values, flat, in the smallest type that holds them."""
@@ -95,27 +98,26 @@ class Fetched:
 
     Parameters
     ----------
+    names
+        Of the arrays.
     by
         Names of the state that they belong to.
     make
-        State → name → array; what the state says has been looked at before.
-    first
-        Whether the page begins with them.
+        State → name → array; nothing where the state makes no sense.
     """
 
+    names: tuple[str, ...]
     by: tuple[str, ...]
     make: Callable[[Mapping[str, Any]], Mapping[str, Array]]
-    first: bool = True
 
     def made(
-        self, group: str, state: Mapping[str, Any]
+        self, state: Mapping[str, Any]
     ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
         """Return what is to be known of the arrays of a state, and their values."""
-        found = self.make(state) if self.first else {}
+        found = self.make(state)
         values = [state[name] for name in self.by]
         key = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
-        more = {"by": self.by, "key": key, "group": group}
-        about = [array.about(name, **more) for name, array in found.items()]
+        about = [array.about(name, key=key) for name, array in found.items()]
         return about, {name: array.sent() for name, array in found.items()}
 
 

@@ -84,8 +84,8 @@ def _arrays(
         given |= panel.arrays
     about = [array.about(name) for name, array in given.items()]
     values = {name: array.sent() for name, array in given.items()}
-    for group, fetched in view.fetched.items():
-        more, found = fetched.made(group, state)
+    for fetched in view.fetched.values():
+        more, found = fetched.made(state)
         about, values = about + more, values | found
     return about, values
 
@@ -101,6 +101,8 @@ def _meta(
                     for choice in view.choices],
         "arrays": about,
         "cast": view.cast.for_browser() if view.cast else None,
+        "fetched": {name: {"group": group, "by": one.by}
+                    for group, one in view.fetched.items() for name in one.names},
         "words": view.words,
         "address": view.address,
         "live": None if live is None else {
@@ -140,8 +142,7 @@ def _send(
     values: dict[str, Any] = {}
     for group in asked["groups"]:
         if group in fetched:
-            every = Fetched(fetched[group].by, fetched[group].make)
-            more, found = every.made(group, state)
+            more, found = fetched[group].made(state)
             about, values = about + more, values | found
     columns = {name: [array] for name, array in values.items()}
     answer.data = {"about": [json.dumps(about, ensure_ascii=False)], **columns}

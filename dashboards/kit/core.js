@@ -45,15 +45,16 @@ const numberOf = (dim, fixed) => {  // where along a dim: as given, else as the 
 };
 const keyOf = (by) => JSON.stringify(by.map((name) => state[name]));
 
-// The part of an array that belongs to the state: the dims that are drawn, flat. Null until it is
-// there; of coded arrays the codes.
+// The part of an array that belongs to the state, flat: the dims that are drawn, and from the
+// first one that `fixed` leaves open (null) on. Null until it is there; of coded arrays the codes.
 function codesOf(name, fixed = {}) {
-  const array = live?.arrays[name] ?? arrays[name];
+  const array = live?.arrays[name] ?? arrays[name], {group, by} = (!live?.arrays[name] && meta.fetched[name]) || {};
+  if (by && array?.key !== keyOf(by)) { wanted.add(group); return null; }
   if (!array) return null;
-  if (array.by && array.key !== keyOf(array.by)) { wanted.add(array.group); return null; }
-  const size = array.shape.slice(array.dims.length).reduce((a, b) => a * b, 1);
+  const open = array.dims.findIndex((dim) => fixed[dim] === null), index = open < 0 ? array.dims : array.dims.slice(0, open);
+  const size = array.shape.slice(index.length).reduce((a, b) => a * b, 1);
   let at = 0;
-  for (const [k, dim] of array.dims.entries()) {
+  for (const [k, dim] of index.entries()) {
     let here = numberOf(dim, fixed);
     if (array.slots?.[dim]) here = array.slots[dim].indexOf(here);
     if (!(here >= 0 && here < array.shape[k])) return null;
@@ -70,12 +71,14 @@ const one = (name, fixed) => read(name, fixed)?.[0] ?? NaN;
 
 // What is not here is asked for: arrays that Python works out for some values of the state.
 const wanted = new Set();
-let fetching = false;
+let fetching = false, last = "";
 function fetchSoon() {
-  if (fetching || !wanted.size) return;
+  const request = JSON.stringify({groups: [...wanted], state});
+  if (fetching || !wanted.size || request === last) return;  // asked before: there is none
   fetching = true;
-  models.request.data = {about: [JSON.stringify({groups: [...wanted], state})]};
+  last = request;
   wanted.clear();
+  models.request.data = {about: [request]};
 }
 function received() {
   fetching = false;
@@ -143,7 +146,7 @@ function scene() {
 const called = (k) => cast.called[k];
 // A line of the panel's legend: which line, point or shade is whose.
 const keyLine = (name, css, fill = "") =>
-  `<span class="key"><i class="${fill}" style="${css}"></i>${escaped(name)}</span>`;
+  `<span class="key">${css ? `<i class="${fill}" style="${css}"></i>` : ""}${escaped(name)}</span>`;
 
 // -- panels ------------------------------------------------------------------------------------
 
@@ -178,8 +181,9 @@ KINDS.head = (spec, {div}) => ({
 });
 KINDS.keys = (spec, {div}) => ({draw() {}, say: (now) => write(div, `<div class="keys">${keysOf(spec, now)}</div>`)});
 const keysOf = (spec, now) => [
-  ...[...new Set([now.base, ...now.shown])].filter((k) => k !== NONE && (now.shown.includes(k) || spec.base))
-    .map((k) => keyLine((k === now.base && spec.base) ? spec.base.replace("*", called(k)) : cast.keys[k][0], ...cast.keys[k].slice(1))),
+  ...spec.base && now.base !== NONE ? [keyLine(spec.base.replace("*", called(now.base)),
+    `background:#e6e6e6;border-color:${cast.colours[now.base]}`, "fill")] : [],
+  ...now.shown.filter((k) => !spec.base || k !== now.base).map((k) => keyLine(...cast.keys[k])),
   ...spec.more.map((key) => keyLine(...key)),
 ].join("");
 

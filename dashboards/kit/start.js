@@ -7,7 +7,8 @@ window.presage = {
   click: (x, y, shifted) => panels.forEach((panel) => panel.click?.(x, y, shifted)),
   live: () => live, words: () => panels.find((panel) => panel.words).words(), models,
   strips: () => meta.panels.filter(({kind}) => kind === "histogram").map(({name}) => models.panels[name]),
-  loaded: () => Object.values(arrays).find((array) => array.slots)?.pair ?? -1,
+  // What of the state the arrays of a group belong to.
+  loaded: (name) => arrays[name]?.key && JSON.parse(arrays[name].key),
 };
 layLive();
 showParts(models.parts.filter(({values, choice}) => !values.includes(state[choice]) || models.parts.some(

@@ -9,7 +9,8 @@ KINDS.heatmap = (spec, m) => {
   const column = () => columns[spec.column ? state[spec.column] : 0];
   const compared = () => cast?.b && state[cast.b] > 0;
   const of = (k) => cast?.a ? {[cast.dim]: k} : {};
-  const valuesOf = (k) => read(spec.value, of(k)) ?? [];
+  const every = Object.fromEntries(spec.over.map((name) => [name, null]));
+  const valuesOf = (k) => read(spec.value, {...of(k), ...every}) ?? [];
   let words = new Map();
 
   // The number a square is coloured by: a member's own or, with another one to compare with, by
@@ -108,8 +109,7 @@ KINDS.heatmap = (spec, m) => {
     });
     if (best >= 0) set(cells[best].set);
   }
-  const all = draw;
-  return {draw: all, mark, cross, say, click, words: () => words};
+  return {draw, mark, cross, say, click, words: () => words};
 };
 
 // Squares stand at whole numbers: a value between two labels is that far between their squares.

@@ -42,7 +42,7 @@ KINDS.histogram = (spec, panel) => {
     const sizes = [];
     for (const [member, source] of Object.entries(panel.outlines)) {
       const k = Number(member);
-      if (!now.shown.includes(k) || k === now.base) {
+      if (!now.shown.includes(k)) {
         if (source.get_length()) { put(source, {data: EMPTY}); put(panel.points[member], {data: {...EMPTY, ...NO_BAND}}); }
         continue;
       }

@@ -21,6 +21,7 @@ def histogram(
     arrays: Mapping[str, Array],
     roles: Mapping[str, str],
     x_range: Range1d,
+    y: str,
     on: Sequence[str] = (),
     **spec: Any,
 ) -> Panel:
@@ -38,14 +39,14 @@ def histogram(
         ``edges``, ``density``, ``error``, ``pull``, ``ratio``, ``ratio_error``, ``ratio_floor``
         and ``few`` → the names of the arrays.
     x_range
-        Shared with what stands above.
+        Shared with what stands above; `y`: the title of the upper axis.
     on
         Further names of the state that it depends on.
     spec
         ``variable`` (dim), ``titles`` of variables, ``pairs`` and ``pair``, the choice among them,
         with ``place``, which of the two is shown here; ``strip``: the choice of what it shows.
     """
-    main, strip = above_and_below(x_range, y="density")
+    main, strip = above_and_below(x_range, y=y)
     for plot in (main, strip):
         plot.xaxis.ticker = BasicTicker(desired_num_ticks=7)
     main.below = []  # the strip below has it

@@ -24,7 +24,7 @@ KINDS.table = (spec, {div}) => {
       ? `<th${hint(said)}>${escaped(member ? called(state[member]) : title)}</th>` : "").join("");
     const body = rows.map(({title, said, mark, cells}) => {
       const lit = mark && mark.includes(state[spec.column]) ? ' class="shown"' : "";
-      const all = cells.map((cell, k) => cell === null ? (there[k] ? "<td></td>" : "") : there[k] || cell.span ? cellText(cell) : "");
+      const all = cells.map((cell, k) => cell === null ? (there[k] ? "<td></td>" : "") : there[k] || cell.span > 1 ? cellText(cell) : "");
       return `<tr${lit}><td${hint(said)}>${escaped(title)}</td>${all.join("")}</tr>`;
     });
     const tight = cast?.b && state[cast.b] > 0 ? " tight" : "";

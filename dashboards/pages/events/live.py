@@ -1,23 +1,16 @@
-"""Sampling a flow at labels that were never simulated, while the visitor looks on.
-
-The browser asks by writing a label into one column source, on release of a slider; the
-answer comes back in another. Work is done in threads: a page never waits for another's.
-"""
+"""Sampling a flow at labels that were never simulated, while the visitor looks on."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 import numpy as np
-from bokeh.document import Document
-from bokeh.models import ColumnDataSource
+import xarray as xr
 
 from presage.analysis import distances
 from presage.analysis.histograms import count
@@ -38,11 +31,45 @@ ENOUGH = 40
 #: Of one draw. A second one takes longer to wake than it saves, the more so on a busy machine.
 THREADS = 1
 SHELF = Shelf()
-_POOL = ThreadPoolExecutor(2, thread_name_prefix="live")
 
 
 class LiveError(ValueError):
     """What was asked for cannot be drawn; the message is for the visitor."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn at a label.
+
+    Parameters
+    ----------
+    label
+        Its values.
+    histograms
+        As a product of residuals with one label, the flows first among the sources.
+    figures
+        Source → for each variable ``mean``, ``sigma68``, and ``w1`` (over std, to the first
+        source) with its ``floor``.
+    nearest, no_rival
+        The nearest trained label, or why there is no rival.
+    strange
+        What is to be said of a label that is far from the training.
+    milliseconds
+        How long it took, rivals apart.
+    """
+
+    label: list[float]
+    histograms: xr.Dataset
+    figures: Mapping[str, Any]
+    nearest: list[float]
+    no_rival: str
+    strange: Sequence[str]
+    milliseconds: float
+
+    @property
+    def sources(self) -> list[str]:
+        """Flows and rivals."""
+        return [str(name) for name in self.histograms["source"].values]
 
 
 @dataclass(frozen=True)
@@ -65,16 +92,16 @@ class Bench:
 
     store: Store
     flows: Mapping[str, EntryInfo]
-    parameters: Sequence[str]
-    variables: Sequence[str]
-    held_out: Sequence[Sequence[float]]
-    bins: int
+    parameters: Sequence[str] = ()
+    variables: Sequence[str] = ()
+    held_out: Sequence[Sequence[float]] = ()
+    bins: int = 1
     ranges: Ranges = field(default_factory=dict)
 
     @classmethod
     def of(cls, store: Store, flows: Mapping[str, EntryInfo], **settings: Any) -> Bench:
         """Keep the flows that take the product's parameters, with the range all were trained on."""
-        names = list(settings["parameters"])
+        names = list(settings.get("parameters", ()))
         spans = {source: trained_range(store, fit) for source, fit in flows.items()}
         kept = {source: flows[source] for source, span in spans.items() if set(span) == set(names)}
         ranges = {
@@ -112,14 +139,8 @@ class Bench:
         middle = [(low + high) / 2 for low, high in self.ranges.values()]
         self.draw(middle, list(self.flows)[:1])
 
-    def draw(self, label: Sequence[Any], sources: Sequence[Any]) -> dict[str, Any]:
+    def draw(self, label: Sequence[Any], sources: Sequence[Any]) -> Drawn:
         """Draw from flows, and put the rivals beside them.
-
-        Returns
-        -------
-        dict
-            ``edges[variable, edge]``, ``counts[source, variable, bin]``,
-            ``cells[source, pair, bin, bin]`` (float32, flat), and ``about``, the rest as JSON.
 
         Raises
         ------
@@ -130,26 +151,19 @@ class Bench:
         flows = [self._flow(source) for source in chosen]
         strange = [text for flow in flows for text in flow.strange_labels(values[None])]
         rivals, why = self._rivals(chosen[0])
-        watch = _Watch()
-        with watch("ms"):
-            drawn = {s: self._events(own, values) for s, own in zip(chosen, flows, strict=True)}
-        about: dict[str, Any] = {"label": values.tolist(), "no_rival": why,
-                                 "strange": "; ".join(dict.fromkeys(strange))}  # fmt: skip
-        with watch("rival_ms"):
-            if rivals is not None:
-                drawn["morphing"] = rivals.morphing(values)
-                closest, drawn["nearest"] = rivals.nearest(values)
-                about["nearest"] = closest.tolist()
-        with watch("ms"):
-            pair = list(drawn.values())[:2]
-            edges = _edges(pair[0], _bins(self.bins, min(map(len, pair))))
-            binned = [count(events, edges) for events in drawn.values()]
-            flat = [np.concatenate([part[k].ravel() for part in binned], dtype=np.float32)
-                    for k in (0, 1)]  # fmt: skip
-        about |= {"sources": list(drawn), "events": [len(events) for events in drawn.values()],
-                  "figures": _figures(drawn), "bins": edges.shape[1] - 1, **watch.took}  # fmt: skip
-        return {"edges": edges.ravel(), "counts": flat[0], "cells": flat[1],
-                "about": json.dumps(about)}  # fmt: skip
+        started = time.perf_counter()
+        drawn = {s: self._events(own, values) for s, own in zip(chosen, flows, strict=True)}
+        took, closest = time.perf_counter() - started, values
+        if rivals is not None:
+            drawn["morphing"] = rivals.morphing(values)
+            closest, drawn["nearest"] = rivals.nearest(values)
+        started = time.perf_counter()
+        pair = list(drawn.values())[:2]
+        edges = _edges(pair[0], _bins(self.bins, min(map(len, pair))))
+        histograms, figures = _binned(drawn, edges, self.variables), _figures(drawn)
+        took += time.perf_counter() - started
+        return Drawn(values.tolist(), histograms, figures, closest.tolist(), why,
+                     list(dict.fromkeys(strange)), 1e3 * took)  # fmt: skip
 
     def _flow(self, source: str) -> Any:
         fit = self.flows[source]
@@ -179,17 +193,21 @@ class Bench:
         return rivals, ""
 
 
-class _Watch:
-    """Adds up milliseconds by name."""
-
-    def __init__(self) -> None:
-        self.took: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self.took[name] = self.took.get(name, 0.0) + 1e3 * (time.perf_counter() - started)
+def _binned(drawn: Mapping[str, Floats], edges: Floats, variables: Sequence[str]) -> xr.Dataset:
+    """Return histograms of all sources as a product of residuals holds them."""
+    parts = [count(events, edges) for events in drawn.values()]
+    wide = ("source", "label", "variable")
+    data = {
+        "counts": ((*wide, "bin"), np.stack([one for one, _ in parts])[:, None]),
+        "counts_2d": (("source", "label", "pair", "bin_x", "bin_y"),
+                      np.stack([cells for _, cells in parts])[:, None]),
+        "events": (wide[:2], np.array([[len(events)] for events in drawn.values()])),
+        "edges": (("label", "variable", "edge"), edges[None]),
+    }  # fmt: skip
+    pairs = [",".join(pair) for pair in combinations(variables, 2)]
+    names = {"source": list(drawn), "variable": list(variables), "pair": pairs}
+    coords = {name: np.array(values, dtype=object) for name, values in names.items()}
+    return xr.Dataset(data, coords=coords)
 
 
 def _load(store: Store, fit: EntryInfo) -> Any:
@@ -239,49 +257,3 @@ def _figures(drawn: Mapping[str, Floats]) -> dict[str, Any]:
 
 def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-@dataclass
-class Visitor:
-    """Answers one page's requests.
-
-    Parameters
-    ----------
-    bench
-        What can be drawn.
-    document
-        The page's.
-    answer
-        Filled with what was drawn, or why not.
-    """
-
-    bench: Bench
-    document: Document
-    answer: ColumnDataSource
-
-    def asked(self, _attribute: str, _old: Any, new: Mapping[str, Any]) -> None:
-        """Take a request: its number, the label and the sources; without a label, get ready."""
-        _POOL.submit(
-            self._work, int(new["serial"][0]), list(new["label"][0]), list(new["sources"][0])
-        )
-
-    def _work(self, serial: int, label: list[Any], sources: list[Any]) -> None:
-        try:
-            if not label:
-                self.bench.warm()
-                return
-            found = {**self.bench.draw(label, sources), "error": ""}
-        except (
-            ArithmeticError,
-            LookupError,
-            OSError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-        ) as error:
-            found = {"error": f"{error}" if isinstance(error, LiveError) else f"cannot: {error}"}
-        columns = {name: [value] for name, value in {**found, "serial": serial}.items()}
-        self.document.add_next_tick_callback(partial(self._show, columns))
-
-    def _show(self, columns: dict[str, Any]) -> None:
-        self.answer.data = columns

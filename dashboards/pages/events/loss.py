@@ -14,9 +14,9 @@ from bokeh.plotting import figure
 
 from presage.store import EntryInfo, Store
 
-from .figures import plain
-from .pieces import note
-from .theme import RULE
+from ...kit.figure import NUMBER, plain
+from ...kit.pieces import note
+from ...kit.theme import RULE
 
 
 def history_of(store: Store, fit: EntryInfo) -> xr.Dataset | None:
@@ -69,8 +69,7 @@ def _axes(
     plot.outline_line_color = RULE
     plot.xaxis.ticker = BasicTicker(desired_num_ticks=6)
     if not log or values.max() < 10 * values.min():  # powers of ten say nothing within a decade
-        plain_number = 'return String(+tick.toPrecision(3)).replace("-", "−")'
-        plot.yaxis.formatter = CustomJSTickFormatter(code=plain_number)
+        plot.yaxis.formatter = CustomJSTickFormatter(code=NUMBER)
     plot.yaxis.ticker.desired_num_ticks = 4
     return plot
 

@@ -1,0 +1,283 @@
+"""Everything that one visit to the events page is about: residuals, with what stands beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from presage.analysis.canvas import colours
+from presage.analysis.numbers import merit_grid
+from presage.analysis.residuals import completed
+from presage.labels import Variable
+from presage.store import EntryInfo, Store
+
+from ...kit.choice import Choice, Labels, called
+from ...kit.opened import opened
+from ...kit.page import Visit
+from .live import Bench
+from .origins import beside, flows_of, join, models_of
+
+#: Drawn at new labels from the training events.
+RIVALS = ("morphing", "nearest")
+_NEEDED = ("counts", "counts_2d", "edges", "events", "region")
+_NO_FLOW = (
+    "No live sampling: no trained flow behind these residuals is in this store. "
+    "Events drawn with presage.sample(flow, …) know theirs."
+)
+_NO_RANGE = "No live sampling: the flow was trained on other label parameters than are shown here."
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A product with what may stand beside it.
+
+    Parameters
+    ----------
+    product
+        With the statistics of its bins, sources in order, the reference first, and with the
+        models of a second product where the address names one.
+    numbers
+        Its figures of merit (:func:`presage.analysis.numbers.merit_grid`).
+    visit
+        What is asked for.
+    partners, partner
+        Products with the same labels and edges, and the one that is shown with it.
+    bench
+        What can be drawn live.
+    fits
+        Source → the fit behind it.
+    """
+
+    product: xr.Dataset
+    numbers: xr.Dataset
+    visit: Visit
+    partners: list[EntryInfo]
+    partner: EntryInfo | None
+    bench: Bench
+    fits: Mapping[str, EntryInfo]
+
+    @classmethod
+    def of(cls, visit: Visit) -> Exhibit:
+        """Join a product with what it is to be compared with, and find the flows behind it.
+
+        Raises
+        ------
+        ValueError
+            It holds no generated events, or is none of residuals.
+        """
+        store, entry, query = visit.store, visit.entry, visit.query
+        fits = flows_of(entry, visit.entries)
+        partners = beside(entry, visit.products)
+        partner = query.entry("with", partners, "residuals with the same labels and edges")
+        if partner is not None:
+            try:
+                product, numbers = _prepared(store, entry, partner)
+                found = flows_of(partner, visit.entries)
+                fits |= {f"{name} · {partner.key[:6]}": fit for name, fit in found.items()}
+            except (OSError, RuntimeError, ValueError) as error:
+                query.messages.append(f"{partner.key[:6]} cannot be compared with: {error}.")
+                partner = None
+        if partner is None:
+            product, numbers = _prepared(store, entry, None)
+        shown = cls(product, numbers, visit, partners, partner, Bench.of(store, {}), fits)
+        if not shown.drawn or not numbers.sizes["column"]:
+            raise ValueError(f"the residuals {entry.key[:16]} hold no generated events")
+        bench = Bench.of(
+            store,
+            {name: fit for name, fit in fits.items() if name in shown.drawn},
+            parameters=[parameter.name for parameter in shown.parameters],
+            variables=shown.variables,
+            held_out=shown.table[np.array(shown.regions) != "trained"].tolist(),
+            bins=product.sizes["bin"],
+        )
+        return cls(product, numbers, visit, partners, partner, bench, fits)
+
+    # -- what the product holds ----------------------------------------------------------------
+
+    @cached_property
+    def parameters(self) -> list[Variable]:
+        """Declarations of the label's parameters."""
+        return [
+            Variable.of(array, "label")
+            for array in self.product.coords.values()
+            if array.dims == ("label",) and array.attrs.get("role") == "parameter"
+        ]
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        """Labels ``[label, parameter]``."""
+        columns = [self.product[p.name].values for p in self.parameters]
+        return np.stack(columns, axis=1).astype(float)
+
+    @cached_property
+    def sources(self) -> list[str]:
+        """All sources, the reference first."""
+        return [str(name) for name in self.product["source"].values]
+
+    @cached_property
+    def drawn(self) -> list[str]:
+        """Sources other than the reference that have events (a floor that is a law has none)."""
+        events = self.product["events"]
+        return [s for s in self.sources[1:] if int(events.sel(source=s).max()) > 0]
+
+    @cached_property
+    def variables(self) -> list[str]:
+        """Names of the variables."""
+        return [str(name) for name in self.product["variable"].values]
+
+    @cached_property
+    def axis_titles(self) -> list[str]:
+        """What each variable's axis is called, units included."""
+        if "title" in self.product.coords:
+            return [str(title) for title in self.product["title"].values]
+        return [plain(name) for name in self.variables]
+
+    @cached_property
+    def pairs(self) -> list[str]:
+        """Names of the pairs, ``"phi_mass,omega_mass"``."""
+        return [str(name) for name in self.product["pair"].values]
+
+    @cached_property
+    def regions(self) -> list[str]:
+        """``interior``, ``edge`` or ``trained`` for each label."""
+        return [str(region) for region in self.product["region"].values]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Each label in words."""
+        return [
+            ", ".join(
+                f"{p.long_name or p.name} = {value:.5g}" + ("" if p.unit == "1" else f" {p.unit}")
+                for p, value in zip(self.parameters, row, strict=True)
+            )
+            for row in self.table
+        ]
+
+    @property
+    def worst(self) -> int:
+        """The held-out label at which the first model does worst, by W1 where there is one."""
+        first = self.sources.index(self.first)
+        region = np.array(self.regions)
+        held = next((h for h in (region == "interior", region != "trained") if h.any()), None)
+        values = np.nan_to_num(self.numbers["value"].values[:2, first], nan=-np.inf).max(axis=0)
+        return int(np.argmax(values if held is None else np.where(held, values, -np.inf)))
+
+    # -- what is shown ---------------------------------------------------------------------------
+
+    @property
+    def first(self) -> str:
+        """The source that is shown first."""
+        model = str(self.product.attrs.get("model", ""))
+        return next((name for name in ("flow", model) if name in self.drawn), self.drawn[0])
+
+    @property
+    def why_not_live(self) -> str:
+        """Why no slider is there; empty where there are."""
+        if self.bench.flows:
+            return ""
+        return _NO_RANGE if self.fits else _NO_FLOW
+
+    @property
+    def cast(self) -> list[str]:
+        """All sources, and the rivals of live draws that are none of them."""
+        more = RIVALS if self.bench.flows else ()
+        return [*self.sources, *(name for name in more if name not in self.sources)]
+
+    @property
+    def marked(self) -> list[str]:
+        """Sources that may be drawn in the marginals."""
+        rivals = [r for r in self.cast[1:] if r in RIVALS and r not in self.drawn]
+        return [*self.drawn, *rivals]
+
+    @cached_property
+    def labels(self) -> Labels:
+        """The choice of the label."""
+        return Labels.on_grid(self.table, [p.name for p in self.parameters], self.worst)
+
+    @cached_property
+    def choices(self) -> list[Choice]:
+        """What can be chosen."""
+        drawn, pairs, numbers = self.drawn, self.pairs, self.numbers
+        rivals = [name for name in drawn if name not in (self.first, "floor")]
+        joined = [s for s in drawn if self.partner and s.endswith(self.partner.key[:6])]
+        places, titles = [self.sources.index(s) for s in drawn], [called(s) for s in drawn]
+        return [
+            self.labels,
+            Choice("source", drawn, self.first, "source", titles, 104, places, digits=places),
+            Choice("against", ["reference", *drawn], (joined or ["reference"])[0], "against",
+                   ["reference", *titles], 104, [0, *places], silent="reference", digits=places,
+                   shifted=True),
+            Choice.numbered("column", [str(c) for c in numbers["column"].values], heading="grid",
+                            asked="metric", titles=[str(t) for t in numbers["title"].values],
+                            width=142),
+            Choice.numbered("pair", pairs, heading="pair" if len(pairs) > 1 else "",
+                            titles=[plain(pair) for pair in pairs], width=170,
+                            silent=pairs[0] if len(pairs) == 1 else None),
+            Choice("overlay", drawn, rivals[:1], "overlay", titles, several=True,
+                   colours=colours(self.sources)),
+            Choice("strip", ("pull", "ratio"), heading="strip"),
+            Choice("colour", ("log", "linear"), heading="density" if pairs else ""),
+            Choice("panel", ("numbers", "loss"), heading="panel", silent="numbers"),
+        ]  # fmt: skip
+
+    def live(self) -> list[float] | None:
+        """Return the label that the address asks a flow to be drawn at."""
+        query = self.visit.query
+        asked = query.given.get("live")
+        if not asked:
+            return None
+        if self.why_not_live:
+            query.messages.append(f"Address: {self.why_not_live}")
+            return None
+        try:
+            return self.bench.check(asked.split(","), list(self.bench.flows)[:1])[0].tolist()
+        except ValueError as error:
+            query.messages.append(f"Address: live={asked!r}: {error}. Nothing was drawn live.")
+            return None
+
+
+def plain(of: str) -> str:
+    """Return the name of a variable or a pair for people, ``"phi mass × omega mass"``."""
+    return of.replace("_", " ").replace(",", " × ")
+
+
+def _prepared(
+    store: Store, entry: EntryInfo, partner: EntryInfo | None
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Return a product with its statistics and its numbers, made once while its files last."""
+    keys = [one.key for one in (entry, partner) if one is not None]
+    return _complete(*(_Opened(opened(store, key), key, models_of(one))
+                       for key, one in zip(keys, filter(None, (entry, partner)), strict=True)))  # fmt: skip
+
+
+class _Opened:
+    """An open product that is told from others by being another object, and by its key."""
+
+    def __init__(self, product: xr.Dataset, key: str, models: list[str]) -> None:
+        self.product, self.key, self.models = product, key, models
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Opened) and self.product is other.product
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+@lru_cache(maxsize=4)
+def _complete(one: _Opened, other: _Opened | None = None) -> tuple[xr.Dataset, xr.Dataset]:
+    lacking = [name for name in _NEEDED if name not in one.product]
+    if lacking:
+        raise ValueError(f"this product is not one of residuals: it lacks {', '.join(lacking)}")
+    product = completed(one.product)
+    if other is not None:
+        product = join(product, completed(other.product), other.models, other.key[:6], one.models)
+    names = [str(name) for name in product["source"].values]
+    order = ["reference", *(name for name in names if name != "reference")]
+    product = product if order == names else product.sel(source=order)
+    return product, merit_grid(product)
+

@@ -1,0 +1,379 @@
+"""The declaration of the events page: its panels, and the arrays of the product that they draw."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from bokeh.models import Range1d
+
+from presage.analysis.bin_statistics import bin_statistics
+from presage.analysis.canvas import colours
+from presage.analysis.metrics import METRICS
+
+from ...kit.arrays import Array, Fetched, words
+from ...kit.choice import called, named, same_rest, select
+from ...kit.page import Cast, Live, Page, Panel, Part, View, Visit
+from ...kit.panels import (
+    Cell,
+    Column,
+    Picture,
+    Scale,
+    Table,
+    head,
+    heatmap,
+    histogram,
+    images,
+    keys,
+    table,
+)
+from ...kit.pieces import column, later, row
+from ...kit.theme import MASK
+from .exhibit import Exhibit, plain
+from .loss import loss_panel
+
+#: Bytes of two-dimensional counts up to which all go to the browser at once; lower it for a
+#: slow connection.
+BUDGET = int(os.environ.get("PRESAGE_DASHBOARD_BUDGET", 32 << 20))
+#: Largest pull on the colour scale; densities below this share of the reference's peak are white.
+PULL, FAINTEST = 4.0, 2e-3
+_BINS = {"bin_pull": True, "bin_ratio": True, "bin_ratio_error": True,
+         "bin_ratio_floor": True, "bin_few": False}  # fmt: skip
+_ROLES = {"edges": "edges", "density": "share", "error": "share_error",
+          **{name.removeprefix("bin_"): name for name in _BINS}}  # fmt: skip
+_LIVE = (
+    "Draw 10 000 events of the flow at any label of the trained range: move a slider, type, "
+    "or click into the label grid with the shift key held."
+)
+
+
+def view(visit: Visit) -> View:
+    """Return what a visit shows."""
+    exhibit = Exhibit.of(visit)
+    sources, shades = exhibit.cast, colours(exhibit.cast)
+    cast = Cast(
+        "source", sources, [shades[name] for name in sources], [called(s) for s in sources],
+        a="source", b="against", overlay="overlay", drawn=[sources.index(s) for s in exhibit.marked],
+    )  # fmt: skip
+    ranges = Range1d(0, 1), Range1d(0, 1)
+    fetched = _fetched(exhibit)
+    grid = _grid(exhibit)
+    numbers = _table(exhibit)
+    maps = [_maps(exhibit, fetched)] if exhibit.pairs else []
+    if maps:
+        ranges = tuple(maps[0].models["ranges"])
+    marginals = [_marginal(exhibit, cast, k, ranges[k]) for k in range(2 if maps else 1)]
+    top = head()
+    few = int(exhibit.product.attrs.get("few_events", 10))
+    legend = keys("* ± √n", [
+        ("±1 σ of chance", "background:#e9e9e9;border-color:#e9e9e9", "fill"),
+        (f"under {few} events expected", "background:#f0eff2;border-color:#dfe1e5", "fill"),
+        ("▲▼ off scale, counted", "", ""),
+    ])  # fmt: skip
+    aside = later(lambda: loss_panel(visit.store, exhibit.fits, shades))
+    left = column("left", grid.place, grid.models["caption"], numbers.place, aside)
+    right = column("right", top.place, *(m.place for m in maps), legend.place,
+                   row("marginals" if maps else "tall", *(m.place for m in marginals)))  # fmt: skip
+    rows = [
+        [*_products(exhibit), "column", "source", "against", "overlay", "pair", *_others(exhibit)],
+        ["live", "strip", "colour", "panel"],
+    ]
+    address = {"page": "events", "key": visit.entry.key[:16]}
+    if exhibit.partner:
+        address["with"] = exhibit.partner.key[:16]
+    return View(
+        exhibit.choices, [grid, top, *maps, legend, *marginals, numbers],
+        row("board", left, right), rows, cast, _live(exhibit),
+        [Part("panel", ["numbers"], [numbers.place]), Part("panel", ["loss"], [aside], later=True)],
+        fetched, _words(exhibit), address, {"live": exhibit.live()},
+    )  # fmt: skip
+
+
+# -- panels ------------------------------------------------------------------------------------
+
+
+def _grid(exhibit: Exhibit) -> Panel:
+    """Return the clickable grid of labels, coloured by a metric, held-out labels marked."""
+    numbers = exhibit.numbers
+    given = {"interior": "held out", "edge": "held out, edge", "trained": "all labels"}
+    count = {str(name): int((np.array(exhibit.regions) == name).sum())
+             for name in numbers["region"].values}  # fmt: skip
+    columns = [
+        Column(str(title), str(said), None if np.isnan(best) else float(best), bool(signed))
+        for title, said, best, signed in zip(
+            *(numbers[name].values for name in ("title", "said", "best", "signed")), strict=True)
+    ]  # fmt: skip
+    arrays = {
+        "value": Array.of(numbers["value"]),
+        **{name: Array.of(numbers[name], "region")
+           for name in ("median", "worst", "better", "median_difference")},
+    }  # fmt: skip
+    arrays = {n: a if a.values.dtype.kind == "i" else Array(a.values.astype("f4"), a.dims)
+              for n, a in arrays.items()}  # fmt: skip
+    return heatmap(
+        exhibit.labels, columns, arrays, [p.title for p in exhibit.parameters[:2]], exhibit.names,
+        [{"name": n, "title": given[n], "size": c} for n, c in count.items()], exhibit.regions,
+        "column", exhibit.sources.index("floor") if "floor" in exhibit.sources else -1,
+        ["source", "against"], value="value", median="median", worst="worst", better="better",
+        difference="median_difference",
+    )  # fmt: skip
+
+
+def density_of(product: xr.Dataset, peak_of: str = "reference") -> xr.DataArray:
+    """Return the densities of cells over the largest one of a source, ``[…, bin_y, bin_x]``."""
+    events = product["events"]
+    shares = product["counts_2d"] / events.where(events > 0)
+    return shares / shares.sel(source=peak_of, drop=True).max(["bin_x", "bin_y"])
+
+
+def pictures_of(density: xr.DataArray, pulls: xr.DataArray) -> dict[str, Array]:
+    """Return densities and pulls of cells as the browser holds them."""
+    drawn = ("bin_y", "bin_x")
+    return {
+        "picture": Array.coded(density, *drawn, low=0.0, high=1.0, power=3.0),
+        "pull_2d": Array.coded(pulls, *drawn, low=-PULL, high=PULL),
+    }
+
+
+def _whole(product: xr.Dataset) -> bool:
+    """Whether all cells go to the browser at once."""
+    return 2 * product["counts_2d"].size <= BUDGET
+
+
+def _slice(exhibit: Exhibit, state: Mapping[str, Any]) -> tuple[list[int], dict[str, Any]]:
+    """Return the labels that are seen with the state's one and, of these and its pair, where."""
+    label = state["label"]
+    if not (isinstance(label, int) and 0 <= label < len(exhibit.table)):
+        return [], {}
+    found = same_rest(exhibit.table, label).tolist()
+    return found, {"label": found, "pair": [state["pair"]]}
+
+
+def _fetched(exhibit: Exhibit) -> dict[str, Fetched]:
+    """Return what is asked for: pulls between two sources; cells, where all are too many."""
+    product = exhibit.product
+    if not exhibit.pairs:
+        return {}
+
+    def cells(state: Mapping[str, Any]) -> dict[str, Array]:
+        labels, slots = _slice(exhibit, state)
+        if not labels:
+            return {}
+        here = product.isel(slots)
+        return {name: Array(a.values, a.dims, table=a.table, slots=slots)
+                for name, a in pictures_of(density_of(here), here["pull_2d"]).items()}  # fmt: skip
+
+    def between(state: Mapping[str, Any]) -> dict[str, Array]:
+        labels, slots = _slice(exhibit, state)
+        if not labels or not state["against"]:
+            return {}
+        names = ["counts", "counts_2d", "events", "edges"]
+        pair = [exhibit.sources[state[name]] for name in ("source", "against")]
+        here = product[names].isel(slots).sel(source=pair)
+        pulls = bin_statistics(here, pair[1])["pull_2d"].isel(source=0, drop=True)
+        coded = Array.coded(pulls, "bin_y", "bin_x", low=-PULL, high=PULL)
+        return {"between": Array(coded.values, coded.dims, table=coded.table, slots=slots)}
+
+    of_two = Fetched(("between",), ("source", "against", "pair", "rest"), between)
+    if _whole(product):
+        return {"between": of_two}
+    return {"cells": Fetched(("picture", "pull_2d"), ("pair", "rest"), cells), "between": of_two}
+
+
+def _maps(exhibit: Exhibit, fetched: Mapping[str, Fetched]) -> Panel:
+    """Return the panels reference, generated and pull on common axes."""
+    product, index = exhibit.product, {name: k for k, name in enumerate(exhibit.variables)}
+    density = {
+        "log": Scale(FAINTEST, 1.0, "density / peak", log=True),
+        "linear": Scale(FAINTEST, 1.0, "density / peak"),
+    }
+    pull = {"pull": Scale(-PULL, PULL, "pull", True, MASK, ticks=[-4, -2, 0, 2, 4])}
+    arrays = {"edges": Array.of(product["edges"], "edge"),
+              "events": Array.of(product["events"])}  # fmt: skip
+    if "cells" not in fetched:
+        arrays |= pictures_of(density_of(product), product["pull_2d"])
+    return images(
+        "joint",
+        [Picture("picture", density, role="left", bar=False),
+         Picture("picture", density, role="middle"),
+         Picture("pull_2d", pull, role="plus", between="between", counted=True)],
+        arrays, (product.sizes["bin_y"], product.sizes["bin_x"]), scale="colour",
+        on=["label", "pair", "source", "against", "rest"], edges="edges", variable="variable",
+        pairs=[[index[name] for name in pair.split(",")] for pair in exhibit.pairs], pair="pair",
+        titles=exhibit.axis_titles, total="events", fetched=True,
+    )  # fmt: skip
+
+
+def _marginal(exhibit: Exhibit, cast: Cast, place: int, x_range: Range1d) -> Panel:
+    """Return the distribution of one variable of the pair."""
+    product, index = exhibit.product, {name: k for k, name in enumerate(exhibit.variables)}
+    arrays = {name: Array.of(product[name], "bin", half=half) for name, half in _BINS.items()}
+    share, error = shares_of(product)
+    arrays |= {"edges": Array.of(product["edges"], "edge"), "share": Array.of(share, "bin"),
+               "share_error": Array.of(error[:1], "bin")}  # fmt: skip
+    return histogram(
+        f"marginal{place}", cast, arrays, _ROLES, x_range, "events per bin [%]",
+        ["label", "rest", "pair"],
+        variable="variable", titles=exhibit.axis_titles, pair="pair", place=place, strip="strip",
+        pairs=[[index[name] for name in pair.split(",")] for pair in exhibit.pairs],
+    )  # fmt: skip
+
+
+def shares_of(product: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return densities and their errors as per cent of all events in each bin."""
+    width = 100 * product["edges"].diff("edge").rename(edge="bin")
+    order = ("source", "label", "variable", "bin")
+    share, error = ((product[name] * width).transpose(*order).astype("f4")
+                    for name in ("bin_density", "bin_density_error"))  # fmt: skip
+    return share, error
+
+
+def _table(exhibit: Exhibit) -> Panel:
+    """Return the figures of merit of the label, beside their floors."""
+    floor = exhibit.sources.index("floor") if "floor" in exhibit.sources else -1
+    note = "Bold: the best. Floor: chance alone. Point at a name: what it is."
+    pairs = exhibit.pairs or [exhibit.variables[0]]
+    made = [_numbers_of(exhibit, pair, floor) for pair in pairs]
+    return table(made, {}, "pair" if exhibit.pairs else "", floor=floor, column="column", note=note,
+                 on=["label", "source", "against", "column", "pair"])  # fmt: skip
+
+
+def _numbers_of(exhibit: Exhibit, pair: str, floor: int) -> Table:
+    names, numbers = pair.split(","), exhibit.numbers
+    rivals = [k for k in range(1, len(exhibit.sources)) if k != floor]
+    columns: list[dict[str, Any]] = []
+    for name in names:
+        columns += [
+            {"group": plain(name), "member": "source"},
+            {"group": plain(name), "member": "against", "when": "against"},
+            {"group": plain(name), "title": "floor"},
+        ]
+    of: dict[str, dict[str, int]] = {}
+    for k, (metric, what) in enumerate(zip(numbers["metric"].values, numbers["of"].values,
+                                           strict=True)):  # fmt: skip
+        of.setdefault(str(metric), {})[str(what)] = k
+    rows = []
+    for metric, places in of.items():
+        single = places.get(pair if exhibit.pairs else "", places.get(""))
+        chosen = [single, *[None] * (len(names) - 1)] if single is not None else [
+            places.get(name) for name in names]  # fmt: skip
+        about = numbers.isel(column=next(iter(places.values())))
+        rows.append({
+            "title": str(about["title"].item()).rpartition(" · ")[0] or str(about["title"].item()),
+            "said": str(about["said"].item()), "mark": list(places.values()),
+            "cells": [cell for k in chosen for cell in _cells(k, about, rivals, floor)],
+        })  # fmt: skip
+    return Table([plain(name) for name in names], columns, rows)
+
+
+def _cells(
+    column_: int | None, about: xr.Dataset, rivals: list[int], floor: int
+) -> list[Cell | None]:
+    """Return a source's number, that of the one it is held against, and the floor."""
+    if column_ is None:
+        return [None, None, None]
+    best = float(about["best"])
+    given: dict[str, Any] = {"best": None if np.isnan(best) else best, "among": rivals}
+    shown: list[Cell | None] = [
+        Cell("value", {"column": column_, "source": name}, **given)
+        for name in ("source", "against")
+    ]
+    return [*shown, Cell("value", {"column": column_, "source": floor}, floor=True)]
+
+
+# -- controls, words, live -----------------------------------------------------------------------
+
+
+def _products(exhibit: Exhibit) -> list[Any]:
+    """Return the menu of products, and of those that one can be compared with."""
+    parts: list[Any] = []
+    products, entry = exhibit.visit.products, exhibit.visit.entry
+    if len(products) > 1:
+        shown = [(e.key, e.key[:8]) for e in products]
+        go = "location.search = '?page=events&key=' + cb_obj.value.slice(0, 16)"
+        parts += named("product", select(shown, entry.key, go, 88))
+    if exhibit.partners:
+        shown = [("", "–"), *((e.key, e.key[:8]) for e in exhibit.partners)]
+        chosen = exhibit.partner.key if exhibit.partner else ""
+        go = "window.presage.beside('with', cb_obj.value.slice(0, 16))"
+        parts += named("with", select(shown, chosen, go, 88))
+    return parts
+
+
+def _others(exhibit: Exhibit) -> list[Any]:
+    """Return a menu for every parameter beyond the two of the grid."""
+    labels, parts = exhibit.labels, []
+    label = labels.read(type(exhibit.visit.query)(exhibit.visit.query.given))
+    for k, parameter in enumerate(exhibit.parameters[2:]):
+        values = [(str(i), f"{value:.5g}") for i, value in enumerate(labels.axes[k + 2])]
+        code = (
+            f"const rest = [...window.presage.state.rest]; rest[{k}] = Number(cb_obj.value); "
+            "window.presage.set({rest})"
+        )
+        here = str(int(labels.places[label, k + 2]))
+        parts += named(parameter.title, select(values, here, code, 90))
+    return parts
+
+
+def _words(exhibit: Exhibit) -> dict[str, Any]:
+    entry = exhibit.visit.entry
+    tags = ["in the training" if r == "trained" else f"held out, {r}" for r in exhibit.regions]
+    flows = ", ".join(f"{name} {fit.key[:16]}" for name, fit in exhibit.fits.items())
+    foot = f"presage · residuals {entry.key[:16]}" + (f" · fits: {flows}" if flows else "")
+    files = ["events-" + "_".join(f"{v:.5g}" for v in label) for label in exhibit.table]
+    return {"head": words(exhibit.names, "label"), "tag": words(tags, "label"),
+            "foot": words(foot), "file": words(files, "label")}  # fmt: skip
+
+
+def _live(exhibit: Exhibit) -> Live:
+    """Return what the sliders need: a range for each parameter, and what draws."""
+    bench = exhibit.bench
+    if exhibit.why_not_live:
+        return Live(why=exhibit.why_not_live)
+    sliders = []
+    for parameter in exhibit.parameters:
+        low, high = bench.ranges[parameter.name]
+        unit = "" if parameter.unit == "1" else parameter.unit
+        sliders.append({"name": parameter.long_name or parameter.name, "unit": unit,
+                        "short": plain(parameter.name), "low": low, "high": high})  # fmt: skip
+    answer = partial(_answer, exhibit, sliders)
+    return Live(sliders, answer, bench.warm, _LIVE, "loading the flow …")
+
+
+def _answer(
+    exhibit: Exhibit, sliders: list[dict[str, Any]], label: list[Any], members: list[Any]
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return what is shown of a live draw: arrays in place of the product's, and its words."""
+    from .answer import shown_live
+
+    flows = exhibit.bench.flows
+    chosen = [name for name in members if name in flows] or list(flows)[:1]
+    return shown_live(exhibit, sliders, exhibit.bench.draw(label, chosen), str(members[1]))
+
+
+PAGE = Page(
+    "Events", "residuals", "residuals",
+    "simulates a grid of events, trains a flow on it and compares the two", view,
+    keys=(
+        ("← → ↑ ↓, click", "label"),
+        ("1–9", "source; with ⇧ the one it is held against"),
+        ("L, ⇧ click", "draw the flow live at any label"),
+        ("Esc", "back from live"),
+    ),
+    reading="""The grid's colours are one figure of merit of the chosen source; the bar says
+which end is good. White circles and diamonds are labels that were held out of the training,
+inside the grid and at its edge. With a second source in “against”, blue is where the first one is
+better.
+
+The floor is what chance alone gives to two samples of one distribution, of these sizes: nothing
+can be expected to do better. Pulls are differences over their statistical error; red cells and
+positive pulls have too many generated events.
+
+Triangles stand for points beyond the scale; ▲▼ counts them, and cells likewise.""",
+    terms=lambda: [(m.short_name, m.meaning, m.formula)
+                   for name, m in METRICS.items() if name != "auc_error"],
+)  # fmt: skip

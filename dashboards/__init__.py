@@ -1,5 +1,5 @@
 """The dashboard: browses the grids, distributions and residuals of a store.
 
-The folder works under any package name (``dashboards`` in a checkout,
-``presage.dashboards`` in an installed wheel), because all imports inside are relative.
+``presage dashboard`` imports this folder as ``dashboards`` from wherever it was shipped (see
+``presage.cli.dashboards``); a page of one's own imports ``dashboards.kit``.
 """

@@ -52,7 +52,13 @@ class Array:
 
     @classmethod
     def coded(
-        cls, array: xr.DataArray, *drawn: str, low: float, high: float, power: float = 0.0, **more: Any
+        cls,
+        array: xr.DataArray,
+        *drawn: str,
+        low: float,
+        high: float,
+        power: float = 0.0,
+        **more: Any,
     ) -> Array:
         """Return it as codes.
 
@@ -74,6 +80,7 @@ class Array:
         """Return the values, flat, in the smallest type that holds them."""
         values = self.values
         if self.half:
+            values = np.clip(values, -6e4, 6e4)  # all that there are; axes end before
             return values.astype(np.float16).view(np.uint16).reshape(-1)
         if values.dtype.kind in "biu" and values.dtype != np.uint8:
             largest = int(values.max()) if values.size else 0
@@ -110,9 +117,7 @@ class Fetched:
     by: tuple[str, ...]
     make: Callable[[Mapping[str, Any]], Mapping[str, Array]]
 
-    def made(
-        self, state: Mapping[str, Any]
-    ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    def made(self, state: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
         """Return what is to be known of the arrays of a state, and their values."""
         found = self.make(state)
         values = [state[name] for name in self.by]

@@ -35,8 +35,9 @@ def board(view: View, visit: Visit, document: Document) -> Column:
         labels = next(choice for choice in view.choices if choice.name == "label")
         state["rest"] = getattr(labels, "places")[state["label"], 2:].tolist()  # noqa: B009
     boxes = controls_of(view.choices, state)
+    named = {name: cells(view.choices, boxes, [name]) for name in boxes}
     live = piece("live", "live.css") if view.live else None
-    rows = [_controls(view, line, boxes, live) for line in view.controls]
+    rows = [_controls(line, named, live) for line in view.controls]
     sources = {
         "request": ColumnDataSource({"about": [""]}),
         "answer": ColumnDataSource({"about": ["[]"]}),
@@ -51,7 +52,9 @@ def board(view: View, visit: Visit, document: Document) -> Column:
         "texts": [*chain.from_iterable(panel.texts for panel in view.panels),
                   *(model for part in view.parts if part.later for model in part.parts)],
         "parts": [{"choice": part.choice, "values": list(part.values), "later": part.later,
-                   "parts": list(part.parts)} for part in view.parts],
+                   "parts": [model for one in part.parts for model in
+                             (named.get(one, []) if isinstance(one, str) else [one])]}
+                  for part in view.parts],
     }  # fmt: skip
     meta = json.dumps(_meta(view, visit, state, about), ensure_ascii=False)
     code = "\n".join(map(text_of, _SCRIPTS))
@@ -64,14 +67,14 @@ def board(view: View, visit: Visit, document: Document) -> Column:
     return whole
 
 
-def _controls(view: View, line: Any, boxes: Mapping[str, Any], live: Any) -> LayoutDOM:
+def _controls(line: Any, named: Mapping[str, list[Any]], live: Any) -> LayoutDOM:
     """Return a row of controls: choices by name, ``"live"`` for the sliders, models as they are."""
     parts: list[Any] = []
     for item in line:
-        if item == "live":
-            parts += [live] if live else []
+        if isinstance(item, str):
+            parts += [live] if item == "live" else named.get(item, [])
         else:
-            parts += cells(view.choices, boxes, [item]) if isinstance(item, str) else [item]
+            parts.append(item)
     return row("controls", *parts)
 
 

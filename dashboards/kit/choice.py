@@ -22,8 +22,8 @@ from bokeh.models import (
 )
 
 from .pieces import row, sheets
-from .theme import text_of
 from .query import Query
+from .theme import text_of
 
 Control = Select | RadioButtonGroup | CheckboxButtonGroup
 

@@ -62,7 +62,9 @@ def plain(plot: figure) -> figure:
 def framed(tall: int | None = None, **settings: Any) -> figure:
     """Return a figure with a thin frame that fills its place, or one of a fixed height."""
     size: dict[str, Any] = (
-        {"sizing_mode": "stretch_width", "height": tall} if tall else {"sizing_mode": "stretch_both"}
+        {"sizing_mode": "stretch_width", "height": tall}
+        if tall
+        else {"sizing_mode": "stretch_both"}
     )
     given = {"tools": TOOLS, "min_border_left": LEFT, "min_border_right": 8, **size, **settings}
     plot = plain(figure(**given))

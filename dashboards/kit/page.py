@@ -43,7 +43,12 @@ class Visit:
     @cached_property
     def product(self) -> xr.Dataset:
         """The product, as the store holds it."""
-        return opened(self.store, self.entry.key)
+        product: xr.Dataset = opened(self.store, [self.entry.key], _itself)
+        return product
+
+
+def _itself(product: xr.Dataset) -> xr.Dataset:
+    return product
 
 
 @dataclass(frozen=True)
@@ -169,11 +174,14 @@ class Live:
 
 @dataclass(frozen=True)
 class Part:
-    """Things that are seen for some values of a choice; a `later` one is filled when it first is."""
+    """What is seen for some values of a choice: models, and controls by their choice's name.
+
+    A `later` one is filled when it first is seen.
+    """
 
     choice: str
     values: Sequence[Any]
-    parts: Sequence[LayoutDOM]
+    parts: Sequence[LayoutDOM | str]
     later: bool = False
 
 

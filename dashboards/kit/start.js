@@ -11,8 +11,7 @@ window.presage = {
   loaded: (name) => arrays[name]?.key && JSON.parse(arrays[name].key),
 };
 layLive();
-showParts(models.parts.filter(({values, choice}) => !values.includes(state[choice]) || models.parts.some(
-  (other) => other.later && other.choice === choice && other.values.includes(state[choice]))).map(({choice}) => choice));
+if (models.parts.some(({later, choice, values}) => later && values.includes(state[choice]))) showParts(choices.map(({name}) => name));
 redraw(panels);
 startLive();
 remember();

@@ -15,6 +15,8 @@ from presage.analysis.canvas import colours as colours
 
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif'
 MUTED, RULE, BAND, MASK = "#6b6f76", "#dfe1e5", "#e9e9e9", "#f0eff2"
+#: Fills of a base's bands and contours, the outer one first.
+SHADES = ("#e9e9e9", "#d2d2d2")
 _FOLDER = Path(__file__).parent
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+from dashboards.kit.page import Page, View, Visit
 from presage import plugins
 from presage.studies import STUDIES, study
-
-from ..kit.page import Page, View, Visit
 
 STORE = Page(
     "Store",
@@ -42,10 +41,7 @@ def pages(more: tuple[str, ...] = ()) -> dict[str, Page]:
 
 
 def _page(address: str) -> Page:
-    """Return the page at an address; this package may have another name in a wheel."""
-    package = __name__.rpartition(".")[0]
-    own = address.startswith("dashboards.")
-    page = plugins.resolve(package + address.removeprefix("dashboards") if own else address)
+    page = plugins.resolve(address)
     if not isinstance(page, Page):
         raise plugins.PluginError(f"{address} is not a Page but {type(page).__name__}")
     return page

@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from presage.analysis.posterior_figures import COLOURS, SHADES
+from dashboards.kit.arrays import Array
+from dashboards.kit.figure import bare, lines, panel_scales
+from dashboards.kit.page import Cast, Panel
+from dashboards.kit.pieces import columns
+from dashboards.kit.theme import SHADES
 
-from ..arrays import Array
-from ..figure import bare, lines, panel_scales
-from ..page import Cast, Panel
-from ..pieces import columns
 
-
-def corner(cast: Cast, arrays: Mapping[str, Array], range_: str, **spec: Any) -> Panel:
+def corner(
+    cast: Cast, arrays: Mapping[str, Array], range_: str, colours: Mapping[str, str], **spec: Any
+) -> Panel:
     """Return a corner; its place is the figure.
 
     Parameters
@@ -30,6 +31,8 @@ def corner(cast: Cast, arrays: Mapping[str, Array], range_: str, **spec: Any) ->
         ``shown[…, parameter, edge]``, ``theta[…, parameter]`` (the truth), ``prior_density``.
     range_
         Choice of what the axes span, ``posterior`` or ``prior``.
+    colours
+        Of the ``prior`` and of the ``truth``.
     spec
         ``parameters`` (names), ``low``, ``high`` (of the prior), and the numbers of ``points``,
         ``vertices`` and ``masses``.
@@ -40,14 +43,14 @@ def corner(cast: Cast, arrays: Mapping[str, Array], range_: str, **spec: Any) ->
     for name, shade in (("outer", SHADES[0]), ("inner", SHADES[1])):
         sources[name] = columns("x", "y")
         plot.patch("x", "y", fill_color=shade, line_color=None, source=sources[name])
-    sources["prior"] = lines(plot, COLOURS["prior"], 1.0, (2, 2))
+    sources["prior"] = lines(plot, colours["prior"], 1.0, (2, 2))
     for name, colour in zip(cast.names, cast.colours, strict=True):
         dash: Sequence[int] | None = (5, 2) if name in cast.dashed else None
         sources[f"{name}_wide"] = lines(plot, colour, 0.9, dash)
         sources[name] = lines(plot, colour, 1.6, dash)
-    sources["truth"] = lines(plot, COLOURS["truth"], 1.1)
+    sources["truth"] = lines(plot, colours["truth"], 1.1)
     sources["cross"] = columns("x", "y", "size")
-    for colour, wide in (("#ffffff", 4), (COLOURS["truth"], 2)):
+    for colour, wide in (("#ffffff", 4), (colours["truth"], 2)):
         plot.scatter("x", "y", marker="cross", size="size", line_color=colour, line_width=wide,
                      source=sources["cross"])  # fmt: skip
     sources |= panel_scales(plot)

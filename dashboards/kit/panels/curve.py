@@ -9,13 +9,11 @@ from typing import Any
 from bokeh.models import FixedTicker, Range1d
 from bokeh.plotting import figure
 
-from presage.analysis.posterior_figures import SHADES
-
-from ..arrays import Array
-from ..figure import above_and_below, framed, lines, zero
-from ..page import Cast, Panel
-from ..pieces import column, columns
-from ..theme import INK
+from dashboards.kit.arrays import Array
+from dashboards.kit.figure import above_and_below, framed, lines, zero
+from dashboards.kit.page import Cast, Panel
+from dashboards.kit.pieces import column, columns
+from dashboards.kit.theme import INK, SHADES
 
 
 @dataclass(frozen=True)
@@ -106,9 +104,7 @@ def curve(
     return Panel("curve", column(name, *figures), spec, models, arrays, figures, on=needed)
 
 
-def _glyphs(
-    plot: figure, cast: Cast | None, truth: str, strip: bool = False
-) -> dict[str, Any]:
+def _glyphs(plot: figure, cast: Cast | None, truth: str, strip: bool = False) -> dict[str, Any]:
     found: dict[str, Any] = {"lines": {}, "wide": {}}
     for name, shade in (("outer", SHADES[0]), ("inner", SHADES[1])):
         found[name] = columns("x", "low", "high")

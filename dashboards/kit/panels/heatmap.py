@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from bokeh.models import ColumnDataSource, CustomJS, HoverTool, LinearColorMapper, Range1d
 
-from ..arrays import Array
-from ..choice import Choice, Labels
-from ..figure import DIVERGING, LEFT, SEQUENTIAL, colour_bar, framed, name_places
-from ..page import Panel
-from ..pieces import columns, piece, row
-from ..theme import INK, RULE
+from dashboards.kit.arrays import Array
+from dashboards.kit.choice import Choice, Labels
+from dashboards.kit.figure import DIVERGING, LEFT, SEQUENTIAL, colour_bar, framed, name_places
+from dashboards.kit.page import Panel
+from dashboards.kit.pieces import columns, piece, row
+from dashboards.kit.theme import INK, RULE
 
 
 @dataclass(frozen=True)

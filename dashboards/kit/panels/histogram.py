@@ -8,11 +8,11 @@ from typing import Any
 from bokeh.core.properties import value
 from bokeh.models import BasicTicker, ColumnDataSource, Range1d
 
-from ..arrays import Array
-from ..figure import above_and_below, zero
-from ..page import Cast, Panel
-from ..pieces import column, columns
-from ..theme import BAND, FONT, INK, MASK
+from dashboards.kit.arrays import Array
+from dashboards.kit.figure import above_and_below, zero
+from dashboards.kit.page import Cast, Panel
+from dashboards.kit.pieces import column, columns
+from dashboards.kit.theme import BAND, FONT, INK, MASK
 
 
 def histogram(

@@ -10,11 +10,11 @@ import numpy as np
 from bokeh.models import BasicTicker, ColumnDataSource, LinearColorMapper, LogColorMapper, Range1d
 from bokeh.plotting import figure
 
-from ..arrays import Array
-from ..figure import BAR, BARE, DIVERGING, LEFT, SEQUENTIAL, colour_bar, framed
-from ..page import Panel
-from ..pieces import row
-from ..theme import MASK
+from dashboards.kit.arrays import Array
+from dashboards.kit.figure import BAR, BARE, DIVERGING, LEFT, SEQUENTIAL, colour_bar, framed
+from dashboards.kit.page import Panel
+from dashboards.kit.pieces import row
+from dashboards.kit.theme import MASK
 
 
 @dataclass(frozen=True)

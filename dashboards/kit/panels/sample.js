@@ -5,10 +5,7 @@ KINDS.sample = (spec, {sources: m}) => {
   function draw() {
     const chosen = places[spec.choice ? state[spec.choice] : 0], scales = newScales();
     const out = {fill: line(), steps: line(), points: line()};
-    const edges = read("event_edges"), span = (f) => {
-      const [low, high] = [edges[f * (bins + 1)], edges[f * (bins + 1) + bins]], room = 0.04 * (high - low) || 0.5;
-      return [low - room, high + room];
-    };
+    const edges = read("event_edges"), span = (f) => [edges[f * (bins + 1)], edges[f * (bins + 1) + bins]];
     const panel = (k) => ({left: k + 0.05, right: k + 0.94, bottom: 0.02, top: 1.02});
     const under = (k, text) => scales.names.push([k + 0.5, -0.21, text, 0]);
     let from = 0;

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from presage.analysis.posterior_figures import COLOURS, SHADES
+from dashboards.kit.arrays import Array
+from dashboards.kit.figure import bare, lines, panel_scales
+from dashboards.kit.page import Panel
+from dashboards.kit.pieces import columns, row
+from dashboards.kit.theme import SHADES
 
-from ..arrays import Array
-from ..figure import bare, lines, panel_scales
-from ..page import Panel
-from ..pieces import columns, row
+_LINE = "#4d4d4d"
 
 
 def sample(
@@ -41,8 +42,8 @@ def sample(
     plot = bare((-0.21, panels + 0.02), (-0.28, 1.08))
     sources: dict[str, Any] = {"fill": columns("x", "y"), "points": columns("x", "y")}
     plot.patch("x", "y", fill_color=SHADES[0], line_color=None, source=sources["fill"])
-    sources["steps"] = lines(plot, COLOURS["reference"], 1.1)
-    plot.scatter("x", "y", size=3, fill_color=COLOURS["reference"], fill_alpha=0.45,
+    sources["steps"] = lines(plot, _LINE, 1.1)
+    plot.scatter("x", "y", size=3, fill_color=_LINE, fill_alpha=0.45,
                  line_color=None, source=sources["points"])  # fmt: skip
     sources |= panel_scales(plot)
     bins = arrays["event_counts"].values.shape[-1]

@@ -7,11 +7,11 @@ from typing import Any
 
 from bokeh.models import ColumnDataSource, Range1d
 
-from ..arrays import Array
-from ..figure import framed
-from ..page import Cast, Panel
-from ..pieces import column, piece
-from ..theme import INK
+from dashboards.kit.arrays import Array
+from dashboards.kit.figure import framed
+from dashboards.kit.page import Cast, Panel
+from dashboards.kit.pieces import column, piece
+from dashboards.kit.theme import INK
 
 
 def spectrum(

@@ -8,9 +8,9 @@ from typing import Any
 
 from bokeh.models import Div
 
-from ..arrays import Array
-from ..page import Panel
-from ..pieces import piece
+from dashboards.kit.arrays import Array
+from dashboards.kit.page import Panel
+from dashboards.kit.pieces import piece
 
 
 @dataclass(frozen=True)

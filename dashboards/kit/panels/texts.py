@@ -7,8 +7,8 @@ from typing import Any
 
 from bokeh.models import Div
 
-from ..page import Panel
-from ..pieces import piece
+from dashboards.kit.page import Panel
+from dashboards.kit.pieces import piece
 
 #: (name, CSS, class) of a line in the legend.
 Key = tuple[str, str, str]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from dashboards.kit.arrays import Array
+from dashboards.kit.choice import called
 from presage.analysis.bin_statistics import bin_statistics
 
-from ...kit.arrays import Array
-from ...kit.choice import called
 from .exhibit import Exhibit
 from .live import EVENTS, Drawn
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import xarray as xr
 
+from dashboards.kit.choice import Choice, Labels, called
+from dashboards.kit.opened import opened
+from dashboards.kit.page import Visit
 from presage.analysis.canvas import colours
 from presage.analysis.numbers import merit_grid
 from presage.analysis.residuals import completed
 from presage.labels import Variable
 from presage.store import EntryInfo, Store
 
-from ...kit.choice import Choice, Labels, called
-from ...kit.opened import opened
-from ...kit.page import Visit
 from .live import Bench
 from .origins import beside, flows_of, join, models_of
 
@@ -249,35 +248,28 @@ def plain(of: str) -> str:
 def _prepared(
     store: Store, entry: EntryInfo, partner: EntryInfo | None
 ) -> tuple[xr.Dataset, xr.Dataset]:
-    """Return a product with its statistics and its numbers, made once while its files last."""
-    keys = [one.key for one in (entry, partner) if one is not None]
-    return _complete(*(_Opened(opened(store, key), key, models_of(one))
-                       for key, one in zip(keys, filter(None, (entry, partner)), strict=True)))  # fmt: skip
+    """Return a product with its statistics, joined with another one's models, and its numbers."""
+    if partner is None:
+        found = opened(store, [entry.key], _complete)
+    else:
+        models = tuple(models_of(partner)), partner.key[:6], tuple(models_of(entry))
+        found = opened(store, [entry.key, partner.key], _joined, *models)
+    product, numbers = found
+    return product, numbers
 
 
-class _Opened:
-    """An open product that is told from others by being another object, and by its key."""
-
-    def __init__(self, product: xr.Dataset, key: str, models: list[str]) -> None:
-        self.product, self.key, self.models = product, key, models
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Opened) and self.product is other.product
-
-    def __hash__(self) -> int:
-        return hash(self.key)
+def _joined(
+    one: xr.Dataset, other: xr.Dataset, models: Sequence[str], tag: str, own: Sequence[str]
+) -> tuple[xr.Dataset, xr.Dataset]:
+    return _complete(join(completed(one), completed(other), models, tag, own))
 
 
-@lru_cache(maxsize=4)
-def _complete(one: _Opened, other: _Opened | None = None) -> tuple[xr.Dataset, xr.Dataset]:
-    lacking = [name for name in _NEEDED if name not in one.product]
+def _complete(product: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
+    lacking = [name for name in _NEEDED if name not in product.variables]
     if lacking:
         raise ValueError(f"this product is not one of residuals: it lacks {', '.join(lacking)}")
-    product = completed(one.product)
-    if other is not None:
-        product = join(product, completed(other.product), other.models, other.key[:6], one.models)
+    product = completed(product)
     names = [str(name) for name in product["source"].values]
     order = ["reference", *(name for name in names if name != "reference")]
     product = product if order == names else product.sel(source=order)
     return product, merit_grid(product)
-

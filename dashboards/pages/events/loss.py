@@ -12,11 +12,10 @@ import xarray as xr
 from bokeh.models import BasicTicker, CustomJSTickFormatter
 from bokeh.plotting import figure
 
+from dashboards.kit.figure import NUMBER, plain
+from dashboards.kit.pieces import note
+from dashboards.kit.theme import RULE
 from presage.store import EntryInfo, Store
-
-from ...kit.figure import NUMBER, plain
-from ...kit.pieces import note
-from ...kit.theme import RULE
 
 
 def history_of(store: Store, fit: EntryInfo) -> xr.Dataset | None:

@@ -11,14 +11,10 @@ import numpy as np
 import xarray as xr
 from bokeh.models import Range1d
 
-from presage.analysis.bin_statistics import bin_statistics
-from presage.analysis.canvas import colours
-from presage.analysis.metrics import METRICS
-
-from ...kit.arrays import Array, Fetched, words
-from ...kit.choice import called, named, same_rest, select
-from ...kit.page import Cast, Live, Page, Panel, Part, View, Visit
-from ...kit.panels import (
+from dashboards.kit.arrays import Array, Fetched, words
+from dashboards.kit.choice import called, named, same_rest, select
+from dashboards.kit.page import Cast, Live, Page, Panel, Part, View, Visit
+from dashboards.kit.panels import (
     Cell,
     Column,
     Picture,
@@ -31,8 +27,12 @@ from ...kit.panels import (
     keys,
     table,
 )
-from ...kit.pieces import column, later, row
-from ...kit.theme import MASK
+from dashboards.kit.pieces import column, later, row
+from dashboards.kit.theme import MASK
+from presage.analysis.bin_statistics import bin_statistics
+from presage.analysis.canvas import colours
+from presage.analysis.metrics import METRICS
+
 from .exhibit import Exhibit, plain
 from .loss import loss_panel
 

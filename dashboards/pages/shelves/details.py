@@ -9,14 +9,14 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from dashboards.kit.page import Page
+from dashboards.kit.theme import size_text
 from presage.pipeline import records
 from presage.recipe import Parent, Recipe
 from presage.store import EntryInfo, Store, StoreError
 from presage.store.entry import Entry
 from presage.store.sidecar import read_sidecar, sidecar_path
 
-from ...kit.page import Page
-from ...kit.theme import size_text
 from .standing import Leftovers, Standing, folder_of, leftovers
 
 _LONGEST = 20_000
@@ -24,9 +24,7 @@ _LONGEST = 20_000
 _RUNS = 500
 
 
-def details(
-    store: Store, entry: EntryInfo, standing: Standing, pages: Mapping[str, Page]
-) -> str:
+def details(store: Store, entry: EntryInfo, standing: Standing, pages: Mapping[str, Page]) -> str:
     """Return the HTML of an entry."""
     short = escape(entry.key[:16])
     show = ""

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
+from dashboards.kit.theme import INK, MUTED, RULE, size_text
 from presage.store import EntryInfo
 
 from .standing import Standing
-from ...kit.theme import INK, MUTED, RULE, size_text
 
 BOX, TALL, STEP, GAP, THIN = 166, 46, 60, 100, 26
 #: Most nodes that are drawn; the nearest are kept.

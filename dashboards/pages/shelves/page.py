@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from dashboards.kit.page import Page
+from dashboards.kit.query import Query
+from dashboards.kit.theme import guide_text, size_text, text_of
+from dashboards.pages import pages as all_pages
 from presage.store import EntryInfo, Store
 
-from ...kit.page import Page
-from ...kit.query import Query
-from ...kit.theme import guide_text, size_text, text_of
-from .. import pages as all_pages
 from .details import details, recipe_text
 from .lineage import lineage
 from .standing import KINDS, Standing, folder_of, leftovers, standing_of

@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import Any
 
-import numpy as np
 import xarray as xr
 
-from presage.store import EntryInfo, Store
+from dashboards.kit.choice import Choice
+from dashboards.kit.opened import opened
+from dashboards.kit.page import Visit
+from presage.store import EntryInfo
+from presage.studies.pdf.exhibits import completed
 from presage.studies.pdf.posterior_figures import COLOURS
-
-from .choice import Choice
-from .opened import opened
-from .view import Query
 
 POSTERIORS, CALIBRATION = "pdf_posteriors", "pdf_calibration"
 KINDS = ("reference", "estimate", "corrected")
@@ -38,8 +36,6 @@ _NEEDED = {
     "c2st_floor": ("observation", "size"),
 }
 _COORDS = ("parameter_low", "parameter_high")
-#: Events of an observation that go to the browser at most.
-MOST_EVENTS = 10_000
 #: Observations beyond which there is a menu.
 _MOST_BUTTONS = 12
 
@@ -51,31 +47,20 @@ class Exhibit:
     Parameters
     ----------
     product
-        Posteriors, as the store holds them.
-    entry, products
-        Its line in the store, and those of all products.
+        Posteriors with what follows from them, kinds in the page's order.
+    visit
+        What is asked for.
     checks, checked
         Calibrations of the same problem, the best match first, and the one that is shown.
-    store
-        Where the calibration is read from when it is asked for.
     """
 
     product: xr.Dataset
-    entry: EntryInfo
-    products: list[EntryInfo]
+    visit: Visit
     checks: list[EntryInfo]
     checked: EntryInfo | None
-    store: Store
 
     @classmethod
-    def of(
-        cls,
-        store: Store,
-        key: str,
-        entries: list[EntryInfo],
-        products: list[EntryInfo],
-        query: Query,
-    ) -> Exhibit:
+    def of(cls, visit: Visit) -> Exhibit:
         """Open a product and find the calibrations that belong to it.
 
         Raises
@@ -83,19 +68,16 @@ class Exhibit:
         ValueError
             The product is of another kind than this page shows; the message says what it lacks.
         """
-        entry = next(e for e in products if e.key == key)
-        product = _sound(opened(store, key))
-        calibrations = [e for e in entries if e.producer == CALIBRATION and e.state == "complete"]
-        checks = _beside(entry, calibrations)
-        asked = query.entry("checks", checks, "calibration of this problem")
-        checked = asked or next(iter(checks), None)
-        return cls(product, entry, products, checks, checked, store)
+        product = opened(visit.store, [visit.entry.key], _prepared)
+        found = [e for e in visit.entries if e.producer == CALIBRATION and e.state == "complete"]
+        checks = _beside(visit.entry, found)
+        asked = visit.query.entry("checks", checks, "calibration of this problem")
+        return cls(product, visit, checks, asked or next(iter(checks), None))
 
     @cached_property
     def kinds(self) -> list[str]:
         """The posteriors that were made, the reference first."""
-        there = [str(kind) for kind in self.product["kind"].values]
-        return [kind for kind in KINDS if kind in there]
+        return [str(kind) for kind in self.product["kind"].values]
 
     @cached_property
     def curves(self) -> list[str]:
@@ -120,7 +102,9 @@ class Exhibit:
 
     def calibration(self) -> xr.Dataset | None:
         """Return the calibration that is shown."""
-        return None if self.checked is None else opened(self.store, self.checked.key)
+        if self.checked is None:
+            return None
+        return self.visit.store.open(self.checked.key)
 
     @cached_property
     def choices(self) -> list[Choice]:
@@ -129,16 +113,19 @@ class Exhibit:
         observations = [str(k) for k in range(self.product.sizes["observation"])]
         pairs, curves = self.pairs, self.curves
         of_curves = [
-            Choice.numbered("curve", curves, heading="curve", width=150,
+            Choice.numbered("curve", curves, heading="curve", width=150, cycle="c",
                             titles=[name.replace("_", " ") for name in curves]),
             Choice("strip", STRIPS, heading="residual in", titles=("σ of reference", "ratio")),
             Choice("against", AGAINST, heading="against"),
         ]  # fmt: skip
         return [
             Choice.numbered("observation", observations, heading="observation",
-                            width=70 if len(observations) > _MOST_BUTTONS else 0),
-            Choice.numbered("size", sizes, sizes[-1]),
-            Choice("kinds", self.kinds, self.kinds, "shown", several=True, colours=COLOURS),
+                            width=70 if len(observations) > _MOST_BUTTONS else 0,
+                            keys=("ArrowUp", "ArrowDown")),
+            Choice.numbered("size", sizes, sizes[-1], keys=("ArrowLeft", "ArrowRight"),
+                            titles=[f"{int(size):,}".replace(",", "\u202f") for size in sizes]),
+            Choice("kinds", self.kinds, self.kinds, "shown", several=True, colours=COLOURS,
+                   digits=self.kinds),
             *(of_curves if curves else ()),
             Choice("range", RANGES, heading="range"),
             Choice.numbered("features", pairs, width=120,
@@ -148,9 +135,12 @@ class Exhibit:
             Choice("panel", PANELS, heading="panel", silent=PANELS[0]),
         ]  # fmt: skip
 
-    def initial_state(self, query: Query) -> dict[str, Any]:
-        """Return what is shown first, from the address where it makes sense."""
-        return {choice.name: choice.read(query) for choice in self.choices}
+
+def _prepared(product: xr.Dataset) -> xr.Dataset:
+    """Return a product with what follows from it, kinds in the page's order."""
+    product = _sound(product)
+    there = [str(kind) for kind in product["kind"].values]
+    return completed(product.sel(kind=[kind for kind in KINDS if kind in there]))
 
 
 def _sound(product: xr.Dataset) -> xr.Dataset:
@@ -190,11 +180,3 @@ def title_of(entry: EntryInfo) -> str:
     """Return what menus call a product, ``"gaussian 1a2b3c4d"``, ``"corrected 1a2b3c4d"``."""
     name = _field(entry, "kind") or _field(entry, "problem")
     return f"{name or 'posteriors'} {entry.key[:8]}"
-
-
-def numbers_of(product: xr.Dataset, kinds: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return the numbers of merit, flat, kinds in the page's order."""
-    chosen = product.sel(kind=list(kinds))
-    names = ["efficiency", "pareto_k", "c2st", "c2st_floor", "sd_ratio", "mean_shift"]
-    names += ["p_value"] * ("p_value" in chosen)  # products of version 1 have none
-    return {name: chosen[name].values.astype(np.float32).reshape(-1) for name in names}

@@ -16,15 +16,14 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
+from dashboards.kit.figure import LEFT, framed, lean
+from dashboards.kit.foot import link
+from dashboards.kit.pieces import note, row
+from dashboards.kit.theme import FONT, INK
 from presage.studies.pdf.calibration_panels import CURVES, Histogram, Panel, panels
 from presage.studies.pdf.posterior_figures import COLOURS
 
-from .figures import LEFT, plain
-from .lean import lean
-from .pdf_exhibit import Exhibit
-from .pieces import note, row
-from .provenance import link
-from .theme import FONT, INK, RULE
+from .exhibit import Exhibit
 
 _CHANCE = "#e4e4e4"
 _BLUE = COLOURS["estimate"]
@@ -74,15 +73,6 @@ def _about(product: xr.Dataset, key: str) -> str:
     )
 
 
-def _panel(title: str, x: str, y: str, **settings: Any) -> figure:
-    plot = figure(title=title, x_axis_label=x, y_axis_label=y, sizing_mode="stretch_both",
-                  tools="pan,wheel_zoom,box_zoom,reset,save", min_border_left=LEFT - 8,
-                  min_width=180, min_height=160, **settings)  # fmt: skip
-    plain(plot)
-    plot.outline_line_color = RULE
-    return plot
-
-
 def _named(plot: figure, shown: dict[str, Any], columns: int = 2) -> None:
     """Put a small legend below the axis."""
     items = [LegendItem(label=name, renderers=[line]) for name, line in shown.items()]
@@ -98,7 +88,9 @@ def _named(plot: figure, shown: dict[str, Any], columns: int = 2) -> None:
 def _drawn(panel: Panel) -> figure:
     """Return a panel's figure: grey is where a calibrated posterior stays."""
     title = f"{panel.title}: {panel.verdict}" if panel.verdict else panel.title
-    plot = _panel(title, panel.x, panel.y, x_range=Range1d(*panel.x_range))
+    plot = framed(title=title, x_axis_label=panel.x, y_axis_label=panel.y, min_border_left=LEFT - 8,
+                  min_border_right=0, min_width=180, min_height=160,
+                  x_range=Range1d(*panel.x_range))  # fmt: skip
     shown: dict[str, Any] = {}
     for band in panel.bands:
         if band.width:

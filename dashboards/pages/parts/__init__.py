@@ -1,1 +1,0 @@
-"""What pages are made of: look, address, data for the browser, figures, pictures."""

@@ -32,10 +32,10 @@ FLAGS = [
 PATIENCE = 180_000  # milliseconds; the machine may be busy
 SERVE = """
 import sys
-sys.path[:0] = sys.argv[5:]
+sys.path[:0] = sys.argv[6:]
 from dashboards.app import serve
-store, port, origins, prefix = sys.argv[1:5]
-serve(store, int(port), show=False, origins=origins.split(), prefix=prefix)
+store, port, origins, prefix, studies = sys.argv[1:6]
+serve(store, int(port), False, origins.split(), prefix, studies.split())
 """
 
 needs_browser = pytest.mark.skipif(
@@ -76,12 +76,14 @@ def start(
     log: Path,
     origins: str = "",
     prefix: str = "",
+    studies: tuple[str, ...] = (),
 ) -> Site:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    paths = [str(ROOT), str(ROOT / "package")]
-    command = [sys.executable, "-c", SERVE, str(store), str(port), origins, prefix, *paths]
+    paths = [str(ROOT), str(ROOT / "package"), str(ROOT / "tests")]
+    given = [str(store), str(port), origins, prefix, " ".join(studies)]
+    command = [sys.executable, "-c", SERVE, *given, *paths]
     with log.open("w") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=log.parent)
     servers.append(process)

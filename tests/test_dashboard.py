@@ -162,7 +162,8 @@ def test_the_colour_bar_says_which_end_is_good(visit, site):
         return [words[0][1], *(word for _, word in words if word == "floor"), words[-1][1]]
 
     assert ends() == ["good", "floor", "bad"]
-    visit.page.evaluate("presage.set({column: presage.meta.panels[0].columns.findIndex((c) => c.signed)})")
+    signed = "presage.meta.panels[0].columns.findIndex((c) => c.signed)"
+    visit.page.evaluate(f"presage.set({{column: {signed}}})")
     assert ends() == ["bad", "bad"]
     visit.page.evaluate(
         "presage.set({column: 0, against: presage.meta.cast.names.indexOf('nearest')})"

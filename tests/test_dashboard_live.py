@@ -165,7 +165,7 @@ def test_products_of_one_reference_are_offered_and_join(made):
     store.put(foreign, xr.Dataset({"edges": ("x", [1.0])}))
     entries = [e for e in store.list() if e.producer == "residuals"]
     assert foreign.key not in {e.key for e in beside(entry, entries)}
-    shown, query = exhibit(store, keys["one"], **{"with": keys["other"][:12]})
+    shown, _ = exhibit(store, keys["one"], **{"with": keys["other"][:12]})
     tag = keys["other"][:6]
     assert shown.sources[:4] == ["reference", "floor", "flow", f"flow · {tag}"]
     state = state_of(shown)
@@ -282,9 +282,8 @@ def test_two_models_side_by_side_and_their_losses(visit, site):  # noqa: F811
     before = visit.pixels()
     visit.page.keyboard.press("2")  # the other one: they change places
     state = visit.page.evaluate("presage.state")
-    assert [state["source"], state["against"]] == [
-        visit.page.evaluate(f"presage.meta.cast.names.indexOf('{name}')") for name in ("other", "one")
-    ]
+    names = visit.page.evaluate("presage.meta.cast.names")
+    assert [names[state["source"]], names[state["against"]]] == ["other", "one"]
     changed = [a != b for a, b in zip(before, visit.pixels(), strict=True)]
     # Marginals show both as before, but for the bins that the first one has too few events in.
     assert 4 <= sum(changed) <= 6, "grid, pictures, pull"

@@ -11,7 +11,7 @@ const flat = (a) => {  // a plain typed view: Bokeh's own arrays cannot be cut
 };
 // Changes stay in the browser: the server holds the empty figures only.
 const put = (model, change) => model.setv(change, {sync: false});
-const viewOf = (model) => Bokeh.index.find_one_by_id?.(model.id);
+const viewOf = (model) => model ? Bokeh.index.find_one_by_id?.(model.id) : null;
 const insideOf = (div, name) => viewOf(div)?.shadow_el?.querySelector(name);
 // Text goes straight into its element: a new text of a Div lays out the whole page again.
 const write = (div, html) => {

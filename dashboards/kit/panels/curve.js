@@ -10,7 +10,7 @@ KINDS.curve = (spec, m) => {
     return out;
   };
   const members = Object.keys(m.main.lines).map(Number);
-  const of = (k) => cast ? {[cast.dim]: k} : {};
+  const of = (k) => spec.cast ? {[cast.dim]: k} : {};
   // Levels lie evenly around the median: five are 95 and 68 % bands, three the 68 % band alone.
   const levels = spec.levels, middle = levels >> 1, inner = levels > 3 ? 1 : 0;
   const rows = (flatRows, size) => flatRows && Array.from({length: levels}, (_, k) => flatRows.subarray(k * size, (k + 1) * size));
@@ -20,7 +20,7 @@ KINDS.curve = (spec, m) => {
     const about = spec.curves[spec.choice ? state[spec.choice] : 0], grid = read(about.grid), size = grid.length;
     const x = about.log ? grid.map(Math.log10) : grid;
     const all = new Map(members.map((k) => [k, rows(read(about.band, of(k)), size)]).filter(([, lines]) => isMade(lines)));
-    const there = (cast ? now.shown : [0]).filter((k) => all.has(k)), is = about.truth ? read(about.truth) : null;
+    const there = (spec.cast ? now.shown : [0]).filter((k) => all.has(k)), is = about.truth ? read(about.truth) : null;
     drawBands(m.main, x, new Map(there.map((k) => [k, all.get(k)])), is);
     let low = Infinity, high = -Infinity;
     const reach = (values) => { for (const y of values) { if (y < low) low = y; if (y > high) high = y; } };
@@ -36,7 +36,7 @@ KINDS.curve = (spec, m) => {
   }
 
   function drawBands(to, x, there, is) {
-    const base = cast ? there.get(cast.base) : null;
+    const base = spec.cast ? there.get(cast.base) : null;
     const filled = (low) => base ? {x, low: base[low], high: base[levels - 1 - low]} : NO_BAND;
     put(to.outer, {data: levels > 3 ? filled(0) : NO_BAND});
     put(to.inner, {data: levels > 1 ? filled(inner) : NO_BAND});

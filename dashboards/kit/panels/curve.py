@@ -97,8 +97,15 @@ def curve(
         "x": shared, "y": main.y_range, "strip": strip.y_range, "x_axis": strip.xaxis[0],
         "top_axis": main.xaxis[0], "y_axis": main.yaxis[0], "strip_axis": strip.yaxis[0],
     }  # fmt: skip
-    spec = {"curves": [vars(line) for line in lines_], "levels": levels, "choice": choice,
-            "scale": scale, "reach": reach or {"sigma": None}, "strip_title": strip_title}  # fmt: skip
+    spec = {
+        "curves": [vars(line) for line in lines_],
+        "levels": levels,
+        "choice": choice,
+        "scale": scale,
+        "reach": reach or {"sigma": None},
+        "strip_title": strip_title,
+        "cast": bool(cast),
+    }
     figures = [main, strip] if strips else [main]
     needed = [*on, *filter(None, (choice, scale)), *(cast.on if cast else ())]
     return Panel("curve", column(name, *figures), spec, models, arrays, figures, on=needed)

@@ -101,8 +101,10 @@ def heatmap(
             "regions": [dict(region) for region in regions], "diverging": DIVERGING,
             "sequential": SEQUENTIAL[::-1], **roles}  # fmt: skip
     listed = [*on, *(one.name for one in pair), *(["rest"] if grid else [])]
-    return Panel("heatmap", row("grid", plot), spec, {**models, **({"caption": said} if said else {})},
-                 arrays, [plot], [said] if said else [], on=[*listed, *filter(None, [column])])  # fmt: skip
+    if said:
+        models["caption"] = said
+    return Panel("heatmap", row("grid", plot), spec, models, arrays, [plot], [said] if said else [],
+                 on=[*listed, *filter(None, [column])])  # fmt: skip
 
 
 def _glyphs(plot: Any, grid: bool) -> dict[str, Any]:

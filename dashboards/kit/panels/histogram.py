@@ -16,7 +16,6 @@ from dashboards.kit.theme import BAND, FONT, INK, MASK
 
 
 def histogram(
-    name: str,
     cast: Cast,
     arrays: Mapping[str, Array],
     roles: Mapping[str, str],
@@ -29,8 +28,6 @@ def histogram(
 
     Parameters
     ----------
-    name
-        Of its place.
     cast
         Who is shown: the base with its errors, the others as lines, and in the strip as points.
     arrays

@@ -129,7 +129,8 @@ def images(
              "unit": p.unit, "counted": p.counted}
             for p in pictures
         ],
-        "side": shape[0], "square": shape[0] == shape[1], "axes": list(axes), "scale": scale, **more,
+        "side": shape[0], "square": shape[0] == shape[1], "axes": list(axes), "scale": scale,
+        **more,
     }  # fmt: skip
     return Panel("images", row(name, *figures), spec, {"pictures": drawn, "ranges": list(ranges)},
                  arrays, figures, on=[*on, *filter(None, [scale])])  # fmt: skip

@@ -3,7 +3,7 @@
 // Lines of a spectrum in dB over frequency; members of the cast in their colours, floors below.
 KINDS.spectrum = (spec, m) => ({draw(now) {
   for (const [member, source] of Object.entries(m.lines)) {
-    const k = Number(member), on = !cast || now.shown.includes(k), fixed = cast ? {[cast.dim]: k} : {};
+    const k = Number(member), on = !spec.cast || now.shown.includes(k), fixed = spec.cast ? {[cast.dim]: k} : {};
     const y = on ? [...read(spec.level, fixed)] : [], x = on ? [...read(spec.frequency, fixed)] : [];
     put(source, {data: {x, y: y.map((value) => Math.max(value, spec.floor)), base: y.map(() => spec.floor)}});
   }
@@ -26,11 +26,11 @@ KINDS.audio = (spec, {div}) => {
     return URL.createObjectURL(new Blob([bytes], {type: "audio/wav"}));
   }
   return {draw() {}, say(now) {
-    const members = cast ? now.shown : [0], key = JSON.stringify([members, spec.on.map((name) => state[name])]);
+    const members = spec.cast ? now.shown : [0], key = JSON.stringify([members, spec.on.map((name) => state[name])]);
     if (key === shown) return;
     shown = key;
     for (const old of viewOf(div)?.shadow_el?.querySelectorAll("audio") ?? []) URL.revokeObjectURL(old.src);
-    write(div, members.map((k) => `<div class="sound"><span>${escaped(cast ? called(k) : spec.title)}</span>` +
-      `<audio controls src="${wave(read(spec.samples, cast ? {[cast.dim]: k} : {}))}"></audio></div>`).join(""));
+    write(div, members.map((k) => `<div class="sound"><span>${escaped(spec.cast ? called(k) : spec.title)}</span>` +
+      `<audio controls src="${wave(read(spec.samples, spec.cast ? {[cast.dim]: k} : {}))}"></audio></div>`).join(""));
   }};
 };

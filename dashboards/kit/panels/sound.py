@@ -48,7 +48,7 @@ def spectrum(
         plot.segment(x0="x", x1="x", y0="base", y1="y", line_color=colour, line_width=1.4,
                      source=source)  # fmt: skip
         plot.scatter("x", "y", size=4, fill_color=colour, line_color=None, source=source)
-    spec = {"frequency": frequency, "level": level, "floor": span[1][0]}
+    spec = {"frequency": frequency, "level": level, "floor": span[1][0], "cast": bool(cast)}
     return Panel("spectrum", column(name, plot), spec, {"lines": sources}, arrays, [plot],
                  on=cast.on if cast else ())  # fmt: skip
 
@@ -79,5 +79,5 @@ def audio(
         Names of the state that it depends on, beside the array's indices.
     """
     div = piece("sound")
-    return Panel("audio", div, {"samples": samples, "rate": rate, "title": title}, {"div": div},
+    return Panel("audio", div, {"samples": samples, "rate": rate, "title": title, "cast": bool(cast)}, {"div": div},
                  arrays, on=[*on, *(cast.on if cast else ())])  # fmt: skip

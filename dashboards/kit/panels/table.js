@@ -19,7 +19,7 @@ KINDS.table = (spec, {div}) => {
     if (live?.table) { write(div, live.table); return; }
     const {groups, columns, rows} = spec.variants[spec.by ? state[spec.by] : 0], there = columns.map(shown);
     const count = (name) => columns.filter((column, k) => column.group === name && there[k]).length;
-    const head = groups.map((name, k) => `<th class="wide" colspan="${count(k)}">${escaped(name)}</th>`).join("");
+    const head = groups.map((name) => `<th class="wide" colspan="${count(name)}">${escaped(name)}</th>`).join("");
     const sub = columns.map(({title, member, hint: said}, k) => there[k]
       ? `<th${hint(said)}>${escaped(member ? called(state[member]) : title)}</th>` : "").join("");
     const body = rows.map(({title, said, mark, cells}) => {

@@ -57,7 +57,8 @@ def view(visit: Visit) -> View:
     sources, shades = exhibit.cast, colours(exhibit.cast)
     cast = Cast(
         "source", sources, [shades[name] for name in sources], [called(s) for s in sources],
-        a="source", b="against", overlay="overlay", drawn=[sources.index(s) for s in exhibit.marked],
+        a="source", b="against", overlay="overlay",
+        drawn=[sources.index(s) for s in exhibit.marked],
     )  # fmt: skip
     ranges = Range1d(0, 1), Range1d(0, 1)
     fetched = _fetched(exhibit)
@@ -216,7 +217,7 @@ def _marginal(exhibit: Exhibit, cast: Cast, place: int, x_range: Range1d) -> Pan
     arrays |= {"edges": Array.of(product["edges"], "edge"), "share": Array.of(share, "bin"),
                "share_error": Array.of(error[:1], "bin")}  # fmt: skip
     return histogram(
-        f"marginal{place}", cast, arrays, _ROLES, x_range, "events per bin [%]",
+        cast, arrays, _ROLES, x_range, "events per bin [%]",
         ["label", "rest", "pair"],
         variable="variable", titles=exhibit.axis_titles, pair="pair", place=place, strip="strip",
         pairs=[[index[name] for name in pair.split(",")] for pair in exhibit.pairs],
@@ -257,7 +258,7 @@ def _numbers_of(exhibit: Exhibit, pair: str, floor: int) -> Table:
                                            strict=True)):  # fmt: skip
         of.setdefault(str(metric), {})[str(what)] = k
     rows = []
-    for metric, places in of.items():
+    for places in of.values():
         single = places.get(pair if exhibit.pairs else "", places.get(""))
         chosen = [single, *[None] * (len(names) - 1)] if single is not None else [
             places.get(name) for name in names]  # fmt: skip

@@ -46,8 +46,8 @@ def view(visit: Visit) -> View:
     cast = Cast("kind", kinds, [COLOURS[kind] for kind in kinds],
                 base=kinds.index("reference") if "reference" in kinds else -1, several="kinds",
                 dashed=["corrected"], filled="exact reference")  # fmt: skip
-    top = head(True, [("truth", f"border-color:{COLOURS['truth']}", ""),
-                      ("prior", f"border-color:{COLOURS['prior']};border-top-style:dotted", "")])  # fmt: skip
+    prior = f"border-color:{COLOURS['prior']};border-top-style:dotted"
+    top = head(True, [("truth", f"border-color:{COLOURS['truth']}", ""), ("prior", prior, "")])
     sizes = slider("size", "events", "number of events")
     note, numbers, events = caption("caption"), _table(exhibit), _sample(exhibit)
     contours = _corner(exhibit, cast)
@@ -106,8 +106,9 @@ def _curves(exhibit: Exhibit, cast: Cast) -> Panel:
             grid, f"{name}_band", f"{name}_true", f"{name}_residual", f"{name}_true_residual",
             bool(points.attrs.get("logarithmic", 0)) and bool((points.values > 0).all()),
         ))  # fmt: skip
-    return curve("curve", lines, arrays, product.sizes["level"], cast, "curve", "strip",
-                 {"sigma": 2.6, "ratio": None}, "strip_title", COLOURS["truth"], ["against"])  # fmt: skip
+    reach = {"sigma": 2.6, "ratio": None}
+    return curve("curve", lines, arrays, product.sizes["level"], cast, "curve", "strip", reach,
+                 "strip_title", COLOURS["truth"], ["against"])  # fmt: skip
 
 
 def _sample(exhibit: Exhibit) -> Panel:
@@ -211,10 +212,12 @@ def _caption(here: xr.Dataset) -> str:
     text = (f"Contours hold {masses} % of {_whole(here.sizes['draw'])} draws, bands 68 and 95 %. "
             f"Events: {_whole(used)}{more}{cut}. ")  # fmt: skip
     p = float(here["p_value"])
-    if np.isfinite(p):
-        shown = (f"{p:.0e}" if p < 0.001 else f"{p:.2g}").replace("-", "−")
-        text += (f'<b style="color:#b3261e">Unlike the training (p = {shown}): the estimate means '
-                 "little.</b>" if p < _UNLIKE else f"Among sets of the training: p = {shown}.")  # fmt: skip
+    shown = (f"{p:.0e}" if p < 0.001 else f"{p:.2g}").replace("-", "−")
+    if p < _UNLIKE:
+        said = f"Unlike the training (p = {shown}): the estimate means little."
+        text += f'<b style="color:#b3261e">{said}</b>'
+    elif np.isfinite(p):
+        text += f"Among sets of the training: p = {shown}."
     return f'<div class="caption">{text}</div>'
 
 

@@ -42,15 +42,15 @@ def product(skies: int = 3, channels: int = 4) -> xr.Dataset:
     return xr.Dataset(
         {
             "truth": ((*index, *cell), truth),
-            "cleaned": (("method", *index, *cell), truth + noise),
-            "power": (("method", *index, "level", "k"), level),
-            "residual": (("method", *index, "level", "k"), level / level[2:, ..., 1:2, :] - 1),
-            "rms": (("method", *index), noise.std(axis=(3, 4))),
+            "cleaned": (("cleaner", *index, *cell), truth + noise),
+            "power": (("cleaner", *index, "level", "k"), level),
+            "residual": (("cleaner", *index, "level", "k"), level / level[2:, ..., 1:2, :] - 1),
+            "rms": (("cleaner", *index), noise.std(axis=(3, 4))),
             "sound": (("channel", "time"), np.sin(phase)),
             "lines": (("channel", "line"), -20.0 * rng.random((channels, 8))),
             "frequency": ("line", np.linspace(100.0, 3000.0, 8)),
         },
-        coords={"method": list(METHODS), "k": np.linspace(0.01, 0.3, MODES)},
+        coords={"cleaner": list(METHODS), "k": np.linspace(0.01, 0.3, MODES)},
     )
 
 
@@ -61,10 +61,10 @@ def view(visit: Visit) -> View:
     choices = [
         Choice.numbered("sky", sizes[0], heading="sky", keys=("ArrowUp", "ArrowDown")),
         Choice.numbered("channel", sizes[1], heading="channel", keys=("ArrowLeft", "ArrowRight")),
-        Choice.numbered("method", METHODS[:2], heading="method", digits=[0, 1]),
+        Choice.numbered("cleaner", METHODS[:2], heading="cleaner", digits=[0, 1]),
         Choice("shown", METHODS, METHODS, "power of", several=True),
     ]
-    cast = Cast("method", METHODS, COLOURS, base=2, several="shown", filled="limit")
+    cast = Cast("cleaner", METHODS, COLOURS, base=2, several="shown", filled="limit")
     colours = {"map": Scale(-3, 3, "T", diverging=True, ticks=[-3, 0, 3])}
     maps = {
         name: Array.coded(cubes[name], "y", "x", low=-3, high=3) for name in ("truth", "cleaned")
@@ -84,11 +84,11 @@ def view(visit: Visit) -> View:
     rms = {"rms": Array.of(cubes["rms"])}
     where = heatmap((choices[0], choices[1]), [Column("rms")], rms, ["sky", "channel"],
                     [f"sky {s}, channel {c}" for s in sizes[0] for c in sizes[1]],
-                    on=["method"], value="rms")  # fmt: skip
-    cells = [Cell("rms", {"method": k}, best=0.0, among=[0, 1]) for k in (0, 1)]
+                    on=["cleaner"], value="rms")  # fmt: skip
+    cells = [Cell("rms", {"cleaner": k}, best=0.0, among=[0, 1]) for k in (0, 1)]
     numbers = table(
         Table(["rms"], [{"group": "rms", "title": name} for name in ("pca", "network", "limit")],
-              [{"title": "error", "cells": [*cells, Cell("rms", {"method": 2}, floor=True)]}]),
+              [{"title": "error", "cells": [*cells, Cell("rms", {"cleaner": 2}, floor=True)]}]),
         rms, floor=2,
     )  # fmt: skip
     top = head(keys=True)
@@ -102,7 +102,7 @@ def view(visit: Visit) -> View:
         row("board", column("left", where.place, numbers.place, player.place),
             column("right", top.place, pictures.place,
                    row("marginals", power.place, tones.place))),
-        [["sky", "channel", "method", "shown"]], cast,
+        [["sky", "channel", "cleaner", "shown"]], cast,
         words={"head": words(texts, "sky", "channel"), "strip": words("curve / limit − 1"),
                "file": words([[t.replace(" ", "") for t in line] for line in texts],
                              "sky", "channel"),

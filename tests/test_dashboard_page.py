@@ -50,7 +50,7 @@ def test_a_declared_page_is_flipped_by_keys_and_keeps_its_view_in_the_address(vi
     changed = sum(a != b for a, b in zip(before, visit.pixels(), strict=True))
     assert changed == 3, "heat map, cleaned map and its rest"
     assert len(sent) == frames, "keys ask nothing of the server"
-    visit.address("sky=2&channel=2&method=network")
+    visit.address("sky=2&channel=2&cleaner=network")
     again = visit.page.evaluate("location.search")
     visit.open(site.url, again)
     assert visit.page.evaluate("location.search") == again
@@ -58,12 +58,12 @@ def test_a_declared_page_is_flipped_by_keys_and_keeps_its_view_in_the_address(vi
 
 @needs_browser
 def test_what_is_drawn_is_what_the_product_holds_and_a_click_chooses(visit, site):
-    visit.open(site.url, "?page=cubes&sky=1&channel=3&method=network")
+    visit.open(site.url, "?page=cubes&sky=1&channel=3&cleaner=network")
     here = cube_page.product().isel(sky=1, channel=3)
     image = visit.page.evaluate(
         "[...presage.models.panels.panel2.pictures[1].source.get_array('image')[0]]"
     )
-    wanted = here["cleaned"].sel(method="network").values.ravel()
+    wanted = here["cleaned"].sel(cleaner="network").values.ravel()
     inside = abs(wanted) < 3
     assert image[0] == pytest.approx(wanted[0], abs=0.02)
     assert [v for v, i in zip(image, inside, strict=True) if i] == pytest.approx(
@@ -81,7 +81,7 @@ def test_what_is_drawn_is_what_the_product_holds_and_a_click_chooses(visit, site
 
 @needs_browser
 def test_picture_file_help_and_wrong_addresses_are_the_kits(visit, site):
-    visit.open(site.url, "?page=cubes&sky=7&method=networ")
+    visit.open(site.url, "?page=cubes&sky=7&cleaner=networ")
     said = " ".join(notice.inner_text() for notice in visit.page.locator(".notice").all())
     assert "there is no sky '7'" in said
     assert "did you mean 'network'" in said

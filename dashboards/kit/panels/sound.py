@@ -79,5 +79,6 @@ def audio(
         Names of the state that it depends on, beside the array's indices.
     """
     div = piece("sound")
-    return Panel("audio", div, {"samples": samples, "rate": rate, "title": title, "cast": bool(cast)}, {"div": div},
-                 arrays, on=[*on, *(cast.on if cast else ())])  # fmt: skip
+    spec = {"samples": samples, "rate": rate, "title": title, "cast": bool(cast)}
+    needed = [*on, *(cast.on if cast else ())]
+    return Panel("audio", div, spec, {"div": div}, arrays, on=needed)

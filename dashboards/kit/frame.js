@@ -28,21 +28,9 @@ function lost() {
   setTimeout(ask, 1000);
 }
 
-// Bokeh asks for the style of its element before each line and each word that it draws, whether
-// a stylesheet changes colours of figures. None does here, and asking takes longer than drawing.
-function quietStyles() {
-  try {
-    const {VisualProperties} = Bokeh.require("core/visuals/visual");
-    if ("_get_css_value" in VisualProperties.prototype) {
-      VisualProperties.prototype._get_css_value = () => "";
-    }
-  } catch (error) { /* a Bokeh that is built otherwise: it asks */ }
-}
-
 async function draw() {
   const main = document.getElementById("main");
   const before = [...main.children];
-  quietStyles();
   try {
     const item = {token: given.token, elementid: "main"};
     await Bokeh.embed.embed_items({}, [item], location.pathname.replace(/[^/]*$/, given.board));

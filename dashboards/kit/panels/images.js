@@ -47,7 +47,7 @@ KINDS.images = (spec, m) => {
       if (Object.keys(box).every((side) => columnOf(source, side)[0] === box[side][0])) source.change.emit();
       else put(source, {data: {image: [image], ...box}});
       put(figure.title, {text: titleOf(picture, now, picture.counted ? beyond : 0)});
-      put(figure.below[0], {axis_label: k % 2 ? " " : fitted(x.title, m.pictures[1]?.figure.inner_width + 6)});
+      put(figure.below[0], {axis_label: k % 2 ? " " : fitted(x.title, m.pictures[0].figure.inner_width + 6)});
     });
     put(m.ranges[0], {start: x.edges[0], end: last(x.edges)});
     put(m.ranges[1], {start: y.edges[0], end: last(y.edges)});

@@ -21,9 +21,10 @@ from .pieces import column, piece, row
 from .theme import text_of
 
 _POOL = ThreadPoolExecutor(2, thread_name_prefix="live")
-_SCRIPTS = ("swift.js", "core.js", "live.js", "picture.js", "panels/scales.js", "panels/images.js",
-            "panels/histogram.js", "panels/heatmap.js", "panels/curve.js", "panels/corner.js",
-            "panels/sample.js", "panels/table.js", "panels/sound.js", "start.js")  # fmt: skip
+#: Kind of a panel → the script that draws it.
+_SCRIPTS = {"images": "images", "histogram": "histogram", "heatmap": "heatmap", "curve": "curve",
+            "corner": "corner", "sample": "sample", "table": "table", "spectrum": "sound",
+            "audio": "sound"}  # fmt: skip
 
 
 def board(view: View, visit: Visit, document: Document) -> Column:
@@ -57,7 +58,9 @@ def board(view: View, visit: Visit, document: Document) -> Column:
                   for part in view.parts],
     }  # fmt: skip
     meta = json.dumps(_meta(view, visit, state, about), ensure_ascii=False)
-    code = "\n".join(map(text_of, _SCRIPTS))
+    kinds = dict.fromkeys(_SCRIPTS[p.kind] for p in view.panels if p.kind in _SCRIPTS)
+    scripts = ["swift", "core", "live", "picture", *(f"panels/{k}" for k in ("scales", *kinds))]
+    code = "\n".join(text_of(f"{name}.js") for name in (*scripts, "start"))
     arguments = {"meta_text": meta, "given_models": given, "given_arrays": values}
     document.js_on_event("document_ready", CustomJS(args=arguments, code=code))
     lean(figures)

@@ -1,6 +1,5 @@
 // -- histogram: one variable's distributions with errors, and the strip of what they differ by ---
 
-const EMPTY = {x: [], y: []}, NO_BAND = {x: [], low: [], high: []};
 function outline(values, edge) {
   const bins = values.length, x = new Float64Array(2 * bins + 2), y = new Float64Array(2 * bins + 2);
   x[0] = edge[0];

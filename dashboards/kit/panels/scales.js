@@ -1,5 +1,6 @@
 // -- axes of panels that share one figure, lines with gaps ---------------------------------------
 
+const EMPTY = {x: [], y: []}, NO_BAND = {x: [], low: [], high: []};
 const scaled = (from, to, [low, high]) => {
   const factor = (to - from) / (high - low);
   return (value) => from + (value - low) * factor;

@@ -13,6 +13,7 @@ from dashboards.kit.arrays import Array
 from dashboards.kit.choice import called
 from presage.analysis.bin_statistics import bin_statistics
 
+from .arrays import arrays_of, density_of, pictures_of
 from .exhibit import Exhibit
 from .live import EVENTS, Drawn
 
@@ -62,24 +63,17 @@ def shown_live(
 def _arrays(
     histograms: xr.Dataset, cast: Sequence[str], plus: str, minus: str | None
 ) -> dict[str, Array]:
-    from .page import density_of, pictures_of, shares_of
-
-    found = bin_statistics(histograms, minus)
-    found["share"], found["share_error"] = shares_of(found.assign(edges=histograms["edges"]))
-    every = found.reindex(source=list(cast), fill_value=np.nan).isel(label=0)
-    arrays = {str(name): Array.of(array, "bin") for name, array in every.items()
-              if "bin" in array.dims and name != "bin_few"}  # fmt: skip
+    """Return the arrays, members in the page's order and NaN where one was not drawn."""
+    found = histograms.merge(bin_statistics(histograms, minus))
+    density = density_of(found, plus)
+    found = found.assign(density=density, pull_2d=found.get("pull_2d", density * np.nan))
+    here = found.drop_vars("counts_2d").reindex(source=list(cast)).isel(label=0)
     if "bin_few" in found:
-        few = found["bin_few"].reindex(source=list(cast), fill_value=False).isel(label=0)
-        arrays["bin_few"] = Array.of(few, "bin")
+        here["bin_few"] = here["bin_few"].fillna(0).astype(bool)
+    arrays = arrays_of(here)
     if histograms.sizes["pair"]:
-        density = density_of(histograms, plus)
-        pulls = found["pull_2d"] if "pull_2d" in found else xr.full_like(density, np.nan)
-        cells = (one.reindex(source=list(cast)).isel(label=0) for one in (density, pulls))
-        arrays |= pictures_of(*cells)
-    one = histograms.isel(label=0)
-    events = one["events"].reindex(source=list(cast), fill_value=0)
-    return {**arrays, "edges": Array.of(one["edges"], "edge"), "events": Array.of(events)}
+        arrays |= pictures_of(here["density"], here["pull_2d"], {})
+    return arrays
 
 
 def _words(

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import xarray as xr
 
+from dashboards.kit.arrays import Array
 from dashboards.kit.choice import Choice, Labels, called
 from dashboards.kit.opened import opened
 from dashboards.kit.page import Visit
@@ -18,6 +19,7 @@ from presage.analysis.residuals import completed
 from presage.labels import Variable
 from presage.store import EntryInfo, Store
 
+from .arrays import arrays_of
 from .live import Bench
 from .origins import beside, flows_of, join, models_of
 
@@ -42,6 +44,8 @@ class Exhibit:
         models of a second product where the address names one.
     numbers
         Its figures of merit (:func:`presage.analysis.numbers.merit_grid`).
+    arrays
+        What the browser holds of it.
     visit
         What is asked for.
     partners, partner
@@ -54,6 +58,7 @@ class Exhibit:
 
     product: xr.Dataset
     numbers: xr.Dataset
+    arrays: dict[str, Array]
     visit: Visit
     partners: list[EntryInfo]
     partner: EntryInfo | None
@@ -75,16 +80,16 @@ class Exhibit:
         partner = query.entry("with", partners, "residuals with the same labels and edges")
         if partner is not None:
             try:
-                product, numbers = _prepared(store, entry, partner)
+                prepared = _prepared(store, entry, partner)
                 found = flows_of(partner, visit.entries)
                 fits |= {f"{name} · {partner.key[:6]}": fit for name, fit in found.items()}
             except (OSError, RuntimeError, ValueError) as error:
                 query.messages.append(f"{partner.key[:6]} cannot be compared with: {error}.")
                 partner = None
         if partner is None:
-            product, numbers = _prepared(store, entry, None)
-        shown = cls(product, numbers, visit, partners, partner, Bench.of(store, {}), fits)
-        if not shown.drawn or not numbers.sizes["column"]:
+            prepared = _prepared(store, entry, None)
+        shown = cls(*prepared, visit, partners, partner, Bench.of(store, {}), fits)
+        if not shown.drawn or not shown.numbers.sizes["column"]:
             raise ValueError(f"the residuals {entry.key[:16]} hold no generated events")
         bench = Bench.of(
             store,
@@ -92,9 +97,9 @@ class Exhibit:
             parameters=[parameter.name for parameter in shown.parameters],
             variables=shown.variables,
             held_out=shown.table[np.array(shown.regions) != "trained"].tolist(),
-            bins=product.sizes["bin"],
+            bins=shown.product.sizes["bin"],
         )
-        return cls(product, numbers, visit, partners, partner, bench, fits)
+        return cls(*prepared, visit, partners, partner, bench, fits)
 
     # -- what the product holds ----------------------------------------------------------------
 
@@ -245,26 +250,27 @@ def plain(of: str) -> str:
     return of.replace("_", " ").replace(",", " × ")
 
 
-def _prepared(
-    store: Store, entry: EntryInfo, partner: EntryInfo | None
-) -> tuple[xr.Dataset, xr.Dataset]:
-    """Return a product with its statistics, joined with another one's models, and its numbers."""
+_Prepared = tuple[xr.Dataset, xr.Dataset, dict[str, Array]]
+
+
+def _prepared(store: Store, entry: EntryInfo, partner: EntryInfo | None) -> _Prepared:
+    """Return a product with its statistics, joined with another one's models, numbers, arrays."""
+    found: _Prepared
     if partner is None:
         found = opened(store, [entry.key], _complete)
     else:
         models = tuple(models_of(partner)), partner.key[:6], tuple(models_of(entry))
         found = opened(store, [entry.key, partner.key], _joined, *models)
-    product, numbers = found
-    return product, numbers
+    return found
 
 
 def _joined(
     one: xr.Dataset, other: xr.Dataset, models: Sequence[str], tag: str, own: Sequence[str]
-) -> tuple[xr.Dataset, xr.Dataset]:
+) -> _Prepared:
     return _complete(join(completed(one), completed(other), models, tag, own))
 
 
-def _complete(product: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
+def _complete(product: xr.Dataset) -> _Prepared:
     lacking = [name for name in _NEEDED if name not in product.variables]
     if lacking:
         raise ValueError(f"this product is not one of residuals: it lacks {', '.join(lacking)}")
@@ -272,4 +278,4 @@ def _complete(product: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
     names = [str(name) for name in product["source"].values]
     order = ["reference", *(name for name in names if name != "reference")]
     product = product if order == names else product.sel(source=order)
-    return product, merit_grid(product)
+    return product, merit_grid(product), arrays_of(product)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -33,18 +32,13 @@ from presage.analysis.bin_statistics import bin_statistics
 from presage.analysis.canvas import colours
 from presage.analysis.metrics import METRICS
 
+from .answer import shown_live
+from .arrays import PULL, ROLES, density_of, pictures_of, pulls_of, whole
 from .exhibit import Exhibit, plain
 from .loss import loss_panel
 
-#: Bytes of two-dimensional counts up to which all go to the browser at once; lower it for a
-#: slow connection.
-BUDGET = int(os.environ.get("PRESAGE_DASHBOARD_BUDGET", 32 << 20))
-#: Largest pull on the colour scale; densities below this share of the reference's peak are white.
-PULL, FAINTEST = 4.0, 2e-3
-_BINS = {"bin_pull": True, "bin_ratio": True, "bin_ratio_error": True,
-         "bin_ratio_floor": True, "bin_few": False}  # fmt: skip
-_ROLES = {"edges": "edges", "density": "share", "error": "share_error",
-          **{name.removeprefix("bin_"): name for name in _BINS}}  # fmt: skip
+#: Densities below this share of the reference's peak are white.
+FAINTEST = 2e-3
 _LIVE = (
     "Draw 10 000 events of the flow at any label of the trained range: move a slider, type, "
     "or click into the label grid with the shift key held."
@@ -61,10 +55,9 @@ def view(visit: Visit) -> View:
         drawn=[sources.index(s) for s in exhibit.marked],
     )  # fmt: skip
     ranges = Range1d(0, 1), Range1d(0, 1)
-    fetched = _fetched(exhibit)
     grid = _grid(exhibit)
     numbers = _table(exhibit)
-    maps = [_maps(exhibit, fetched)] if exhibit.pairs else []
+    maps = [_maps(exhibit)] if exhibit.pairs else []
     if maps:
         ranges = tuple(maps[0].models["ranges"])
     marginals = [_marginal(exhibit, cast, k, ranges[k]) for k in range(2 if maps else 1)]
@@ -90,7 +83,7 @@ def view(visit: Visit) -> View:
         exhibit.choices, [grid, top, *maps, legend, *marginals, numbers],
         row("board", left, right), rows, cast, _live(exhibit),
         [Part("panel", ["numbers"], [numbers.place]), Part("panel", ["loss"], [aside], later=True)],
-        fetched, _words(exhibit), address, {"live": exhibit.live()},
+        _fetched(exhibit), _words(exhibit), address, {"live": exhibit.live()},
     )  # fmt: skip
 
 
@@ -108,13 +101,9 @@ def _grid(exhibit: Exhibit) -> Panel:
         for title, said, best, signed in zip(
             *(numbers[name].values for name in ("title", "said", "best", "signed")), strict=True)
     ]  # fmt: skip
-    arrays = {
-        "value": Array.of(numbers["value"]),
-        **{name: Array.of(numbers[name], "region")
-           for name in ("median", "worst", "better", "median_difference")},
-    }  # fmt: skip
-    arrays = {n: a if a.values.dtype.kind == "i" else Array(a.values.astype("f4"), a.dims)
-              for n, a in arrays.items()}  # fmt: skip
+    of_regions = ("median", "worst", "better", "median_difference")
+    arrays = {name: Array.of(numbers[name].astype("f4"), "region") for name in of_regions}
+    arrays["value"] = Array.of(numbers["value"].astype("f4"))
     return heatmap(
         exhibit.labels, columns, arrays, [p.title for p in exhibit.parameters[:2]], exhibit.names,
         [{"name": n, "title": given[n], "size": c} for n, c in count.items()], exhibit.regions,
@@ -122,27 +111,6 @@ def _grid(exhibit: Exhibit) -> Panel:
         ["source", "against"], value="value", median="median", worst="worst", better="better",
         difference="median_difference",
     )  # fmt: skip
-
-
-def density_of(product: xr.Dataset, peak_of: str = "reference") -> xr.DataArray:
-    """Return the densities of cells over the largest one of a source, ``[…, bin_y, bin_x]``."""
-    events = product["events"]
-    shares = product["counts_2d"] / events.where(events > 0)
-    return shares / shares.sel(source=peak_of, drop=True).max(["bin_x", "bin_y"])
-
-
-def pictures_of(density: xr.DataArray, pulls: xr.DataArray) -> dict[str, Array]:
-    """Return densities and pulls of cells as the browser holds them."""
-    drawn = ("bin_y", "bin_x")
-    return {
-        "picture": Array.coded(density, *drawn, low=0.0, high=1.0, power=3.0),
-        "pull_2d": Array.coded(pulls, *drawn, low=-PULL, high=PULL),
-    }
-
-
-def _whole(product: xr.Dataset) -> bool:
-    """Whether all cells go to the browser at once."""
-    return 2 * product["counts_2d"].size <= BUDGET
 
 
 def _slice(exhibit: Exhibit, state: Mapping[str, Any]) -> tuple[list[int], dict[str, Any]]:
@@ -164,9 +132,8 @@ def _fetched(exhibit: Exhibit) -> dict[str, Fetched]:
         labels, slots = _slice(exhibit, state)
         if not labels:
             return {}
-        here = product.isel(slots)
-        return {name: Array(a.values, a.dims, table=a.table, slots=slots)
-                for name, a in pictures_of(density_of(here), here["pull_2d"]).items()}  # fmt: skip
+        here, rest = product.isel(slots), {"source": range(1, product.sizes["source"])}
+        return pictures_of(density_of(here), here["pull_2d"].isel(rest), rest, **slots)
 
     def between(state: Mapping[str, Any]) -> dict[str, Array]:
         labels, slots = _slice(exhibit, state)
@@ -176,16 +143,15 @@ def _fetched(exhibit: Exhibit) -> dict[str, Fetched]:
         pair = [exhibit.sources[state[name]] for name in ("source", "against")]
         here = product[names].isel(slots).sel(source=pair)
         pulls = bin_statistics(here, pair[1])["pull_2d"].isel(source=0, drop=True)
-        coded = Array.coded(pulls, "bin_y", "bin_x", low=-PULL, high=PULL)
-        return {"between": Array(coded.values, coded.dims, table=coded.table, slots=slots)}
+        return {"between": pulls_of(pulls, **slots)}
 
     of_two = Fetched(("between",), ("source", "against", "pair", "rest"), between)
-    if _whole(product):
+    if whole(product):
         return {"between": of_two}
     return {"cells": Fetched(("picture", "pull_2d"), ("pair", "rest"), cells), "between": of_two}
 
 
-def _maps(exhibit: Exhibit, fetched: Mapping[str, Fetched]) -> Panel:
+def _maps(exhibit: Exhibit) -> Panel:
     """Return the panels reference, generated and pull on common axes."""
     product, index = exhibit.product, {name: k for k, name in enumerate(exhibit.variables)}
     density = {
@@ -193,16 +159,12 @@ def _maps(exhibit: Exhibit, fetched: Mapping[str, Fetched]) -> Panel:
         "linear": Scale(FAINTEST, 1.0, "density / peak"),
     }
     pull = {"pull": Scale(-PULL, PULL, "pull", True, MASK, ticks=[-4, -2, 0, 2, 4])}
-    arrays = {"edges": Array.of(product["edges"], "edge"),
-              "events": Array.of(product["events"])}  # fmt: skip
-    if "cells" not in fetched:
-        arrays |= pictures_of(density_of(product), product["pull_2d"])
     return images(
         "joint",
         [Picture("picture", density, role="left", bar=False),
          Picture("picture", density, role="middle"),
          Picture("pull_2d", pull, role="plus", between="between", counted=True)],
-        arrays, (product.sizes["bin_y"], product.sizes["bin_x"]), scale="colour",
+        exhibit.arrays, (product.sizes["bin_y"], product.sizes["bin_x"]), scale="colour",
         on=["label", "pair", "source", "against", "rest"], edges="edges", variable="variable",
         pairs=[[index[name] for name in pair.split(",")] for pair in exhibit.pairs], pair="pair",
         titles=exhibit.axis_titles, total="events", fetched=True,
@@ -211,26 +173,13 @@ def _maps(exhibit: Exhibit, fetched: Mapping[str, Fetched]) -> Panel:
 
 def _marginal(exhibit: Exhibit, cast: Cast, place: int, x_range: Range1d) -> Panel:
     """Return the distribution of one variable of the pair."""
-    product, index = exhibit.product, {name: k for k, name in enumerate(exhibit.variables)}
-    arrays = {name: Array.of(product[name], "bin", half=half) for name, half in _BINS.items()}
-    share, error = shares_of(product)
-    arrays |= {"edges": Array.of(product["edges"], "edge"), "share": Array.of(share, "bin"),
-               "share_error": Array.of(error[:1], "bin")}  # fmt: skip
+    index = {name: k for k, name in enumerate(exhibit.variables)}
     return histogram(
-        cast, arrays, _ROLES, x_range, "events per bin [%]",
+        cast, exhibit.arrays, ROLES, x_range, "events per bin [%]",
         ["label", "rest", "pair"],
         variable="variable", titles=exhibit.axis_titles, pair="pair", place=place, strip="strip",
         pairs=[[index[name] for name in pair.split(",")] for pair in exhibit.pairs],
     )  # fmt: skip
-
-
-def shares_of(product: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return densities and their errors as per cent of all events in each bin."""
-    width = 100 * product["edges"].diff("edge").rename(edge="bin")
-    order = ("source", "label", "variable", "bin")
-    share, error = ((product[name] * width).transpose(*order).astype("f4")
-                    for name in ("bin_density", "bin_density_error"))  # fmt: skip
-    return share, error
 
 
 def _table(exhibit: Exhibit) -> Panel:
@@ -349,8 +298,6 @@ def _answer(
     exhibit: Exhibit, sliders: list[dict[str, Any]], label: list[Any], members: list[Any]
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return what is shown of a live draw: arrays in place of the product's, and its words."""
-    from .answer import shown_live
-
     flows = exhibit.bench.flows
     chosen = [name for name in members if name in flows] or list(flows)[:1]
     return shown_live(exhibit, sliders, exhibit.bench.draw(label, chosen), str(members[1]))

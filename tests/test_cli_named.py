@@ -369,8 +369,8 @@ class Told:
 
 sys.meta_path.insert(0, Told())
 import presage as ps
-from dashboards.pages.parts.view import Query
-from dashboards.pages.store import page
+from dashboards.kit.query import Query
+from dashboards.pages.shelves.page import page
 from presage.cli.main import app, main
 
 store = ps.Store("store")

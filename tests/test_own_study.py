@@ -17,7 +17,7 @@ from presage.labels import LabelError
 from presage.pipeline import run_study
 from presage.plugins import PluginError
 from presage.store import Store
-from presage.studies.events import Campaign, Training
+from presage.studies.events import Campaign, Evaluation, Training
 from presage.studies.pdf import Campaign as SetCampaign
 
 TOYS = '''
@@ -58,6 +58,17 @@ WIDE = Clouds(width=1.0)
 
 def wider(width=2.0):
     return Clouds(width=width)
+
+@ps.versioned(1)
+def tail_share(reference, events):
+    """Share of events beyond the reference's 99 % quantile."""
+    return (events > np.quantile(reference, 0.99, axis=0)).mean(axis=0)
+
+tail_share.best = 0.01
+
+@ps.versioned(1)
+def ks(reference, events):
+    return 0.0
 
 def number(**_):
     return 3
@@ -130,6 +141,13 @@ def test_a_problem_and_a_model_of_ones_own(folder: str, tmp_path: Path) -> None:
         _ = Training(f"{folder}:Mixx").specification
 
 
+def test_a_figure_of_merit_is_refused_before_anything_runs(folder: str) -> None:
+    for name, message in {"ks": "'ks': the name is taken", "number": "has no version"}.items():
+        given = Evaluation(metrics=(f"{folder}:{name}",))
+        with pytest.raises((LabelError, PluginError), match=message):
+            given.check({})
+
+
 @pytest.mark.slow
 def test_a_study_of_ones_own_from_the_notebooks_to_the_summary(
     folder: str, root: Path, tmp_path: Path
@@ -140,12 +158,18 @@ def test_a_study_of_ones_own_from_the_notebooks_to_the_summary(
     given = {"source": f"{folder}:Clouds", "settings": {"width": 0.5}, "epochs": 1, "bins": 0}
     (run,) = run_study(
         f"{folder}:STUDY", preset="tiny", store="store", progress=False,
-        parameters={**small, **given, "model": f"{folder}:Mix"},
+        parameters={
+            **small, **given, "model": f"{folder}:Mix", "metrics": [f"{folder}:tail_share"],
+        },
     )  # fmt: skip
     store, products = run.store, run.products
     assert store.find(products["events"]).producer == "own_clouds"
     assert store.find(products["fit"]).producer == "fit-own_mix"
     assert np.isfinite(store.open(products["residuals"])["ks"].sel(source="flow")).all()
+    tail = store.open(products["residuals"])["tail_share"]
+    assert tail.attrs["long_name"] == "Share of events beyond the reference's 99 % quantile"
+    assert tail.attrs["best"] == 0.01
+    assert 0 < float(tail.sel(source="floor").mean()) < 0.03
     assert "held-out label" in run.summary()
     record = json.loads((run.steps[3].folder / "record.json").read_text())
     assert record["parameters"]["campaign"]["settings"] == {"width": 0.5}

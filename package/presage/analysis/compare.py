@@ -16,7 +16,7 @@ from presage.analysis.completing import completed
 from presage.analysis.histograms import adaptive_edges, histogram
 from presage.analysis.labelled import Grouped, Labels, group, label_table
 from presage.analysis.measuring import Measured, with_binned
-from presage.analysis.metrics import chosen
+from presage.analysis.metrics import METRICS, chosen, own_metrics
 from presage.analysis.samples import Sample
 from presage.labels import LabelError
 from presage.labels.equality import positions
@@ -44,6 +44,7 @@ def compare(
     seed: int = 0,
     progress: bool = False,
     metrics: Iterable[str] | None = None,
+    own: Iterable[Any] = (),
 ) -> xr.Dataset:
     """Compare events with reference events at every label of the reference.
 
@@ -75,6 +76,9 @@ def compare(
         Show a bar.
     metrics
         Names of :data:`presage.analysis.metrics.METRICS`; by default all.
+    own
+        Figures of merit of one's own beside them, see
+        :func:`presage.analysis.metrics.own_metrics`.
 
     Returns
     -------
@@ -94,13 +98,14 @@ def compare(
         Missing labels, variables, events; other units; values that are not finite.
     """
     names = chosen(metrics)
+    table = {name: METRICS[name] for name in names} | own_metrics(own)[0]
     groups = _grouped(reference, candidates, floor, minimum)
     truth = groups["reference"]
     held_out = _held_out(truth, held_out_labels, trained_labels)
     where = {name: grouped.find(truth.table) for name, grouped in groups.items()}
     model = next(iter(candidates))
     product = _counted(groups, adaptive_edges(truth, bins), model, measured=floor is not None)
-    measured = Measured(list(product["source"].values), truth, names)
+    measured = Measured(list(product["source"].values), truth, table)
     tested = {"auc", "auc_error"} & set(names)
     testing = held_out if classifier == "held_out" else np.full(len(held_out), bool(classifier))
     testing = testing & bool(tested)

@@ -11,7 +11,7 @@ from presage.analysis import distances
 from presage.analysis.binned import binned, binned_chance
 from presage.analysis.histograms import pair_names
 from presage.analysis.labelled import Floats, Grouped
-from presage.analysis.metrics import METRICS, chance, measure
+from presage.analysis.metrics import Metric, chance, measure
 from presage.analysis.samples import Sample
 from presage.transforms.sorting import in_order
 
@@ -25,13 +25,13 @@ class Measured:
         The reference first.
     truth
         The reference's events.
-    names
-        Of the metrics wanted.
+    table
+        Name → metric of those wanted.
     """
 
-    def __init__(self, sources: Sequence[str], truth: Grouped, names: Sequence[str]) -> None:
+    def __init__(self, sources: Sequence[str], truth: Grouped, table: Mapping[str, Metric]) -> None:
         self.sources = sources
-        self.names = names
+        self.table = table
         self.sizes = {
             "variable": len(truth.variables),
             "pair": len(pair_names(truth.variables)),
@@ -39,8 +39,8 @@ class Measured:
         }
         shape = (len(sources), len(truth.table))
         self.values = {
-            name: np.full((*shape, *(self.sizes[d] for d in METRICS[name].dims)), np.nan)
-            for name in names
+            name: np.full((*shape, *(self.sizes[d] for d in metric.dims)), np.nan)
+            for name, metric in table.items()
         }
 
     def add(self, label: int, samples: Mapping[str, Sample], model: str) -> None:
@@ -48,9 +48,9 @@ class Measured:
         reference = samples["reference"]
         for s, source in enumerate(self.sources[1:], start=1):
             if source in samples:
-                found = measure(reference, samples[source], self.names)
+                found = measure(reference, samples[source], self.table)
             else:
-                found = chance(reference, len(samples[model]), self.names)
+                found = chance(reference, len(samples[model]), self.table)
             for name, value in found.items():
                 self.values[name][s, label] = value
 
@@ -87,9 +87,9 @@ class Measured:
         """Return the metrics as labelled arrays."""
         return {
             name: (
-                ("source", "label", *METRICS[name].dims),
+                ("source", "label", *self.table[name].dims),
                 values,
-                METRICS[name].attributes(),
+                self.table[name].attributes(),
             )
             for name, values in self.values.items()
         }

@@ -10,9 +10,11 @@ still say where the floor is. Those without a function here are computed from hi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +22,8 @@ from presage.analysis import distances, laws
 from presage.analysis.labelled import Floats
 from presage.analysis.samples import Pair, Sample, over
 from presage.labels import LabelError, nearest
+from presage.labels.names import RESERVED
+from presage.plugins import declared
 
 
 @dataclass(frozen=True)
@@ -304,7 +308,7 @@ def chosen(names: Iterable[str] | None) -> list[str]:
 
 
 def measure(
-    reference: Sample, other: Sample, names: Collection[str] = METRICS.keys()
+    reference: Sample, other: Sample, table: Mapping[str, Metric] = METRICS
 ) -> dict[str, Floats]:
     """Compare two samples of one label.
 
@@ -312,8 +316,8 @@ def measure(
     ----------
     reference, other
         What is true, and what is judged; any sizes.
-    names
-        Of metrics; those of histograms and of the classifier are left out.
+    table
+        Name → metric; those of histograms and of the classifier are left out.
 
     Returns
     -------
@@ -322,17 +326,57 @@ def measure(
         variable of the reference is constant.
     """
     pair = Pair(reference, other)
-    return {n: m.of(pair) for n, m in METRICS.items() if n in names and m.of is not None}
+    return {n: m.of(pair) for n, m in table.items() if m.of is not None}
 
 
-def chance(reference: Sample, n: int, names: Collection[str] = METRICS.keys()) -> dict[str, Floats]:
+def chance(reference: Sample, n: int, table: Mapping[str, Metric] = METRICS) -> dict[str, Floats]:
     """Return what :func:`measure` gives on average for `n` events of the same distribution.
 
     Signed metrics are given as expected absolute values; of equivalent events the cap,
     which half of all samples reach.
     """
-    return {
-        name: metric.by_chance(reference, n)
-        for name, metric in METRICS.items()
-        if name in names and metric.by_chance is not None
-    }
+    found = {name: metric.by_chance for name, metric in table.items()}
+    return {name: law(reference, n) for name, law in found.items() if law is not None}
+
+
+def own_metrics(given: Iterable[Any]) -> tuple[dict[str, Metric], list[dict[str, Any]]]:
+    """Return name → metric of a user's own figures of merit, and what recipes hold of them.
+
+    Each is a function, or ``"module:function"``, of the reference's events and those that are
+    judged, both ``[event, variable]``, that returns a number for each variable; with
+    :func:`presage.versioned` above it. Its name, its docstring and its attribute ``best`` (the
+    value of equal distributions, 0 without one) are what tables and figures say. There is no law
+    of chance: the floor is that of a second sample, or not known.
+
+    Raises
+    ------
+    PluginError
+        It has no name or version, or cannot be imported.
+    LabelError
+        Its name is taken.
+    """
+    table: dict[str, Metric] = {}
+    identities = []
+    for thing in given:
+        function, identity = declared(thing, "a figure of merit")
+        name = identity["name"]
+        if name in RESERVED or name in table:
+            raise LabelError(f"a figure of merit cannot be called {name!r}: the name is taken")
+        said = " ".join((function.__doc__ or name).split())
+        table[name] = Metric(
+            _EACH, said.partition(". ")[0].rstrip("."), name.replace("_", " "), said, "",
+            partial(_of_events, function), best=getattr(function, "best", 0.0),
+        )  # fmt: skip
+        identities.append(identity)
+    return table, identities
+
+
+def _of_events(function: Callable[[Floats, Floats], Any], pair: Pair) -> Floats:
+    """Return what a user's own function says of two samples, a number for each variable."""
+    found = np.asarray(function(pair.reference.events, pair.other.events), dtype=np.float64)
+    if found.shape != (len(pair.reference.columns),):
+        raise LabelError(
+            f"{getattr(function, '__name__', function)} should return a number for each of the "
+            f"{len(pair.reference.columns)} variables, got shape {found.shape}"
+        )
+    return found

@@ -19,6 +19,7 @@ from presage.analysis.compare import Which, compare
 from presage.analysis.completing import completed
 from presage.analysis.histogram_morphing import histogram_morphing
 from presage.analysis.labelled import group
+from presage.analysis.metrics import own_metrics
 from presage.analysis.morphing import moment_morphing, nearest_label
 from presage.analysis.pull_figure import pulls_figure
 from presage.lineage import parent_of
@@ -126,6 +127,7 @@ def residuals(
     store: Store | None = None,
     bins: int = 40,
     classifier: Which = True,
+    metrics: Sequence[Any] = (),
     seed: int = 0,
     progress: bool = False,
 ) -> Residuals:
@@ -145,6 +147,9 @@ def residuals(
         A second, independent Monte Carlo sample at these labels.
     store
         Keeps the result; all datasets must then come from a store.
+    metrics
+        Figures of merit of one's own beside presage's: functions or ``"module:function"``, see
+        :func:`presage.analysis.metrics.own_metrics`.
     bins, classifier, seed, progress
         As in :func:`compare`.
 
@@ -164,6 +169,7 @@ def residuals(
             trained_labels=train,
             bins=bins,
             classifier=classifier,
+            own=metrics,
             seed=seed,
             progress=progress,
         )
@@ -172,10 +178,13 @@ def residuals(
         return Residuals(make())
     given = {"reference": reference, "train": train, "floor": floor}
     inputs = {**candidates, **{k: v for k, v in given.items() if v is not None}}
+    fields: dict[str, Any] = {"inputs": list(inputs), "bins": bins, "classifier": classifier}
+    if metrics:  # other results only where there are some
+        fields["metrics"] = own_metrics(metrics)[1]
     recipe = Recipe(
         "residuals",
         VERSION,
-        {"inputs": list(inputs), "bins": bins, "classifier": classifier},
+        fields,
         seed=seed,
         parents=tuple(parent_of(dataset) for dataset in inputs.values()),
     )

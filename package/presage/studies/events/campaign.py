@@ -7,7 +7,7 @@ for them and say how to make them when they are not there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -202,8 +202,13 @@ class Campaign(StudySettings):
             labels, sizes = self.held_out_labels, [n] * len(self.held_out_labels)
         return sample(fitted, labels=labels, n=sizes, seed=seed, store=self.store)
 
-    def residuals(self, fitted: Fitted, n: int, seed: int = 0, bins: int = 40) -> Residuals:
-        """Compare what :meth:`draw` draws with the truth; classify at held-out labels only."""
+    def residuals(
+        self, fitted: Fitted, n: int, seed: int = 0, bins: int = 40, metrics: Sequence[Any] = ()
+    ) -> Residuals:
+        """Compare what :meth:`draw` draws with the truth; classify at held-out labels only.
+
+        `metrics` are figures of merit of one's own, ``"my_module:function"``.
+        """
         return residuals(
             self.draw(fitted, n, seed),
             self.truth,
@@ -212,6 +217,7 @@ class Campaign(StudySettings):
             store=self.store,
             bins=bins,
             classifier="held_out",
+            metrics=metrics,
             progress=True,
         )
 

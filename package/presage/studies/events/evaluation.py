@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from presage.analysis.metrics import own_metrics
 from presage.studies.events.refine.folds import SCHEMES
 from presage.studies.events.study import STUDY
 from presage.studies.settings import StudySettings, setting
@@ -25,12 +26,19 @@ class Evaluation(StudySettings):
         Labels of which there are no events at all; without any, two that suit the grid.
     histogram_bins
         Bins of a variable, between the 0.5 and 99.5 % quantiles of the truth.
+    metrics
+        Figures of merit of your own, ["my_package.merit:tail_share"].
     """
 
     n_generated: int = setting(100_000, least=1)
     sampling_seed: int = 0
     new_labels: tuple[tuple[float, ...], ...] = ()
     histogram_bins: int = setting(40, least=1)
+    metrics: tuple[str, ...] = ()
+
+    def check(self, run: Mapping[str, Any]) -> None:
+        """Refuse figures of merit that there are not, before anything is trained."""
+        own_metrics(self.metrics)
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = STUDY.presets
 

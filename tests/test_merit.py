@@ -125,7 +125,7 @@ def test_a_simulated_sample_is_worth_its_own_size(shape, n):
     for i in range(repeats):
         sample = shape(rng, (n, 1))
         again = Sample(np.concatenate([sample] * 8))  # as large as wanted: the cap is far away
-        for name, values in measure(truths[i % 4], again, found).items():
+        for name, values in measure(truths[i % 4], again, {n: METRICS[n] for n in found}).items():
             found[name].append(values[0])
     for sizes in found.values():
         # Its scatter is a factor of about 2, so that of the median 1.25 ln 2 / √repeats.

@@ -40,15 +40,22 @@ def cube() -> xr.DataArray:
 
 
 def test_a_label_is_clicked_and_a_box_narrows_the_marginals(product: xr.Dataset) -> None:
+    from bokeh.plotting import figure
+
     from presage.exploring.residuals import ResidualsView
 
     assert ps.explore(Residuals(product)).select(pn.pane.HoloViews)
     view = ResidualsView(product)
-    assert view.view().get_root() is not None
+    root = view.view().get_root()
+    old = product.isel(label=view.label.value)
     assert product["held_out"].values[view.label.value]
     view.tap.event(x=2.9, y=0.2)
     here = product.isel(label=view.label.value)
     assert (float(here["phi_label"]), float(here["omega_label"])) == (3.0, 0.0)
+    ends = {round(float(plot.x_range.end), 5) for plot in root.select({"type": figure})}
+    for name in ("phi_mass", "omega_mass"):  # every panel follows
+        assert round(float(here["edges"].sel(variable=name)[-1]), 5) in ends
+        assert round(float(old["edges"].sel(variable=name)[-1]), 5) not in ends
     whole = view.density(0).get(1)
     np.testing.assert_allclose(
         whole.dimension_values("density"),

@@ -33,6 +33,7 @@ def plain(**how: Any) -> dict[str, Any]:
         "toolbar": "above",
         "default_tools": ["pan", "wheel_zoom", "save", "reset"],
         "fontscale": 0.9,
+        "fontsize": {"title": "12px"},
         "hooks": [_clean],
     }
     return shared | how
@@ -41,7 +42,7 @@ def plain(**how: Any) -> dict[str, Any]:
 def _clean(plot: Any, _element: Any) -> None:
     """Take away what is not data."""
     figure = plot.state
-    figure.title.text_font_size, figure.title.text_font_style = "12px", "normal"
+    figure.title.text_font_style = "normal"
     figure.toolbar.logo, figure.toolbar.autohide = None, True
     figure.grid.grid_line_color = None
     for axis in figure.axis:

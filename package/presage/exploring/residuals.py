@@ -168,7 +168,8 @@ class ResidualsView:
         wide = WIDE - 40 + 70 * (what == "pull")
         tools = ["box_select"] if what == "pull" else []
         return image.opts(
-            tools=tools, active_tools=tools, xlim=tuple(ends[0]), ylim=tuple(ends[1]),
+            tools=tools, active_tools=tools, framewise=True,
+            xlim=tuple(ends[0]), ylim=tuple(ends[1]),
             xlabel=self._title(names[0]), ylabel=self._title(names[1]), shared_axes=False, **how,
             **plain(width=wide, height=HIGH),
         )  # fmt: skip
@@ -237,6 +238,7 @@ class ResidualsView:
                     fill_color=self.colours[one],
                     line_width=1.2,
                     line_color=self.colours[one],
+                    framewise=True,
                 )
             )
         said = f"{name.replace('_', ' ')}: {in_words(self.source.value)} on "
@@ -257,7 +259,7 @@ class ResidualsView:
         values = np.nan_to_num(found["bin_pull"].sel(source=one).values)
         shown = np.where(known, np.clip(values, -_REACH, _REACH), 0.0)
         bars = hv.Histogram((found["edges"].values, shown), kdims=["x"], vdims=["pull"]).opts(
-            fill_color=self.colours[one], line_color=None
+            fill_color=self.colours[one], line_color=None, framewise=True
         )
         return (hv.HSpan(-1, 1).opts(color="#d9d9d9", line_alpha=0) * bars).opts(
             ylim=(-_REACH, _REACH), ylabel="pull", xlabel=self._title(name),

@@ -133,7 +133,9 @@ def test_what_was_made_is_found_again(name: str, kept: Place) -> None:
     same_key(THINGS[name](kept), name, kept.store)
 
 
-@pytest.mark.parametrize("name", [name for name in THINGS if name != "refinement"])
+@pytest.mark.parametrize(
+    "name", [n for n in THINGS if n != "refinement" and not n.startswith("fit ")]
+)
 def test_what_is_made_from_the_same_weights_has_the_same_numbers(
     name: str, kept: Place, again: Place
 ) -> None:

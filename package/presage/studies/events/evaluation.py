@@ -50,7 +50,7 @@ class Refinement(StudySettings):
     Parameters
     ----------
     refine
-        Labels to simulate.
+        Labels to simulate; where it is given, the steps that refine run as well.
     folds
         Parts in which all labels are held out, each judged by a model of its own.
     scheme

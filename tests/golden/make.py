@@ -1,18 +1,17 @@
-"""Make the golden archive anew, with the code that Python finds: that of a release.
+"""Add to the golden archive what is new in the table, with the code that Python finds.
 
     PYTHONPATH=<checkout of the release>/package:tests python -m golden.make FOLDER
 
-leaves ``old.tar.xz`` (a store with everything of :mod:`golden.things`, runs of the studies as
-their records stand, the files that were read) and ``keys.json`` beside this file. It is run
-when something was added to the table, with the code that is to be held to; never because a
-test fails. What a new study makes joins the archive with the code of its first release.
+keeps ``old.tar.xz`` (a store with everything of :mod:`golden.things`, runs of the studies as
+their records stand, the files that were read) and ``keys.json`` beside this file. What is there
+stays as it was made; it is run when a source, a thing or a study was added to the tables, with the
+code that is to be held to, and never because a test fails.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import sys
 import tarfile
 from pathlib import Path
@@ -85,28 +84,34 @@ def leave_records(runs: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """Make all of it in a folder, then archive and table."""
+    """Make what is missing in a folder, then archive and table."""
     folder.mkdir(parents=True)
-    store, files = ps.Store(folder / "store"), folder / "files"
-    files.mkdir()
-    write_files(files, ps.Store(folder / "scratch"))
-    place, table = Place(store, files), {}
-    for name in SOURCES:
+    archive, keys, files = HERE / "old.tar.xz", HERE / "keys.json", folder / "files"
+    held: dict[str, Any] = {"environment": fingerprint(), "made": {}, "runs": {}}
+    if archive.exists():
+        held = json.loads(keys.read_text(encoding="utf-8"))
+        with tarfile.open(archive) as before:
+            before.extractall(folder, filter="data")
+    else:
+        files.mkdir()
+        write_files(files, ps.Store(folder / "scratch"))
+    store = ps.Store(folder / "store")
+    place, new = Place(store, files), {}
+    for name in [name for name in SOURCES if name not in held["made"]]:
         made = place.simulate(name)
-        table[name] = {"key": key_of(made), "samples": bits(made)}
-    for name, make in THINGS.items():
-        table[name] = {"key": key_of(make(place))}
-    runs = {}
-    for study, parameters in RUNS.items():
-        (run,) = run_study(study, preset="tiny", parameters=parameters, store=store)
-        runs[study] = {"steps": [s.folder.name for s in run.steps], "products": run.products}
-    leave_records(folder / "runs")
-    shutil.rmtree(folder / "scratch")
-    held = {"environment": fingerprint(), "made": table, "runs": runs}
-    (HERE / "keys.json").write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
-    with tarfile.open(HERE / "old.tar.xz", "w:xz", preset=9) as archive:
+        new[name] = {"key": key_of(made), "samples": bits(made), "environment": fingerprint()}
+    for name in [name for name in THINGS if name not in held["made"]]:
+        new[name] = {"key": key_of(THINGS[name](place)), "environment": fingerprint()}
+    held["made"] |= new
+    for study in [study for study in RUNS if study not in held["runs"]]:
+        (run,) = run_study(study, preset="tiny", parameters=RUNS[study], store=store)
+        steps = [step.folder.name for step in run.steps]
+        held["runs"][study] = {"steps": steps, "products": run.products}
+        leave_records(folder / "runs" / study)
+    keys.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
+    with tarfile.open(archive, "w:xz", preset=9) as after:
         for name in ("store", "runs", "files"):
-            archive.add(folder / name, name)
+            after.add(folder / name, name)
 
 
 if __name__ == "__main__":

@@ -104,6 +104,20 @@ def test_pages_are_found_through_their_studies():
         pages(("cube_page:PAGE",))
 
 
+def test_the_command_takes_a_study_of_ones_own(monkeypatch, tmp_path):
+    from dashboards import app
+    from typer.testing import CliRunner
+
+    from presage.cli.main import app as command
+
+    given: list[object] = []
+    monkeypatch.setattr(app, "serve", lambda *some: given.extend(some))
+    words = ["dashboard", "--store", str(tmp_path), "--no-show", "--study", "cube_page:STUDY"]
+    found = CliRunner().invoke(command, words)
+    assert found.exit_code == 0, found.output
+    assert given[-1] == ["cube_page:STUDY"]
+
+
 def test_the_page_is_short_and_has_no_script():
     text = Path(cube_page.__file__).read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 150

@@ -107,7 +107,6 @@ const FORMATS = {
 };
 const whole = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
-const middleOf = (list) => list[Math.floor((list.length - 1) / 2)] ?? NaN;
 
 // Words that Python wrote for each value of some dims.
 function wordsOf(name) {

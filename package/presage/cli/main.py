@@ -72,6 +72,14 @@ def dashboard(
     prefix: Annotated[
         str, typer.Option(metavar="PATH", help="Path that a proxy puts before every address.")
     ] = "",
+    study: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE:STUDY",
+            help="A study of yours whose page is shown too; may be repeated. Those of installed "
+            "packages are found.",
+        ),
+    ] = None,
 ) -> None:
     """Browse grids, generated distributions and residuals."""
     from presage.cli.dashboards import load
@@ -82,7 +90,7 @@ def dashboard(
         served.settings(port, origins, prefix)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    served.serve(at, port, show, origins, prefix)
+    served.serve(at, port, show, origins, prefix, study or [])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -217,6 +217,9 @@ def _entry(store: Store, key: str):
 # -- in the browser --------------------------------------------------------------------
 
 _DRAWN = "window.presage?.live() != null"
+_LEFT_OVER = """presage.strips().flatMap((panel) => Object.entries(panel.points)
+  .filter(([k, source]) => source.get_length() && !presage.live().scene.strips.includes(Number(k)))
+  .map(([k]) => k))"""
 _KNOB = ".live input.{}"
 
 
@@ -231,6 +234,7 @@ def test_a_released_slider_draws_and_escape_goes_back(visit, site):  # noqa: F81
     visit.page.wait_for_function(_DRAWN, timeout=PATIENCE)
     visit.page.wait_for_function("presage.live().label[0] === presage.state.live[0]")
     assert sum(a != b for a, b in zip(before, visit.pixels(), strict=True)) >= 6
+    assert visit.page.evaluate(_LEFT_OVER) == [], "points of what was shown before"
     assert "never simulated" in visit.piece(".head")
     assert "10 000 events drawn in" in visit.piece(".head").replace("\u202f", " ")
     assert "W₁/std to one" in visit.piece("table.numbers")

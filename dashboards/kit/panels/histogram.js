@@ -48,7 +48,7 @@ KINDS.histogram = (spec, panel) => {
       const density = of("density", k), masked = alone ? null : of("few", k);
       put(source, {data: outline(density, edge)});
       density.forEach((y, i) => { if (!masked?.[i]) top = Math.max(top, y); });
-      if (!now.strips.includes(k)) continue;
+      if (!now.strips.includes(k)) { put(panel.points[member], {data: {...EMPTY, ...NO_BAND}}); continue; }
       const points = {x: [], y: [], low: [], high: []}, values = of(ratio ? "ratio" : "pull", k);
       const errors = ratio ? of("ratio_error", k) : null;
       for (let i = 0; i < bins; i++) {

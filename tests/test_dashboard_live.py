@@ -305,6 +305,22 @@ def test_two_models_side_by_side_and_their_losses(visit, site):  # noqa: F811
 
 @needs_browser
 @pytest.mark.browser
+def test_menus_put_a_product_beside_this_one_and_go_to_another(visit, site, made):  # noqa: F811
+    keys = made[1]
+    visit.open(site.url, f"?key={site.key[:12]}&strip=ratio")
+    visit.page.evaluate(f"presage.beside('with', '{keys['one'][:16]}')")
+    tag = f"flow · {keys['one'][:6]}"
+    visit.page.wait_for_function(
+        f"window.presage?.meta.cast.names.includes('{tag}')", timeout=PATIENCE
+    )
+    assert visit.page.evaluate("presage.state.strip") == "ratio"
+    visit.page.evaluate(f"presage.beside('key', '{keys['other'][:16]}')")
+    visit.page.wait_for_function(f"window.presage?.meta.key === '{keys['other']}'")
+    visit.page.wait_for_function("!location.search.includes('with=')")
+
+
+@needs_browser
+@pytest.mark.browser
 def test_two_visitors_draw_at_once(visit, site, browser):  # noqa: F811
     other = browser.new_page()
     other.goto(f"{site.url}?key={site.key[:12]}&live=150,2")

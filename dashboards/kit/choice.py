@@ -7,7 +7,7 @@ above the board, and, in the kernel, the address and the controls that keys move
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ from bokeh.models import (
     RadioButtonGroup,
     Select,
 )
+
+from presage.store import EntryInfo
 
 from .pieces import row, sheets
 from .query import Query
@@ -219,6 +221,29 @@ def select(options: list[tuple[str, str]], value: str, code: str, width: int) ->
                     stylesheets=sheets("control.css"))  # fmt: skip
     menu.js_on_change("value", CustomJS(code=code + "; window.presage.leaveControl()"))
     return menu
+
+
+def entries_menu(
+    heading: str, entries: Sequence[EntryInfo], chosen: EntryInfo | None, name: str = "key",
+    title: Callable[[EntryInfo], str] = lambda entry: entry.key[:8], width: int = 88,
+    none: bool = False,
+) -> list[Any]:  # fmt: skip
+    """Return a menu of the store's entries that loads the page with another one.
+
+    Parameters
+    ----------
+    heading, title, width
+        What stands before it, what each entry is called, how wide it is.
+    entries, chosen
+        What there is to choose, and what is shown.
+    name
+        In the address: ``key`` for the product itself, whose view begins anew.
+    none
+        Whether nothing can be chosen too.
+    """
+    shown = [("", "–")] * none + [(entry.key, title(entry)) for entry in entries]
+    code = f"window.presage.beside({json.dumps(name)}, cb_obj.value.slice(0, 16))"
+    return named(heading, select(shown, chosen.key if chosen else "", code, width))
 
 
 def called(source: str) -> str:

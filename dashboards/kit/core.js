@@ -252,7 +252,7 @@ function rememberSoon() {  // browsers limit how often the address may change
 }
 // Another product beside this one, or another one of what stands beside it.
 function beside(name, key) {
-  const query = new URLSearchParams(location.search);
+  const query = new URLSearchParams(name === "key" ? {page: meta.address.page} : location.search);
   const foreign = (text) => text?.includes(" · ");  // a source of the product that was beside it
   if (cast?.a && name === "with") {
     query.delete(cast.b);

@@ -5,7 +5,7 @@ of the store it shows and how: indices and other choices, arrays, panels, their 
 
     def view(visit: Visit) -> View:
         product = visit.product
-        sky = Choice.numbered("sky", names, keys=LEFT_RIGHT, heading="sky")
+        sky = Choice.numbered("sky", names, keys=("ArrowLeft", "ArrowRight"), heading="sky")
         maps = images([Picture("map", Array.coded(product["map"], "y", "x", ...))], ...)
         return View(choices=[sky], panels=[maps], board=column("whole", maps.place))
 

@@ -11,7 +11,7 @@ import xarray as xr
 from bokeh.models import Range1d
 
 from dashboards.kit.arrays import Array, Fetched, words
-from dashboards.kit.choice import called, named, same_rest, select
+from dashboards.kit.choice import called, entries_menu, named, same_rest, select
 from dashboards.kit.page import Cast, Live, Page, Panel, Part, View, Visit
 from dashboards.kit.panels import (
     Cell,
@@ -240,17 +240,10 @@ def _cells(
 
 def _products(exhibit: Exhibit) -> list[Any]:
     """Return the menu of products, and of those that one can be compared with."""
-    parts: list[Any] = []
-    products, entry = exhibit.visit.products, exhibit.visit.entry
-    if len(products) > 1:
-        shown = [(e.key, e.key[:8]) for e in products]
-        go = "location.search = '?page=events&key=' + cb_obj.value.slice(0, 16)"
-        parts += named("product", select(shown, entry.key, go, 88))
-    if exhibit.partners:
-        shown = [("", "–"), *((e.key, e.key[:8]) for e in exhibit.partners)]
-        chosen = exhibit.partner.key if exhibit.partner else ""
-        go = "window.presage.beside('with', cb_obj.value.slice(0, 16))"
-        parts += named("with", select(shown, chosen, go, 88))
+    products, partners = exhibit.visit.products, exhibit.partners
+    parts = entries_menu("product", products, exhibit.visit.entry) if len(products) > 1 else []
+    if partners:
+        parts += entries_menu("with", partners, exhibit.partner, "with", none=True)
     return parts
 
 

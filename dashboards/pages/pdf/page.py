@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from dashboards.kit.arrays import Array, words
-from dashboards.kit.choice import named, select
+from dashboards.kit.choice import entries_menu
 from dashboards.kit.page import Cast, Page, Panel, Part, View, Visit
 from dashboards.kit.panels import (
     Cell,
@@ -222,17 +222,14 @@ def _caption(here: xr.Dataset) -> str:
 
 
 def _products(exhibit: Exhibit) -> list[Any]:
-    shown = [(entry.key, title_of(entry)) for entry in reversed(exhibit.visit.products)]
-    go = "location.search = '?page=pdf&key=' + cb_obj.value.slice(0, 16)"
-    return named("posteriors", select(shown, exhibit.visit.entry.key, go, 172))
+    products = exhibit.visit.products[::-1]
+    return entries_menu("posteriors", products, exhibit.visit.entry, title=title_of, width=172)
 
 
 def _checks(exhibit: Exhibit) -> list[Any]:
-    if len(exhibit.checks) < 2 or exhibit.checked is None:
+    if len(exhibit.checks) < 2:
         return []
-    shown = [(check.key, title_of(check)) for check in exhibit.checks]
-    go = "window.presage.beside('checks', cb_obj.value.slice(0, 16))"
-    return named("calibration", select(shown, exhibit.checked.key, go, 158))
+    return entries_menu("calibration", exhibit.checks, exhibit.checked, "checks", title_of, 158)
 
 
 def _single(array: xr.DataArray, *drawn: str) -> Array:

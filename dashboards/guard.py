@@ -25,17 +25,9 @@ _USUAL = ("", ":80", ":443")
 
 
 def origin_of(text: str) -> list[str]:
-    """Return the ``Host`` headers that one address stands for.
+    """Return the ``Host`` headers of ``HOST[:PORT]``, of the usual ports where it names none.
 
-    Parameters
-    ----------
-    text
-        ``HOST[:PORT]`` as the browser's address bar shows it; without a port, the usual ones.
-
-    Raises
-    ------
-    ValueError
-        It is no such address, or would stand for any (``*``).
+    ValueError says that it is no such address, or would stand for any (``*``).
     """
     found = _NAME.fullmatch(text.strip())
     if found is None:
@@ -47,10 +39,7 @@ def origin_of(text: str) -> list[str]:
 def prefix_of(text: str) -> str:
     """Return a path prefix with one slash before and none behind it; empty for none.
 
-    Raises
-    ------
-    ValueError
-        It has characters that a path does not need, or leads upwards.
+    ValueError says that it has characters that a path does not need, or leads upwards.
     """
     path = f"/{text.strip().strip('/')}".rstrip("/")
     if not _PATH.fullmatch(path) or {"..", "."} & set(path.split("/")):
@@ -83,17 +72,10 @@ class Refusal(RequestHandler):
 
 
 class Strange(Matcher):
-    """Every request that is not one of the dashboard's pages to the dashboard's own names.
-
-    Parameters
-    ----------
-    names
-        ``Host`` headers of the dashboard.
-    paths
-        Patterns of what is there, prefix included.
-    """
+    """Every request that is not one of the dashboard's pages to the dashboard's own names."""
 
     def __init__(self, names: Iterable[str], paths: Iterable[str]) -> None:
+        """Take over the dashboard's ``Host`` headers, and patterns of what is there."""
         self.names = frozenset(names)
         self.paths = [re.compile(path) for path in paths]
 

@@ -22,26 +22,13 @@ CODES, NOTHING = 255, 255
 
 @dataclass(frozen=True)
 class Array:
-    """An array for the browser.
+    """An array for the browser."""
 
-    Parameters
-    ----------
-    values
-        Index dims first.
-    dims
-        Names of the index dims.
-    half
-        Whether it goes as numbers of sixteen bits.
-    table
-        What each code stands for, where `values` are codes.
-    slots
-        Dim → which of its places are there, where not all are.
-    """
-
-    values: np.ndarray
-    dims: tuple[str, ...]
-    half: bool = False
-    table: np.ndarray | None = None
+    values: np.ndarray  # Index dims first.
+    dims: tuple[str, ...]  # Names of the index dims.
+    half: bool = False  # Whether it goes as numbers of sixteen bits.
+    table: np.ndarray | None = None  # What each code stands for, where `values` are codes.
+    # Dim → which of its places are there, where not all are.
     slots: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     @classmethod
@@ -101,20 +88,11 @@ class Array:
 
 @dataclass(frozen=True)
 class Fetched:
-    """Arrays that Python works out for some values of the state, when the browser asks.
+    """Arrays that Python works out for some values of the state, when the browser asks."""
 
-    Parameters
-    ----------
-    names
-        Of the arrays.
-    by
-        Names of the state that they belong to.
-    make
-        State → name → array; nothing where the state makes no sense.
-    """
-
-    names: tuple[str, ...]
-    by: tuple[str, ...]
+    names: tuple[str, ...]  # Of the arrays.
+    by: tuple[str, ...]  # Names of the state that they belong to.
+    # State → name → array; nothing where the state makes no sense.
     make: Callable[[Mapping[str, Any]], Mapping[str, Array]]
 
     def made(self, state: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:

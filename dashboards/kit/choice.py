@@ -32,55 +32,25 @@ Control = Select | RadioButtonGroup | CheckboxButtonGroup
 
 @dataclass(frozen=True)
 class Choice:
-    """What can be chosen.
+    """What can be chosen."""
 
-    Parameters
-    ----------
-    name
-        In the kernel's state.
-    values
-        As the address spells them.
-    first
-        Shown where the address asks for nothing; for `several` a list.
-    heading
-        What stands before the control; without it there is none.
-    titles
-        What the control calls the values; by default as the address does.
-    width
-        Of a menu; 0 for buttons beside one another.
-    states
-        What the kernel's state holds for each value; by default the value itself.
-    asked
-        Name in the address, where it is another.
-    silent
-        Value that the address leaves out.
-    several
-        Whether any number of them may be chosen.
-    colours
-        Value → colour of a line under its button.
-    keys
-        Two keys that step back and forth, as browsers call them.
-    digits
-        What the keys 1, 2, … choose (add or take away, of `several`); `shifted`: with ⇧.
-    cycle
-        A letter that goes on to the next value.
-    """
-
-    name: str
-    values: Sequence[str]
-    first: Any = None
-    heading: str = ""
-    titles: Sequence[str] = ()
-    width: int = 0
+    name: str  # In the kernel's state.
+    values: Sequence[str]  # As the address spells them.
+    first: Any = None  # Shown where the address asks for nothing; for `several` a list.
+    heading: str = ""  # What stands before the control; without it there is none.
+    titles: Sequence[str] = ()  # What the control calls the values; by default as the address does.
+    width: int = 0  # Of a menu; 0 for buttons beside one another.
+    # What the kernel's state holds for each value; by default the value itself.
     states: Sequence[Any] = ()
-    asked: str = ""
-    silent: str | None = None
-    several: bool = False
+    asked: str = ""  # Name in the address, where it is another.
+    silent: str | None = None  # Value that the address leaves out.
+    several: bool = False  # Whether any number of them may be chosen.
+    # Value → colour of a line under its button.
     colours: Mapping[str, str] = field(default_factory=dict)
-    keys: Sequence[str] = ()
-    digits: Sequence[Any] = ()
-    shifted: bool = False
-    cycle: str = ""
+    keys: Sequence[str] = ()  # Two keys that step back and forth, as browsers call them.
+    digits: Sequence[Any] = ()  # What keys 1, 2, … choose (of `several`: add or take away).
+    shifted: bool = False  # With ⇧.
+    cycle: str = ""  # A letter that goes on to the next value.
 
     @classmethod
     def numbered(cls, name: str, values: Sequence[str], first: str = "", **more: Any) -> Choice:
@@ -132,24 +102,13 @@ class Choice:
 
 @dataclass(frozen=True)
 class Labels(Choice):
-    """The labels of a grid of any dimension: two parameters are seen, menus fix the others.
+    """The labels of a grid of any dimension: two parameters are seen, menus fix the others."""
 
-    Parameters
-    ----------
-    table
-        ``[label, parameter]``.
-    parameters
-        Their names, for messages.
-    axes, places, neighbours
-        Distinct values of each parameter; where each label stands on them; the label that each
-        arrow key leads to, ``[label, (left, right, down, up)]``.
-    """
-
-    table: Any = None
-    parameters: Sequence[str] = ()
-    axes: Sequence[Any] = ()
-    places: Any = None
-    neighbours: Any = None
+    table: Any = None  # ``[label, parameter]``.
+    parameters: Sequence[str] = ()  # Their names, for messages.
+    axes: Sequence[Any] = ()  # Distinct values of each parameter.
+    places: Any = None  # Where each label stands on them.
+    neighbours: Any = None  # Where arrow keys lead, ``[label, (left, right, down, up)]``.
 
     @classmethod
     def on_grid(cls, table: Any, parameters: Sequence[str], worst: int) -> Labels:

@@ -162,13 +162,9 @@ def name_places(axis: Any, values: Sequence[Any], title: str, most: int) -> None
 def lean(plots: Iterable[Plot]) -> None:
     """Take grids without lines, and glyphs of selections that cannot be made, out of figures.
 
-    A third of what the browser has to build and a part of what it paints at every flip are
-    such things; see also ``swift.js``.
-
-    Parameters
-    ----------
-    plots
-        Complete figures without tools that select, and without legends that mute.
+    A third of what the browser has to build and a part of what it paints at every flip are such
+    things; see also ``swift.js``. The figures are complete, without tools that select or legends
+    that mute.
     """
     for plot in plots:
         plot.center = [

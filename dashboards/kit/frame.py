@@ -48,20 +48,10 @@ def framed(
     styles: Sequence[str] = (),
     scripts: Sequence[str] = (),
 ) -> Framed:
-    """Return a page.
+    """Return the page of this name with `main` in it, HTML.
 
-    Parameters
-    ----------
-    page
-        Name in `pages`.
-    root
-        Folder of the store, as text.
-    main
-        What stands in it, as HTML; with `token` only until the figures are there.
-    token
-        Of the session that has the figures, where there are any.
-    styles, scripts
-        Stylesheets beside `page.css`, scripts beside `frame.js`, as text.
+    With the `token` of a session that has figures, it stands there until they come. `styles` and
+    `scripts` are text beside `page.css` and `frame.js`.
     """
     mark = secrets.token_urlsafe(12)
     sheets = "".join(f"<style>{text}</style>" for text in (text_of("page.css"), *styles))

@@ -53,33 +53,17 @@ def _itself(product: xr.Dataset) -> xr.Dataset:
 
 @dataclass(frozen=True)
 class Panel:
-    """A panel: what draws it in the browser, and what it draws.
+    """A panel: what draws it in the browser, and what it draws."""
 
-    Parameters
-    ----------
-    kind
-        Of the kit's scripts.
-    place
-        Where it stands in the layout.
-    spec
-        Its declaration, for the browser.
-    models
-        Bokeh models that are filled.
-    arrays
-        Name → array. Panels may share some.
-    figures, texts
-        What the picture that is saved consists of.
-    on
-        Names of the state that it depends on, beside the indices of its arrays.
-    """
-
-    kind: str
-    place: LayoutDOM
-    spec: Mapping[str, Any] = field(default_factory=dict)
-    models: Mapping[str, Any] = field(default_factory=dict)
+    kind: str  # Of the kit's scripts.
+    place: LayoutDOM  # Where it stands in the layout.
+    spec: Mapping[str, Any] = field(default_factory=dict)  # Its declaration, for the browser.
+    models: Mapping[str, Any] = field(default_factory=dict)  # Bokeh models that are filled.
+    # Name → array. Panels may share some.
     arrays: Mapping[str, Array] = field(default_factory=dict)
-    figures: Sequence[Any] = ()
-    texts: Sequence[Any] = ()
+    figures: Sequence[Any] = ()  # What the picture that is saved consists of,
+    texts: Sequence[Any] = ()  # and its texts.
+    # Names of the state that it depends on, beside the indices of its arrays.
     on: Sequence[str] = ()
 
     def depends(self) -> list[str]:
@@ -89,40 +73,20 @@ class Panel:
 
 @dataclass(frozen=True)
 class Cast:
-    """Members of one dim that are shown beside one another: sources, kinds, methods.
+    """Members of one dim that are shown beside one another: sources, kinds, methods."""
 
-    Parameters
-    ----------
-    dim
-        Its name.
-    names, called
-        As the address and the state spell them, and for people.
-    colours
-        Of each, in order.
-    base
-        The member that others are held against.
-    several
-        Choice of any number of them; or, where two are compared,
-    a, b, overlay
-        choices of the one, of the one that it is held against (0: the base), and of further ones.
-    drawn
-        Members that may be drawn on top of the base.
-    dashed
-        Members with a broken line.
-    """
-
-    dim: str
-    names: Sequence[str]
-    colours: Sequence[str]
-    called: Sequence[str] = ()
-    base: int = 0
-    several: str = ""
-    a: str = ""
-    b: str = ""
-    overlay: str = ""
-    drawn: Sequence[int] = ()
-    dashed: Sequence[str] = ()
-    filled: str = ""
+    dim: str  # Its name.
+    names: Sequence[str]  # As the address and the state spell them.
+    colours: Sequence[str]  # Of each, in order.
+    called: Sequence[str] = ()  # What people call them.
+    base: int = 0  # The member that others are held against.
+    several: str = ""  # Choice of any number of them; or, where two are compared,
+    a: str = ""  # choice of the one,
+    b: str = ""  # of the one that it is held against (0: the base),
+    overlay: str = ""  # and of further ones.
+    drawn: Sequence[int] = ()  # Members that may be drawn on top of the base.
+    dashed: Sequence[str] = ()  # Members with a broken line.
+    filled: str = ""  # What the base is called where it is filled.
 
     @property
     def on(self) -> list[str]:
@@ -147,29 +111,17 @@ class Cast:
 
 @dataclass(frozen=True)
 class Live:
-    """What Python draws while the visitor looks on.
+    """What Python draws while the visitor looks on."""
 
-    Parameters
-    ----------
-    parameters
-        A slider for each: ``name``, ``short``, ``low``, ``high``, ``unit``.
-    draw
-        ``(label, members) -> (about, arrays)``: what stands in for the product's arrays, and
-        ``label``, ``scene``, ``words``, ``table``, ``said`` and ``bad``. Refuses with ValueError.
-    warm
-        Loads what the first draw would have to wait for.
-    title, loading
-        What is said at the sliders, and while the first draw is on its way.
-    why
-        Why there are no sliders.
-    """
-
+    # A slider for each: ``name``, ``short``, ``low``, ``high``, ``unit``.
     parameters: Sequence[Mapping[str, Any]] = ()
+    # ``(label, members) -> (about, arrays)``: what stands in for the product's arrays, and
+    # ``label``, ``scene``, ``words``, ``table``, ``said`` and ``bad``. Refuses with ValueError.
     draw: Callable[[list[Any], list[Any]], tuple[dict[str, Any], Mapping[str, Array]]] | None = None
-    warm: Callable[[], None] = lambda: None
-    title: str = ""
-    loading: str = "loading …"
-    why: str = ""
+    warm: Callable[[], None] = lambda: None  # Loads what the first draw would have to wait for.
+    title: str = ""  # What is said at the sliders,
+    loading: str = "loading …"  # and while the first draw is on its way.
+    why: str = ""  # Why there are no sliders.
 
 
 @dataclass(frozen=True)
@@ -187,67 +139,37 @@ class Part:
 
 @dataclass(frozen=True)
 class View:
-    """What one visit shows.
+    """What one visit shows."""
 
-    Parameters
-    ----------
-    choices
-        Indices and everything else that can be chosen: the state.
-    panels
-        What is drawn.
-    board
-        All of it, laid out; controls are put above.
-    controls
-        Rows above the board: names of choices, and Bokeh models between them.
-    cast, live, parts, fetched
-        Members that are compared, live draws, what is not always seen, arrays that are asked for.
-    words
-        Name → texts (:func:`kit.arrays.words`): ``head``, ``tag``, ``picture``, ``foot``,
-        ``file`` (name of the picture), and those of panels.
-    address
-        What the address says beside the choices.
-    extra
-        Further state.
-    """
-
-    choices: Sequence[Choice]
-    panels: Sequence[Panel]
-    board: LayoutDOM
+    choices: Sequence[Choice]  # Indices and everything else that can be chosen: the state.
+    panels: Sequence[Panel]  # What is drawn.
+    board: LayoutDOM  # All of it, laid out; controls are put above.
+    # Rows above the board: names of choices, and Bokeh models between them.
     controls: Sequence[Sequence[Any]] = ()
-    cast: Cast | None = None
-    live: Live | None = None
-    parts: Sequence[Part] = ()
+    cast: Cast | None = None  # Members that are compared.
+    live: Live | None = None  # Live draws.
+    parts: Sequence[Part] = ()  # What is not always seen.
+    # Arrays that are asked for.
     fetched: Mapping[str, Fetched] = field(default_factory=dict)
+    # Name → texts (:func:`kit.arrays.words`): ``head``, ``tag``, ``picture``, ``foot``, ``file``
+    # (name of the picture), and those of panels.
     words: Mapping[str, Any] = field(default_factory=dict)
+    # What the address says beside the choices.
     address: Mapping[str, str] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)  # Further state.
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page's declaration.
+    """A page's declaration."""
 
-    Parameters
-    ----------
-    title
-        In the bar.
-    producer, what
-        The product that it shows, as producer and in words.
-    makes
-        What the study's run does, ``"simulates …, trains … and compares"``.
-    view
-        Returns what a visit shows; raises ValueError where a product is none that it can show.
-    keys, reading
-        For the page's help: (key, what it does), and what colours and marks mean.
-    terms
-        For the help: (term, what it means, formula).
-    """
-
-    title: str
-    producer: str = ""
-    what: str = ""
-    makes: str = ""
+    title: str  # In the bar.
+    producer: str = ""  # Of the product that it shows.
+    what: str = ""  # That product in words.
+    makes: str = ""  # What the study's run does, ``"simulates …, trains … and compares"``.
+    # Returns what a visit shows; raises ValueError where a product is none that it can show.
     view: Callable[[Visit], View] | None = None
-    keys: Sequence[tuple[str, str]] = ()
-    reading: str = ""
+    keys: Sequence[tuple[str, str]] = ()  # For the page's help: (key, what it does),
+    reading: str = ""  # what colours and marks mean,
+    # and (term, what it means, formula).
     terms: Callable[[], Sequence[tuple[str, str, str]]] = tuple

@@ -26,15 +26,9 @@ def query_of(arguments: Mapping[str, Sequence[bytes]]) -> dict[str, str]:
 
 @dataclass
 class Query:
-    """What the address asks for, with a message for everything that is not there.
+    """What the address asks for, with a message for everything that is not there."""
 
-    Parameters
-    ----------
-    given
-        Name → text, of a request.
-    """
-
-    given: Mapping[str, str]
+    given: Mapping[str, str]  # Name → text, of a request.
     messages: list[str] = field(default_factory=list)
 
     def choose(self, name: str, known: Sequence[str], default: str) -> str:
@@ -81,17 +75,7 @@ class Query:
         return next((entry for entry in known if entry.key == key), None)
 
     def label(self, table: np.ndarray, names: Sequence[str], default: int) -> int:
-        """Return the number of the label with these values, ``"2457,5.125"``.
-
-        Parameters
-        ----------
-        table
-            Labels ``[label, parameter]``.
-        names
-            The parameters, for the message.
-        default
-            The label otherwise.
-        """
+        """Return the number of the label ``"2457,5.125"`` in a table ``[label, parameter]``."""
         asked = self.given.get("label")
         if not asked:
             return default

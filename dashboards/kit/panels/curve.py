@@ -18,31 +18,17 @@ from dashboards.kit.theme import INK, SHADES
 
 @dataclass(frozen=True)
 class Line:
-    """A curve.
+    """A curve."""
 
-    Parameters
-    ----------
-    title, x
-        Of the axes.
-    grid
-        Array of its points, ``[…, point]``.
-    band
-        Array of its quantiles, ``[…, level, point]``: one level, or three or five around the
-        median.
-    truth, residual, true_residual
-        Arrays of the true curve, and of what both are away from a base; empty for none.
-    log
-        Whether the points are shown on a logarithmic axis.
-    """
-
-    title: str
-    x: str
-    grid: str
+    title: str  # Of the upper axis.
+    x: str  # Of the axis of points.
+    grid: str  # Array of its points, ``[…, point]``.
+    # Array of its quantiles, ``[…, level, point]``: one level, or three or five around the median.
     band: str
-    truth: str = ""
-    residual: str = ""
-    true_residual: str = ""
-    log: bool = False
+    truth: str = ""  # Array of the true curve; empty, as those that follow, for none.
+    residual: str = ""  # Array of what the band is away from a base,
+    true_residual: str = ""  # and the true curve.
+    log: bool = False  # Whether the points are shown on a logarithmic axis.
 
 
 def curve(

@@ -19,22 +19,12 @@ from dashboards.kit.theme import INK, RULE
 
 @dataclass(frozen=True)
 class Column:
-    """A number that squares can be coloured by.
+    """A number that squares can be coloured by."""
 
-    Parameters
-    ----------
-    title, said
-        For people, and all that is to be said of it.
-    best
-        Its best value; None where more is always better.
-    signed
-        Whether values go to both sides of the best one.
-    """
-
-    title: str
-    said: str = ""
-    best: float | None = 0.0
-    signed: bool = False
+    title: str  # For people.
+    said: str = ""  # All that is to be said of it.
+    best: float | None = 0.0  # Its best value; None where more is always better.
+    signed: bool = False  # Whether values go to both sides of the best one.
 
     def sent(self) -> dict[str, Any]:
         """Return it for the browser."""

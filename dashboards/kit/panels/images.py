@@ -19,31 +19,15 @@ from dashboards.kit.theme import MASK
 
 @dataclass(frozen=True)
 class Scale:
-    """Colours of a picture.
+    """Colours of a picture."""
 
-    Parameters
-    ----------
-    low, high
-        Ends of the scale.
-    title
-        Above the bar.
-    diverging
-        Whether zero is in the middle, white.
-    nothing
-        Colour of what is not there.
-    log
-        Whether it is logarithmic.
-    ticks
-        On the bar.
-    """
-
-    low: float
-    high: float
-    title: str = ""
-    diverging: bool = False
-    nothing: str = "#ffffff"
-    log: bool = False
-    ticks: Sequence[float] | str = "linear"
+    low: float  # End of the scale.
+    high: float  # The other one.
+    title: str = ""  # Above the bar.
+    diverging: bool = False  # Whether zero is in the middle, white.
+    nothing: str = "#ffffff"  # Colour of what is not there.
+    log: bool = False  # Whether it is logarithmic.
+    ticks: Sequence[float] | str = "linear"  # On the bar.
 
     def mapper(self) -> Any:
         """Return the colour mapper."""
@@ -57,36 +41,17 @@ class Scale:
 
 @dataclass(frozen=True)
 class Picture:
-    """One of the pictures.
+    """One of the pictures."""
 
-    Parameters
-    ----------
-    array
-        Name of its array, ``[…, y, x]`` coded (:meth:`Array.coded`).
-    scales
-        Name → colours; with several, the state says which.
-    title
-        Above it, where it is of no member of the cast.
-    role
-        ``left``, ``middle`` or ``plus``: which member of the scene it is of.
-    between
-        Array that stands in for a difference where the members are compared with each other.
-    unit
-        Of the number of things in it.
-    counted
-        Whether cells beyond the scale are counted in the title.
-    bar
-        Whether the scale is shown beside it.
-    """
-
-    array: str
-    scales: Mapping[str, Scale]
-    title: str = ""
-    role: str = ""
+    array: str  # Name of its array, ``[…, y, x]`` coded (:meth:`Array.coded`).
+    scales: Mapping[str, Scale]  # Name → colours; with several, the state says which.
+    title: str = ""  # Above it, where it is of no member of the cast.
+    role: str = ""  # ``left``, ``middle`` or ``plus``: which member of the scene it is of.
+    # Array that stands in for a difference where the members are compared with each other.
     between: str = ""
-    unit: str = "events"
-    counted: bool = False
-    bar: bool = True
+    unit: str = "events"  # Of the number of things in it.
+    counted: bool = False  # Whether cells beyond the scale are counted in the title.
+    bar: bool = True  # Whether the scale is shown beside it.
 
 
 def images(

@@ -15,34 +15,18 @@ from dashboards.kit.pieces import piece
 
 @dataclass(frozen=True)
 class Cell:
-    """One number.
-
-    Parameters
-    ----------
-    array, at
-        Which one: dim → place, or the name of what of the state says it; other dims follow the
-        state.
-    format
-        ``show``, ``ratio``, ``accuracy`` or ``signed``.
-    floor
-        Whether it is what chance gives.
-    off
-        (centre, limit): further from the centre than that it is red.
-    best, among
-        Its best value (None: more is better), and the members that it is to be better than to
-        be bold; no `among`, no bold.
-    span
-        Columns that it takes.
-    """
+    """One number."""
 
     array: str
+    # Dim → place, or the name of what of the state says it; other dims follow the state.
     at: Mapping[str, int | str] = field(default_factory=dict)
-    format: str = "show"
-    floor: bool = False
+    format: str = "show"  # ``show``, ``ratio``, ``accuracy`` or ``signed``.
+    floor: bool = False  # Whether it is what chance gives.
+    # (centre, limit): further from the centre than that it is red.
     off: tuple[float, float] | None = None
-    best: float | None = None
-    among: Sequence[int] = ()
-    span: int = 1
+    best: float | None = None  # Its best value; None: more is better.
+    among: Sequence[int] = ()  # Members that it is to be better than to be bold.
+    span: int = 1  # Columns that it takes.
 
     def sent(self) -> dict[str, Any]:
         """Return it for the browser, without what goes without saying."""
@@ -54,22 +38,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows and columns.
+    """Rows and columns."""
 
-    Parameters
-    ----------
-    groups
-        Headings above the columns, in order.
-    columns
-        ``group``, and ``title`` or ``member`` (a choice of the cast); ``hint``; ``when``: the
-        choice without which it is not there.
-    rows
-        ``title``, ``said``, and ``cells``: one for each column, None where there is none;
-        ``mark``: values of the choice `column` at which the row is lit.
-    """
-
-    groups: Sequence[str]
+    groups: Sequence[str]  # Headings above the columns, in order.
+    # ``group``, ``title`` or ``member`` (a choice of the cast), ``hint``, ``when`` (only with it).
     columns: Sequence[Mapping[str, Any]]
+    # ``title``, ``said``, and ``cells``: one for each column, None where there is none; ``mark``:
+    # values of the choice `column` at which the row is lit.
     rows: Sequence[Mapping[str, Any]]
 
     def sent(self) -> dict[str, Any]:

@@ -27,19 +27,7 @@ _NOTE = (
 def shown_live(
     exhibit: Exhibit, sliders: Sequence[Mapping[str, Any]], drawn: Drawn, against: str
 ) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return what the browser has to know of a draw, and its arrays.
-
-    Parameters
-    ----------
-    exhibit
-        The page.
-    sliders
-        Of the parameters.
-    drawn
-        What was drawn.
-    against
-        The source that is to be held against, where it was drawn.
-    """
+    """Return what the browser has to know of a draw held against a source, and its arrays."""
     names, cast = drawn.sources, exhibit.cast
     plus = names[0]
     minus = next((n for n in (against, "morphing", "nearest") if n in names and n != plus), None)

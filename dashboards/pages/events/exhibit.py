@@ -35,44 +35,24 @@ _NO_RANGE = "No live sampling: the flow was trained on other label parameters th
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A product with what may stand beside it.
+    """A product with what may stand beside it."""
 
-    Parameters
-    ----------
-    product
-        With the statistics of its bins, sources in order, the reference first, and with the
-        models of a second product where the address names one.
-    numbers
-        Its figures of merit (:func:`presage.analysis.numbers.merit_grid`).
-    arrays
-        What the browser holds of it.
-    visit
-        What is asked for.
-    partners, partner
-        Products with the same labels and edges, and the one that is shown with it.
-    bench
-        What can be drawn live.
-    fits
-        Source → the fit behind it.
-    """
-
+    # With the statistics of its bins, sources in order, the reference first, and with the models
+    # of a second product where the address names one.
     product: xr.Dataset
-    numbers: xr.Dataset
-    arrays: dict[str, Array]
-    visit: Visit
-    partners: list[EntryInfo]
-    partner: EntryInfo | None
-    bench: Bench
-    fits: Mapping[str, EntryInfo]
+    numbers: xr.Dataset  # Its figures of merit (:func:`presage.analysis.numbers.merit_grid`).
+    arrays: dict[str, Array]  # What the browser holds of it.
+    visit: Visit  # What is asked for.
+    partners: list[EntryInfo]  # Products with the same labels and edges.
+    partner: EntryInfo | None  # The one of these that is shown with it.
+    bench: Bench  # What can be drawn live.
+    fits: Mapping[str, EntryInfo]  # Source → the fit behind it.
 
     @classmethod
     def of(cls, visit: Visit) -> Exhibit:
         """Join a product with what it is to be compared with, and find the flows behind it.
 
-        Raises
-        ------
-        ValueError
-            It holds no generated events, or is none of residuals.
+        ValueError says that it holds no generated events, or is none of residuals.
         """
         store, entry, query = visit.store, visit.entry, visit.query
         fits = flows_of(entry, visit.entries)

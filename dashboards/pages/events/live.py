@@ -39,32 +39,18 @@ class LiveError(ValueError):
 
 @dataclass(frozen=True)
 class Drawn:
-    """What was drawn at a label.
+    """What was drawn at a label."""
 
-    Parameters
-    ----------
-    label
-        Its values.
-    histograms
-        As a product of residuals with one label, the flows first among the sources.
-    figures
-        Source → for each variable ``mean``, ``sigma68``, and ``w1`` (over std, to the first
-        source) with its ``floor``.
-    nearest, no_rival
-        The nearest trained label, or why there is no rival.
-    strange
-        What is to be said of a label that is far from the training.
-    milliseconds
-        How long it took, rivals apart.
-    """
-
-    label: list[float]
+    label: list[float]  # Its values.
+    # As a product of residuals with one label, the flows first among the sources.
     histograms: xr.Dataset
+    # Source → for each variable ``mean``, ``sigma68``, and ``w1`` (over std, to the first source)
+    # with its ``floor``.
     figures: Mapping[str, Any]
-    nearest: list[float]
-    no_rival: str
-    strange: Sequence[str]
-    milliseconds: float
+    nearest: list[float]  # The nearest trained label.
+    no_rival: str  # Why there is no rival; empty where there is.
+    strange: Sequence[str]  # What is to be said of a label that is far from the training.
+    milliseconds: float  # How long it took, rivals apart.
 
     @property
     def sources(self) -> list[str]:
@@ -74,28 +60,15 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Bench:
-    """What can be drawn beside a product.
+    """What can be drawn beside a product."""
 
-    Parameters
-    ----------
-    store
-        Where the flows are.
-    flows
-        Source → its fit.
-    parameters, variables
-        Names, in the product's order.
-    held_out
-        Labels that were left out of the training.
-    bins
-        Of each histogram.
-    """
-
-    store: Store
-    flows: Mapping[str, EntryInfo]
-    parameters: Sequence[str] = ()
-    variables: Sequence[str] = ()
-    held_out: Sequence[Sequence[float]] = ()
-    bins: int = 1
+    store: Store  # Where the flows are.
+    flows: Mapping[str, EntryInfo]  # Source → its fit.
+    parameters: Sequence[str] = ()  # Names, in the product's order.
+    variables: Sequence[str] = ()  # Names, too.
+    held_out: Sequence[Sequence[float]] = ()  # Labels that were left out of the training.
+    bins: int = 1  # Of each histogram.
+    # Of the training, parameter → (low, high).
     ranges: Ranges = field(default_factory=dict)
 
     @classmethod
@@ -112,13 +85,7 @@ class Bench:
         return cls(store, kept, ranges=ranges, **settings)
 
     def check(self, label: Sequence[Any], sources: Sequence[Any]) -> tuple[Floats, list[str]]:
-        """Return the label ``[parameter]`` and the flows to draw from.
-
-        Raises
-        ------
-        LiveError
-            Not numbers, outside of the trained range, or no such flow.
-        """
+        """Return the label ``[parameter]`` and the flows to draw from; LiveError if it cannot."""
         chosen = [str(source) for source in sources if str(source) in self.flows]
         try:
             values = np.array([float(value) for value in label])
@@ -140,13 +107,7 @@ class Bench:
         self.draw(middle, list(self.flows)[:1])
 
     def draw(self, label: Sequence[Any], sources: Sequence[Any]) -> Drawn:
-        """Draw from flows, and put the rivals beside them.
-
-        Raises
-        ------
-        LiveError
-            As :meth:`check`.
-        """
+        """Draw from flows, and put the rivals beside them; LiveError as :meth:`check`."""
         values, chosen = self.check(label, sources)
         flows = [self._flow(source) for source in chosen]
         strange = [text for flow in flows for text in flow.strange_labels(values[None])]

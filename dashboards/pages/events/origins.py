@@ -63,23 +63,9 @@ def join(
     tag: str,
     own: Sequence[str] = (),
 ) -> xr.Dataset:
-    """Add the models of another product as further sources, ``"flow · 1a2b3c"``.
+    """Add models of another product as further sources, ``"flow · tag"``, behind the `own` ones.
 
-    Parameters
-    ----------
-    product, other
-        Residuals with the same labels and edges.
-    models
-        Sources of `other` to take over.
-    tag
-        What tells them apart, the beginning of a key.
-    own
-        Models of `product`, behind which they go.
-
-    Raises
-    ------
-    ValueError
-        Labels, variables or edges differ.
+    ValueError says that labels, variables or edges differ.
     """
     try:
         xr.testing.assert_equal(product["edges"].drop_attrs(), other["edges"].drop_attrs())

@@ -55,13 +55,7 @@ class Rivals:
 
 
 def rivals_of(store: Store, trained_on: Parent, held_out: Sequence[Sequence[float]]) -> Rivals:
-    """Return the rivals of a flow.
-
-    Raises
-    ------
-    ValueError
-        The training events are not what is left of the dataset without these labels.
-    """
+    """Return the rivals of a flow; ValueError if its training events cannot be told."""
     events = store.open(trained_on.key, trained_on.start, trained_on.stop)
     if trained_on.selection:
         parameters = declared(events)[1]

@@ -10,15 +10,10 @@ from typing import Any
 
 
 class Shelf:
-    """A cache that makes each thing once, even when two visitors ask at the same time.
-
-    Parameters
-    ----------
-    room
-        Most things kept; the ones not asked for longest go first.
-    """
+    """A cache that makes each thing once, even when two visitors ask at the same time."""
 
     def __init__(self, room: int = 8) -> None:
+        """Keep at most so many things; the ones not asked for longest go first."""
         self.room = room
         self._lock = Lock()
         self._things: OrderedDict[Hashable, Future[Any]] = OrderedDict()

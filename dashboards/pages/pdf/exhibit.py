@@ -42,32 +42,16 @@ _MOST_BUTTONS = 12
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A product with the calibration beside it.
+    """A product with the calibration beside it."""
 
-    Parameters
-    ----------
-    product
-        Posteriors with what follows from them, kinds in the page's order.
-    visit
-        What is asked for.
-    checks, checked
-        Calibrations of the same problem, the best match first, and the one that is shown.
-    """
-
-    product: xr.Dataset
-    visit: Visit
-    checks: list[EntryInfo]
-    checked: EntryInfo | None
+    product: xr.Dataset  # Posteriors with what follows from them, kinds in the page's order.
+    visit: Visit  # What is asked for.
+    checks: list[EntryInfo]  # Calibrations of the same problem, the best match first.
+    checked: EntryInfo | None  # The one of these that is shown.
 
     @classmethod
     def of(cls, visit: Visit) -> Exhibit:
-        """Open a product and find the calibrations that belong to it.
-
-        Raises
-        ------
-        ValueError
-            The product is of another kind than this page shows; the message says what it lacks.
-        """
+        """Open a product, ValueError says what it lacks, and find its calibrations."""
         product = opened(visit.store, [visit.entry.key], _prepared)
         found = [e for e in visit.entries if e.producer == CALIBRATION and e.state == "complete"]
         checks = _beside(visit.entry, found)

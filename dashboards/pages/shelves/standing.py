@@ -19,21 +19,11 @@ KINDS = ("damaged", "newer", "gaps", "unfinished", "changed", "unchecked", "chec
 
 @dataclass(frozen=True)
 class Standing:
-    """What is known of an entry.
+    """What is known of an entry."""
 
-    Parameters
-    ----------
-    kind
-        One of `KINDS`.
-    text
-        In a few words.
-    more
-        In full, one line for each thing that is wrong.
-    """
-
-    kind: str
-    text: str
-    more: tuple[str, ...] = ()
+    kind: str  # One of `KINDS`.
+    text: str  # In a few words.
+    more: tuple[str, ...] = ()  # In full, one line for each thing that is wrong.
 
 
 @dataclass(frozen=True)

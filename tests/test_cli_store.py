@@ -161,3 +161,18 @@ def test_torch_modules_and_loaders_are_told_what_to_do() -> None:
         next(iter(torch.utils.data.DataLoader(batches)))
     loader = torch.utils.data.DataLoader(batches.torch(), batch_size=None)
     assert next(iter(loader))["x_label"].shape == (10,)
+
+
+def test_files_of_a_description_are_imported_and_verified(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "own.npz", m=np.arange(4.0), at=np.array([1.0, 1.0, 2.0, 2.0]))
+    (tmp_path / "own.toml").write_text(
+        'file = "own.npz"\n[columns]\nmass = "m"\n[labels]\nenergy = "at"\n', encoding="utf-8"
+    )
+    key = Said(capsys, "import", str(tmp_path / "own.toml")).out.split()[0]
+    assert Store().open(key)["mass"].values.tolist() == [0.0, 1.0, 2.0, 3.0]
+    said = Said(capsys, "verify", key).out
+    assert "numpy-events reads files" in said
+    assert "--simulator" not in said
+    assert "there is no file" in Said(capsys, "import", "none.toml", status=2).err

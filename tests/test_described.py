@@ -133,7 +133,7 @@ def test_wrong_descriptions(what: str, folder: Path) -> None:
 
 
 def test_no_description(tmp_path: Path) -> None:
-    with pytest.raises(LabelError, match=r"none\.toml cannot be read"):
+    with pytest.raises(LabelError, match=r"there is no file .*none\.toml: a description"):
         read_description(tmp_path / "none.toml")
 
 
@@ -213,6 +213,17 @@ def test_another_layout_is_answered_with_a_description_that_works(tmp_path: Path
     assert str(raised.value).count("the same\n") == 1  # not a sentence for each file
     assert got["m"].tolist() == [1.0, 2.0, 3.0, 2.0, 3.0, 4.0]
     assert got["omega"].tolist() == [0.5] * 6
+
+
+def test_labels_in_the_names_of_files_are_suggested(tmp_path: Path) -> None:
+    for mass in (800, 1200):
+        write_tree(tmp_path / f"scan/m{mass}_w30.root", "reco", x=np.ones(3, "f4") * mass)
+    with pytest.raises(ValueError, match="could begin so") as raised:
+        Campaign(Store(tmp_path / "s"), "root", str(tmp_path / "scan")).make()
+    lines = [line[4:] for line in str(raised.value).splitlines() if line.startswith("    ")]
+    got = read(tmp_path, "\n".join(lines).replace("# path", "path"))
+    assert list(got) == ["m", "w", "x"]
+    assert got["m"].tolist() == got["x"].tolist()
 
 
 def test_the_guide_s_python_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

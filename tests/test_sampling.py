@@ -52,6 +52,20 @@ def test_hold_out_parts_the_events_by_label(events: xr.Dataset) -> None:
     assert unique_labels(held_out).sizes["label"] == 1
 
 
+def test_one_label_is_given_without_a_list(events: xr.Dataset, fitted: Fitted) -> None:
+    label = (1866.7, 3.175)
+    for got, listed in zip(ps.hold_out(events, label), ps.hold_out(events, [label]), strict=True):
+        xr.testing.assert_identical(got, listed)
+    drawn = fitted.sample(np.array(label), 5)
+    assert drawn.sizes["event"] == 5
+    assert float(drawn["omega_label"][0]) == 3.175
+
+
+def test_a_table_of_pandas_is_refused_with_what_to_do(fitted: Fitted, events: xr.Dataset) -> None:
+    with pytest.raises(LabelError, match=r"got DataFrame; .*from_dataframe"):
+        fitted.log_prob(events.to_dataframe())  # type: ignore[arg-type]
+
+
 def test_held_out_labels_are_inside_and_on_the_edge(events: xr.Dataset) -> None:
     chosen = np.array(choose_held_out(events, interior=2, edge=2))
     phi, omega = np.unique(events["phi_label"]), np.unique(events["omega_label"])

@@ -554,7 +554,10 @@ def test_verify_says_why_nothing_was_simulated(capsys: pytest.CaptureFixture[str
     assert run("store", "verify") == 0
     lines = sorted(capsys.readouterr().out.splitlines(), key=len)
     assert lines[0].endswith("hashes fit")
-    assert "hashes fit; not simulated again: no study has a producer 'toy'" in lines[1]
+    assert (
+        "hashes fit; not simulated again: neither presage nor an installed package has 'toy'"
+        in lines[1]
+    )
     assert run("store", "verify", RECIPE.key, "--fraction", "0") == 0
     assert "not simulated again: a fraction of 0" in capsys.readouterr().out
 

@@ -251,7 +251,8 @@ def coerce(name: str, value: Any, kind: Kind) -> Any:
     converted = _scalar(read, kind.name)
     if converted is None:
         shown = f"the text {value!r}" if isinstance(value, str) else f"{value!r}"
-        raise ParameterError(f"{name} should be {kind}, got {shown}")
+        spelled = f"; a list of one is written [{value}]" if kind.is_sequence else ""
+        raise ParameterError(f"{name} should be {kind}, got {shown}{spelled}")
     return converted
 
 

@@ -194,7 +194,7 @@ def _simulate_again(
     from presage.generate import verify
     from presage.labels import LabelError
     from presage.plugins import PluginError
-    from presage.studies import rebuild
+    from presage.studies import producers, rebuild
 
     if recipe.parents:
         return f"; made from {', '.join(p.key[:16] for p in recipe.parents)}, not made again"
@@ -205,10 +205,9 @@ def _simulate_again(
     except (PluginError, LabelError, OSError) as error:
         if kind is not None:
             raise
-        return (
-            f"; not simulated again: {error}; --simulator MODULE:CLASS names code of your own, "
-            "which no file of a store does"
-        )
+        yours = "; --simulator MODULE:CLASS names code of your own, which no file of a store does"
+        known = recipe.producer in producers()
+        return f"; not simulated again: {error}{'' if known else yours}"
     compared = verify(source, seed=recipe.seed, store=held, fraction=fraction)
     return f", {compared} samples simulated again are equal"
 
@@ -243,7 +242,10 @@ class ImportCommand(SettingsCommand):
 
 @app.command("import", cls=ImportCommand)
 def import_(
-    path: Annotated[Path, typer.Argument(help=".nc, .npz, .h5 or .pt")],
+    path: Annotated[
+        Path,
+        typer.Argument(help=".nc, .npz, .h5, .pt, or a description .toml"),
+    ],
     name: Annotated[str | None, typer.Option(help="What to call it; the file's name.")] = None,
     sample: Annotated[
         str | None,
@@ -270,7 +272,7 @@ def import_(
     """
     if rehash:
         forget()
-    if reader is not None:
+    if reader is not None or path.suffix == ".toml":
         dataset = _read(reader, path, pairs(parameter), store)
         typer.echo(f"{dataset.attrs['presage_key']}  {dict(dataset.sizes)}")
         return
@@ -294,12 +296,18 @@ def import_(
     typer.echo(f"{adopted.attrs['presage_key']}  {dict(adopted.sizes)}")
 
 
-def _read(reader: str, path: Path, settings: Mapping[str, str], store: Path | None) -> xr.Dataset:
-    """Read a file into the store with the reader of this name."""
+def _read(
+    reader: str | None, path: Path, settings: Mapping[str, str], store: Path | None
+) -> xr.Dataset:
+    """Read a file into the store with the reader of this name, or as a description says."""
     from presage.generate import simulate
     from presage.simulator import Reader
     from presage.studies import StudyError
 
+    if reader is None:
+        from presage.studies.events import read_description
+
+        return simulate(read_description(path), store=_open(store, make=True))
     if not issubclass(source_class(reader), Reader):
         raise StudyError(f"{reader} reads no files; presage generate {reader} makes its samples")
     first = next(iter(source_settings(reader).settings))

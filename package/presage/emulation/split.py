@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from presage.analysis.labelled import declared, distinct_labels, label_table
+from presage.analysis.labelled import Labels, declared, distinct_labels, label_table
 from presage.labels import LabelError, Variable
 from presage.labels.equality import positions
 from presage.lineage import take
@@ -33,9 +33,7 @@ def unique_labels(events: xr.Dataset) -> xr.Dataset:
     return xr.Dataset({**columns, "events": number})
 
 
-def hold_out(
-    events: xr.Dataset, labels: Iterable[Sequence[float]]
-) -> tuple[xr.Dataset, xr.Dataset]:
+def hold_out(events: xr.Dataset, labels: Labels) -> tuple[xr.Dataset, xr.Dataset]:
     """Split events by label.
 
     Parameters
@@ -43,7 +41,7 @@ def hold_out(
     events
         Events with label columns.
     labels
-        What to hold out. A label matches the nearest one there is, if that is closer than
+        What to hold out: one label, several, or a dataset that has them. A label matches the nearest one there is, if that is closer than
         5 % of the step to its neighbour in every coordinate.
 
     Returns
@@ -62,15 +60,15 @@ def hold_out(
     return take(events, np.flatnonzero(~held)), take(events, np.flatnonzero(held))
 
 
-def at_labels(events: xr.Dataset, labels: Iterable[Sequence[float]]) -> xr.Dataset:
+def at_labels(events: xr.Dataset, labels: Labels) -> xr.Dataset:
     """Return the events at some labels, which are matched as in :func:`hold_out`."""
     return take(events, np.flatnonzero(_at(events, labels)))
 
 
-def _at(events: xr.Dataset, labels: Iterable[Sequence[float]]) -> NDArray[np.bool_]:
+def _at(events: xr.Dataset, labels: Labels) -> NDArray[np.bool_]:
     """Return which events are at these labels, ``[event]``."""
     parameters, codes, there, _ = _labels(events)
-    chosen = [match(there, label, parameters) for label in labels]
+    chosen = [match(there, label, parameters) for label in label_table(labels, parameters)]
     if not chosen:
         raise LabelError("at least one label is needed")
     found = np.zeros(len(there), dtype=bool)

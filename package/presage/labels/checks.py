@@ -150,8 +150,14 @@ def require(dataset: xr.Dataset, variables: Iterable[Variable], sample: str) -> 
     Raises
     ------
     LabelError
-        A variable is missing, or has other dims or another unit; the message names it.
+        It is none, or a variable is missing, or has other dims or another unit; the message
+        names it.
     """
+    if not isinstance(dataset, xr.Dataset):
+        raise LabelError(
+            f"a dataset of xarray is needed, got {type(dataset).__name__}; of a table of pandas "
+            "xr.Dataset.from_dataframe(frame) makes one, to which units are given in .attrs"
+        )
     for variable in variables:
         if variable.name not in dataset:
             raise LabelError(

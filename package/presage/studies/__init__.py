@@ -19,7 +19,7 @@ from presage.labels import nearest
 from presage.labels.caller import warn_caller
 from presage.plugins import resolve
 from presage.recipe import Recipe
-from presage.simulator import Source
+from presage.simulator import Reader, Source
 from presage.store import StoreError
 from presage.typed import settings_of
 
@@ -171,7 +171,8 @@ def rebuild(recipe: Recipe, kind: type[Source] | None = None) -> Source:
     Raises
     ------
     PluginError
-        It is no source of samples, is of another version, or does not fit its recipe.
+        It is no source of samples or reads them from files, is of another version, or does not
+        fit its recipe.
     """
     known = {**plugins.installed(plugins.SIMULATORS), **producers()}
     if kind is None and recipe.producer not in known:
@@ -181,6 +182,8 @@ def rebuild(recipe: Recipe, kind: type[Source] | None = None) -> Source:
         raise StudyError(f"{kind.__name__} makes {kind.name!r}, not {recipe.producer!r}")
     if not (isinstance(found, type) and issubclass(found, Source)):
         raise StudyError(f"{recipe.producer} is not a simulator; it cannot be simulated again")
+    if issubclass(found, Reader):
+        raise StudyError(f"{recipe.producer} reads files, which the recipe knows by hashes alone")
     if found.version != recipe.version:
         raise StudyError(
             f"the dataset is of {recipe.producer} version {recipe.version}, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +15,13 @@ from presage.labels.equality import merge
 from presage.transforms.sorting import distinct
 
 #: Labels as a dataset, as columns by name, or one by one (tuples or name → value).
-Labels = xr.Dataset | Mapping[str, Any] | Sequence[Sequence[float]] | Sequence[Mapping[str, float]]
+Labels = (
+    xr.Dataset
+    | Mapping[str, Any]
+    | Sequence[float]
+    | Sequence[Sequence[float]]
+    | Sequence[Mapping[str, float]]
+)
 
 
 def distinct_labels(
@@ -48,6 +55,7 @@ def label_table(labels: Labels, parameters: Sequence[Variable]) -> Floats:
     labels
         A dataset (its distinct labels), columns by name, or one label after the other as
         tuples in the order of `parameters` or as name → value; a number of one parameter.
+        Of several parameters, one tuple alone is one label.
     parameters
         Declarations of the label columns.
 
@@ -66,7 +74,10 @@ def label_table(labels: Labels, parameters: Sequence[Variable]) -> Floats:
         given = np.broadcast_arrays(*(np.atleast_1d(labels[name]) for name in names))
         return np.stack([np.asarray(c, dtype=float) for c in given], axis=1)
     several = isinstance(labels, Iterable) and not isinstance(labels, cast(Any, str))
-    rows = [_row(label, names) for label in (labels if several else [labels])]
+    listed: list[Any] = list(labels) if several else [labels]
+    if len(names) > 1 and listed and all(isinstance(value, Real) for value in listed):
+        listed = [listed]  # one label, its values not in a list of labels
+    rows = [_row(label, names) for label in listed]
     return np.array(rows, dtype=float).reshape(-1, len(names))
 
 

@@ -77,6 +77,8 @@ def read_description(path: str | os.PathLike[str], **others: Any) -> RootReader 
 
 
 def _parsed(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise DescriptionError(f"there is no file {path}: a description (docs/files.md) is needed")
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise DescriptionError(

@@ -42,7 +42,7 @@ def _text(branches: Branches, tree: str, file: RootFile, given: Paths) -> str:
     # What is measured is mostly a number with a fraction: whole numbers are counts and indices.
     floats = [path for path, kind in kinds.items() if kind.startswith("f")]
     columns = sorted(floats, key=lambda path: kinds[path] != "f")[:_SHOWN]
-    pattern = _LABEL.sub(lambda m: m[0].replace(m[2], f"{{{m[1]}}}"), _folder(file))
+    pattern = _labelled(_folder(file))
     lines = [
         f"files = {_absolute(given)}  # a file, folder or pattern, or a list of them",
         f"tree = {json.dumps(tree)}",
@@ -61,8 +61,15 @@ def _text(branches: Branches, tree: str, file: RootFile, given: Paths) -> str:
     lines.append("# a column with a unit, an angle's period or a number for missing values:")
     lines.append('# x = {expression = "branch", unit = "GeV", missing = -999}')
     if "{" not in pattern:
+        name = _labelled(PurePosixPath(file.name).stem)
+        if "{" in name:
+            lines.insert(2, f"# path = {json.dumps(name)}  # labels in the names of files")
         lines += ["[labels]  # what the events are conditioned on", '# mass = "gen_mass[0]"']
     return "\n".join(f"    {line}" for line in lines)
+
+
+def _labelled(path: str) -> str:
+    return _LABEL.sub(lambda m: m[0].replace(m[2], f"{{{m[1]}}}"), path)
 
 
 def _absolute(given: Paths) -> str:

@@ -41,8 +41,9 @@ def hold_out(events: xr.Dataset, labels: Labels) -> tuple[xr.Dataset, xr.Dataset
     events
         Events with label columns.
     labels
-        What to hold out: one label, several, or a dataset that has them. A label matches the nearest one there is, if that is closer than
-        5 % of the step to its neighbour in every coordinate.
+        What to hold out: one label, several, or a dataset that has them. A label matches the
+        nearest one there is, if that is closer than 5 % of the step to its neighbour in every
+        coordinate.
 
     Returns
     -------

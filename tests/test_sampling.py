@@ -18,7 +18,6 @@ from presage.emulation.sampling import FlowSampler, RangeWarning
 from presage.emulation.split import choose_held_out, unique_labels
 from presage.fitting import Fitted
 from presage.labels import LabelError
-from presage.plugins import PluginError
 from presage.store import Store, StoreError
 from presage.studies import rebuild
 from presage.studies.events import Campaign, Resonance, Training
@@ -156,7 +155,7 @@ def test_a_missing_parent_names_what_makes_it(tmp_path: Path) -> None:
     campaign.make()
     with pytest.raises(StoreError, match="2_train makes spline_flow with these settings"):
         Training().load(campaign)
-    with pytest.raises(PluginError, match="no model 'spline_flo'; did you mean 'spline_flow'"):
+    with pytest.raises(LabelError, match="no model 'spline_flo'; did you mean 'spline_flow'"):
         Training(model="spline_flo").load(campaign)
     with pytest.raises(LabelError, match="no source 'resonanse'; did you mean 'resonance'"):
         Campaign(store=Store(tmp_path), source="resonanse")

@@ -87,6 +87,10 @@ def test_products_of_one_variable_and_of_three_parameters_are_shown() -> None:
 
     line = toy.residuals(3, variables=1, n=100).assign_attrs(model="flow")
     assert ps.explore(line).get_root() is not None
+    lone = ResidualsView(line.isel(label=[0]))  # its colours do not run over rounding errors
+    shown = lone.map(lone.metric.value, "flow", 0)
+    low, high = hv.Store.lookup_options("bokeh", shown, "plot").kwargs["clim"]
+    assert low == 0 < float(shown["value"][0]) < high
     deep = toy.residuals(3, parameters=3, n=60).assign_attrs(model="flow")
     view = ResidualsView(deep)
     assert view.view().get_root() is not None

@@ -123,10 +123,12 @@ class ResidualsView:
         low, high = float(known.min()), float(known.max())
         signed = bool(here["signed"])
         low, high = (-max(-low, high), max(-low, high)) if signed else (low, high)
+        if low == high:  # of one label, say: a scale from nothing, not of rounding errors
+            low, high = min(0.0, 2 * low), max(0.0, 2 * low) or 1.0
         x, y, axes = self._places()
         return hv.Points((x[kept], y[kept], values), axes, "value").opts(
             color="value", marker="square", size=13, line_color=None, colorbar=True, clabel=" ",
-            cmap=SIGNED if signed else DENSITY, clim=(low, high if high > low else low + 1e-9),
+            cmap=SIGNED if signed else "viridis", clim=(low, high),  # large is yellow, as in figures
             tools=["hover"], title=title_of(self.product, label), shared_axes=False,
             **plain(width=WIDE + 60, height=HIGH + 20),
         )  # fmt: skip

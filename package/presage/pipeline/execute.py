@@ -111,6 +111,8 @@ def _environment(work: Path, store: Path, record: Path) -> Iterator[None]:
     places = [str(Path(place).absolute()) for place in sys.path]
     line = f"import sys; sys.path += [p for p in {places!r} if p not in sys.path]"
     argv.append(f"--IPKernelApp.exec_lines={line}")
+    # Ending a kernel interrupts it first, which it would call an error on the terminal.
+    argv.append("--IPKernelApp.log_level=CRITICAL")
     content = {"argv": argv, "display_name": "Python 3", "language": "python"}
     (spec / "kernel.json").write_text(json.dumps(content), encoding="utf-8")
     changed = {

@@ -128,7 +128,7 @@ class ResidualsView:
         x, y, axes = self._places()
         return hv.Points((x[kept], y[kept], values), axes, "value").opts(
             color="value", marker="square", size=13, line_color=None, colorbar=True, clabel=" ",
-            cmap=SIGNED if signed else "viridis", clim=(low, high),  # large is yellow, as in figures
+            cmap=SIGNED if signed else "viridis", clim=(low, high),  # yellow is large
             tools=["hover"], title=title_of(self.product, label), shared_axes=False,
             **plain(width=WIDE + 60, height=HIGH + 20),
         )  # fmt: skip

@@ -95,6 +95,7 @@ def test_an_empty_store_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
             "epochs should be int",
         ),
         (["train", "spline_flow", "abc"], "no dataset with key 'abc'"),
+        (["train", "spline_flow", __file__], "prints a key: presage store import"),
         (["store", "show", "abc"], "no dataset with key 'abc'"),
         (["store", "import", "none.npz"], "there is no file none.npz"),
         (["store", "import", "none.txt"], "the suffix says the format"),

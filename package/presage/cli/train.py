@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -229,6 +230,8 @@ def _stored(name: str, store: Store) -> Recipe:
     except StoreError as error:
         close = difflib.get_close_matches(name, producers(), n=1)
         hint = f"; as a simulator, did you mean {close[0]!r}?" if close else ""
+        if Path(name).exists():
+            hint = f"; files are read first, which prints a key: presage store import {name}"
         raise StoreError(f"{error}{hint}") from None
 
 

@@ -249,6 +249,8 @@ def test_help_lists_the_settings_of_what_is_named(
     [
         (["mine:Wave"], "mine has no 'Wave'; did you mean 'Waves'?"),
         (["mint:Waves"], "importing mint failed"),
+        (["sub/mine.py:Waves"], "and its name there: sub.mine:Waves, in the folder"),
+        (["my.mine"], "my.mine:MyThing, in the folder from which Python finds my.mine"),
         (["mine:np"], "is no dataclass of settings, and no function"),
         (["mine:Small"], "mine:Small is not a simulator or reader but Small"),
         (["mine:Waves", "--widht", "1"], "there is no option --widht; did you mean '--width'?"),

@@ -127,6 +127,15 @@ def test_a_store_that_is_not_there_is_an_error(
     assert not nowhere.exists()
 
 
+def test_what_was_adopted_is_not_looked_for_as_a_simulator(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Store().adopt(xr.Dataset({"x": ("event", [1.0, 2.0])}), "mine", sample="event")
+    said = Said(capsys, "verify").out
+    assert "hashes fit; taken in as it was given" in said
+    assert "--simulator" not in said
+
+
 def test_what_others_were_made_from_is_removed_by_force(capsys: pytest.CaptureFixture[str]) -> None:
     store = Store()
     train = fit_toys.stored(store)

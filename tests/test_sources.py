@@ -425,7 +425,18 @@ def test_a_loss_of_ones_own_trains_and_stands_in_the_recipe(store):
         network = AbsoluteFilter
 
     assert same(fit(AbsoluteRestorer(), pairs, **QUICK), named)
-    assert "loss" not in vars(fit(Restorer(), pairs, loss=absolute, **QUICK).network)
+    network = fit(Restorer(), pairs, loss=absolute, **QUICK).network
+    assert not {"loss", "given_loss"} & set(vars(network))
+
+
+def test_a_loss_of_ones_own_may_use_that_of_the_network(store):
+    pairs = skies(store)
+
+    @ps.versioned(1)
+    def its_own(network, batch):
+        return network.loss(batch)
+
+    assert same(fit(Restorer(), pairs, loss=its_own, **QUICK), fit(Restorer(), pairs, **QUICK))
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,13 @@ def address_of(name: str, known: Mapping[str, str], group: str, what: str) -> st
     if is_address(name):
         return name
     found = {**installed(group), **known}
+    if name not in found and set(name) & set("./\\:"):
+        module, _, thing = name.partition(":")
+        module = module.removesuffix(".py").replace("\\", "/").replace("/", ".").strip(".")
+        raise PluginError(
+            f"there is no {what} {name!r}; one of your own is named by its module and its name "
+            f"there: {module}:{thing or 'MyThing'}, in the folder from which Python finds {module}"
+        )
     if name not in found:
         raise PluginError(
             f"there is no {what} {name!r}{nearest(name, found)} (one of your own is named by its "

@@ -72,7 +72,8 @@ def _settings(recipe: Recipe) -> dict[str, str]:
     def note(name: str, value: Any) -> None:
         if isinstance(value, Mapping):
             for inner, part in value.items():
-                note(str(inner), part)
+                # What a part is called stands for it: optimizer=adam, not name=adam.
+                note(name if name and inner == "name" else str(inner), part)
         else:
             # The whole text: lists of labels often differ only behind their beginning.
             flat[name if name not in flat else f"{name}'"] = _text(value)

@@ -194,8 +194,11 @@ def _simulate_again(
     from presage.generate import verify
     from presage.labels import LabelError
     from presage.plugins import PluginError
+    from presage.store.adopt import PRODUCER
     from presage.studies import producers, rebuild
 
+    if recipe.producer == PRODUCER:
+        return "; taken in as it was given, nothing to make it again from"
     if recipe.parents:
         return f"; made from {', '.join(p.key[:16] for p in recipe.parents)}, not made again"
     if fraction <= 0:

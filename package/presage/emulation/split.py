@@ -116,7 +116,7 @@ def _step(values: NDArray[np.float64], at: float) -> float:
 
 
 def choose_held_out(
-    events: xr.Dataset, interior: int = 4, edge: int = 4, minimum: int = 20
+    events: xr.Dataset, interior: int | None = None, edge: int | None = None, minimum: int = 20
 ) -> list[tuple[float, ...]]:
     """Choose labels to hold out: some inside the grid, some on its edge, well spread.
 
@@ -125,7 +125,7 @@ def choose_held_out(
     events
         Events on a grid of labels.
     interior, edge
-        How many of each.
+        How many of each; by default 4, of a small grid a third, and of inner ones at least 1.
     minimum
         Events a label must have to be chosen.
 
@@ -139,17 +139,23 @@ def choose_held_out(
     ends = at_ends(points, parameters)
     rim, corners = ends.any(axis=1), (ends | (np.ptp(points, axis=0) == 0)).all(axis=1)
     chosen: list[tuple[float, ...]] = []
-    for want, mask, what in ((interior, ~rim, "interior"), (edge, rim, "edge")):
+    for given, mask, what in ((interior, ~rim, "interior"), (edge, rim, "edge")):
         candidates = points[mask & enough]
+        want = _few(len(candidates), what) if given is None else given
         if len(candidates) < want:
             raise LabelError(
                 f"{want} {what} labels with at least {minimum} events were wanted, "
-                f"there are {len(candidates)} of {len(points)}; hold out fewer "
-                f"({what}={len(candidates)}; -p {what} {len(candidates)}), or give events at more "
-                "labels"
+                f"there are {len(candidates)} of {len(points)} ({(mask & ~enough).sum()} more have "
+                f"fewer events); hold out fewer ({what}={len(candidates)}; -p {what} "
+                f"{len(candidates)}), or give more events, or events at more labels"
             )
         chosen += _spread(candidates, points, want, corners)
     return chosen
+
+
+def _few(there: int, what: str) -> int:
+    """Return how many of so many labels are held out by default."""
+    return min(4, max(there // 3, 1 if what == "interior" else 0))
 
 
 def at_ends(points: NDArray[np.float64], parameters: Sequence[Variable]) -> NDArray[np.bool_]:

@@ -61,6 +61,11 @@ class Habits:
     compile: bool = False
 
 
+def loss_name(network: nn.Module) -> str:
+    """Return the method to train by: the loss that a user gave, which may call the own one."""
+    return "given_loss" if hasattr(network, "given_loss") else "loss"
+
+
 class Loop:
     """One run.
 
@@ -92,7 +97,7 @@ class Loop:
         self.average = Average(network, settings.ema) if settings.ema else None
         self.optimizer = settings.make_optimizer(network)
         self._parameters = [p for p in network.parameters() if p.requires_grad]
-        self._plain_loss: Any = network.loss
+        self._plain_loss: Any = getattr(network, loss_name(network))
         self._loss, self._segment = self._wrapped()
         if habits.compile:
             self._loss = compiled(self._loss, settings, fabric.world_size, self._segment)
@@ -114,10 +119,11 @@ class Loop:
             self._module = None
             return self._plain_loss, getattr(self.network, "segment_loss", None)
         self._module = self.fabric.setup_module(self.network)
-        names = [n for n in ("loss", "segment_loss") if hasattr(self.network, n)]
+        names = [n for n in (loss_name(self.network), "segment_loss") if hasattr(self.network, n)]
         for name in names:
             self._module.mark_forward_method(name)
-        return self._module.loss, getattr(self._module, names[-1]) if names[1:] else None
+        loss = getattr(self._module, names[0])
+        return loss, getattr(self._module, names[-1]) if names[1:] else None
 
     # -- the loop ----------------------------------------------------------------------
 

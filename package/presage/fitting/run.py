@@ -20,7 +20,7 @@ from presage.fitting.checkpoint import Checkpoints
 from presage.fitting.compiling import check_compiler
 from presage.fitting.device import make_fabric, reproducible, set_aside
 from presage.fitting.errors import FitError
-from presage.fitting.loop import Habits, Loop
+from presage.fitting.loop import Habits, Loop, loss_name
 from presage.fitting.result import (
     F,
     complete_declaration,
@@ -323,7 +323,7 @@ def _train(
     with step_threads(network, few, settings.batch_size):
         weights = loop.run()
     if loss is not None:
-        del network.loss
+        del network.given_loss
     network = network.cpu()
     network.load_state_dict(weights)
     history = history_dataset(loop.state.history).assign_attrs(attributes_of(recipe))
@@ -370,7 +370,7 @@ def _take_loss(network: Any, loss: Any, name: str) -> None:
             f"{name}: the network trains by segments, with segment_loss, for which a loss of yours "
             "is no substitute; leave loss out"
         )
-    network.loss = MethodType(declared(loss, "loss")[0], network)
+    network.given_loss = MethodType(declared(loss, "loss")[0], network)
 
 
 @torch.no_grad()
@@ -382,12 +382,13 @@ def _handshake(network: Any, few: TensorBatch, fabric: Fabric, name: str) -> Non
     FitError
         The network has no loss, or not one loss for each sample.
     """
-    if not callable(getattr(network, "loss", None)):
+    loss = getattr(network, loss_name(network), None)
+    if not callable(loss):
         raise FitError(f"{name}: the network needs a method loss(batch), one value for each sample")
     rows = len(next(iter(few.values())))
     network.eval()
     with set_aside(fabric.device, 0), fabric.autocast():
-        losses = network.loss(few)
+        losses = loss(few)
     if tuple(losses.shape) != (rows,):
         raise FitError(
             f"{name}: loss(batch) should return the loss of each sample, shape ({rows},); "

@@ -61,9 +61,9 @@ class Campaign(StudySettings):
     weights
         How events are spread over the labels: "equal", or "default", the simulator's own way.
     interior
-        Labels held out inside the grid.
+        Labels held out inside the grid; -1 is 4, of a small grid a third.
     edge
-        Labels held out on its edge.
+        Labels held out on its edge, likewise.
     n_truth
         Events simulated as the truth at each held-out label, and once more for the statistical
         floor; files have only what they hold.
@@ -83,8 +83,8 @@ class Campaign(StudySettings):
     n_events: int = setting(0, least=0)
     grid: tuple[int, ...] = ()
     weights: str = DEFAULT
-    interior: int = setting(4, least=0)
-    edge: int = setting(4, least=0)
+    interior: int = setting(-1, least=-1)
+    edge: int = setting(-1, least=-1)
     n_truth: int = setting(100_000, least=1)
     n_grid: int = setting(10_000, least=1)
     seed: int = 0
@@ -134,7 +134,8 @@ class Campaign(StudySettings):
         """The labels that are held out, the inner ones first."""
         # Of files the held-out events are the truth as well, and are judged as such.
         least = {"minimum": FEWEST} if isinstance(self.producer, Reader) else {}
-        return choose_held_out(self.events, self.interior, self.edge, **least)
+        interior, edge = (None if n < 0 else n for n in (self.interior, self.edge))
+        return choose_held_out(self.events, interior, edge, **least)
 
     @cached_property
     def new_labels(self) -> list[tuple[float, ...]]:

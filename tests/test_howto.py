@@ -17,6 +17,8 @@ INSTEAD = {
     "loop": {"20_000": "4_000"},
     "network": {"2_000": "500"},
     "one_label": {"4_000": "400", "epochs=20": "epochs=1"},
+    "parts": {"40_000": "4_000", "n=2_000": "n=250", "epochs=10": "epochs=1"},
+    "problem": {"2_000": "200", "n_events=100": "n_events=30", "1_000": "100"},
     "simulator": {"70_000": "2_100", "70000": "2100", "20_000": "300", "epochs=20": "epochs=1",
                   "--epochs 20": "--epochs 1"},
     "three_labels": {"2_000": "150", "epochs=20": "epochs=1"},
@@ -31,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
     yield tmp_path
-    for name in ("my_toys", "my_net"):
+    for name in ("my_toys", "my_net", "my_parts", "my_problem"):
         if name not in before:
             sys.modules.pop(name, None)
 

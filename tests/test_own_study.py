@@ -13,6 +13,7 @@ import numpy as np
 import papermill
 import pytest
 
+from presage.analysis.residuals import Residuals
 from presage.labels import LabelError
 from presage.pipeline import run_study
 from presage.plugins import PluginError
@@ -169,6 +170,8 @@ def test_a_study_of_ones_own_from_the_notebooks_to_the_summary(
     tail = store.open(products["residuals"])["tail_share"]
     assert tail.attrs["long_name"] == "Share of events beyond the reference's 99 % quantile"
     assert tail.attrs["best"] == 0.01
+    told = Residuals(store.open(products["residuals"])).summary()
+    assert {"tail_share", "ks"} < set(told.index.get_level_values("metric"))
     assert 0 < float(tail.sel(source="floor").mean()) < 0.03
     assert "held-out label" in run.summary()
     record = json.loads((run.steps[3].folder / "record.json").read_text())

@@ -339,14 +339,14 @@ def chance(reference: Sample, n: int, table: Mapping[str, Metric] = METRICS) -> 
     return {name: law(reference, n) for name, law in found.items() if law is not None}
 
 
-def own_metrics(given: Iterable[Any]) -> tuple[dict[str, Metric], list[dict[str, Any]]]:
+def own_metrics(given: Any) -> tuple[dict[str, Metric], list[dict[str, Any]]]:
     """Return name → metric of a user's own figures of merit, and what recipes hold of them.
 
-    Each is a function, or ``"module:function"``, of the reference's events and those that are
-    judged, both ``[event, variable]``, that returns a number for each variable; with
-    :func:`presage.versioned` above it. Its name, its docstring and its attribute ``best`` (the
-    value of equal distributions, 0 without one) are what tables and figures say. There is no law
-    of chance: the floor is that of a second sample, or not known.
+    One or several, each a function, or ``"module:function"``, of the reference's events and
+    those that are judged, both ``[event, variable]``, that returns a number for each variable;
+    with :func:`presage.versioned` above it. Its name, its docstring and its attribute ``best``
+    (the value of equal distributions, 0 without one) are what tables and figures say. There is
+    no law of chance: the floor is that of a second sample, or not known.
 
     Raises
     ------
@@ -357,7 +357,7 @@ def own_metrics(given: Iterable[Any]) -> tuple[dict[str, Metric], list[dict[str,
     """
     table: dict[str, Metric] = {}
     identities = []
-    for thing in given:
+    for thing in (given,) if isinstance(given, str) or callable(given) else given:
         function, identity = declared(thing, "a figure of merit")
         name = identity["name"]
         if name in RESERVED or name in table:

@@ -127,7 +127,10 @@ def summary(product: xr.Dataset) -> pd.DataFrame:
     """
     held = _held_out(product)
     rows: _Rows = {}
-    for name in (n for n in METRICS if n != "auc_error" and n in held):
+    own = [str(name) for name, array in held.data_vars.items() if "signed" in array.attrs]
+    for name in dict.fromkeys([*METRICS, *own]):  # older products have no such attribute
+        if name == "auc_error" or name not in held:
+            continue
         for source in judged(product):
             array = abs(held[name].sel(source=source, drop=True))
             for part, (median, worst) in _spread(array, name).items():

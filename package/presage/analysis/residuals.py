@@ -127,7 +127,7 @@ def residuals(
     store: Store | None = None,
     bins: int = 40,
     classifier: Which = True,
-    metrics: Sequence[Any] = (),
+    metrics: Any = (),
     seed: int = 0,
     progress: bool = False,
 ) -> Residuals:

@@ -39,7 +39,7 @@ def residuals(
         Where all of them are; ``Store()`` by default.
     settings
         Further settings of :func:`presage.analysis.residuals.residuals`: `floor`, `bins`,
-        `classifier`, `seed`, `progress`.
+        `classifier`, `metrics`, `seed`, `progress`.
 
     Raises
     ------

@@ -211,7 +211,7 @@ def test_every_source_makes_events_truth_and_floor(source: str, tmp_path: Path) 
 def test_a_campaign_asks_its_simulator_again(tmp_path: Path) -> None:
     """Truth and floor keep every setting of the simulator but labels and weights."""
     size = {"grid": (4, 4), "n_events": 800, "n_truth": 50, "n_grid": 20}
-    campaign = Campaign(store=Store(tmp_path), source="gaussians_grid", edge=0, **size)
+    campaign = Campaign(store=Store(tmp_path), source="gaussians_grid", interior=4, edge=0, **size)
     campaign.make()
     assert campaign.truth.sizes["event"] == 4 * 50 + 12 * 20
     there = label_table(campaign.events, declared(campaign.events)[1])

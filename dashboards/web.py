@@ -98,22 +98,16 @@ class Home(Local):
         context = app.applications[BOARD]  # where it is not found, the connection makes it
         make = context.create_session_if_needed
         asked_for = 0 if self.get_cookie(_SCRIPTS) == bokeh.__version__ else len(BUNDLES)
-        wait = _when_sent(Script.sent + asked_for)
-        IOLoop.current().call_later(_HEAD_START, _after, wait, make, session, self.request, token)
+        given = Script.sent + asked_for, make, session, self.request, token
+        IOLoop.current().call_later(_HEAD_START, _when_sent, *given)
         return token
 
 
-async def _when_sent(scripts: int) -> None:
-    """Wait until so many scripts were sent since the start."""
+async def _when_sent(scripts: int, make: Callable[..., Awaitable[object]], *given: object) -> None:
+    """Make a session once so many scripts were sent since the start."""
     latest = time.monotonic() + _AT_MOST
     while Script.sent < scripts and time.monotonic() < latest:
         await asyncio.sleep(0.005)
-
-
-async def _after(
-    wait: Awaitable[None], make: Callable[..., Awaitable[object]], *given: object
-) -> None:
-    await wait
     await make(*given)
 
 

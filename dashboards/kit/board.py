@@ -13,8 +13,8 @@ import numpy as np
 from bokeh.document import Document
 from bokeh.models import Column, ColumnDataSource, CustomJS, LayoutDOM
 
-from .arrays import Array, Fetched
-from .choice import cells, controls_of
+from .arrays import Array
+from .choice import cells
 from .figure import lean
 from .page import Live, View, Visit
 from .pieces import column, piece, row
@@ -35,7 +35,7 @@ def board(view: View, visit: Visit, document: Document) -> Column:
     if "label" in state:
         labels = next(choice for choice in view.choices if choice.name == "label")
         state["rest"] = getattr(labels, "places")[state["label"], 2:].tolist()  # noqa: B009
-    boxes = controls_of(view.choices, state)
+    boxes = {c.name: c.control(state[c.name]) for c in view.choices if c.heading}
     named = {name: cells(view.choices, boxes, [name]) for name in boxes}
     live = piece("live", "live.css") if view.live else None
     rows = [_controls(line, named, live) for line in view.controls]
@@ -123,7 +123,7 @@ def _connect(view: View, sources: Mapping[str, Any], document: Document) -> None
     """Let the browser ask for arrays and for live draws."""
     if view.fetched:
         sources["answer"].js_on_change("data", CustomJS(code="window.presage.received()"))
-        answer = partial(_send, view.fetched, sources["answer"], _known(view))
+        answer = partial(_send, view, sources["answer"])
         sources["request"].on_change("data", answer)
     if view.live and view.live.draw:
         sources["live_answer"].js_on_change("data", CustomJS(code="window.presage.answered()"))
@@ -131,31 +131,22 @@ def _connect(view: View, sources: Mapping[str, Any], document: Document) -> None
         sources["live_request"].on_change("data", asked)
 
 
-def _known(view: View) -> dict[str, list[Any]]:
-    return {choice.name: choice.held for choice in view.choices}
-
-
 def _send(
-    fetched: Mapping[str, Fetched], answer: ColumnDataSource, known: Mapping[str, list[Any]],
-    _attribute: str, _old: Any, new: Mapping[str, Any],
-) -> None:  # fmt: skip
+    view: View, answer: ColumnDataSource, _attribute: str, _old: Any, new: Mapping[str, Any]
+) -> None:
     """Answer with arrays of the state that the browser is in; of no other than there are."""
     asked = json.loads(new["about"][0])
-    state = asked["state"]
-    if not all(state.get(name) in held for name, held in known.items() if name in _names(fetched)):
+    state, needed = asked["state"], {name for one in view.fetched.values() for name in one.by}
+    if not all(state.get(one.name) in one.held for one in view.choices if one.name in needed):
         return
     about: list[dict[str, Any]] = []
     values: dict[str, Any] = {}
     for group in asked["groups"]:
-        if group in fetched:
-            more, found = fetched[group].made(state)
+        if group in view.fetched:
+            more, found = view.fetched[group].made(state)
             about, values = about + more, values | found
     columns = {name: [array] for name, array in values.items()}
     answer.data = {"about": [json.dumps(about, ensure_ascii=False)], **columns}
-
-
-def _names(fetched: Mapping[str, Fetched]) -> set[str]:
-    return {name for one in fetched.values() for name in one.by}
 
 
 def _asked(
@@ -186,8 +177,4 @@ def _work(
         columns |= {name: [array.sent()] for name, array in arrays.items()}
     except (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
         columns["error"] = [str(error)]
-    document.add_next_tick_callback(partial(_show, answer, columns))
-
-
-def _show(answer: ColumnDataSource, columns: dict[str, list[Any]]) -> None:
-    answer.data = columns
+    document.add_next_tick_callback(partial(setattr, answer, "data", columns))

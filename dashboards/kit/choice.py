@@ -85,8 +85,13 @@ class Choice:
         else:
             active, chosen = held.index(state), f"{json.dumps(held)}[cb_obj.active]"
         kind = CheckboxButtonGroup if self.several else RadioButtonGroup
-        lines = [self.colours.get(value, "") for value in self.values]
-        group = kind(labels=titles, active=active, margin=0, stylesheets=_sheets(lines))
+        under = "".join(
+            f".bk-btn-group > .bk-btn:nth-child({k}) {{ box-shadow: inset 0 -3px {colour}; }}\n"
+            for k, colour in enumerate(map(self.colours.get, self.values), 1)
+            if colour
+        )
+        sheet = InlineStyleSheet(css=text_of("control.css") + under)
+        group = kind(labels=titles, active=active, margin=0, stylesheets=[sheet])
         code = f"window.presage.set({{{self.name}: {chosen}}})"
         group.js_on_change("active", CustomJS(code=code + "; window.presage.leaveControl()"))
         return group
@@ -154,11 +159,6 @@ def _neighbours(table: Any, places: Any) -> Any:
     return result
 
 
-def controls_of(choices: Sequence[Choice], state: Mapping[str, Any]) -> dict[str, Control]:
-    """Return the control of each choice that has one, by name."""
-    return {c.name: c.control(state[c.name]) for c in choices if c.heading}
-
-
 def cells(
     choices: Sequence[Choice], controls: Mapping[str, Control], names: Sequence[str]
 ) -> list[Any]:
@@ -208,14 +208,3 @@ def entries_menu(
 def called(source: str) -> str:
     """Return what buttons and menus call a source."""
     return source.replace("histogram_", "hist. ").replace("_", " ")
-
-
-def _sheets(colours: Sequence[str]) -> list[InlineStyleSheet]:
-    """Return the common style, and under each button a line in its colour."""
-    button = ".bk-btn-group > .bk-btn:nth-child"
-    lines = [
-        f"{button}({k + 1}) {{ box-shadow: inset 0 -3px {colour}; }}"
-        for k, colour in enumerate(colours)
-        if colour
-    ]
-    return [InlineStyleSheet(css=text_of("control.css") + "\n".join(lines))]

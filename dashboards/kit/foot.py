@@ -10,7 +10,7 @@ from bokeh.models import Button, CustomJS, Row
 from presage.store import EntryInfo
 
 from .pieces import sheets
-from .theme import html
+from .theme import html, whole
 
 
 def foot(entry: EntryInfo, entries: Sequence[EntryInfo]) -> Row:
@@ -48,7 +48,7 @@ def provenance_line(entry: EntryInfo, entries: Sequence[EntryInfo]) -> str:
     for other in ancestors(entry, entries):
         about = f"{escape(other.producer)} {link(other.key, other.key[:8])}"
         if other.samples:
-            about += f" ({other.samples:,} samples)".replace(",", "\u202f")
+            about += f" ({whole(other.samples)} samples)"
         if other.recipe is not None:
             about += f" seed {other.recipe.seed}"
         parts.append(about)

@@ -17,7 +17,7 @@ import bokeh
 from presage.store import EntryInfo, Store
 
 from .page import Page
-from .theme import guide_text, text_of
+from .theme import guide_text, text_of, whole
 
 #: Parts of BokehJS that pages are drawn with; the others (WebGL, tables, formulae) take longer
 #: to load than all of these.
@@ -176,7 +176,7 @@ def _inventory(entries: Sequence[EntryInfo]) -> str:
     fits = [e for e in entries if e.producer.startswith("fit")]
     parts = [_count(len(entries) - len(samples) - len(fits), "other entry")]
     if samples:
-        total = f"{sum(e.samples for e in samples):,}".replace(",", "\u202f")
+        total = whole(sum(e.samples for e in samples))
         parts.insert(0, f"{total} samples in {_count(len(samples), 'dataset')}")
     if fits:
         done = sum(e.state == "complete" for e in fits)

@@ -49,6 +49,11 @@ def guide_text(title: str, lines: Iterable[str], commands: Iterable[str], more: 
     return f'<div class="guide"><h2>{escape(title)}</h2>{said}{typed}{more}</div>'
 
 
+def whole(number: int | str) -> str:
+    """Return a whole number with thin spaces between its thousands; another text as it is."""
+    return f"{int(number):,}".replace(",", "\u202f") if str(number).isdigit() else str(number)
+
+
 def size_text(size: float) -> str:
     """Return a number of bytes for people, ``"6.9 MB"``."""
     for unit in ("B", "kB", "MB", "GB"):

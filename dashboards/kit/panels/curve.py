@@ -75,8 +75,7 @@ def curve(
                               x_axis_label=" ", y_axis_label=" ", min_border_top=4)  # fmt: skip
     models: dict[str, Any] = {"main": _glyphs(main, cast, truth_colour)}
     if strips:
-        zero_first = _glyphs(strip, cast, truth_colour, strip=True)
-        models["strip"] = zero_first
+        models["strip"] = _glyphs(strip, cast, truth_colour, strip=True)
     for plot in (main, strip):
         plot.xaxis.ticker = FixedTicker(ticks=[])  # the browser's, for linear and log grids
     models["axes"] = {

@@ -26,10 +26,6 @@ class Column:
     best: float | None = 0.0  # Its best value; None where more is always better.
     signed: bool = False  # Whether values go to both sides of the best one.
 
-    def sent(self) -> dict[str, Any]:
-        """Return it for the browser."""
-        return {"title": self.title, "said": self.said, "best": self.best, "signed": self.signed}
-
 
 def heatmap(
     over: Choice | tuple[Choice, Choice],
@@ -86,7 +82,7 @@ def heatmap(
     plot.js_on_event("tap", CustomJS(
         code="window.presage.click(cb_obj.x, cb_obj.y, cb_obj.modifiers?.shift)"))  # fmt: skip
     said = piece("caption") if regions else None
-    spec = {"over": [one.name for one in pair], "columns": [one.sent() for one in columns_],
+    spec = {"over": [one.name for one in pair], "columns": [vars(one) for one in columns_],
             "column": column, "names": list(names), "marks": list(marks), "floor": floor,
             "regions": [dict(region) for region in regions], "diverging": DIVERGING,
             "sequential": SEQUENTIAL[::-1], **roles}  # fmt: skip

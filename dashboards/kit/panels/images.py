@@ -90,9 +90,8 @@ def images(
     figures = [one["figure"] for one in drawn]
     spec = {
         "pictures": [
-            {"array": p.array, "title": p.title, "role": p.role, "between": p.between,
-             "unit": p.unit, "counted": p.counted}
-            for p in pictures
+            {name: given for name, given in vars(one).items() if name not in ("scales", "bar")}
+            for one in pictures
         ],
         "side": shape[0], "square": shape[0] == shape[1], "axes": list(axes), "scale": scale,
         **more,

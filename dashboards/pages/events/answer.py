@@ -11,6 +11,7 @@ import xarray as xr
 
 from dashboards.kit.arrays import Array
 from dashboards.kit.choice import called
+from dashboards.kit.theme import whole
 from presage.analysis.bin_statistics import bin_statistics
 
 from .arrays import arrays_of, density_of, pictures_of
@@ -74,8 +75,7 @@ def _words(
     known = np.isclose(exhibit.table, drawn.label, rtol=1e-6, atol=0).all(axis=1)
     region = exhibit.regions[int(known.argmax())] if known.any() else ""
     tag = {"": "never simulated", "trained": "in the training"}.get(region, "held out")
-    number = f"{EVENTS * flows:,}".replace(",", "\u202f")
-    more = f"{number} events drawn in {drawn.milliseconds:.0f} ms · Esc back"
+    more = f"{whole(EVENTS * flows)} events drawn in {drawn.milliseconds:.0f} ms · Esc back"
     file = "events-live-" + "_".join(f"{value:.5g}" for value in drawn.label)
     return {"head": text, "tag": tag, "more": more, "file": file}
 

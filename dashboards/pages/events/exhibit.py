@@ -45,7 +45,6 @@ class Exhibit:
     visit: Visit  # What is asked for.
     partners: list[EntryInfo]  # Products with the same labels and edges.
     partner: EntryInfo | None  # The one of these that is shown with it.
-    bench: Bench  # What can be drawn live.
     fits: Mapping[str, EntryInfo]  # Source → the fit behind it.
 
     @classmethod
@@ -68,18 +67,10 @@ class Exhibit:
                 partner = None
         if partner is None:
             prepared = _prepared(store, entry, None)
-        shown = cls(*prepared, visit, partners, partner, Bench.of(store, {}), fits)
+        shown = cls(*prepared, visit, partners, partner, fits)
         if not shown.drawn or not shown.numbers.sizes["column"]:
             raise ValueError(f"the residuals {entry.key[:16]} hold no generated events")
-        bench = Bench.of(
-            store,
-            {name: fit for name, fit in fits.items() if name in shown.drawn},
-            parameters=[parameter.name for parameter in shown.parameters],
-            variables=shown.variables,
-            held_out=shown.table[np.array(shown.regions) != "trained"].tolist(),
-            bins=shown.product.sizes["bin"],
-        )
-        return cls(*prepared, visit, partners, partner, bench, fits)
+        return shown
 
     # -- what the product holds ----------------------------------------------------------------
 
@@ -151,7 +142,29 @@ class Exhibit:
         values = np.nan_to_num(self.numbers["value"].values[:2, first], nan=-np.inf).max(axis=0)
         return int(np.argmax(values if held is None else np.where(held, values, -np.inf)))
 
+    @cached_property
+    def floor(self) -> int:
+        """The number of the source that is what chance gives; -1 where there is none."""
+        return self.sources.index("floor") if "floor" in self.sources else -1
+
+    @cached_property
+    def variables_of(self) -> list[list[int]]:
+        """The numbers of each pair's variables."""
+        return [[self.variables.index(name) for name in pair.split(",")] for pair in self.pairs]
+
     # -- what is shown ---------------------------------------------------------------------------
+
+    @cached_property
+    def bench(self) -> Bench:
+        """What can be drawn live."""
+        return Bench.of(
+            self.visit.store,
+            {name: fit for name, fit in self.fits.items() if name in self.drawn},
+            parameters=[parameter.name for parameter in self.parameters],
+            variables=self.variables,
+            held_out=self.table[np.array(self.regions) != "trained"].tolist(),
+            bins=self.product.sizes["bin"],
+        )
 
     @property
     def first(self) -> str:

@@ -72,17 +72,20 @@ class Bench:
     ranges: Ranges = field(default_factory=dict)
 
     @classmethod
-    def of(cls, store: Store, flows: Mapping[str, EntryInfo], **settings: Any) -> Bench:
+    def of(
+        cls, store: Store, flows: Mapping[str, EntryInfo], parameters: Sequence[str], **more: Any
+    ) -> Bench:
         """Keep the flows that take the product's parameters, with the range all were trained on."""
-        names = list(settings.get("parameters", ()))
         spans = {source: trained_range(store, fit) for source, fit in flows.items()}
-        kept = {source: flows[source] for source, span in spans.items() if set(span) == set(names)}
+        kept = {
+            source: flows[source] for source, span in spans.items() if set(span) == set(parameters)
+        }
         ranges = {
             name: (max(spans[s][name][0] for s in kept), min(spans[s][name][1] for s in kept))
-            for name in names
+            for name in parameters
             if kept
         }
-        return cls(store, kept, ranges=ranges, **settings)
+        return cls(store, kept, parameters, ranges=ranges, **more)
 
     def check(self, label: Sequence[Any], sources: Sequence[Any]) -> tuple[Floats, list[str]]:
         """Return the label ``[parameter]`` and the flows to draw from; LiveError if it cannot."""
@@ -210,11 +213,8 @@ def _figures(drawn: Mapping[str, Floats]) -> dict[str, Any]:
             law = distances.wasserstein_constant(ours) * (1 / len(ours) + 1 / len(column)) ** 0.5
             rows.append({
                 "mean": float(column.mean()), "sigma68": distances.sigma68(column),
-                "w1": distances.wasserstein(ours, column) / std, "floor": _number(law),
+                "w1": distances.wasserstein(ours, column) / std,
+                "floor": float(law) if np.isfinite(law) else None,
             })  # fmt: skip
         found[name] = rows
     return found
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,9 +106,8 @@ def _grid(exhibit: Exhibit) -> Panel:
     return heatmap(
         exhibit.labels, columns, arrays, [p.title for p in exhibit.parameters[:2]], exhibit.names,
         [{"name": n, "title": given[n], "size": c} for n, c in count.items()], exhibit.regions,
-        "column", exhibit.sources.index("floor") if "floor" in exhibit.sources else -1,
-        ["source", "against"], value="value", median="median", worst="worst", better="better",
-        difference="median_difference",
+        "column", exhibit.floor, ["source", "against"], value="value",
+        median="median", worst="worst", better="better", difference="median_difference",
     )  # fmt: skip
 
 
@@ -153,7 +151,7 @@ def _fetched(exhibit: Exhibit) -> dict[str, Fetched]:
 
 def _maps(exhibit: Exhibit) -> Panel:
     """Return the panels reference, generated and pull on common axes."""
-    product, index = exhibit.product, {name: k for k, name in enumerate(exhibit.variables)}
+    product = exhibit.product
     density = {
         "log": Scale(FAINTEST, 1.0, "density / peak", log=True),
         "linear": Scale(FAINTEST, 1.0, "density / peak"),
@@ -166,34 +164,32 @@ def _maps(exhibit: Exhibit) -> Panel:
          Picture("pull_2d", pull, role="plus", between="between", counted=True)],
         exhibit.arrays, (product.sizes["bin_y"], product.sizes["bin_x"]), scale="colour",
         on=["label", "pair", "source", "against", "rest"], edges="edges", variable="variable",
-        pairs=[[index[name] for name in pair.split(",")] for pair in exhibit.pairs], pair="pair",
-        titles=exhibit.axis_titles, total="events", fetched=True,
+        pairs=exhibit.variables_of, pair="pair", titles=exhibit.axis_titles, total="events",
+        fetched=True,
     )  # fmt: skip
 
 
 def _marginal(exhibit: Exhibit, cast: Cast, place: int, x_range: Range1d) -> Panel:
     """Return the distribution of one variable of the pair."""
-    index = {name: k for k, name in enumerate(exhibit.variables)}
     return histogram(
-        cast, exhibit.arrays, ROLES, x_range, "events per bin [%]",
-        ["label", "rest", "pair"],
+        cast, exhibit.arrays, ROLES, x_range, "events per bin [%]", ["label", "rest", "pair"],
         variable="variable", titles=exhibit.axis_titles, pair="pair", place=place, strip="strip",
-        pairs=[[index[name] for name in pair.split(",")] for pair in exhibit.pairs],
+        pairs=exhibit.variables_of,
     )  # fmt: skip
 
 
 def _table(exhibit: Exhibit) -> Panel:
     """Return the figures of merit of the label, beside their floors."""
-    floor = exhibit.sources.index("floor") if "floor" in exhibit.sources else -1
+    floor = exhibit.floor
     note = "Bold: the best. Floor: chance alone. Point at a name: what it is."
     pairs = exhibit.pairs or [exhibit.variables[0]]
-    made = [_numbers_of(exhibit, pair, floor) for pair in pairs]
+    made = [_numbers_of(exhibit, pair) for pair in pairs]
     return table(made, {}, "pair" if exhibit.pairs else "", floor=floor, column="column", note=note,
                  on=["label", "source", "against", "column", "pair"])  # fmt: skip
 
 
-def _numbers_of(exhibit: Exhibit, pair: str, floor: int) -> Table:
-    names, numbers = pair.split(","), exhibit.numbers
+def _numbers_of(exhibit: Exhibit, pair: str) -> Table:
+    names, numbers, floor = pair.split(","), exhibit.numbers, exhibit.floor
     rivals = [k for k in range(1, len(exhibit.sources)) if k != floor]
     columns: list[dict[str, Any]] = []
     for name in names:
@@ -226,13 +222,10 @@ def _cells(
     """Return a source's number, that of the one it is held against, and the floor."""
     if column_ is None:
         return [None, None, None]
-    best = float(about["best"])
-    given: dict[str, Any] = {"best": None if np.isnan(best) else best, "among": rivals}
-    shown: list[Cell | None] = [
-        Cell("value", {"column": column_, "source": name}, **given)
-        for name in ("source", "against")
-    ]
-    return [*shown, Cell("value", {"column": column_, "source": floor}, floor=True)]
+    best = None if about["best"].isnull() else float(about["best"])
+    one, other, chance = ({"column": column_, "source": s} for s in ("source", "against", floor))
+    return [Cell("value", one, best=best, among=rivals), Cell("value", other, best=best,
+            among=rivals), Cell("value", chance, floor=True)]  # fmt: skip
 
 
 # -- controls, words, live -----------------------------------------------------------------------
@@ -283,17 +276,12 @@ def _live(exhibit: Exhibit) -> Live:
         unit = "" if parameter.unit == "1" else parameter.unit
         sliders.append({"name": parameter.long_name or parameter.name, "unit": unit,
                         "short": plain(parameter.name), "low": low, "high": high})  # fmt: skip
-    answer = partial(_answer, exhibit, sliders)
+
+    def answer(label: list[Any], members: list[Any]) -> tuple[dict[str, Any], dict[str, Array]]:
+        chosen = [name for name in members if name in bench.flows] or list(bench.flows)[:1]
+        return shown_live(exhibit, sliders, bench.draw(label, chosen), str(members[1]))
+
     return Live(sliders, answer, bench.warm, _LIVE, "loading the flow …")
-
-
-def _answer(
-    exhibit: Exhibit, sliders: list[dict[str, Any]], label: list[Any], members: list[Any]
-) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return what is shown of a live draw: arrays in place of the product's, and its words."""
-    flows = exhibit.bench.flows
-    chosen = [name for name in members if name in flows] or list(flows)[:1]
-    return shown_live(exhibit, sliders, exhibit.bench.draw(label, chosen), str(members[1]))
 
 
 PAGE = Page(

@@ -10,16 +10,15 @@ from itertools import combinations
 import xarray as xr
 
 from dashboards.kit.choice import Choice
+from dashboards.kit.frame import complete
 from dashboards.kit.opened import opened
 from dashboards.kit.page import Visit
+from dashboards.kit.theme import whole
 from presage.store import EntryInfo
 from presage.studies.pdf.exhibits import completed
 from presage.studies.pdf.posterior_figures import COLOURS
 
-POSTERIORS, CALIBRATION = "pdf_posteriors", "pdf_calibration"
 KINDS = ("reference", "estimate", "corrected")
-PANELS, RANGES = ("posterior", "calibration"), ("posterior", "prior")
-STRIPS, AGAINST = ("sigma", "ratio"), ("reference", "truth")
 #: What a product of posteriors has to hold, with its dims.
 _NEEDED = {
     "draws": ("observation", "size", "kind", "draw", "parameter"),
@@ -53,8 +52,7 @@ class Exhibit:
     def of(cls, visit: Visit) -> Exhibit:
         """Open a product, ValueError says what it lacks, and find its calibrations."""
         product = opened(visit.store, [visit.entry.key], _prepared)
-        found = [e for e in visit.entries if e.producer == CALIBRATION and e.state == "complete"]
-        checks = _beside(visit.entry, found)
+        checks = _beside(visit.entry, complete(visit.entries, "pdf_calibration"))
         asked = visit.query.entry("checks", checks, "calibration of this problem")
         return cls(product, visit, checks, asked or next(iter(checks), None))
 
@@ -99,24 +97,25 @@ class Exhibit:
         of_curves = [
             Choice.numbered("curve", curves, heading="curve", width=150, cycle="c",
                             titles=[name.replace("_", " ") for name in curves]),
-            Choice("strip", STRIPS, heading="residual in", titles=("σ of reference", "ratio")),
-            Choice("against", AGAINST, heading="against"),
+            Choice("strip", ("sigma", "ratio"), heading="residual in",
+                   titles=("σ of reference", "ratio")),
+            Choice("against", ("reference", "truth"), heading="against"),
         ]  # fmt: skip
         return [
             Choice.numbered("observation", observations, heading="observation",
                             width=70 if len(observations) > _MOST_BUTTONS else 0,
                             keys=("ArrowUp", "ArrowDown")),
             Choice.numbered("size", sizes, sizes[-1], keys=("ArrowLeft", "ArrowRight"),
-                            titles=[f"{int(size):,}".replace(",", "\u202f") for size in sizes]),
+                            titles=[whole(size) for size in sizes]),
             Choice("kinds", self.kinds, self.kinds, "shown", several=True, colours=COLOURS,
                    digits=self.kinds),
             *(of_curves if curves else ()),
-            Choice("range", RANGES, heading="range"),
+            Choice("range", ("posterior", "prior"), heading="range"),
             Choice.numbered("features", pairs, width=120,
                             heading="events" if len(pairs) > 1 else "",
                             titles=[pair.replace(",", " × ") for pair in pairs],
                             silent=pairs[0] if len(pairs) == 1 else None),
-            Choice("panel", PANELS, heading="panel", silent=PANELS[0]),
+            Choice("panel", ("posterior", "calibration"), heading="panel", silent="posterior"),
         ]  # fmt: skip
 
 

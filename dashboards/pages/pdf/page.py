@@ -24,6 +24,7 @@ from dashboards.kit.panels import (
     table,
 )
 from dashboards.kit.pieces import column, later, row
+from dashboards.kit.theme import whole
 from presage.analysis.pareto import PARETO_BAR
 from presage.studies.pdf.posterior_figures import COLOURS
 
@@ -174,13 +175,13 @@ def _words(exhibit: Exhibit) -> dict[str, Any]:
 
     foot = f"presage · pdf_posteriors {entry.key[:16]}"
     checks = f" · pdf_calibration {exhibit.checked.key[:16]}" if exhibit.checked else ""
-    tail = f" · trained on {_whole(trained)} theta" if trained else ""
+    tail = f" · trained on {whole(trained)} theta" if trained else ""
     files = [[[f"pdf-{problem}-observation-{o}-{size}" for size in sizes]
               for o in range(product.sizes["observation"])]]  # fmt: skip
     files.append([[f"pdf-{problem}-calibration" for _ in sizes] for _ in files[0]])
     strips = [[f"(curve − {what}) / σ", f"curve / {what} − 1"] for what in ("ref.", "truth")]
     return {
-        "head": of_each(lambda o, s: f"{problem}, observation {o}, {_whole(sizes[s])} events"),
+        "head": of_each(lambda o, s: f"{problem}, observation {o}, {whole(sizes[s])} events"),
         "merit": of_each(lambda o, s: _merit(product.isel(observation=o, size=s))),
         "caption": of_each(lambda o, s: _caption(product.isel(observation=o, size=s))),
         "strip_title": words(strips, "against", "strip"),
@@ -206,11 +207,11 @@ def _caption(here: xr.Dataset) -> str:
     """Return what contours, bands and dots are, and how rare so unusual a set is."""
     size, used = int(here["size"]), min(int(here["size"]), here.sizes["event"])
     dots = min(used, MOST_POINTS)
-    cut = f", dots: the first {_whole(dots)}" if dots < used else ""
-    more = f" (of {_whole(size)})" if used < size else ""
+    cut = f", dots: the first {whole(dots)}" if dots < used else ""
+    more = f" (of {whole(size)})" if used < size else ""
     masses = " and ".join(f"{100 * float(mass):.0f}" for mass in here["mass"].values)
-    text = (f"Contours hold {masses} % of {_whole(here.sizes['draw'])} draws, bands 68 and 95 %. "
-            f"Events: {_whole(used)}{more}{cut}. ")  # fmt: skip
+    text = (f"Contours hold {masses} % of {whole(here.sizes['draw'])} draws, bands 68 and 95 %. "
+            f"Events: {whole(used)}{more}{cut}. ")  # fmt: skip
     p = float(here["p_value"])
     shown = (f"{p:.0e}" if p < 0.001 else f"{p:.2g}").replace("-", "−")
     if p < _UNLIKE:
@@ -251,10 +252,6 @@ def _texts(array: Any) -> list[str]:
 
 def _text_at(product: xr.Dataset, name: str, place: int, default: str) -> str:
     return str(product[name].values[place]) if name in product.coords else default
-
-
-def _whole(number: int | str) -> str:
-    return f"{int(number):,}".replace(",", "\u202f") if str(number).isdigit() else str(number)
 
 
 PAGE = Page(

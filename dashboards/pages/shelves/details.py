@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboards.kit.page import Page
-from dashboards.kit.theme import size_text
+from dashboards.kit.theme import size_text, whole
 from presage.pipeline import records
 from presage.recipe import Parent, Recipe
 from presage.store import EntryInfo, Store, StoreError
@@ -54,7 +54,7 @@ def _facts(facts: Mapping[str, str]) -> str:
 
 def _known(store: Store, entry: EntryInfo) -> dict[str, str]:
     facts = {"key": entry.key}
-    samples = f"{entry.samples:,}".replace(",", "\u202f") + " samples, " if entry.samples else ""
+    samples = f"{whole(entry.samples)} samples, " if entry.samples else ""
     facts["holds"] = samples + size_text(entry.bytes)
     if entry.recipe is None:
         return facts
@@ -116,13 +116,10 @@ def _study(root: Path, key: str) -> str:
     runs = root.absolute().parent / "runs"
     for path in sorted(runs.glob(f"*/[!.]*/{records.FILE}"))[:_RUNS]:
         known = records.read(path.parent)
-        if known is not None and key in (*_values(known.products), known.key):
+        made = getattr(known, "products", None)  # whatever a foreign record holds
+        if known and key in (known.key, *(made.values() if isinstance(made, Mapping) else ())):
             return shlex.quote(path.parent.parent.name)
     return ""
-
-
-def _values(products: object) -> list[Any]:
-    return list(products.values()) if isinstance(products, Mapping) else []
 
 
 def _command(text: str) -> str:

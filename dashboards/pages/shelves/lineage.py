@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
-from dashboards.kit.theme import INK, MUTED, RULE, size_text
+from dashboards.kit.theme import INK, MUTED, RULE, size_text, whole
 from presage.store import EntryInfo
 
 from .standing import Standing
@@ -86,7 +86,7 @@ def _links(entries: Iterable[EntryInfo]) -> list[Link]:
 def _count(number: int) -> str:
     """Return a number of samples in a few characters: 48 499 as it is, 1.62M."""
     if number < 100_000:
-        return f"{number:,}".replace(",", "\u202f")
+        return whole(number)
     return f"{number / 1e6:.4g}M"
 
 

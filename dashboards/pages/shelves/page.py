@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from dashboards.kit.page import Page
 from dashboards.kit.query import Query
-from dashboards.kit.theme import guide_text, size_text, text_of
+from dashboards.kit.theme import guide_text, size_text, text_of, whole
 from dashboards.pages import pages as all_pages
 from presage.store import EntryInfo, Store
 
@@ -105,13 +105,12 @@ def _heading(title: str, key: str, sort: str) -> str:
 
 def _line(entry: EntryInfo, standing: Standing, key: str, sort: str) -> str:
     go = _address(entry.key, sort)
-    samples = f"{entry.samples:,}".replace(",", "\u202f") if entry.samples else ""
     why = escape("; ".join(standing.more))
     cells = [
         f'<a href="{go}">{escape(entry.producer)}</a>',
         f"<code>{escape(entry.key[:8])}</code>",
         escape(entry.kind),
-        samples,
+        whole(entry.samples or ""),
         size_text(entry.bytes),
         escape(entry.created[:16].replace("T", " ")),
         f'<span class="state {standing.kind}" title="{why}">{escape(standing.text)}</span>',

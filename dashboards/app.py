@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import socket
+import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -145,14 +146,8 @@ def serve(
     address = f"http://localhost:{listen['port']}{before}/"
     print(f"Launching server at {address}", flush=True)
     if show:
-        loop.add_callback(_browse, address)
+        loop.add_callback(webbrowser.open, address)
     loop.start()
-
-
-def _browse(address: str) -> None:
-    import webbrowser
-
-    webbrowser.open(address)
 
 
 def _opened(store: str | Path | Store | None) -> Store:

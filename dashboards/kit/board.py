@@ -14,7 +14,7 @@ from bokeh.document import Document
 from bokeh.models import Column, ColumnDataSource, CustomJS, LayoutDOM
 
 from .arrays import Array
-from .choice import cells
+from .choice import Labels, cells
 from .figure import lean
 from .page import Live, View, Visit
 from .pieces import column, piece, row
@@ -32,9 +32,9 @@ def board(view: View, visit: Visit, document: Document) -> Column:
     state = {choice.name: choice.read(visit.query) for choice in view.choices} | dict(view.extra)
     if view.cast and view.cast.b and state[view.cast.b] == state[view.cast.a]:
         state[view.cast.b] = 0
-    if "label" in state:
-        labels = next(choice for choice in view.choices if choice.name == "label")
-        state["rest"] = getattr(labels, "places")[state["label"], 2:].tolist()  # noqa: B009
+    for choice in view.choices:
+        if isinstance(choice, Labels):
+            state["rest"] = choice.places[state[choice.name], 2:].tolist()
     boxes = {c.name: c.control(state[c.name]) for c in view.choices if c.heading}
     named = {name: cells(view.choices, boxes, [name]) for name in boxes}
     live = piece("live", "live.css") if view.live else None

@@ -1,7 +1,7 @@
 """Choices: each one thing that a page shows of several, declared once.
 
 A page declares its choices. From that come what is shown first (by the address), the controls
-above the board, and, in the kernel, the address and the controls that keys move (tools.js).
+above the board, and, in the kernel, the address and the controls that keys move (core.js).
 """
 
 from __future__ import annotations

@@ -129,13 +129,11 @@ def panel_scales(plot: figure) -> dict[str, ColumnDataSource]:
 
 def colour_bar(mapper: Any, title: str = "", ticks: Sequence[float] | str = ()) -> ColorBar:
     """Return a bar beside a figure; `ticks` are fixed ones, ``"log"`` or ``"linear"``."""
+    fixed = [] if isinstance(ticks, str) else list(ticks)
     ticker = {"log": LogTicker(), "linear": BasicTicker(desired_num_ticks=5)}.get(
-        ticks if isinstance(ticks, str) else "", FixedTicker(ticks=[])
+        str(ticks), FixedTicker(ticks=fixed)
     )
-    both = not isinstance(ticks, str) and min(ticks, default=0.0) < 0
-    if not isinstance(ticks, str):
-        ticker = FixedTicker(ticks=list(ticks))
-    sign = '(tick > 0 ? "+" : "") + ' if both else ""
+    sign = '(tick > 0 ? "+" : "") + ' if min(fixed, default=0.0) < 0 else ""
     code = f'return ({sign}String(+tick.toPrecision(3))).replace("-", "−")'
     return ColorBar(
         color_mapper=mapper, width=9, padding=6, label_standoff=4, title=title or None,

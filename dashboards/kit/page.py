@@ -103,10 +103,7 @@ class Cast:
             else:
                 dash = ";border-top-style:dashed" if name in self.dashed else ""
                 keys.append([called[k], style + dash])
-        return {"dim": self.dim, "names": list(self.names), "called": called, "keys": keys,
-                "colours": list(self.colours), "base": self.base, "several": self.several or None,
-                "a": self.a or None, "b": self.b or None, "overlay": self.overlay or None,
-                "drawn": list(self.drawn)}  # fmt: skip
+        return {**vars(self), "called": called, "keys": keys, "drawn": list(self.drawn)}
 
 
 @dataclass(frozen=True)

@@ -48,17 +48,11 @@ def calibration_panels(exhibit: Exhibit) -> list[Any]:
         return [note("No calibration of this problem is in the store yet: "
                       "<code>presage run pdf --preset quick</code> makes one.")]  # fmt: skip
     try:
-        cells = [*_panels(product), note(_READING)]
+        plots = [_drawn(panel) for panel in panels(product).values()]
     except (ValueError, LookupError, TypeError) as error:
         return [note(f"The calibration cannot be shown: {escape(str(error)[:200])}")]
-    return [note(_about(product, exhibit.checked.key)), row("checks", *cells)]
-
-
-def _panels(product: xr.Dataset) -> list[Any]:
-    """Return a figure of each thing that was checked."""
-    cells: list[Any] = [_drawn(panel) for panel in panels(product).values()]
-    lean(cells)
-    return cells
+    lean(plots)
+    return [note(_about(product, exhibit.checked.key)), row("checks", *plots, note(_READING))]
 
 
 def _about(product: xr.Dataset, key: str) -> str:
@@ -73,11 +67,11 @@ def _about(product: xr.Dataset, key: str) -> str:
     )
 
 
-def _named(plot: figure, shown: dict[str, Any], columns: int = 2) -> None:
+def _named(plot: figure, shown: dict[str, Any]) -> None:
     """Put a small legend below the axis."""
     items = [LegendItem(label=name, renderers=[line]) for name, line in shown.items()]
     plot.add_layout(
-        Legend(items=items, ncols=columns, label_text_font=FONT, label_text_font_size="10.5px",
+        Legend(items=items, ncols=4, label_text_font=FONT, label_text_font_size="10.5px",
                label_text_color=INK, border_line_color=None, background_fill_alpha=0.0,
                padding=2, margin=2, spacing=6, location="bottom_left", glyph_width=14,
                glyph_height=10, label_height=12, label_standoff=4),
@@ -119,7 +113,7 @@ def _drawn(panel: Panel) -> figure:
         plot.xaxis.major_label_orientation = 0.5 if few else 1.5
         plot.xaxis.major_label_text_font_size = "11px" if few else "8px"
     if shown:
-        _named(plot, shown, 4)
+        _named(plot, shown)
     return plot
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product as every
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -165,13 +165,12 @@ def _table(exhibit: Exhibit) -> Panel:
 def _words(exhibit: Exhibit) -> dict[str, Any]:
     product, entry = exhibit.product, exhibit.visit.entry
     problem, trained = (str(product.attrs.get(name, "")) for name in ("problem", "n_theta"))
-    places = list(every(range(product.sizes["observation"]), range(product.sizes["size"])))
     sizes = [int(size) for size in product["size"].values]
 
-    def of_each(text: Any) -> dict[str, Any]:
-        shape = (product.sizes["observation"], len(sizes))
-        return words(np.array([text(o, s) for o, s in places], dtype=object).reshape(shape),
-                     "observation", "size")  # fmt: skip
+    def of_each(text: Callable[[int, int], str]) -> dict[str, Any]:
+        every = range(product.sizes["observation"])
+        texts = [[text(o, s) for s in range(len(sizes))] for o in every]
+        return words(texts, "observation", "size")
 
     foot = f"presage · pdf_posteriors {entry.key[:16]}"
     checks = f" · pdf_calibration {exhibit.checked.key[:16]}" if exhibit.checked else ""

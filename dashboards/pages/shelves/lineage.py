@@ -92,11 +92,8 @@ def _count(number: int) -> str:
 
 def _family(key: str, links: Sequence[Link]) -> tuple[set[str], int]:
     """Return the nearest ancestors and descendants, and how many were left out."""
-    above: dict[str, list[str]] = {}
-    below: dict[str, list[str]] = {}
-    for link in links:
-        above.setdefault(link.child, []).append(link.parent)
-        below.setdefault(link.parent, []).append(link.child)
+    above = _grouped((link.child, link.parent) for link in links)
+    below = _grouped((link.parent, link.child) for link in links)
     family, out = {key: None}, 0
     edge = [(key, above), (key, below)]
     while edge:
@@ -114,22 +111,25 @@ def _family(key: str, links: Sequence[Link]) -> tuple[set[str], int]:
     return set(family), out
 
 
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return found
+
+
 def _layers(family: set[str], links: Sequence[Link]) -> dict[str, int]:
     """Return each node's layer: one beyond its furthest parent."""
-    parents: dict[str, list[str]] = {node: [] for node in family}
-    for link in links:
-        parents[link.child].append(link.parent)
+    parents = _grouped((link.child, link.parent) for link in links)
+    children = _grouped((link.parent, link.child) for link in links)
     layers: dict[str, int] = dict.fromkeys(sorted(family), 0)
     for _ in range(len(family)):  # keys are hashes of what holds the parents': there is no ring
-        moved = {n: max((layers[p] + 1 for p in parents[n]), default=0) for n in layers}
+        moved = {n: max((layers[p] + 1 for p in parents.get(n, ())), default=0) for n in layers}
         if moved == layers:
             break
         layers = moved
-    children: dict[str, list[str]] = {}
-    for link in links:
-        children.setdefault(link.parent, []).append(link.child)
     for node in sorted(layers, key=lambda n: -layers[n]):  # a source stands beside what it is for
-        if not parents[node] and node in children:
+        if node not in parents and node in children:
             layers[node] = max(0, min(layers[child] for child in children[node]) - 1)
     return layers
 

@@ -605,7 +605,11 @@ def test_errors(changes, text):
 
 WRONG_KINDS = {
     "a torch module": (torch.nn.Linear(1, 1), None, "the specification of a model.* got Linear"),
-    "a class": (models.SplineFlow, None, "the specification of a model.* got SplineFlow"),
+    "a class": (
+        models.SplineFlow,
+        None,
+        r"specification.* got the class SplineFlow.* SplineFlow\(\)",
+    ),
     "a table": (TOY, pd.DataFrame({"x": [1.0]}), "an xarray.Dataset, got DataFrame; store.adopt"),
     "an array": (models.SplineFlow(), np.zeros((5, 2)), "an xarray.Dataset, got ndarray"),
 }

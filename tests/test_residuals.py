@@ -436,6 +436,7 @@ def test_wrong_references_and_choices_are_refused(product):
         ),
         (lambda: compare(events, {"f": events}, held_out_labels=[(9.0,)]), "a label is"),
         (lambda: Residuals(product).table("some"), "'held_out' or 'all'"),
+        (lambda: Residuals(product[["events"]]), "shows what presage.residuals made"),
         (lambda: Residuals(product).figure(label=99), "numbered 0 to 5"),
         (lambda: Residuals(product).figure(label=(1.0, 0.3)), "the closest is phi_label = 1 GeV"),
         (lambda: Residuals(product).figure(pair="phi_mas,omega_mass"), "did you mean"),

@@ -22,6 +22,7 @@ from presage.analysis.labelled import group
 from presage.analysis.metrics import own_metrics
 from presage.analysis.morphing import moment_morphing, nearest_label
 from presage.analysis.pull_figure import pulls_figure
+from presage.labels import LabelError
 from presage.lineage import parent_of
 from presage.recipe import Recipe
 from presage.store import Store
@@ -46,9 +47,23 @@ class Residuals:
     ----------
     dataset
         Of :func:`compare`, or such a dataset from a store.
+
+    Raises
+    ------
+    LabelError
+        It is another dataset.
     """
 
     dataset: xr.Dataset
+
+    def __post_init__(self) -> None:
+        if "model" not in self.dataset.attrs or "counts" not in self.dataset:
+            told = self.dataset.attrs.get("presage_producer", "variables " + ", ".join(
+                map(str, self.dataset.data_vars)))  # fmt: skip
+            raise LabelError(
+                f"Residuals shows what presage.residuals made, or store.open(KEY) of it; got a "
+                f"dataset of {told}"
+            )
 
     def table(self, labels: Literal["held_out", "all"] = "held_out") -> pd.DataFrame:
         """Return one row per label: every source's W1/std and AUC, floor and verdict."""

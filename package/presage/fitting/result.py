@@ -198,7 +198,9 @@ def model_fields(model: Any) -> dict[str, Any]:
     """
     declared: bool = is_dataclass(model) and not isinstance(model, type)
     if not declared:
-        kind = model.__name__ if isinstance(model, type) else type(model).__name__
+        kind = type(model).__name__
+        if isinstance(model, type):
+            kind = f"the class {model.__name__}: its settings are lacking, {model.__name__}()"
         raise TypeError(
             f"fit takes the specification of a model, such as presage.models.SplineFlow(bins=16), "
             f"got {kind}. For a torch module of your own make a frozen dataclass of its settings "

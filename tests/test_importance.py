@@ -18,7 +18,6 @@ from presage.analysis.importance import (
     importance,
     pareto_k,
     resample,
-    weighted_quantile,
 )
 from presage.labels import LabelError
 
@@ -100,16 +99,6 @@ def test_chosen_draws_follow_the_target_and_what_was_cut_off_is_said():
     most = resample(draws, weight, 18_000)
     assert float(most["clipped"][0]) > 0.05
     assert most["x"].std() > 1.2
-
-
-def test_weighted_quantiles():
-    x, target, proposal = wide_for_narrow()
-    weight = importance(target, proposal)["log_weight"]
-    found = weighted_quantile(array(x, "set", "draw"), weight, [0.16, 0.5, 0.84])
-    assert found.dims == ("set", "level")
-    assert found.values == pytest.approx(np.tile([-0.994, 0.0, 0.994], (2, 1)), abs=0.04)
-    even = weighted_quantile(array([3.0, 1.0, 2.0]), array([0.0, 0.0, 0.0]), [0.5])
-    assert even.values == pytest.approx([2.0])
 
 
 ZERO = array([0.0, 0.0, 0.0])

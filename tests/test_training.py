@@ -14,7 +14,7 @@ from presage.fitting import Settings, fit, settings_for
 from presage.fitting.schedules import make_schedule
 from presage.generate import simulate
 from presage.labels import LabelError
-from presage.models import MAF, Ensemble, MixtureDensity, SplineFlow, model
+from presage.models import MAF, Ensemble, SplineFlow, model
 from presage.models.ensemble import SINGLE
 from presage.models.training import training
 from presage.plugins import PluginError
@@ -26,12 +26,14 @@ SINGLES = list(SINGLE)
 
 @pytest.mark.parametrize("name", SINGLES)
 def test_every_model_takes_the_settings_it_has(name):
-    alone = Training(model=name, hidden=(8,), bins=5).specification
+    given = {"bins": 5} if hasattr(model(name), "bins") else {}
+    alone = Training(model=name, hidden=(8,), **given).specification
     assert alone.name == name
     assert alone.hidden == (8,)
     assert getattr(alone, "bins", 5) == 5
     assert getattr(alone, "layers", 0) == getattr(model(name), "layers", 0)
-    ensemble = Training(model=name, hidden=(8,), bins=5, members=3).specification
+    assert Training.preset("tiny", model=name).specification.hidden == (16,)
+    ensemble = Training(model=name, hidden=(8,), members=3, **given).specification
     assert isinstance(ensemble, Ensemble)
     assert ensemble.members == 3
     assert ensemble.member == alone
@@ -42,7 +44,7 @@ def test_layers_are_the_models_own_unless_given():
     assert Training(model="maf").specification == MAF()
     assert Training(model="maf", hidden=(64, 64)).specification == MAF(hidden=(64, 64))
     assert Training(model="maf", layers=2).specification.layers == 2
-    assert Training(model="mixture_density", layers=2).specification == MixtureDensity()
+    assert Training.preset("tiny", model="maf").specification == MAF(hidden=(16,))
 
 
 def test_fedhex_schedule_is_the_formula_of_keras():
@@ -96,6 +98,14 @@ WRONG = {
     "unknown model": ({"model": "spline_flo"}, "did you mean 'spline_flow'"),
     "unknown member": ({"model": "realnpv", "members": 2}, "did you mean 'realnvp'"),
     "no members": ({"members": 0}, "members should be at least 1, got 0"),
+    "no such setting": (
+        {"model": "maf", "bins": 5},
+        "maf has no setting 'bins'; there is",
+    ),
+    "of no member": (
+        {"model": "mixture_density", "layers": 2, "members": 2},
+        "no setting 'layers'",
+    ),
     "ensemble as member": ({"model": "ensemble"}, "give that as model"),
 }
 

@@ -12,7 +12,6 @@ Weights are logarithms throughout; arrays may have any dimensions besides the dr
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -147,46 +146,6 @@ def resample(
     kept = draws.drop_vars(dim, errors="ignore").isel({dim: index})
     kept["clipped"] = (rest, lost, _said("share of the weight that was cut off"))
     return kept
-
-
-def weighted_quantile(
-    values: xr.DataArray,
-    log_weight: xr.DataArray,
-    levels: Sequence[float],
-    dim: str = "draw",
-) -> xr.DataArray:
-    """Return quantiles of weighted draws.
-
-    Parameters
-    ----------
-    values
-        ``[*, draw]``, dims in any order.
-    log_weight
-        Along `dim` and possibly others of `values`.
-    levels
-        Probabilities.
-    dim
-        Dimension of the draws.
-
-    Returns
-    -------
-    xarray.DataArray
-        ``[*, level]``: where the weighted distribution function, a step at each value taken
-        at half its height and joined by straight lines, reaches the level.
-    """
-    grid = np.asarray(levels, dtype=float)
-
-    def one(row: Floats, logs: Floats) -> Floats:
-        order = np.argsort(row, kind="stable")
-        weight = np.exp(logs[order] - logsumexp(logs))
-        found: Floats = np.interp(grid, np.cumsum(weight) - weight / 2, row[order])
-        return found
-
-    found: xr.DataArray = xr.apply_ufunc(
-        one, values, log_weight, input_core_dims=[[dim], [dim]],
-        output_core_dims=[["level"]], vectorize=True, keep_attrs="override",
-    )  # fmt: skip
-    return found.assign_coords(level=grid)
 
 
 def _said(long_name: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ which code is imported.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import presage.plugins as plugins
@@ -72,8 +73,8 @@ def with_settings(kind: type[Any], name: str, settings: Mapping[str, Any]) -> An
     LabelError
         No such setting; the nearest name is suggested.
     """
-    own = kind.__dataclass_fields__
+    own = [f.name for f in fields(kind) if f.init]
     for given in settings:
-        if given not in own or not own[given].init:
+        if given not in own:
             raise LabelError(f"{name} has no setting {given!r}{nearest(given, own)}")
     return kind(**settings)

@@ -12,11 +12,12 @@ from presage.fitting import Fitted, Settings, fit, fit_recipe, load, settings_fo
 from presage.labels import LabelError
 from presage.models.ensemble import Ensemble
 from presage.models.fitted_density import FittedDensity
-from presage.models.table import MODELS, specification
+from presage.models.table import MODELS, specification, with_settings
 from presage.studies import made_by
 from presage.studies.events.campaign import Campaign
 from presage.studies.events.study import STUDY
 from presage.studies.settings import StudySettings, setting
+from presage.typed import frozen
 
 if TYPE_CHECKING:
     from presage.studies.events.refine.kfolds import Fold
@@ -37,7 +38,7 @@ class Training(StudySettings):
     model
         A density of columns, "my_package.nets:MyModel" for one of your own.
     hidden
-        Widths of the network's hidden layers, for models that have them.
+        Widths of the network's hidden layers; this and the next two for models that have them.
     layers
         Maps in a row.
     bins
@@ -80,13 +81,17 @@ class Training(StudySettings):
         Raises
         ------
         LabelError
-            The model is no density that could be drawn from.
+            The model is no density that could be drawn from, or has no such setting.
         """
-        given = {"hidden": tuple(self.hidden), "layers": self.layers, "bins": self.bins}
-        # Notebooks share these for all models, which have what they need of them.
         kind = specification(self.model)
-        known = kind.__dataclass_fields__
-        settings = {name: value for name, value in given.items() if value and name in known}
+        given = {n: value for n in ("hidden", "layers", "bins") if (value := getattr(self, n))}
+        # What a preset sets is for all models, which take what they have of it.
+        shared = [(n, frozen(value)) for one in self.presets.values() for n, value in one.items()]
+        settings = {
+            name: value
+            for name, value in given.items()
+            if name in kind.__dataclass_fields__ or (name, value) not in shared
+        }
         if self.model == Ensemble.name:
             raise LabelError(
                 "an ensemble is made of a model that stands on its own: give that as model, and "
@@ -96,9 +101,8 @@ class Training(StudySettings):
             raise LabelError(
                 f"{self.model} is no density of columns: events cannot be drawn from it"
             )
-        if self.members > 1:
-            return Ensemble(self.model, self.members, settings)
-        return kind(**settings)
+        alone = with_settings(kind, self.model, settings)
+        return alone if self.members == 1 else Ensemble(self.model, self.members, settings)
 
     def check(self, run: Mapping[str, Any]) -> None:
         """Raise now what wrong settings would raise at the training."""

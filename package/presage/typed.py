@@ -61,11 +61,6 @@ class Kind:
         """Whether a value is a path, or a list of them."""
         return self.name == "Path" or (self.item is not None and self.item.is_path)
 
-    @property
-    def is_mapping(self) -> bool:
-        """Whether a value maps names to values."""
-        return self.name == "dict"
-
 
 @dataclass(frozen=True)
 class Declared:
@@ -246,7 +241,7 @@ def coerce(name: str, value: Any, kind: Kind) -> Any:
         return absolute(unquoted(value)) if kind.name == "Path" else unquoted(value)
     if kind.is_sequence and isinstance(read, (list, tuple)):
         return [coerce(name, v, kind.item) if kind.item else _plain(name, v) for v in read]
-    if kind.is_mapping and isinstance(read, Mapping):
+    if kind.name == "dict" and isinstance(read, Mapping):
         return {str(key): _plain(name, inner) for key, inner in read.items()}
     converted = _scalar(read, kind.name)
     if converted is None:

@@ -38,24 +38,14 @@ _FLOOR_PULL = 1.96
 
 @dataclass(frozen=True)
 class Judge:
-    """Settings of the networks: two hidden layers, AdamW, a one-cycle schedule.
+    """Settings of the networks: two hidden layers, AdamW, a one-cycle schedule."""
 
-    Parameters
-    ----------
-    width
-        Units of a hidden layer.
-    steps, batch_size, learning_rate, weight_decay
-        Of the training; a batch holds this many draws of each side.
-    folds
-        Every draw is scored by the network that did not see its fold.
-    """
-
-    width: int = 32
-    steps: int = 200
+    width: int = 32  # units of a hidden layer
+    steps: int = 200  # of the training; a batch holds this many draws of each side
     batch_size: int = 256
     learning_rate: float = 1e-2
     weight_decay: float = 1.0
-    folds: int = 5
+    folds: int = 5  # every draw is scored by the network that did not see its fold
 
 
 def c2st(

@@ -34,22 +34,12 @@ _TAILS = (0.001, 0.999)
 
 @dataclass(frozen=True)
 class Surface:
-    """A density over two parameters.
+    """A density over two parameters."""
 
-    Parameters
-    ----------
-    x, y
-        Centres of the cells, ``(C,)`` each.
-    density
-        ``(C, C)``, rows along `y`; its sum times the cell's area is 1.
-    heights
-        ``(L,)``: the density on the contour of each level.
-    """
-
-    x: Floats
+    x: Floats  # centres of the cells, ``(C,)`` each
     y: Floats
-    density: Floats
-    heights: Floats
+    density: Floats  # ``(C, C)``, rows along `y`; its sum times the cell's area is 1
+    heights: Floats  # ``(L,)``: the density on the contour of each level
 
 
 def pairs_of(count: int) -> list[tuple[int, int]]:

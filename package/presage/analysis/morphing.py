@@ -38,18 +38,10 @@ _CONSTRAINT, _EVENNESS = 1e5, 1e-3
 
 @dataclass(frozen=True)
 class Weights:
-    """How much each trained label counts at a new one, ``[label]`` each, summing to one.
+    """How much each trained label counts at a new one, ``[label]`` each, summing to one."""
 
-    Parameters
-    ----------
-    mixing
-        Shares of the events, not negative.
-    moments
-        Coefficients of means and widths; negative ones extrapolate.
-    """
-
-    mixing: Floats
-    moments: Floats
+    mixing: Floats  # shares of the events, not negative
+    moments: Floats  # coefficients of means and widths; negative ones extrapolate
 
 
 def label_weights(table: Floats, target: Floats) -> Weights:
@@ -73,18 +65,10 @@ def label_weights(table: Floats, target: Floats) -> Weights:
 
 @dataclass(frozen=True)
 class Templates:
-    """Training events and their moments, prepared once for many new labels.
+    """Training events and their moments, prepared once for many new labels."""
 
-    Parameters
-    ----------
-    grouped
-        The events, label by label.
-    moments
-        Mean and standard deviation ``[label, 2, variable]``.
-    """
-
-    grouped: Grouped
-    moments: Floats
+    grouped: Grouped  # the events, label by label
+    moments: Floats  # mean and standard deviation ``[label, 2, variable]``
 
     @classmethod
     def of(cls, train: xr.Dataset) -> Templates:

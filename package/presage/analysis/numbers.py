@@ -10,7 +10,8 @@ import xarray as xr
 
 from presage.analysis.bin_statistics import STATISTICS
 from presage.analysis.completing import completed
-from presage.analysis.report import label_number
+from presage.analysis.judging import judged
+from presage.analysis.report import held_out, label_number
 
 #: Numbers that stand beside a figure of merit and are none.
 _BESIDE = ("auc_error",)
@@ -115,6 +116,26 @@ def merit_grid(product: xr.Dataset) -> xr.Dataset:
     order = ("column", "source", "against", "region")
     joined = joined.transpose(*order).assign_coords(region=np.array(regions, dtype=object))
     return joined.assign(value=value.drop_vars(["region", "held_out"], errors="ignore"))
+
+
+def summary(product: xr.Dataset) -> pd.DataFrame:
+    """Return median and worst of each figure of merit's size over the held-out labels.
+
+    Rows are metrics and variables (``all`` for the AUC), columns the sources. Of equivalent
+    events the worst is the smallest number.
+    """
+    grid, sources = merit_grid(held_out(product)), judged(product)
+    size = abs(grid["value"].sel(source=sources))
+    worst = size.max("label").where(grid["best"].notnull(), size.min("label"))
+    both = np.stack([size.median("label"), worst], axis=-1)
+    rows = [grid["metric"].values, np.where(grid["of"] == "", "all", grid["of"])]
+    return pd.DataFrame(
+        both.reshape(len(both), -1),
+        index=pd.MultiIndex.from_arrays(rows, names=["metric", "of"]),
+        columns=pd.MultiIndex.from_product(
+            [sources, ["median", "worst"]], names=["source", "labels"]
+        ),
+    )
 
 
 def _columns(product: xr.Dataset) -> Iterator[tuple[xr.DataArray, dict[str, object]]]:

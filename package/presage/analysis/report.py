@@ -23,7 +23,7 @@ from presage.analysis.judging import (
     within_bar,
     worst_distance,
 )
-from presage.analysis.metrics import METRICS, SIZES
+from presage.analysis.metrics import SIZES
 from presage.labels import LabelError, Variable
 
 _Rows = dict[tuple[str, str], dict[tuple[str, str], float]]
@@ -119,27 +119,7 @@ def table(product: xr.Dataset, labels: Literal["held_out", "all"] = "held_out") 
     return frame[product["held_out"].values] if labels == "held_out" else frame
 
 
-def summary(product: xr.Dataset) -> pd.DataFrame:
-    """Return median and worst of each metric's absolute value over the held-out labels.
-
-    Rows are metrics and variables (``all`` for the AUC), columns the sources. Of equivalent
-    events the worst is the smallest number.
-    """
-    held = _held_out(product)
-    rows: _Rows = {}
-    own = [str(name) for name, array in held.data_vars.items() if "signed" in array.attrs]
-    for name in dict.fromkeys([*METRICS, *own]):  # older products have no such attribute
-        if name == "auc_error" or name not in held:
-            continue
-        for source in judged(product):
-            array = abs(held[name].sel(source=source, drop=True))
-            for part, (median, worst) in _spread(array, name).items():
-                row = rows.setdefault((name, part), {})
-                row |= {(source, "median"): median, (source, "worst"): worst}
-    return _frame(rows, ["metric", "of"], ["source", "labels"])
-
-
-def _held_out(product: xr.Dataset) -> xr.Dataset:
+def held_out(product: xr.Dataset) -> xr.Dataset:
     """Return the product at the held-out labels, of which there has to be one."""
     held = product.isel(label=np.flatnonzero(product["held_out"].values))
     if not held.sizes["label"]:
@@ -247,7 +227,7 @@ def equivalent(product: xr.Dataset) -> pd.DataFrame:
     LabelError
         No label was held out.
     """
-    held = _held_out(product)
+    held = held_out(product)
     region = held["region"].values
     rows: _Rows = {}
     for source in judged(product):
@@ -296,18 +276,3 @@ def _round(number: float) -> str:
     """Two significant digits, thousands apart."""
     digits = 1 - int(np.floor(np.log10(max(number, 1.0))))
     return f"{int(round(number, digits)):,}".replace(",", " ")
-
-
-def _spread(array: xr.DataArray, name: str) -> dict[str, tuple[float, float]]:
-    """Median and worst over the labels, by variable or pair."""
-    worst = "min" if name in SIZES else "max"
-    parts = next((dim for dim in ("variable", "pair") if dim in array.dims), None)
-    extra = [dim for dim in array.dims if dim not in ("label", parts)]
-    array = getattr(array, worst)(extra) if extra else array
-    if parts is None:
-        return {"all": (float(array.median()), float(getattr(array, worst)()))}
-    return {
-        str(part): (float(chosen.median()), float(getattr(chosen, worst)()))
-        for part in array[parts].values
-        for chosen in (array.sel({parts: part}),)
-    }

@@ -71,7 +71,7 @@ class Residuals:
 
     def summary(self) -> pd.DataFrame:
         """Return median and worst of each metric over the held-out labels, by source."""
-        return report.summary(self.dataset)
+        return numbers.summary(self.dataset)
 
     def equivalent(self) -> pd.DataFrame:
         """Return the Monte-Carlo-equivalent sizes N_eq of all sources, median and worst."""

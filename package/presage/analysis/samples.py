@@ -15,15 +15,9 @@ from presage.analysis.labelled import Floats
 
 @dataclass(frozen=True)
 class Sample:
-    """Events of one label, sorted once per variable.
+    """Events of one label, sorted once per variable."""
 
-    Parameters
-    ----------
-    events
-        Float64 ``[event, variable]``.
-    """
-
-    events: Floats
+    events: Floats  # float64 ``[event, variable]``
 
     def __len__(self) -> int:
         return len(self.events)

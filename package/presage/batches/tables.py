@@ -73,7 +73,10 @@ class Table:
         if not self.flat and whole and all(array is not None for array in whole.values()):
             object.__setattr__(self, "dense", {name: [array] for name, array in whole.items()})
             object.__setattr__(self, "edges", self.edges[[0, -1]])
-        starts = {dim: [_before(c) for c in pieces] for dim, pieces in self.counts.items()}
+        starts = {
+            dim: [np.cumsum(c, dtype=np.int64) - c.astype(np.int64) for c in pieces]
+            for dim, pieces in self.counts.items()
+        }
         object.__setattr__(self, "_starts", starts)
 
     @property
@@ -187,9 +190,3 @@ def _inner(segments: list[Segment], begins: Array, counts: Array) -> list[Segmen
             inner.append((shard, local, done, done + len(local)))
         done += len(local)
     return inner
-
-
-def _before(counts: Array) -> NDArray[np.int64]:
-    """Return the sum of all counts before each."""
-    ends = np.cumsum(counts, dtype=np.int64)
-    return ends - np.asarray(counts, dtype=np.int64)

@@ -51,13 +51,7 @@ class SettingsCommand(TyperCommand):
         raise NotImplementedError
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Write every setting as ``-p name=value``, which one option can hold.
-
-        Raises
-        ------
-        ParameterError
-            There is no such option and no such setting, or a value is missing.
-        """
+        """Write every setting as ``-p name=value``, which one option can hold."""
         takes = {
             spelling: not (getattr(option, "is_flag", False) or getattr(option, "count", False))
             for option in self.get_params(ctx)

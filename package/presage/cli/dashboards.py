@@ -16,11 +16,6 @@ def load() -> ModuleType:
 
     Its folder is not put on the import path: in a wheel that would expose the modules of
     presage under top-level names.
-
-    Raises
-    ------
-    PipelineError
-        It was not shipped.
     """
     folder = shipped("dashboards")
     if not (folder / "app.py").is_file():

@@ -39,26 +39,14 @@ class GenerateCommand(SettingsCommand):
 
 
 def source_settings(name: str) -> Group:
-    """Return what a simulator or reader can be set to.
-
-    Raises
-    ------
-    PluginError
-        There is none of this name.
-    """
+    """Return what a simulator or reader can be set to."""
     from presage.studies import producer
 
     return Group.of("simulator", name, producer(name))
 
 
 def source_class(name: str) -> type[Source]:
-    """Return the class of a simulator or reader.
-
-    Raises
-    ------
-    StudyError
-        What has this name is something else.
-    """
+    """Return the class of a simulator or reader."""
     from presage.simulator import Source
     from presage.studies import StudyError, producer
 
@@ -70,13 +58,7 @@ def source_class(name: str) -> type[Source]:
 
 
 def source_of(name: str, given: Mapping[str, str]) -> Source:
-    """Build a simulator or reader by name or address from text.
-
-    Raises
-    ------
-    StudyError
-        What has this name is something else.
-    """
+    """Build a simulator or reader by name or address from text."""
     from presage.simulator import Source
     from presage.studies import StudyError, producer
 

@@ -37,13 +37,7 @@ def study(
 
 
 def write_study(name: str, target: Path) -> list[Path]:
-    """Write a study's files and return where they are.
-
-    Raises
-    ------
-    ParameterError
-        The name cannot be imported or is taken, or the folder holds something already.
-    """
+    """Write a study's files and return where they are."""
     from presage.plugins import STUDIES as GROUP
     from presage.plugins import installed
     from presage.studies import STUDIES

@@ -58,11 +58,6 @@ def divide(given: Mapping[str, str], groups: Sequence[Group]) -> list[dict[str, 
         Name → text. A name that several groups have is preceded by a role: ``model.hidden``.
     groups
         What is set, each of its own role.
-
-    Raises
-    ------
-    ParameterError
-        None has a setting of this name, several have, or its value is of another type.
     """
     parts: list[dict[str, Any]] = [{} for _ in groups]
     for name, text in given.items():
@@ -97,11 +92,6 @@ def build(thing: Any, settings: Mapping[str, Any], store: Any = None) -> Any:
     """Return an object of a class, another one with some other settings, or what a function gives.
 
     A function that has an argument `store` gets it.
-
-    Raises
-    ------
-    ParameterError
-        A setting that it needs is missing.
     """
     known, given = settings_of(thing), {n: v for n, v in settings.items() if "." not in n}
     for name in {name.partition(".")[0] for name in settings if "." in name}:

@@ -122,13 +122,7 @@ def train(
 
 
 def learner(name: str) -> Any:
-    """Return a model, or what a study trains as a whole: a class, or at an address an object.
-
-    Raises
-    ------
-    PluginError
-        There is none of this name, or the study trains nothing as a whole.
-    """
+    """Return a model, or what a study trains as a whole: a class, or at an address an object."""
     from presage.models import MODELS
     from presage.studies import STUDIES, Study, producers, studies
 
@@ -185,15 +179,7 @@ def _trained(
 
 
 def _origin(name: str, store: Store | None = None) -> Any:
-    """Return what a simulator's name or an address stands for; None for a dataset's name or key.
-
-    Raises
-    ------
-    PluginError
-        It is an address whose code cannot be imported.
-    ParameterError
-        A dataset of the store is called so too.
-    """
+    """Return what a simulator's name or an address stands for; None for a dataset's name or key."""
     from presage.studies import producer
 
     try:
@@ -215,13 +201,7 @@ def _origin_settings(name: str, origin: Any) -> list[Group]:
 
 
 def _stored(name: str, store: Store) -> Recipe:
-    """Return the recipe of a dataset in the store.
-
-    Raises
-    ------
-    StoreError
-        There is none of this key or name; a simulator of nearly this name is suggested.
-    """
+    """Return the recipe of a dataset in the store."""
     from presage.store import StoreError
     from presage.studies import producers
 

@@ -17,13 +17,7 @@ from presage.labels import LabelError
 
 
 def cube_view(dataset: xr.Dataset) -> pn.viewable.Viewable:
-    """Return a picture of two dimensions with pickers of the others, and a curve at a click.
-
-    Parameters
-    ----------
-    dataset
-        Its numeric arrays of at least two dimensions can be chosen.
-    """
+    """Return a picture of two dimensions with pickers of the others, and a curve at a click."""
     names = [str(n) for n, a in dataset.data_vars.items() if a.ndim > 1 and a.dtype.kind in "fiub"]
     if not names:
         raise LabelError(
@@ -42,13 +36,7 @@ def cube_view(dataset: xr.Dataset) -> pn.viewable.Viewable:
 
 
 class Cube:
-    """One array with its pickers; the last two dimensions are shown first.
-
-    Parameters
-    ----------
-    array
-        ``[*]``, two dimensions or more; a slice is read when it is shown.
-    """
+    """An array of two dimensions or more with its pickers; a slice is read when it is shown."""
 
     def __init__(self, array: xr.DataArray) -> None:
         self.array = array

@@ -18,18 +18,7 @@ EVENTS, _MOST = 10_000, 4
 
 
 def live_view(fitted: Any) -> pn.viewable.Viewable:
-    """Return sliders of the label and the events drawn there, with selections that are shared.
-
-    Parameters
-    ----------
-    fitted
-        A trained density of columns, of :func:`presage.fit` or :func:`presage.load`.
-
-    Raises
-    ------
-    LabelError
-        It is something else, or it has no label to choose.
-    """
+    """Return sliders of the label and the events drawn there, with selections that are shared."""
     if not isinstance(fitted, FittedDensity) or not fitted.parameters:
         raise LabelError(
             f"fitted should be a trained flow that draws events at labels, got {fitted!r}"

@@ -30,15 +30,7 @@ _HINT = (
 
 
 def residuals_view(product: xr.Dataset, fitted: Any = None) -> pn.viewable.Viewable:
-    """Return the map of labels, joint distributions and marginals; live draws in a second tab.
-
-    Parameters
-    ----------
-    product
-        Of :func:`presage.residuals`, any version.
-    fitted
-        A trained flow.
-    """
+    """Return map of labels, joint distributions and marginals; a flow's live draws in a tab."""
     view = ResidualsView(completed(product)).view()
     if fitted is None:
         return view
@@ -46,13 +38,7 @@ def residuals_view(product: xr.Dataset, fitted: Any = None) -> pn.viewable.Viewa
 
 
 class ResidualsView:
-    """The pickers of a residuals product and what they show.
-
-    Parameters
-    ----------
-    product
-        Completed.
-    """
+    """The pickers of a completed residuals product and what they show."""
 
     def __init__(self, product: xr.Dataset) -> None:
         self.product, self.grid = product, merit_grid(product)

@@ -38,27 +38,13 @@ _SHARE = 0.02
 
 @dataclass
 class Habits:
-    """What does not change the result.
+    """What does not change the result."""
 
-    Parameters
-    ----------
-    checkpoints
-        Where they go; None for none.
-    every
-        Steps between checkpoints besides those at epoch edges.
-    progress
-        Whether to show a bar.
-    title
-        What the bar is called.
-    compile
-        Whether the loss is compiled.
-    """
-
-    checkpoints: Checkpoints | None
-    every: int | None
-    progress: bool
-    title: str
-    compile: bool = False
+    checkpoints: Checkpoints | None  # where they go; None for none
+    every: int | None  # steps between checkpoints besides those at epoch edges
+    progress: bool  # whether to show a bar
+    title: str  # what the bar is called
+    compile: bool = False  # whether the loss is compiled
 
 
 def loss_name(network: nn.Module) -> str:

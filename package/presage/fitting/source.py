@@ -39,21 +39,11 @@ class Where(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """One rank's part of one global batch.
+    """One rank's part of one global batch."""
 
-    Attributes
-    ----------
-    batch
-        Name → tensor, its samples first; never empty.
-    own
-        How many of them count: all, or none where a short batch leaves a rank no sample.
-    total
-        Samples of the global batch.
-    """
-
-    batch: TensorBatch
-    own: int
-    total: int
+    batch: TensorBatch  # name → tensor, its samples first; never empty
+    own: int  # how many of them count: all, or none where a short batch leaves a rank no sample
+    total: int  # samples of the global batch
 
 
 class TrainingBatches:

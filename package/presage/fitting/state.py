@@ -23,28 +23,16 @@ COLUMNS = {
 
 @dataclass
 class Progress:
-    """Where a run stands: plain numbers, all that is needed besides tensors.
+    """Where a run stands: plain numbers, all that is needed besides tensors."""
 
-    Attributes
-    ----------
-    epoch, step
-        The next step.
-    updates
-        Optimiser steps so far.
-    seconds
-        Time spent in this epoch so far.
-    best, best_epoch
-        Lowest validation loss, and the number of epochs after which it was reached.
-    history
-        Column → one number an epoch.
-    """
-
-    epoch: int = 0
+    epoch: int = 0  # the next step
     step: int = 0
-    updates: int = 0
-    seconds: float = 0.0
+    updates: int = 0  # optimiser steps so far
+    seconds: float = 0.0  # time spent in this epoch so far
+    #: Lowest validation loss, and the number of epochs after which it was reached.
     best: float = math.inf
     best_epoch: int = 0
+    #: Column → one number an epoch.
     history: dict[str, list[float]] = field(default_factory=lambda: {n: [] for n in COLUMNS})
 
     def as_dict(self) -> dict[str, Any]:

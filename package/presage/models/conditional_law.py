@@ -33,35 +33,20 @@ _SOFT = 4.0
 
 @dataclass(frozen=True)
 class ConditionalLaw:
-    """A fitted law.
+    """A fitted law."""
 
-    Parameters
-    ----------
-    low, high
-        Range of the context that was seen, ``(C,)``; beyond it the law of its edge holds.
-    degrees
-        Of the polynomials, ``(2,)``; the last number of the context is always there.
-    mean, width
-        Coefficients ``(T, K)`` of the means, and of the logarithms of the widths.
-    bottom, top
-        Range of each column ``(K,)``: no mean lies beyond.
-    own
-        Standard deviation of each column whatever the context, ``(K,)``: no width is larger.
-    precision
-        Inverse of the correlations, ``(K, K)``, zero between blocks.
-    block
-        Number of the block of each column, ``(K,)``; -1 for one that is not looked at.
-    """
-
-    low: Floats
+    low: Floats  # range of the context that was seen, ``(C,)``; beyond it the law of its edge holds
     high: Floats
+    #: Of the polynomials, ``(2,)``; the last number of the context is always there.
     degrees: NDArray[np.int64]
-    mean: Floats
+    mean: Floats  # coefficients ``(T, K)`` of the means, and of the logarithms of the widths
     width: Floats
-    bottom: Floats
+    bottom: Floats  # range of each column ``(K,)``: no mean lies beyond
     top: Floats
+    #: Standard deviation of each column whatever the context, ``(K,)``: no width is larger.
     own: Floats
-    precision: Floats
+    precision: Floats  # inverse of the correlations, ``(K, K)``, zero between blocks
+    #: Number of the block of each column, ``(K,)``; -1 for one that is not looked at.
     block: NDArray[np.int64]
 
     @classmethod

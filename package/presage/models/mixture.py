@@ -40,22 +40,12 @@ _NARROWEST = math.log(1e3)
 
 
 class Mixture(NamedTuple):
-    """The parameters of mixtures of K Gaussians in D variables.
+    """The parameters of mixtures of K Gaussians in D variables."""
 
-    Attributes
-    ----------
-    log_weights
-        ``(*, K)``, normalised.
-    means, log_widths
-        ``(*, K, D)``: mu, and s of each variable given those before it.
-    slopes
-        ``(*, K, D (D - 1) / 2)``: t row by row, below the diagonal.
-    """
-
-    log_weights: Tensor
-    means: Tensor
+    log_weights: Tensor  # ``(*, K)``, normalised
+    means: Tensor  # ``(*, K, D)``: mu, and s of each variable given those before it
     log_widths: Tensor
-    slopes: Tensor
+    slopes: Tensor  # ``(*, K, D (D - 1) / 2)``: t row by row, below the diagonal
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p ``(*)`` of x ``(*, D)``."""

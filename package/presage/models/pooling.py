@@ -14,25 +14,13 @@ from torch import Tensor
 
 
 class Pooled(NamedTuple):
-    """Running sums over the events of sets.
+    """Running sums over the events of sets."""
 
-    Attributes
-    ----------
-    events
-        Number of events so far, ``(*)``.
-    total
-        Sums of inputs and phi, ``(*, I + H)``.
-    peak, weight
-        Largest score so far and the sum of exp(score - peak), ``(*, S)``.
-    weighted
-        Sum of exp(score - peak) phi, ``(*, S, H)``.
-    """
-
-    events: Tensor
-    total: Tensor
-    peak: Tensor
+    events: Tensor  # number of events so far, ``(*)``
+    total: Tensor  # sums of inputs and phi, ``(*, I + H)``
+    peak: Tensor  # largest score so far and the sum of exp(score - peak), ``(*, S)``
     weight: Tensor
-    weighted: Tensor
+    weighted: Tensor  # sum of exp(score - peak) phi, ``(*, S, H)``
 
     def merge(self, other: Pooled) -> Pooled:
         """Return the sums over both parts."""

@@ -44,7 +44,9 @@ class SetNetwork(nn.Module):
         self.body = hidden_layers(self.pooled, spec.head, spec.activation)
         self.point_head = nn.Linear(spec.head[-1], parameters)
         triangle = parameters * (parameters + 1) // 2
-        self.shape_head = nn.Linear(spec.head[-1], triangle) if spec.with_widths else None
+        self.shape_head = (
+            nn.Linear(spec.head[-1], triangle) if spec.objective == "gaussian" else None
+        )
         for name in ("low", "high"):
             self.register_buffer(name, torch.tensor(declaration[name]))
         self.features = self.pooled + parameters

@@ -128,11 +128,6 @@ class SetEncoder:
         """The class that pools by regression; None without `regress`."""
         return resolve(POOLINGS["curve" if self.place else "learned"]) if self.regress else None
 
-    @property
-    def with_widths(self) -> bool:
-        """Whether the loss has widths."""
-        return self.objective == "gaussian"
-
     def prepare(self, dataset: xr.Dataset) -> Prepared:
         """Fit the standardisation on the first sets; the rest stays where it is stored.
 

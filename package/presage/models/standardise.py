@@ -18,22 +18,12 @@ _FLOOR = 1e-9
 
 
 class Standardised(NamedTuple):
-    """What turns z into r, for each row.
+    """What turns z into r, for each row."""
 
-    Attributes
-    ----------
-    location, width
-        m and w, ``(*, P)``.
-    log_scales
-        s, ``(*, P)``.
-    slopes
-        t row by row, below the diagonal, ``(*, P (P - 1) / 2)``.
-    """
-
-    location: Tensor
+    location: Tensor  # m and w, ``(*, P)``
     width: Tensor
-    log_scales: Tensor
-    slopes: Tensor
+    log_scales: Tensor  # s, ``(*, P)``
+    slopes: Tensor  # t row by row, below the diagonal, ``(*, P (P - 1) / 2)``
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return r ``(*, P)`` and ln|dr/dz| ``(*)``."""

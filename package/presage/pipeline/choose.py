@@ -16,13 +16,7 @@ _STORE = "store"
 
 
 def from_file(path: Path) -> dict[str, Any]:
-    """Read a TOML file of parameters, one ``name = value`` a line, also in ``[campaign]``.
-
-    Raises
-    ------
-    ParameterError
-        The file is missing or is not TOML.
-    """
+    """Read a TOML file of parameters, one ``name = value`` a line, also in ``[campaign]``."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -38,12 +32,6 @@ def combinations(
 
     Later sources win. Only what was given is in it, checked and in declared types, fields as
     mappings: ``{"campaign": {"n_events": 10}}``; ``[{}]`` if nothing was.
-
-    Raises
-    ------
-    ParameterError
-        A name is unknown (the nearest is suggested) or a value of the wrong type; the message
-        names the source.
     """
     declared = {full_name(name, known): one for name, one in known.items()}
     merged: dict[str, list[Any]] = {}

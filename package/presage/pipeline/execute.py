@@ -47,11 +47,6 @@ def execute(
     Notebooks get the root of the store as ``$PRESAGE_STORE``, and :func:`presage.products.record`
     writes into the file `record`. With `progress` there is a bar of cells, with the notebook's
     own behind it.
-
-    Raises
-    ------
-    StepError
-        A cell raised; the notebook at `output` ends with it.
     """
     with (
         closing(_Progress(notebook, len(notebook.code) + bool(parameters), progress)) as bar,

@@ -34,11 +34,6 @@ from presage.typed import Declared, Kind, ParameterError, coerce, declared_of, k
 def declarations(source: str, where: str = "the parameters cell") -> dict[str, Declared]:
     """Read a parameters cell, which errors call `where`.
 
-    Raises
-    ------
-    ParameterError
-        A line is not ``name: type = literal``, nor imports a type.
-
     Examples
     --------
     >>> declared = declarations("n_events: int = 48_500  # over the whole grid")
@@ -96,15 +91,7 @@ def _declared(
 
 
 def settings_class(declared: Declared) -> type[StudySettings]:
-    """Return the class whose fields a parameter maps to values.
-
-    Raises
-    ------
-    PluginError
-        It cannot be imported.
-    ParameterError
-        It is no class of settings.
-    """
+    """Return the class whose fields a parameter maps to values."""
     found = resolve(declared.settings)
     if isinstance(found, type) and issubclass(found, StudySettings):
         return found
@@ -139,11 +126,6 @@ def spread(given: Mapping[str, Any], known: Mapping[str, Declared]) -> dict[str,
 
     ``{"n_events": 5}``, ``{"campaign.n_events": 5}`` and ``{"campaign": {"n_events": 5}}`` are
     one. ``training_seed`` is ``training.seed``, and a text for a whole mapping is its preset.
-
-    Raises
-    ------
-    ParameterError
-        There is no such parameter; the nearest is suggested.
     """
     sections = {d.section for d in known.values()} - {""}
     found: dict[str, Any] = {}
@@ -160,13 +142,7 @@ def spread(given: Mapping[str, Any], known: Mapping[str, Declared]) -> dict[str,
 
 
 def full_name(name: str, known: Mapping[str, Declared]) -> str:
-    """Return ``parameter`` or ``parameter.field`` of what a name means.
-
-    Raises
-    ------
-    ParameterError
-        There is no such parameter; the nearest is suggested.
-    """
+    """Return ``parameter`` or ``parameter.field`` of what a name means."""
     full = {short: f"{d.section}.{d.name}" if d.section else d.name for short, d in known.items()}
     if name in full:
         return full[name]

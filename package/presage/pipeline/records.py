@@ -87,13 +87,7 @@ def settle(temporary: Path, folder: Path) -> None:
 
 
 def find(runs: Path, prefix: str, study: str) -> Record:
-    """Return the record of an earlier run by the key of one of its steps or products.
-
-    Raises
-    ------
-    PipelineError
-        There is none, or there are several that were given different parameters.
-    """
+    """Return the record of an earlier run by the key of one of its steps or products."""
     read_all = [read(path.parent) for path in sorted((runs / study).glob(f"[!.]*/{FILE}"))]
     matching = [
         r

@@ -42,15 +42,7 @@ class Notebook:
 
     @classmethod
     def read(cls, path: Path) -> Notebook:
-        """Read a notebook.
-
-        Raises
-        ------
-        PipelineError
-            It is missing or no notebook.
-        ParameterError
-            Its parameters cell cannot be read.
-        """
+        """Read a notebook."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             cells = [c for c in content["cells"] if c["cell_type"] == "code"]
@@ -73,16 +65,7 @@ class Notebook:
 
 
 def notebooks_of(study: Study, folder: Path | None = None) -> tuple[Notebook, ...]:
-    """Read a study's notebooks in order and check that they agree on shared parameters.
-
-    Raises
-    ------
-    PipelineError
-        One is missing.
-    ParameterError
-        Two notebooks declare one parameter with other types or defaults: they would then
-        speak of different datasets.
-    """
+    """Read a study's notebooks in order and check that they agree on shared parameters."""
     folder = folder or study.folder or shipped("notebooks") / study.name
     read = tuple(Notebook.read(folder / f"{name}.ipynb") for name in study.notebooks)
     first: dict[str, tuple[str, Declared]] = {}
@@ -106,13 +89,7 @@ def known_parameters(notebooks: Sequence[Notebook]) -> dict[str, Declared]:
 
 
 def versions(study: Study) -> dict[str, int]:
-    """Return the versions of the study's producers, which every step's key holds.
-
-    Raises
-    ------
-    PipelineError
-        A producer cannot be imported or has no integer version.
-    """
+    """Return the versions of the study's producers, which every step's key holds."""
     found = {}
     for name, address in study.producers.items():
         try:
@@ -139,15 +116,7 @@ class Values:
     def of_run(
         cls, study: Study, notebooks: Sequence[Notebook], given: Mapping[str, Any], store: Store
     ) -> Values:
-        """Make all settings of a run, which check themselves and each other.
-
-        Raises
-        ------
-        ValueError
-            A value makes no sense, or files cannot be read; the message says which.
-        PipelineError
-            A path is given and nothing says what is read from it.
-        """
+        """Make all settings of a run, which check themselves and each other."""
         declared = {name: d for notebook in notebooks for name, d in notebook.declared.items()}
         found = {**defaults(declared), **{n: v for n, v in given.items() if n in declared}}
         made: list[StudySettings] = []

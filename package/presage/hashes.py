@@ -43,13 +43,7 @@ _held: dict[Path, dict[str, tuple[Stamp, str]]] = {}
 
 
 def stamp(path: Path) -> Stamp:
-    """Return what changes whenever a file's content does.
-
-    Raises
-    ------
-    OSError
-        It is not there, or is no regular file.
-    """
+    """Return what changes whenever a file's content does."""
     status = path.stat()
     if not S_ISREG(status.st_mode):  # a pipe would be waited for without end
         raise OSError(errno.EINVAL, "it is no regular file")

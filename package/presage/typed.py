@@ -171,13 +171,7 @@ def frozen(value: Any) -> Any:
 
 
 def kind_of(node: ast.expr, where: str) -> Kind:
-    """Return the type that an annotation spells.
-
-    Raises
-    ------
-    ParameterError
-        It is none that a parameter can have.
-    """
+    """Return the type that an annotation spells."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         sides = [s for s in (node.left, node.right) if not _is(s, None)]
         if len(sides) == 1:
@@ -215,11 +209,6 @@ def coerce(name: str, value: Any, kind: Kind) -> Any:
     """Return a value in the declared type; text is read as a literal.
 
     Tuples come back as lists, which is what papermill can hand to a notebook.
-
-    Raises
-    ------
-    ParameterError
-        It is of another type, with what was expected and what came.
 
     Examples
     --------

@@ -26,11 +26,6 @@ def quantile_band(values: Floats, levels: Sequence[float] = LEVELS) -> Floats:
     -------
     array
         ``(*, L, G)``, linearly interpolated between order statistics.
-
-    Raises
-    ------
-    LabelError
-        There are no draws, or the levels are no ascending quantiles.
     """
     steps = np.asarray(levels, dtype=float)
     if not steps.size or (np.diff(steps) <= 0).any() or steps[0] < 0 or steps[-1] > 1:

@@ -85,11 +85,6 @@ def surface(draws: Floats, low: Floats, high: Floats, levels: Sequence[float] = 
     """Return the smoothed density of draws ``(D, 2)``, with the heights of its contours.
 
     The prior's edges are ``(2,)``, infinite ones are none; `levels` are shares of the draws inside.
-
-    Raises
-    ------
-    LabelError
-        Fewer than 10 draws, or values that are not finite.
     """
     _check(draws)
     (x0, y0), (x1, y1) = span(draws, low, high)

@@ -66,7 +66,9 @@ def label_scatter(
     others = [y] if y else [v.name for v in variables if v.name != first][:_PANELS]
     chosen = _at_random(events.sizes[dim], most if others else events.sizes[dim])
     names = {first, *others, *(p.name for p in parameters)}
-    columns = {n: _there(events[n].values[chosen], by_name[n]) for n in names}
+    columns = {n: events[n].values[chosen] for n in names}
+    # NaN where a value is declared to be missing: no peak at -999.
+    columns = {n: np.where(present(c, by_name[n]), c, np.nan) for n, c in columns.items()}
     table = np.stack([columns[p.name] for p in parameters], axis=1)
     labels, code = np.unique(table, axis=0, return_inverse=True)
     drawn = _Labels(parameters, labels, code.ravel(), by_name[colour or parameters[0].name])
@@ -123,11 +125,6 @@ def _page(panels: int) -> Page:
     if panels > 1:
         return Page(WIDTH, 3.0 * -(-panels // 2) + 0.5)
     return Page(0.75 * WIDTH, 4.2 if panels else 3.4)
-
-
-def _there(values: NDArray[Any], variable: Variable) -> Floats:
-    """Return values with NaN where one is declared to be missing: no peak at -999."""
-    return np.where(present(values, variable), values, np.nan)
 
 
 def _at_random(total: int, most: int) -> NDArray[np.int64]:

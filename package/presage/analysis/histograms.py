@@ -206,16 +206,10 @@ def _bin_numbers(
     for v, name in enumerate(names):
         column = grouped.columns[name]
         x = column[rows[0]] if len(rows) == 1 else np.concatenate([column[r] for r in rows])
-        low, high = (np.repeat(end, sizes) for end in (grid[:, v, 0], grid[:, v, -1]))
-        scale = np.repeat(_scale(grid[:, v]), sizes)
-        index.append(_bin_index(x, low, high, scale, grid.shape[-1] - 1))
+        begin, end, bins = grid[:, v, 0], grid[:, v, -1], grid.shape[-1] - 1
+        low, high, scale = (np.repeat(one, sizes) for one in (begin, end, bins / (end - begin)))
+        index.append(_bin_index(x, low, high, scale, bins))
     return codes, index
-
-
-def _scale(edges: Floats) -> Floats:
-    """Return bins per unit for each label's `edges`, ``[label, edge]``."""
-    scale: Floats = (edges.shape[1] - 1) / (edges[:, -1] - edges[:, 0])
-    return scale
 
 
 def _bin_index(x: NDArray[Any], low: Floats, high: Floats, scale: Floats, bins: int) -> Integers:

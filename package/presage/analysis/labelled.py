@@ -67,13 +67,7 @@ class Grouped:
         return describe(self.parameters, label)
 
     def find(self, table: Floats) -> Integers:
-        """Return where the labels of `table` are, ``[label]``.
-
-        Raises
-        ------
-        LabelError
-            A label has no events; the message names it and the closest one there is.
-        """
+        """Return where the labels of `table` are, ``[label]``."""
         found = positions(table, self.table, self.parameters)
         if (found < 0).any():
             lost = table[int(np.argmin(found))]

@@ -82,12 +82,6 @@ def figures_of_merit(
     xarray.Dataset
         One variable a metric, ``[source, label, …]``, dimensionless, with its long name;
         sources are ``events`` and ``floor``. Labels have their values as coordinates.
-
-    Raises
-    ------
-    LabelError
-        Unknown metrics (the nearest name is suggested); labels, variables or events are
-        missing; other units; values that are not finite.
     """
     names = chosen(metrics if metrics is not None else set(METRICS) - {"auc", "auc_error"})
     product = _compared(reference, events, floor, bins, seed, names, minimum)

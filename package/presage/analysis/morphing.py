@@ -72,13 +72,7 @@ class Templates:
 
     @classmethod
     def of(cls, train: xr.Dataset) -> Templates:
-        """Prepare training events.
-
-        Raises
-        ------
-        LabelError
-            As :func:`moment_morphing`.
-        """
+        """Prepare training events."""
         grouped = simulated(train)
         return cls(grouped, _moments(grouped))
 

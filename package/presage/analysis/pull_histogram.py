@@ -86,11 +86,6 @@ def pull_histogram(
         ``mean_by_chance`` (its scatter), ``width_by_chance`` and ``width_scatter``,
         ``[variable]``, of all labels together. Those of each label are ``pull_mean`` and
         ``pull_width`` in `product`.
-
-    Raises
-    ------
-    LabelError
-        There is no such source, or it is an expectation without events.
     """
     source = source or str(product.attrs["model"])
     known = [str(name) for name in product["source"].values]

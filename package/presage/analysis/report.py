@@ -50,13 +50,7 @@ def title_of(product: xr.Dataset, label: int, *, long: bool = False) -> str:
 
 
 def label_number(product: xr.Dataset, label: int | Sequence[float] | None) -> int:
-    """Return a label's position from its number, its values, or the worst held-out one.
-
-    Raises
-    ------
-    LabelError
-        There is no such label; the closest is named.
-    """
+    """Return a label's position from its number, its values, or the worst held-out one."""
     table = np.stack([product[name].values for name in parameters_of(product)], axis=1)
     if label is None:
         return worst_label(product)

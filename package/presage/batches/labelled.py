@@ -16,8 +16,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from presage.batches.arrays import ArraySource
 from presage.batches.made import Made
-from presage.batches.rows import Rows
 from presage.batches.shares import BatchError, Positions
 from presage.batches.source import BatchSource, Cut, Origins, choose
 from presage.batches.tables import Buffers, Table
@@ -65,7 +65,7 @@ def open_source(
         raise BatchError(f"arrays must hold equally many samples, got {shown}")
     samples = next(iter(lengths.values()), 0)
     table = Table(np.array([0, samples]), {name: [_packed(arrays[name])] for name in chosen})
-    rows = Rows(samples, (table,), chosen, {})
+    rows = ArraySource(samples, (table,), chosen, {})
     rows.labels = xr.Dataset()  # plain arrays have none
     return rows
 
@@ -97,7 +97,7 @@ class Labelled(BatchSource):
         self.fresh = self._maker is not None and self._maker.fresh
 
     @cached_property
-    def opened(self) -> Rows | Made:
+    def opened(self) -> ArraySource | Made:
         """Find the arrays and check that they belong together."""
         return _open_dataset(self.dataset, self._variables, self._sample)
 
@@ -173,7 +173,9 @@ def _packed(array: Array) -> Array:
 # -- datasets ---------------------------------------------------------------------------
 
 
-def _open_dataset(dataset: xr.Dataset, variables: Iterable[str] | None, sample: str) -> Rows | Made:
+def _open_dataset(
+    dataset: xr.Dataset, variables: Iterable[str] | None, sample: str
+) -> ArraySource | Made:
     if sample not in dataset.dims:
         raise BatchError(
             f"the dataset has no dimension {sample!r}{nearest(sample, map(str, dataset.dims))}"
@@ -204,7 +206,7 @@ def _open_dataset(dataset: xr.Dataset, variables: Iterable[str] | None, sample: 
     order = _stored_order(columns)
     tables = tuple(_table(group, order) for group in _grouped(columns))
     block = 0 if order is not None else block_size(dataset)
-    return Rows(dataset.sizes[sample], tables, names, flat, order, block)
+    return ArraySource(dataset.sizes[sample], tables, names, flat, order, block)
 
 
 def _open_made(

@@ -95,13 +95,7 @@ class Supply:
                 future.cancel()
 
     def get(self, block: int) -> Block:
-        """Return a block: made ahead, being made, or made now.
-
-        Raises
-        ------
-        StoppedError
-            After :meth:`stop`.
-        """
+        """Return a block: made ahead, being made, or made now."""
         with self._lock:
             if self._stopped:
                 raise StoppedError
@@ -155,7 +149,7 @@ class Made(BatchSource):
     rows
         Row of each position, ascending; None where that is the position itself.
     order, block
-        As in :class:`~presage.batches.rows.Rows`.
+        As in :class:`~presage.batches.arrays.ArraySource`.
     """
 
     names: tuple[str, ...] = ()

@@ -23,9 +23,9 @@ import numpy as np
 import xarray as xr
 
 from presage.batches.adding import add_rows
+from presage.batches.arrays import ArraySource
 from presage.batches.labelled import Labelled
 from presage.batches.plan import BLOCK_FROM, Epoch, Plan
-from presage.batches.rows import Rows
 from presage.batches.shares import BatchError, Positions
 from presage.batches.source import BatchSource, Cut, Cutter, Move, choose
 from presage.batches.tables import Buffers
@@ -230,10 +230,10 @@ class Paired(BatchSource):
         return {p: tuple(v for pool, v in single if pool == p) for p in pools}
 
     @cached_property
-    def _rows(self) -> dict[str, Rows]:
+    def _rows(self) -> dict[str, ArraySource]:
         opened = {name: Labelled(pool).opened for name, pool in self.pools.items()}
         for name, rows in opened.items():
-            if not isinstance(rows, Rows):
+            if not isinstance(rows, ArraySource):
                 raise BatchError(
                     f"pool {name!r} is made on the fly, and members are drawn at random, each of "
                     "which would cost its block; store the samples first (ps.simulate)"

@@ -39,13 +39,7 @@ def describe(dataset: xr.Dataset) -> str:
 
 
 def restore(arrays: Mapping[str, Any], text: str, source: str) -> xr.Dataset:
-    """Return the dataset that the arrays were, as far as the description fits them.
-
-    Raises
-    ------
-    LabelError
-        It does not fit.
-    """
+    """Return the dataset that the arrays were, as far as the description fits them."""
     try:
         about = json.loads(text)
         known = about["variables"]

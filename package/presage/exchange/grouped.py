@@ -28,13 +28,7 @@ _PANDAS_BLOCK = re.compile(r"(values_)?block_?\d+(_values)?")
 
 
 def read_netcdf(path: Path, group: str | None) -> tuple[xr.Dataset, LeftOut]:
-    """Read one group of a netCDF file.
-
-    Raises
-    ------
-    LabelError
-        It is netCDF of another kind, there is no such group, or several to choose from.
-    """
+    """Read one group of a netCDF file."""
     with path.open("rb") as file:
         start = file.read(4)
     if start in _CLASSIC:
@@ -67,13 +61,7 @@ def _read_classic(path: Path, group: str | None) -> tuple[xr.Dataset, LeftOut]:
 
 
 def read_hdf5(path: Path, group: str | None) -> tuple[dict[str, Any], LeftOut]:
-    """Read the arrays of one group.
-
-    Raises
-    ------
-    LabelError
-        There is no such group, several to choose from, or what it holds are no arrays.
-    """
+    """Read the arrays of one group."""
     with h5py.File(path, "r") as content:
         groups = _hdf5_groups(content)
         named = {name: [n for n in held if n != ABOUT] for name, held in groups.items()}
@@ -132,11 +120,6 @@ def _choose(
 
     `groups` is path → names of arrays, the file's own at ``""``. Where nothing is `wanted` it is
     what the file holds outside of groups, else its only group.
-
-    Raises
-    ------
-    LabelError
-        There are no arrays, no such group, or several to choose from.
     """
     if not groups:
         raise LabelError(f"{where} holds no arrays")

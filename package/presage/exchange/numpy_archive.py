@@ -72,14 +72,7 @@ class Header:
 
 
 def read_header(file: BinaryIO, where: str) -> Header:
-    """Read and check the header at the beginning of a stream, which then stands at the values.
-
-    Raises
-    ------
-    NumpyFileError
-        It is no ``.npy`` file, of an unknown version, or its header is not one that NumPy
-        writes.
-    """
+    """Read and check the header at the beginning of a stream, which then stands at the values."""
     start = file.read(len(MAGIC) + 2)
     if not start.startswith(MAGIC):
         raise NumpyFileError(f"{where}: not a NumPy file, it begins with {start[:8]!r}")
@@ -173,13 +166,7 @@ class Member:
         return self.header.dtype
 
     def __getitem__(self, rows: slice) -> Array:
-        """Return the next rows; they are asked for in order.
-
-        Raises
-        ------
-        NumpyFileError
-            The data end early or do not have their checksum, or rows do not lie together.
-        """
+        """Return the next rows; they are asked for in order."""
         if self.header.fortran and len(self.shape) > 2:
             raise NumpyFileError(
                 f"{self.where}: stored with the first index running fastest (Fortran order), so "
@@ -194,13 +181,7 @@ class Member:
         return np.stack(parts, axis=1) if columns else parts[0]
 
     def whole(self) -> Array:
-        """Return the array, all of it, of any number of dimensions.
-
-        Raises
-        ------
-        NumpyFileError
-            The data end early or do not have their checksum.
-        """
+        """Return the array, all of it, of any number of dimensions."""
         with _told(self.where):
             flat = self._read(self._stream(0), (math.prod(self.shape),))
         return flat.reshape(self.shape, order="F" if self.header.fortran else "C")
@@ -228,13 +209,7 @@ class Member:
 
 @contextmanager
 def open_archive(path: Path, where: str) -> Iterator[Mapping[str, Member]]:
-    """Open an ``.npz`` archive and check what it declares.
-
-    Raises
-    ------
-    NumpyFileError
-        It is damaged, encrypted, a bomb, or an array is not made of numbers.
-    """
+    """Open an ``.npz`` archive and check what it declares."""
     with _Cautious(path) as file:
         with _told(where):
             archive = zipfile.ZipFile(cast(BinaryIO, file))

@@ -59,13 +59,7 @@ class Checkpoints:
                 old.unlink(missing_ok=True)
 
     def load(self) -> tuple[Groups, dict[str, Any]] | None:
-        """Return the newest complete checkpoint, None when there is none.
-
-        Raises
-        ------
-        FitError
-            A checkpoint cannot be read; the message says which file to remove.
-        """
+        """Return the newest complete checkpoint, None when there is none."""
         for rest in sorted(self._folder.glob("step-*.pt"), reverse=True):
             weights = rest.with_suffix(".safetensors")
             if weights.exists():

@@ -18,13 +18,7 @@ Loss = Callable[[TensorBatch], Tensor]
 
 
 def check_compiler() -> None:
-    """Refuse where there is no C++ compiler, which torch.compile needs on every device.
-
-    Raises
-    ------
-    FitError
-        The message says how to go on.
-    """
+    """Refuse where there is no C++ compiler, which torch.compile needs on every device."""
     named = os.environ.get("CXX", "")
     for name in [named] if named else ("g++", "clang++", "c++"):
         if shutil.which(name):
@@ -49,11 +43,6 @@ def compiled(loss: Loss, settings: Settings, processes: int, segments: Any) -> L
         Among how many the batches are divided.
     segments
         The network's loss by segments, or None.
-
-    Raises
-    ------
-    FitError
-        Training among several processes or by segments.
     """
     if processes > 1 or segments is not None:
         what = "by segments (segment_loss)" if segments is not None else f"on {processes} processes"

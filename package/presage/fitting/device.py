@@ -32,11 +32,6 @@ def make_fabric(device: str, precision: str, logger: Any, name: str) -> Fabric:
         None, a name in :data:`LOGGERS` with or without options, or a logger of Fabric.
     name
         What to call the run in the logs.
-
-    Raises
-    ------
-    FitError
-        The device is not there.
     """
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment

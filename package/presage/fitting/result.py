@@ -134,13 +134,7 @@ def read(recipe: Recipe, model: Specification[F], store: Store) -> F:
 
 
 def complete_declaration(declaration: Mapping[str, Any], dataset: xr.Dataset) -> dict[str, Any]:
-    """Return a declaration as JSON would give it back, with the sample dimension.
-
-    Raises
-    ------
-    FitError
-        It holds something that JSON does not.
-    """
+    """Return a declaration as JSON would give it back, with the sample dimension."""
     try:
         plain: dict[str, Any] = json.loads(json.dumps(dict(declaration), allow_nan=False))
     except (TypeError, ValueError) as error:
@@ -187,15 +181,7 @@ def _specification(recipe: Recipe, own: Mapping[str, type[Any] | str]) -> Any:
 
 
 def model_fields(model: Any) -> dict[str, Any]:
-    """Return the settings of a specification.
-
-    Raises
-    ------
-    FitError
-        A setting could not be read back from the recipe, so the model could not be loaded.
-    TypeError
-        It is no specification, but a torch module for example.
-    """
+    """Return the settings of a specification."""
     declared: bool = is_dataclass(model) and not isinstance(model, type)
     if not declared:
         kind = type(model).__name__

@@ -96,13 +96,7 @@ SCHEDULES: dict[str, Callable[..., float]] = {
 
 
 def check_schedule(options: Mapping[str, Any]) -> None:
-    """Refuse an unknown schedule or option.
-
-    Raises
-    ------
-    FitError
-        The message suggests the nearest name.
-    """
+    """Refuse an unknown schedule or option."""
     check_named("schedule", options, SCHEDULES)
 
 

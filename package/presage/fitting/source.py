@@ -138,11 +138,6 @@ def make_source(
         Batch size, seed and shuffle.
     where
         The place of the run.
-
-    Raises
-    ------
-    FitError
-        An array has not one row for each sample, or samples are new in every epoch.
     """
     size, seed, shuffle = plan
     rows, resident = source, _fits(source, where.device)

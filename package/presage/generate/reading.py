@@ -37,15 +37,7 @@ def read_all(source: Reader, n: int | None, store: Store, progress: bool) -> xr.
 
 
 def read_back(source: Reader, n: int | None, store: Store) -> tuple[xr.Dataset, LeftOut]:
-    """Return the first `n` samples that a reader published, and what is cut off thereby.
-
-    Raises
-    ------
-    StoreError
-        They were not read, or not all of them.
-    LabelError
-        There are fewer, or none.
-    """
+    """Return the first `n` samples that a reader published, and what is cut off thereby."""
     recipe = source.recipe()
     total = store.finished(recipe)
     if total is None:

@@ -35,15 +35,7 @@ class Portion:
 
 
 def wanted(source: Source, n: int | None, what: str) -> tuple[Simulator, int]:
-    """Return the simulator, and how many samples `what` is to make of it.
-
-    Raises
-    ------
-    TypeError
-        It is no simulator.
-    LabelError
-        The number is missing, below 1, or more than there are.
-    """
+    """Return the simulator, and how many samples `what` is to make of it."""
     if not isinstance(source, Simulator):
         kind = f"the class {source.__name__}" if isinstance(source, type) else type(source).__name__
         raise TypeError(f"{what} needs a Simulator with its settings, as Resonance(), got {kind}")
@@ -154,13 +146,7 @@ def blocks(
 
 
 def join(pieces: list[dict[str, Array]], source: Simulator) -> dict[str, Array]:
-    """Put blocks one after the other.
-
-    Raises
-    ------
-    LabelError
-        The length of a dimension that is not ragged differs between blocks.
-    """
+    """Put blocks one after the other."""
     if len(pieces) == 1:
         return pieces[0]
     for name, (dims, _) in source.schema.stored().items():

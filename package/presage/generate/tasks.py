@@ -39,13 +39,7 @@ class Job:
     recipe: Recipe
 
     def publish(self, portion: Portion) -> None:
-        """Publish samples, if their recipe still is what it was when work began.
-
-        Raises
-        ------
-        StoreError
-            It is another: a file whose content counts was edited meanwhile.
-        """
+        """Publish samples, if their recipe still is what it was when work began."""
         source = self.source
         if source.recipe(self.seed) != self.recipe:
             raise StoreError(

@@ -95,13 +95,7 @@ def _in_declared_type(array: Array, variable: Variable, source: str) -> Array:
 
 
 def check_whole(given: Array, stored: Array, variable: Variable, source: str) -> None:
-    """Refuse whole numbers that are rounded where they are stored: numbers of events, of runs.
-
-    Raises
-    ------
-    LabelError
-        One is.
-    """
+    """Refuse whole numbers that are rounded where they are stored: numbers of events, of runs."""
     if given.dtype.kind not in "iu" or stored.dtype.kind != "f" or not given.size:
         return
     exact = 2 ** (np.finfo(stored.dtype).nmant + 1)

@@ -38,11 +38,6 @@ def complete(
     Only variables that declare how a missing value looks are searched for one. Without
     `source`, what to call the events, nothing is said.
 
-    Raises
-    ------
-    LabelError
-        No event has all values.
-
     Warns
     -----
     MissingWarning

@@ -24,13 +24,7 @@ RESERVED = frozenset(
 
 
 def check_label_names(parameters: Iterable[Variable], what: str = "a label") -> None:
-    """Refuse labels that are called like something of presage's own products.
-
-    Raises
-    ------
-    LabelError
-        One is; the message says what to call it.
-    """
+    """Refuse labels that are called like something of presage's own products."""
     for parameter in parameters:
         if not parameter.dims and parameter.name in RESERVED:
             raise LabelError(

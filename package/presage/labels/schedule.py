@@ -43,13 +43,7 @@ def schedule(
 
 
 def check_weights(labels: int, weights: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """Return the inner edges ``[K - 1]`` of the cumulative weights, in units of 2^-64.
-
-    Raises
-    ------
-    LabelError
-        See :func:`schedule`.
-    """
+    """Return the inner edges ``[K - 1]`` of the cumulative weights, in units of 2^-64."""
     total = weights.sum() if weights.shape == (labels,) else math.nan
     if not (np.isfinite(total) and total > 0 and weights.min() >= 0):
         raise LabelError(

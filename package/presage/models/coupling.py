@@ -129,13 +129,7 @@ class CouplingSpec(FlowSpec):
     """
 
     def build(self, declaration: Mapping[str, Any]) -> FlowNetwork:
-        """Return an untrained network for what `declaration` says.
-
-        Raises
-        ------
-        LabelError
-            A single layer, which would leave every second variable as it is.
-        """
+        """Return an untrained network for what `declaration` says."""
         features = len(declaration["variables"])
         if features > 1 and self.layers < 2:
             raise LabelError(

@@ -69,13 +69,7 @@ def hidden_layers(inputs: int, hidden: Sequence[int], activation: str) -> nn.Seq
 
 
 def check_perceptrons(spec: Any, *names: str) -> None:
-    """Make tuples of a specification's widths `names`, and refuse what makes no perceptron.
-
-    Raises
-    ------
-    LabelError
-        The message says what was given, or suggests the nearest activation.
-    """
+    """Make tuples of a specification's widths `names`, and refuse what makes no perceptron."""
     if spec.activation not in ACTIVATIONS:
         raise LabelError(
             f"no activation {spec.activation!r}{nearest(spec.activation, ACTIVATIONS)}"

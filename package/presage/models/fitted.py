@@ -156,13 +156,7 @@ def declared_variables(declaration: Mapping[str, Any]) -> list[Variable]:
 
 
 def check_labels(dataset: xr.Dataset, declaration: Mapping[str, Any]) -> None:
-    """Check that a dataset holds what a declaration says.
-
-    Raises
-    ------
-    LabelError
-        A variable is missing, or has other dims or another unit.
-    """
+    """Check that a dataset holds what a declaration says."""
     ragged = {
         str(a.attrs["sample_dimension"])
         for a in dataset.data_vars.values()

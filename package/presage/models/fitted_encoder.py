@@ -155,13 +155,7 @@ class SetLabels:
 
     @classmethod
     def of(cls, array: xr.DataArray, own: Sequence[str] = ("event", "feature")) -> SetLabels:
-        """Return the labels of an array whose dimensions `own` belong to one set.
-
-        Raises
-        ------
-        LabelError
-            It is no labelled array, or has no set.
-        """
+        """Return the labels of an array whose dimensions `own` belong to one set."""
         if not isinstance(array, xr.DataArray):
             raise LabelError(
                 f"events should be a labelled xarray.DataArray, got {type(array).__name__}; "
@@ -181,13 +175,7 @@ class SetLabels:
             yield xr.DataArray(row, dims=("event", "feature"), coords=names)
 
     def rows(self, events: xr.DataArray) -> Iterator[NDArray[Any]]:
-        """Yield the events of each set ``(E, F)``, without filled-up ends.
-
-        Raises
-        ------
-        LabelError
-            They have no dimension `event` or `feature`.
-        """
+        """Yield the events of each set ``(E, F)``, without filled-up ends."""
         for dim in ("event", "feature"):
             if dim not in events.dims:
                 raise LabelError(
@@ -217,13 +205,7 @@ class SetLabels:
 
 
 def check_finite(values: Tensor) -> None:
-    """Refuse to go on with numbers that a network cannot have meant.
-
-    Raises
-    ------
-    FitError
-        Some are not finite.
-    """
+    """Refuse to go on with numbers that a network cannot have meant."""
     if not bool(torch.isfinite(values).all()):
         raise FitError(
             "the model has no finite answer for this set; its events lie far from all that it "

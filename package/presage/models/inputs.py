@@ -28,11 +28,6 @@ def fit_features(events: xr.DataArray) -> dict[str, Any]:
     -------
     dict
         ``names``, ``scale``, ``lower``, ``upper`` (None for no end), ``shift``, ``width``.
-
-    Raises
-    ------
-    LabelError
-        A scale is unknown, or needs an end of the support that is not finite.
     """
     fitted: dict[str, Any] = {
         "names": [str(name) for name in events["feature"].values],

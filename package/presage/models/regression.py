@@ -101,11 +101,6 @@ class RegressionPool(LeastSquares):
             ``(*, F)``.
         inputs, encoder
             What is known of the features, and the encoder's settings.
-
-        Raises
-        ------
-        LabelError
-            There is no such feature, or no other.
         """
         names, response = list(inputs["names"]), encoder.regress
         if response not in names or len(names) < 2:

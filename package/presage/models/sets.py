@@ -174,13 +174,7 @@ class SetEncoder:
 
 
 def check_sets(dataset: xr.Dataset) -> None:
-    """Refuse a dataset that is not one of sets of events.
-
-    Raises
-    ------
-    LabelError
-        The message says what is missing.
-    """
+    """Refuse a dataset that is not one of sets of events."""
     wanted = ("theta", "events", "parameter", "parameter_low", "parameter_high", "feature")
     for name in (*wanted, "feature_scale", "feature_lower", "feature_upper"):
         if name not in dataset.variables:

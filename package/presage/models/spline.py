@@ -29,13 +29,7 @@ _STEEPEST = -math.log(1e-3)
 
 
 def check_spline(bins: int, bound: float) -> None:
-    """Refuse settings that make no spline.
-
-    Raises
-    ------
-    LabelError
-        The message says what was given.
-    """
+    """Refuse settings that make no spline."""
     if not (bins >= 2 and bound > 0):
         raise LabelError(
             f"splines need at least 2 bins and a positive bound, got bins={bins}, bound={bound}"

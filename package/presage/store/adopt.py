@@ -45,15 +45,7 @@ def product_recipe(dataset: xr.Dataset, name: str) -> Recipe:
 def adopted_samples(
     dataset: xr.Dataset, name: str, sample: str
 ) -> tuple[Recipe, Schema, dict[str, Array]]:
-    """Return recipe, schema and arrays of a dataset of samples.
-
-    Raises
-    ------
-    StoreError
-        Something of it cannot be kept with samples; the message names it.
-    LabelError
-        Values are infinite, beyond their bounds, or of a type that is not stored.
-    """
+    """Return recipe, schema and arrays of a dataset of samples."""
     if sample not in dataset.dims:
         raise StoreError(f"no dimension {sample!r}{nearest(sample, map(str, dataset.dims))}")
     if not dataset.sizes[sample]:

@@ -263,13 +263,7 @@ def entry_of(root: Path, recipe: Recipe) -> Entry:
 
 
 def read_recipe(folder: Path) -> Recipe:
-    """Read and check a folder's recipe.
-
-    Raises
-    ------
-    StoreError
-        It is missing, altered, or from a newer version.
-    """
+    """Read and check a folder's recipe."""
     path = folder / RECIPE_FILE
     try:
         recipe = Recipe.from_json(path.read_text(encoding="utf-8"))

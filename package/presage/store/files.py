@@ -160,13 +160,6 @@ def replace(path: Path, write: Write, check: Check = unchecked) -> None:
 
     For unfinished state such as checkpoints, and for files that leave the store: a reader
     sees the old file or the new one.
-
-    Raises
-    ------
-    StoreError
-        The disk is full.
-    OSError
-        Any other failure of the file system; the temporary is gone.
     """
     with _written(path, write, check) as temporary:
         temporary.replace(path)

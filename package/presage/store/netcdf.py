@@ -101,11 +101,6 @@ def map_shard(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
 
     An array that is chunked, compressed or of foreign byte order is read whole instead (archives
     made by other tools).
-
-    Raises
-    ------
-    StoreError
-        An array is missing, or its bytes lie beyond the end of the file.
     """
     size = path.stat().st_size
     arrays: dict[str, Array] = {}
@@ -132,13 +127,7 @@ def _map_array(path: Path, dataset: h5py.Dataset, size: int) -> Array:
 
 
 def check_unpacked(path: Path, size: int) -> None:
-    """Refuse a file whose arrays are far larger than the file.
-
-    Raises
-    ------
-    StoreError
-        They have more than 64 times its bytes, and a megabyte.
-    """
+    """Refuse a file whose arrays are far larger than the file."""
     packed = path.stat().st_size
     if size > 64 * packed + (1 << 20):
         raise StoreError(

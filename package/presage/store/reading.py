@@ -20,13 +20,7 @@ from presage.store.verified import Stamp, known
 
 
 def covering(entry: Entry, start: int, stop: int | None) -> tuple[list[Sidecar], int]:
-    """Return the sound shards of an entry and where the range ends.
-
-    Raises
-    ------
-    StoreError
-        Samples of the range are missing, or it is empty.
-    """
+    """Return the sound shards of an entry and where the range ends."""
     shards = entry.shards()
     stop = reach(shards) if stop is None else stop
     missing = gaps(shards, start, stop)

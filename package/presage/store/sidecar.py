@@ -93,13 +93,7 @@ def publish_sidecar(path: Path, sidecar: Sidecar) -> None:
 
 
 def read_sidecar(path: Path) -> Sidecar:
-    """Read and check the sidecar at `path`.
-
-    Raises
-    ------
-    StoreError
-        It was altered, is no sidecar, or comes from a newer presage.
-    """
+    """Read and check the sidecar at `path`."""
     if path.stat().st_size > _MAX_BYTES:
         raise StoreError(f"{path.name} is too large for a sidecar")
     try:

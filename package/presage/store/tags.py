@@ -13,13 +13,7 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 def write_tag(root: Path, name: str, key: str) -> None:
-    """Let a name mean this key, whatever it meant before.
-
-    Raises
-    ------
-    StoreError
-        The name has other signs than letters, digits and ``_.+-``, or could be a key.
-    """
+    """Let a name mean this key, whatever it meant before."""
     if not _NAME.fullmatch(name) or re.fullmatch(r"[0-9a-f]+", name):
         raise StoreError(
             f"a name has letters, digits and _.+- and is no number of a key, got {name!r}; "

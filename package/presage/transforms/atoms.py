@@ -39,11 +39,6 @@ def check_continuous(
     A float that is constant at each label, of `parameters`, is let through: its peak has no width,
     and is where it should be.
 
-    Raises
-    ------
-    LabelError
-        A variable of whole numbers, or one of few distinct values.
-
     Warns
     -----
     AtomWarning

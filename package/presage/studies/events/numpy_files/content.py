@@ -21,7 +21,7 @@ DATA, LABELS = "data", "cond"
 ONLY = "array"
 
 
-class Rows(Protocol):
+class Readable(Protocol):
     """An array whose rows are taken from the first to the last."""
 
     @property
@@ -45,7 +45,7 @@ def as_table(array: Array) -> Array:
 class Content:
     """Arrays of one file."""
 
-    arrays: dict[str, Rows]  # name → rows of numbers, ``[n]`` or ``[n, columns]``
+    arrays: dict[str, Readable]  # name → rows of numbers, ``[n]`` or ``[n, columns]``
     constants: dict[str, Any] = field(default_factory=dict)  # what else a dictionary holds
 
     @property

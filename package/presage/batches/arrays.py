@@ -11,7 +11,7 @@ from presage.batches.tables import Buffers, Table
 from presage.labels import Array
 
 
-class Rows(BatchSource):
+class ArraySource(BatchSource):
     """Samples that lie in arrays.
 
     Parameters

@@ -12,6 +12,7 @@ import xarray as xr
 
 import presage as ps
 from faults import toys
+from presage.emulation import FlowSampler
 from presage.generate import simulate, verify
 from presage.labels import Arrays, LabelError, Parameter, Variable
 from presage.recipe import Recipe
@@ -178,8 +179,12 @@ def test_a_flow_is_sampled_when_a_store_holds_it(tmp_path: Path) -> None:
     settings = {"epochs": 1, "batch_size": 100, "progress": False}
     flow = ps.models.SplineFlow(bins=4, hidden=(8,))
     labels = [grid.labels[4]]
+    unsaved = ps.fit(flow, events, **settings)
     with pytest.raises(LabelError, match="FlowSampler: fitted= is in no store"):
-        ps.sample(ps.fit(flow, events, **settings), labels=labels, n=10, store=store)
+        FlowSampler(labels=tuple(labels), fitted=unsaved).recipe()
+    before = {entry.key for entry in store.list()}
+    assert ps.sample(unsaved, labels=labels, n=10, store=store).sizes["event"] == 10
+    assert {entry.key for entry in store.list()} == before  # drawn in memory
     fitted = ps.fit(flow, events, store=store, **settings)
     drawn = ps.sample(fitted, labels=labels, n=10, store=store, progress=False)
     recipe = store.find(drawn.attrs["presage_key"])

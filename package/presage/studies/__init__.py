@@ -199,12 +199,17 @@ def rebuild(recipe: Recipe, kind: type[Source] | None = None) -> Source:
 
 
 def _restored(kind: type[Source], recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recipe's fields as the class takes them: those of a dataclass as an object of it."""
+    """Return a recipe's fields as the class takes them: those of a dataclass as an object of it.
+
+    One of another class than the default's is left to `kind`, which knows its own kinds by name.
+    """
     known, restored = settings_of(kind), dict(recorded)
     for name, value in recorded.items():
-        if name in known and is_dataclass(known[name].default) and isinstance(value, Mapping):
-            inner = {n: v for n, v in value.items() if n != "class"}
-            restored[name] = type(known[name].default)(**inner)
+        if name not in known or not isinstance(value, Mapping):
+            continue
+        inner, usual = dict(value), type(known[name].default)
+        if is_dataclass(usual) and inner.pop("class", usual.__name__) == usual.__name__:
+            restored[name] = usual(**inner)
     return restored
 
 

@@ -19,7 +19,7 @@ from presage.analysis.compare import Which, compare
 from presage.analysis.completing import completed
 from presage.analysis.histogram_morphing import histogram_morphing
 from presage.analysis.labelled import group
-from presage.analysis.metrics import own_metrics
+from presage.analysis.metrics import METRICS, own_metrics
 from presage.analysis.morphing import moment_morphing, nearest_label
 from presage.analysis.pull_figure import pulls_figure
 from presage.labels import LabelError
@@ -57,7 +57,7 @@ class Residuals:
     dataset: xr.Dataset
 
     def __post_init__(self) -> None:
-        if "model" not in self.dataset.attrs or "counts" not in self.dataset:
+        if "model" not in self.dataset.attrs or {*METRICS, "counts"}.isdisjoint(self.dataset):
             told = self.dataset.attrs.get("presage_producer", "variables " + ", ".join(
                 map(str, self.dataset.data_vars)))  # fmt: skip
             raise LabelError(

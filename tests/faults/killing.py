@@ -37,8 +37,10 @@ print("done", flush=True)
 def start(program: str) -> subprocess.Popen[str]:
     """Start a program in a session of its own, so that its workers die with it."""
     paths = os.pathsep.join([str(TESTS), str(TESTS.parent / "package")])
+    # Tests that run in the background of a script begin with interruptions ignored.
+    heard = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
     guarded = "if __name__ == '__main__':\n" + "".join(
-        f"    {line}\n" for line in program.strip().splitlines()
+        f"    {line}\n" for line in (heard + program.strip()).splitlines()
     )
     return subprocess.Popen(
         [sys.executable, "-c", guarded],

@@ -492,6 +492,7 @@ MISTAKES = [
     (lambda: Paired({}), "there are no pools"),
     (lambda: Paired({"s": np.ones(3)}), "pool 's' is to be a labelled dataset, got ndarray"),
     (lambda: Paired({"s": ps.on_the_fly(Sets(), 20)}), "pool 's' is made on the fly"),
+    (lambda: Paired({"s": SIGNALS.isel(sample=[])}), "pool 's' has no samples"),
     (lambda: Paired({"s": SIGNALS}, {"x": "t.a"}), "no pool 't'"),
     (lambda: Paired({"s": SIGNALS}, {"x": "s.b"}), "no variable 'b'"),
     (lambda: Paired({"s": SIGNALS}, shared=("t",)), "shared: there is no pool 't'"),

@@ -108,6 +108,8 @@ class Paired(BatchSource):
                 raise BatchError(
                     f"pool {name!r} is to be a labelled dataset, got {type(pool).__name__}"
                 )
+            if not pool.sizes[sample_dim(pool)]:
+                raise BatchError(f"pool {name!r} has no samples to draw")
         for name in self.shared:
             if name not in self.pools:
                 raise BatchError(f"shared: there is no pool {name!r}{nearest(name, self.pools)}")

@@ -37,7 +37,7 @@ ALIASES = {
     "playwright": "playwright-python",
 }
 #: What the standard environment needs; the benchmarks' peers are a matter of their own.
-EXTRAS = ("root", "pdf", "notebooks", "dashboard", "test")
+EXTRAS = ("root", "pdf", "sky", "notebooks", "dashboard", "test")
 #: Packages that pull torchvision in, which would replace the pinned torch.
 REPLACES_TORCH = {"torchvision", "laplace-torch", "normflows", "sbi"}
 

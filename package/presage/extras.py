@@ -9,6 +9,8 @@ from contextlib import contextmanager
 EXTRAS = {
     "root": ("awkward", "uproot"),
     "pdf": ("arviz", "emcee"),
+    "sky": ("astropy",),
+    "healpix": ("healpy",),
     "notebooks": ("ipykernel", "jupyterlab", "papermill", "traitlets"),
     "dashboard": ("bokeh", "holoviews", "panel", "tornado"),
     "dask": ("distributed",),

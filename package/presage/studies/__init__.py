@@ -198,7 +198,7 @@ def rebuild(recipe: Recipe, kind: type[Source] | None = None) -> Source:
     return source
 
 
-def _restored(kind: type[Source], recorded: Mapping[str, Any]) -> dict[str, Any]:
+def _restored(kind: type[Any], recorded: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe's fields as the class takes them: those of a dataclass as an object of it.
 
     One of another class than the default's is left to `kind`, which knows its own kinds by name.
@@ -209,7 +209,7 @@ def _restored(kind: type[Source], recorded: Mapping[str, Any]) -> dict[str, Any]
             continue
         inner, usual = dict(value), type(known[name].default)
         if is_dataclass(usual) and inner.pop("class", usual.__name__) == usual.__name__:
-            restored[name] = usual(**inner)
+            restored[name] = usual(**_restored(usual, inner))
     return restored
 
 

@@ -1,0 +1,3 @@
+# The public names of this study: imported at their first use, see presage/lazy.py.
+from .cosmology import Cosmology as Cosmology
+from .geometry import Patch as Patch

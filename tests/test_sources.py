@@ -501,11 +501,11 @@ MISTAKES = [
     (lambda: Paired({"s": SIGNALS}, combine=rebuild), "combine and variables"),
     (
         lambda: Paired({"s": SIGNALS, "t": HOT}, {"x": ["s.a", "t.a"]}),
-        "'x': t.a (x 3) of float64 in mK cannot be added to s.a (x 3) of float64 in K",
+        "'x': t.a (x 3) of floats in mK cannot be added to s.a (x 3) of floats in K",
     ),
     (
         lambda: Paired({"s": SIGNALS, "t": SIGNALS.isel(x=[0])}, {"x": ["s.a", "t.a"]}),
-        "t.a (x 1) of float64 in K cannot be added to s.a (x 3)",
+        "t.a (x 1) of floats in K cannot be added to s.a (x 3)",
     ),
 ]
 
@@ -515,6 +515,24 @@ def test_mistakes_are_explained(act, text):
     with pytest.raises(BatchError) as error:
         act()
     assert text in str(error.value)
+
+
+@pytest.mark.parametrize("size", [3, 200_000])
+def test_floats_of_two_widths_are_added_in_the_wider_one(size):
+    rng = np.random.default_rng(0)
+    pools = {
+        name: xr.Dataset(
+            {"a": (("sample", "pixel"), rng.normal(size=(4, size)).astype(kind))},
+            attrs={"presage_sample": "sample"},
+        )
+        for name, kind in (("s", "f4"), ("t", "f4"), ("u", "f8"))
+    }
+    pairs = Paired(pools, {"x": ["s.a", "t.a", "u.a"]}, seed=1)
+    (batch,) = Batches(pairs, 4)
+    members = pairs.members(batch.positions, 0)
+    exact = sum(pools[name]["a"].values[members[name]].astype("f8") for name in "stu")
+    assert batch["x"].dtype == pairs.dataset["x"].dtype == np.float64
+    np.testing.assert_allclose(batch["x"], exact, rtol=0, atol=1e-14)
 
 
 def test_ragged_columns_cannot_be_added(store):

@@ -24,9 +24,10 @@ def add_rows(terms: Sequence[tuple[Table, str, Positions]], out: Array) -> None:
     Parameters
     ----------
     terms
-        Table, variable and positions ``[row]`` of each; at least two, alike but for lengths.
+        Table, variable and positions ``[row]`` of each; at least two, alike but for lengths and
+        the width of floats.
     out
-        ``[row, ...]``.
+        ``[row, ...]``, of the widest type.
     """
     if len(out) and out[0].nbytes >= _TILE:
         _by_row(terms, out)
@@ -40,19 +41,21 @@ def _by_row(terms: Sequence[tuple[Table, str, Positions]], out: Array) -> None:
     for target, parts in zip(out.reshape(len(out), -1), rows, strict=True):
         for low in range(0, len(target), step):
             tile = slice(low, low + step)
-            total = np.add(parts[0][tile], parts[1][tile], out=target[tile])
+            total = np.add(parts[0][tile], parts[1][tile], out=target[tile], dtype=out.dtype)
             for part in parts[2:]:
                 np.add(total, part[tile], out=total)
 
 
 def _together(terms: Sequence[tuple[Table, str, Positions]], out: Array) -> None:
-    (table, name, positions), *others = terms
     step = max(1, _TILE // max(1, out[:1].nbytes))
-    scratch = np.empty((min(step, len(out)), *out.shape[1:]), out.dtype)
+    kinds = {table.dense[name][0].dtype for table, name, _ in terms}
+    scratch = {kind: np.empty((min(step, len(out)), *out.shape[1:]), kind) for kind in kinds}
     for low in range(0, len(out), step):
         total = out[low : low + step]
-        table.take(name, positions[low : low + step], total)
-        for other, variable, at in others:
-            part = scratch[: len(total)]
-            other.take(variable, at[low : low + step], part)
-            np.add(total, part, out=total)
+        for place, (table, name, positions) in enumerate(terms):
+            kind = table.dense[name][0].dtype
+            direct = place == 0 and kind == total.dtype
+            part = total if direct else scratch[kind][: len(total)]
+            table.take(name, positions[low : low + step], part)
+            if not direct:
+                np.add(total if place else 0, part, out=total)

@@ -47,7 +47,7 @@ class Paired(BatchSource):
         Name → labelled dataset, of any length.
     columns
         Name of a variable → what it is: ``"pool.variable"``, or several of them, which are
-        added. By default all variables of all pools under their own names.
+        added (floats of two widths in the wider one). By default all variables of all pools under their own names.
     combine
         A function of name → array, the columns of some samples, that returns name → array, or
         its address ``"my_module:my_function"``. It has a version
@@ -182,8 +182,9 @@ class Paired(BatchSource):
                 out[column] = taken[pool][variable]
                 continue
             added = [(self._rows[p].table_of(v), v, members[p]) for p, v in terms]
-            first = added[0][0].dense[variable][0]
-            out[column] = buffers.get(column, (len(numbers), *first.shape[1:]), first.dtype)
+            parts = [table.dense[name][0] for table, name, _ in added]
+            shape = len(numbers), *parts[0].shape[1:]
+            out[column] = buffers.get(column, shape, np.result_type(*parts))
             add_rows(added, out[column])
         if self.combine is None:
             return out
@@ -279,6 +280,7 @@ class Paired(BatchSource):
         found = xr.Dataset(attrs={SAMPLE: self._sample})
         for column, terms in self._terms.items():
             first = plain[terms[0][0]][terms[0][1]]
+            kind = first.dtype
             for pool, variable in terms[1:]:
                 other = plain[pool][variable]
                 differ = [c for c in set(first.coords) & set(other.coords)
@@ -289,7 +291,8 @@ class Paired(BatchSource):
                         f"{'.'.join(terms[0])} {_about(first)}"
                         + "".join(f"; they differ in the coordinate {c!r}" for c in differ)
                     )
-            found[column] = first
+                kind = np.result_type(kind, other.dtype)
+            found[column] = first.astype(kind)
         return found
 
     # -- identity and parts ----------------------------------------------------------------
@@ -362,7 +365,7 @@ class Paired(BatchSource):
                 for column, terms in self._terms.items():
                     first, *more = (held[p][v].index_select(0, index[p][span]) for p, v in terms)
                     for other in more:
-                        first += other
+                        first = first + other
                     out[column] = first
                 return out
 
@@ -380,4 +383,5 @@ def _round(plan: Plan, number: int) -> Epoch:
 def _about(array: xr.DataArray) -> str:
     """Return what has to be equal in arrays that are added."""
     sizes = ", ".join(f"{dim} {n}" for dim, n in zip(array.dims[1:], array.shape[1:], strict=True))
-    return f"({sizes}) of {array.dtype} in {array.attrs.get('units', '1')}"
+    kind = "floats" if array.dtype.kind == "f" else array.dtype
+    return f"({sizes}) of {kind} in {array.attrs.get('units', '1')}"

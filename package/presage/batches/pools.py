@@ -47,7 +47,8 @@ class Paired(BatchSource):
         Name → labelled dataset, of any length.
     columns
         Name of a variable → what it is: ``"pool.variable"``, or several of them, which are
-        added (floats of two widths in the wider one). By default all variables of all pools under their own names.
+        added (floats of two widths in the wider one). By default all variables of all pools
+        under their own names.
     combine
         A function of name → array, the columns of some samples, that returns name → array, or
         its address ``"my_module:my_function"``. It has a version

@@ -1,4 +1,8 @@
 # The public names of this study: imported at their first use, see presage/lazy.py.
+from .beam import Beam as Beam
 from .cosmology import Cosmology as Cosmology
+from .foregrounds import Component as Component
+from .foregrounds import Foregrounds as Foregrounds
 from .geometry import Patch as Patch
+from .receiver import Receiver as Receiver
 from .signal import Signal as Signal

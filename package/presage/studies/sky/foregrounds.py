@@ -1,0 +1,167 @@
+"""What shines before hydrogen: our Galaxy and radio galaxies, 1e4 to 1e5 times brighter, smooth.
+
+Every component is a Gaussian field whose angular and frequency dependence factorise,
+C_l(nu1, nu2) = P(l) M(nu1, nu2). The frequency matrix is therefore decomposed once, M = W W^T with
+as many columns as there are digits in double precision (a smooth spectrum has few); a sky is then
+that many white maps, shaped by sqrt(P(l)) in Fourier space and mixed by W: a product of matrices.
+
+Santos, Cooray & Knox (2005), with
+C_l = A (1000/l)^beta (130^2/nu1 nu2)^alpha exp(-ln^2(nu1/nu2)/2 xi^2), frozen below l = 10.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import rfft2
+
+from presage.labels import LabelError
+from presage.studies.sky.cosmology import Array
+from presage.studies.sky.geometry import Patch
+
+#: Spectra are not extrapolated below this multipole.
+LOWEST = 10.0
+#: Share of the greatest eigenvalue below which there is only rounding.
+ROUNDING = 1e-15
+
+
+def mean_sky(frequency: Array) -> Array:
+    """Return the mean temperature of the radio sky, mK: 60 K (nu/300 MHz)^-2.5."""
+    return np.asarray(60e3 * (np.asarray(frequency) / 300.0) ** -2.5)
+
+
+@dataclass(frozen=True)
+class Component:
+    """A Gaussian foreground that is smooth in frequency.
+
+    Parameters
+    ----------
+    amplitude
+        A of C_l at l = 1000 and 130 MHz, mK^2.
+    slope
+        beta, of the angular spectrum.
+    index
+        alpha, of the temperature over frequency.
+    coherence
+        xi, e-folds of frequency over which the sky stays the same.
+
+    Raises
+    ------
+    LabelError
+        An amplitude below 0 or a coherence that is not positive.
+    """
+
+    amplitude: float
+    slope: float
+    index: float
+    coherence: float
+
+    def __post_init__(self) -> None:
+        if self.amplitude < 0 or self.coherence <= 0:
+            raise LabelError(
+                "a component has an amplitude of at least 0 and a coherence above 0, got "
+                f"{self.amplitude} mK^2 and {self.coherence}"
+            )
+
+    def power(self, multipole: Array) -> Array:
+        """Return C_l at 130 MHz, mK^2."""
+        l = np.maximum(multipole, LOWEST)  # noqa: E741 - the field's letter
+        return np.asarray(self.amplitude * (1000.0 / l) ** self.slope)
+
+    def spectrum(self, frequency: Array) -> Array:
+        """Return how the temperature falls with frequency, 1 at 130 MHz."""
+        return np.asarray((130.0 / np.asarray(frequency)) ** self.index)
+
+    def factor(self, frequency: Array) -> Array:
+        """Return W ``[frequency, R]`` with W W^T = M."""
+        logs = np.log(frequency)
+        coherent = np.exp(-0.5 * ((logs[:, None] - logs[None, :]) / self.coherence) ** 2)
+        return self.spectrum(frequency)[:, None] * root(coherent)
+
+
+def root(matrix: Array) -> Array:
+    """Return the columns W of matrix = W W^T, the greatest first, without those of rounding."""
+    values, vectors = np.linalg.eigh(matrix)
+    kept = values > ROUNDING * values[-1]
+    return np.asarray((vectors[:, kept] * np.sqrt(values[kept]))[:, ::-1])
+
+
+SYNCHROTRON = Component(700.0, 2.4, 2.80, 4.0)
+POINT_SOURCES = Component(57.0, 1.1, 2.07, 1.0)
+GALACTIC_FREE_FREE = Component(0.088, 3.0, 2.15, 35.0)
+EXTRAGALACTIC_FREE_FREE = Component(0.014, 1.0, 2.10, 35.0)
+
+
+@dataclass(frozen=True)
+class Foregrounds:
+    """All that shines before the signal, in mK.
+
+    Parameters
+    ----------
+    synchrotron, point_sources, galactic_free_free, extragalactic_free_free
+        Spec of each, in mK^2 and pure numbers.
+    """
+
+    synchrotron: Component = field(default=SYNCHROTRON)
+    point_sources: Component = field(default=POINT_SOURCES)
+    galactic_free_free: Component = field(default=GALACTIC_FREE_FREE)
+    extragalactic_free_free: Component = field(default=EXTRAGALACTIC_FREE_FREE)
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """All four, the brightest first."""
+        return (
+            self.synchrotron,
+            self.point_sources,
+            self.galactic_free_free,
+            self.extragalactic_free_free,
+        )
+
+    def mean(self, patch: Patch) -> Array:
+        """Return the mean sky ``[frequency]``, mK."""
+        return mean_sky(patch.frequency)
+
+    def modes(self, patch: Patch, rng: np.random.Generator, n: int) -> NDArray[np.complex128]:
+        """Draw skies as modes across ``[n, frequency, ky, kx]``, mean included."""
+        parts = _parts(self, patch)
+        fields = [
+            rfft2(
+                rng.standard_normal((n, factor.shape[1], patch.pixels, patch.pixels)), norm="ortho"
+            )
+            * np.sqrt(power.power(patch.multipole) / patch.pixel_area)
+            for power, factor in parts
+        ]
+        # Real times complex as one real product of twice the width.
+        flat = np.concatenate(fields, axis=1).reshape(n, -1, patch.multipole.size).view(np.float64)
+        mixed = np.concatenate([factor for _, factor in parts], axis=1) @ flat
+        modes = mixed.view(np.complex128).reshape(n, patch.channels, *patch.multipole.shape)
+        modes[:, :, 0, 0] += self.mean(patch) * patch.pixels
+        return modes
+
+    def covariance(self, patch: Patch, multipole: Array) -> Array:
+        """Return the exact covariance of modes ``[multipole, frequency, frequency]``, mK^2.
+
+        About the mean.
+        """
+        multipole = np.atleast_1d(np.asarray(multipole, dtype=np.float64))
+        total = np.zeros((len(multipole), patch.channels, patch.channels))
+        for power, factor in _parts(self, patch):
+            share = power.power(multipole) / patch.pixel_area
+            total += share[:, None, None] * (factor @ factor.T)
+        return total
+
+    def held_out(self) -> Foregrounds:
+        """Return another sky's, for tests of what was learned on this one."""
+        return replace(
+            self,
+            synchrotron=Component(1.5 * self.synchrotron.amplitude, 2.2, 2.6, 2.5),
+        )
+
+
+@lru_cache(maxsize=16)
+def _parts(foregrounds: Foregrounds, patch: Patch) -> list[tuple[Component, Array]]:
+    """Return every Gaussian part's angular spectrum and factor over frequency."""
+    return [(c, c.factor(patch.frequency)) for c in foregrounds.components]

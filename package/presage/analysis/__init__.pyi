@@ -8,10 +8,12 @@ from . import figures as figures
 from . import histogram_morphing as histogram_morphing
 from . import importance as importance
 from . import residuals as residuals
+from . import spectra as spectra
 from . import tarp as tarp
 from . import uniformity as uniformity
 from .canvas import Page as Page
 from .corner import contours as contours
+from .fourier import Box as Box
 from .histograms import adaptive_edges as adaptive_edges
 from .histograms import histogram as histogram
 from .labelled import group as group
@@ -23,5 +25,8 @@ from .morphing import nearest_label as nearest_label
 from .pareto import pareto_k as pareto_k
 from .ranking import ranks as ranks
 from .residuals import Residuals as Residuals
+from .spectra import Spectra as Spectra
+from .spectra import compare_spectra as compare_spectra
+from .spectra import wave_edges as wave_edges
 from .two_sample import Classifier as Classifier
 from .two_sample import classifier_auc as classifier_auc

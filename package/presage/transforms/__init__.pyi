@@ -1,7 +1,9 @@
 # The public names: imported at their first use, see presage/lazy.py.
+from .across import Across as Across
 from .atoms import AtomWarning as AtomWarning
 from .bounds import BoundMap as BoundMap
 from .moments import SpectralMoments as SpectralMoments
 from .pca import PCA as PCA
 from .scale import LabelScale as LabelScale
 from .tail import UnlikeTrainingWarning as UnlikeTrainingWarning
+from .wiener import Wiener as Wiener

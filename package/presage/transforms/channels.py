@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from presage.labels import LabelError, nearest, to_complex
+from presage.labels import LabelError, from_complex, nearest, to_complex
 
 Matrix = NDArray[Any]
 COMPONENT = "component"
@@ -131,6 +131,24 @@ def joined(data: xr.DataArray) -> xr.DataArray:
     if data.dtype.kind not in "fiuc":
         raise LabelError(f"expected numbers, got dtype {data.dtype}")
     return to_complex(data) if COMPONENT in data.dims else data
+
+
+def stored_type(data: xr.DataArray) -> np.dtype[Any]:
+    """Return the type of the result: float32 stays float32, all else is float64."""
+    single = data.dtype in (np.dtype("float32"), np.dtype("complex64"))
+    if COMPONENT in data.dims or data.dtype.kind == "c":
+        return np.dtype("complex64" if single else "complex128")
+    return np.dtype("float32" if single else "float64")
+
+
+def like(result: xr.DataArray, data: xr.DataArray) -> xr.DataArray:
+    """Split complex values again where `data` had ``component``, at the same position."""
+    if COMPONENT not in data.dims:
+        return result
+    position = data.dims.index(COMPONENT)
+    order = list(result.dims)
+    order.insert(position, COMPONENT)
+    return from_complex(result).transpose(*order).rename(data.name)
 
 
 def spread(weights: xr.DataArray, data: xr.DataArray) -> xr.DataArray:

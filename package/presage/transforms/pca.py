@@ -25,9 +25,19 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from presage.labels import LabelError, from_complex, nearest
+from presage.labels import LabelError, nearest
 from presage.labels.caller import warn_caller
-from presage.transforms.channels import COMPONENT, NAN, Channels, Matrix, joined, mapped, spread
+from presage.transforms.channels import (
+    COMPONENT,
+    NAN,
+    Channels,
+    Matrix,
+    joined,
+    like,
+    mapped,
+    spread,
+    stored_type,
+)
 from presage.transforms.moments import SpectralMoments
 
 #: Least eigenvalue ratio of the normal equations at which a fit still has an answer.
@@ -215,7 +225,7 @@ class PCA:
             spectra = spectra + joined(self.dataset["mean"])
         order = [self.dim if d == "mode" else d for d in values.dims]
         spectra = spectra.transpose(*order).assign_attrs(amplitudes.attrs)
-        return _like(spectra.astype(values.dtype), amplitudes)
+        return like(spectra.astype(values.dtype), amplitudes)
 
     def _basis(self, modes: int) -> Matrix:
         most = self._vectors.shape[1]
@@ -258,7 +268,7 @@ class PCA:
         self.channels.check(Channels.of(data, self.dim))
         full = None if weights is None else spread(weights, data)
         rows = len(self._live) if modes is None else modes
-        dtype = _stored(data)
+        dtype = stored_type(data)
         values = mapped(data, self.dim, function, rows, dtype, full)
         dims = [d for d in data.dims if d != COMPONENT]
         out = xr.DataArray(
@@ -274,30 +284,12 @@ class PCA:
         }
         if modes is not None:
             kept["mode"] = self.dataset["mode"][:modes]
-        return _like(out.assign_coords(kept), data)
+        return like(out.assign_coords(kept), data)
 
 
 def _spectra(basis: Matrix, found: Matrix, like: Matrix) -> Matrix:
     """Return basis @ found in the memory order of `like`."""
     return basis @ found if like.flags.c_contiguous else (found.T @ basis.T).T
-
-
-def _stored(data: xr.DataArray) -> np.dtype[Any]:
-    """Return the type of the result: float32 stays float32, all else is float64."""
-    single = data.dtype in (np.dtype("float32"), np.dtype("complex64"))
-    if COMPONENT in data.dims or data.dtype.kind == "c":
-        return np.dtype("complex64" if single else "complex128")
-    return np.dtype("float32" if single else "float64")
-
-
-def _like(result: xr.DataArray, data: xr.DataArray) -> xr.DataArray:
-    """Split complex values again where `data` had ``component``, at the same position."""
-    if COMPONENT not in data.dims:
-        return result
-    position = data.dims.index(COMPONENT)
-    order = list(result.dims)
-    order.insert(position, COMPONENT)
-    return from_complex(result).transpose(*order).rename(data.name)
 
 
 def _fitted(block: Matrix, weight: Matrix, basis: Matrix) -> Matrix:

@@ -165,15 +165,16 @@ class Signal:
         numpy.ndarray
             ``[shell, frequency, frequency]``, mK^2.
         """
-        spacing, length = patch.spacing, _length(self, patch)
-        across = np.asarray(multipole) * np.deg2rad(patch.pixel) / spacing["y"]
-        along = np.asarray(2 * np.pi * np.fft.rfftfreq(length, spacing["frequency"]))
-        variance = self.power(patch, across[:, None], along) / math.prod(spacing.values())
-        if self.lognormal:
-            variance[across == 0, 0] = _box(self, patch).zero
-        sequence = np.fft.irfft(variance, n=length)[:, : patch.channels]
-        amplitude = self.amplitude(patch)
+        sequence, amplitude = _sequence(self, patch, multipole), self.amplitude(patch)
         return np.stack([toeplitz(row) for row in sequence]) * np.outer(amplitude, amplitude)
+
+    def variance(self, patch: Patch) -> Array:
+        """Return the variance of a pixel in each channel ``[frequency]``, mK^2."""
+        multipole, place = patch.shells
+        twice = np.broadcast_to(np.arange(place.shape[1]) % (patch.pixels / 2) > 0, place.shape)
+        count = np.bincount(place.ravel(), weights=1.0 + twice.ravel())
+        density = count @ _sequence(self, patch, multipole)[:, 0] / patch.pixels**2
+        return np.asarray(density * self.amplitude(patch) ** 2)
 
 
 class _Box(NamedTuple):
@@ -191,6 +192,17 @@ class _Box(NamedTuple):
 def _length(signal: Signal, patch: Patch) -> int:
     """Return the channels of the long box, a number that is fast to transform."""
     return int(next_fast_len(math.ceil(signal.oversize * patch.channels)))
+
+
+def _sequence(signal: Signal, patch: Patch, multipole: Array) -> Array:
+    """Return the covariance of a mode's density with itself so many channels on ``[shell, lag]``."""
+    spacing, length = patch.spacing, _length(signal, patch)
+    across = np.asarray(multipole) * np.deg2rad(patch.pixel) / spacing["y"]
+    along = np.asarray(2 * np.pi * np.fft.rfftfreq(length, spacing["frequency"]))
+    variance = signal.power(patch, across[:, None], along) / math.prod(spacing.values())
+    if signal.lognormal:
+        variance[across == 0, 0] = _box(signal, patch).zero
+    return np.fft.irfft(variance, n=length)[:, : patch.channels]
 
 
 @lru_cache(maxsize=8)

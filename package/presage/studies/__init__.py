@@ -8,11 +8,12 @@ folder; this module holds only the declaration and the table.
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import presage.plugins as plugins
 from presage.labels import nearest
@@ -201,16 +202,29 @@ def rebuild(recipe: Recipe, kind: type[Source] | None = None) -> Source:
 def _restored(kind: type[Any], recorded: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe's fields as the class takes them: those of a dataclass as an object of it.
 
-    One of another class than the default's is left to `kind`, which knows its own kinds by name.
+    It is of the default's class, or of one that the field's annotation names. One of yet another
+    class is left to `kind`, which knows its own kinds by name.
     """
     known, restored = settings_of(kind), dict(recorded)
     for name, value in recorded.items():
         if name not in known or not isinstance(value, Mapping):
             continue
         inner, usual = dict(value), type(known[name].default)
-        if is_dataclass(usual) and inner.pop("class", usual.__name__) == usual.__name__:
-            restored[name] = usual(**_restored(usual, inner))
+        classes = {c.__name__: c for c in (*_named(kind, name), usual) if is_dataclass(c)}
+        found = classes.get(inner.pop("class", usual.__name__))
+        if found is not None:
+            restored[name] = found(**_restored(found, inner))
     return restored
+
+
+def _named(kind: type[Any], name: str) -> tuple[type, ...]:
+    """Return the classes that a field's annotation names, none where it cannot be read."""
+    owner = next(c for c in kind.__mro__ if name in inspect.get_annotations(c))
+    try:
+        annotation = inspect.get_annotations(owner, eval_str=True)[name]
+    except (NameError, AttributeError, TypeError):  # imported for type checkers alone
+        return ()
+    return tuple(c for c in (annotation, *get_args(annotation)) if isinstance(c, type))
 
 
 def __getattr__(name: str) -> Any:

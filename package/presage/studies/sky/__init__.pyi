@@ -6,3 +6,9 @@ from .foregrounds import Foregrounds as Foregrounds
 from .geometry import Patch as Patch
 from .receiver import Receiver as Receiver
 from .signal import Signal as Signal
+from .skies import SKIES as SKIES
+from .skies import Sky as Sky
+from .skies import SkyForegrounds as SkyForegrounds
+from .skies import SkyNoise as SkyNoise
+from .skies import SkySignal as SkySignal
+from .skies import sky as sky

@@ -195,7 +195,7 @@ def _length(signal: Signal, patch: Patch) -> int:
 
 
 def _sequence(signal: Signal, patch: Patch, multipole: Array) -> Array:
-    """Return the covariance of a mode's density with itself so many channels on ``[shell, lag]``."""
+    """Return the covariance of a mode's density so many channels apart ``[shell, lag]``."""
     spacing, length = patch.spacing, _length(signal, patch)
     across = np.asarray(multipole) * np.deg2rad(patch.pixel) / spacing["y"]
     along = np.asarray(2 * np.pi * np.fft.rfftfreq(length, spacing["frequency"]))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
-from presage.studies.sky import Beam, Component, Foregrounds, Patch, Receiver
+from presage.studies.sky import Beam, Component, Foregrounds, Leakage, Patch, Receiver
+from presage.studies.sky.geometry import LIGHT
+from presage.studies.sky.radio_sources import catalogue, centres, source_modes
 
-PATCH = Patch(channels=32, pixels=64)
+PATCH = Patch(channels=32, pixels=32)
 RNG = np.random.default_rng
+LEAKY = Foregrounds(leakage=Leakage(share=0.01))
 
 
 def test_foregrounds_are_as_bright_as_published() -> None:
@@ -31,6 +37,99 @@ def test_factor_is_a_root(component: Component) -> None:
     published *= np.exp(-apart / (2 * component.coherence**2))
     np.testing.assert_allclose(factor @ factor.T, published, rtol=1e-12)
     assert factor.shape[1] < 10
+
+
+@pytest.mark.parametrize(
+    "foregrounds", [Foregrounds(), LEAKY, LEAKY.held_out()], ids=["smooth", "leaky", "held_out"]
+)
+def test_skies_have_their_covariance(foregrounds: Foregrounds) -> None:
+    """In every bin of l, C_l and the coherence between frequencies, within their errors."""
+    modes = foregrounds.modes(PATCH, RNG(0), 64)
+    modes[:, :, 0, 0] -= foregrounds.mean(PATCH) * PATCH.pixels
+    inner = np.s_[..., 1:-1]  # each of these modes stands for itself and its mirror image
+    multipole, modes = PATCH.multipole[inner].ravel(), modes[inner].reshape(64, 32, -1)
+    edges = np.quantile(multipole, np.linspace(0, 1, 7))
+    for low, high in itertools.pairwise(edges):
+        inside = (multipole >= low) & (multipole < high)
+        values, vectors = np.linalg.eigh(foregrounds.covariance(PATCH, multipole[inside]))
+        # Amplitudes of the 5 brightest modes over frequency: independent, of width 1 each.
+        white = np.einsum("mfi,nfm->nmi", vectors[..., -5:], modes[:, :, inside])
+        white /= np.sqrt(values[:, -5:])
+        found = np.einsum("nmi,nmj->ij", white.conj(), white) / white[..., 0].size
+        assert abs(found - np.eye(5)).max() < 5 / np.sqrt(white[..., 0].size)
+
+
+def test_leakage_is_light_from_many_depths() -> None:
+    """Q and U made of F(psi) one depth at a time have the covariance of those drawn."""
+    leakage, nu = Leakage(width=6.0, fraction=1.0), PATCH.frequency
+    psi = leakage.depths
+    root = np.linalg.cholesky(leakage.depth_covariance() + 1e-12 * np.eye(len(psi)))
+    white = RNG(0).standard_normal((2, len(psi), 6_000)) / np.sqrt(2)
+    field = root @ (white[0] + 1j * white[1])
+    light = np.zeros((len(nu), field.shape[1]), dtype=complex)
+    for depth, seen in zip(psi, field, strict=True):
+        light += np.exp(2j * depth * (LIGHT / nu) ** 2)[:, None] * seen
+    q, u = leakage.stokes(nu)
+    for one, other, columns in (
+        (light.real, light.real, q @ q.T),
+        (light.real, light.imag, q @ u.T),
+    ):
+        assert abs(one @ other.T / 6_000 - columns).max() < 0.05
+    # What the leakage adds to the foregrounds is epsilon Q.
+    added = LEAKY.covariance(PATCH, [300.0]) - Foregrounds().covariance(PATCH, [300.0])
+    drawn = LEAKY.polarisation(PATCH, RNG(0), 200)[0][:, :, 5:-5, 3:-3]
+    scale = LEAKY.synchrotron.power(PATCH.multipole)[5:-5, 3:-3] / LEAKY.synchrotron.power(300.0)
+    measured = np.mean(abs(drawn) ** 2 / scale, axis=(0, 2, 3))
+    np.testing.assert_allclose(1e-4 * measured, np.diagonal(added[0]), rtol=0.05)
+
+
+WIDE = Patch(channels=16, pixels=64)
+
+
+def alone(modes: np.ndarray, seed: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Name the sources that have a pixel for themselves, with the flux found there, Jy."""
+    cubes, known = np.fft.irfft2(modes, s=(64, 64), norm="ortho"), catalogue()
+    pixel = np.floor(known.place(centres(WIDE, RNG(seed), len(cubes))) / WIDE.pixel + 32)
+    to_flux = 2 * 1.380649e-23 * (1e6 * WIDE.frequency / 299792458) ** 2 * WIDE.pixel_area * 1e23
+    for i, cube in enumerate(cubes):
+        inside = np.flatnonzero(np.all((pixel[:, i] >= 0) & (pixel[:, i] < 64), axis=0))
+        places, counts = np.unique(pixel[:, i, inside], axis=1, return_counts=True)
+        for x, y in places[:, counts == 1].T.astype(int):
+            source = inside[np.all((x, y) == pixel[:, i, inside].T, axis=1)][0]
+            yield source, cube[:, y, x] * to_flux
+
+
+def test_real_sources_stand_where_they_are_and_their_fluxes_are_recovered() -> None:
+    """Temperature times 2 k nu^2/c^2 and the pixel's solid angle gives the catalogue's flux."""
+    known, x = catalogue(), np.log(WIDE.frequency / 600)
+    found = list(alone(source_modes(WIDE, RNG(3), 40), seed=3))
+    for source, flux in found:
+        expected = known.flux[source] * np.exp(
+            (known.slope[source] + known.curvature[source] * x) * x
+        )
+        np.testing.assert_allclose(flux, expected, rtol=1e-9)
+    assert len(found) > 100
+
+
+def test_polarised_sources_leak() -> None:
+    """Of a real source leaks the polarised flux, turned by a random angle; of others nothing."""
+    plain, leaky = (source_modes(WIDE, RNG(3), 40, lost) for lost in (None, Leakage(share=1.0)))
+    known, cosines = catalogue(), []
+    for source, flux in alone(leaky - plain, seed=3):
+        light = known.polarised[source] * known.spectrum(WIDE.frequency)[source]
+        assert (abs(flux) <= light + 1e-9).all()
+        cosines.append(flux / light if light[0] else np.nan * flux)
+    assert np.nanmean(np.square(cosines)) == pytest.approx(0.5, abs=0.15)
+
+
+def test_catalogue_is_projected_onto_the_patch() -> None:
+    """Cygnus A seen from a degree south of it and one in right ascension east."""
+    known = catalogue()
+    ra, dec = known.right_ascension[0], known.declination[0]
+    x, y = known.place(np.array([[ra, ra + 1.0], [dec - 1.0, dec]]))
+    assert x[0, 0] == pytest.approx(0, abs=1e-9)
+    assert y[0, 0] == pytest.approx(np.rad2deg(np.tan(np.deg2rad(1.0))))
+    assert x[1, 0] == pytest.approx(-np.cos(np.deg2rad(dec)), rel=1e-3)
 
 
 def test_receiver_noise_is_that_of_the_radiometer_equation() -> None:

@@ -4,6 +4,7 @@ from .cosmology import Cosmology as Cosmology
 from .foregrounds import Component as Component
 from .foregrounds import Foregrounds as Foregrounds
 from .geometry import Patch as Patch
+from .leakage import Leakage as Leakage
 from .receiver import Receiver as Receiver
 from .signal import Signal as Signal
 from .skies import SKIES as SKIES

@@ -22,10 +22,8 @@ from scipy.special import j0, j1
 from presage.labels import Coordinate, LabelError
 from presage.labels.errors import check_choices
 from presage.studies.sky.cosmology import Array
-from presage.studies.sky.geometry import Patch
+from presage.studies.sky.geometry import LIGHT, Patch
 
-#: Speed of light, m MHz.
-LIGHT = 299.792458
 #: Airy's pattern [2 J1(x)/x]^2 has fallen to half at x = this over two.
 AIRY = 2 * 1.6163399561827614
 #: Of the cosine-tapered pattern; and where its transform ends, in f l.

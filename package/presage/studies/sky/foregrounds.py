@@ -21,6 +21,10 @@ from scipy.fft import rfft2
 from presage.labels import LabelError
 from presage.studies.sky.cosmology import Array
 from presage.studies.sky.geometry import Patch
+from presage.studies.sky.leakage import Leakage
+from presage.studies.sky.radio_sources import source_modes
+
+Modes = NDArray[np.complex128]
 
 #: Spectra are not extrapolated below this multipole.
 LOWEST = 10.0
@@ -102,17 +106,24 @@ class Foregrounds:
     Parameters
     ----------
     synchrotron, point_sources, galactic_free_free, extragalactic_free_free
-        Spec of each, in mK^2 and pure numbers.
+        The smooth components.
+    leakage
+        Of polarised synchrotron; none by default.
+    sources
+        Whether the brightest radio sources of the real sky shine too, where they stand: see
+        :mod:`~presage.studies.sky.radio_sources`. They are not Gaussian.
     """
 
     synchrotron: Component = field(default=SYNCHROTRON)
     point_sources: Component = field(default=POINT_SOURCES)
     galactic_free_free: Component = field(default=GALACTIC_FREE_FREE)
     extragalactic_free_free: Component = field(default=EXTRAGALACTIC_FREE_FREE)
+    leakage: Leakage | None = None
+    sources: bool = False
 
     @property
     def components(self) -> tuple[Component, ...]:
-        """All four, the brightest first."""
+        """The four smooth ones."""
         return (
             self.synchrotron,
             self.point_sources,
@@ -124,44 +135,106 @@ class Foregrounds:
         """Return the mean sky ``[frequency]``, mK."""
         return mean_sky(patch.frequency)
 
-    def modes(self, patch: Patch, rng: np.random.Generator, n: int) -> NDArray[np.complex128]:
-        """Draw skies as modes across ``[n, frequency, ky, kx]``, mean included."""
-        parts = _parts(self, patch)
-        fields = [
-            rfft2(
-                rng.standard_normal((n, factor.shape[1], patch.pixels, patch.pixels)), norm="ortho"
-            )
-            * np.sqrt(power.power(patch.multipole) / patch.pixel_area)
-            for power, factor in parts
-        ]
-        # Real times complex as one real product of twice the width.
-        flat = np.concatenate(fields, axis=1).reshape(n, -1, patch.multipole.size).view(np.float64)
-        mixed = np.concatenate([factor for _, factor in parts], axis=1) @ flat
-        modes = mixed.view(np.complex128).reshape(n, patch.channels, *patch.multipole.shape)
+    def modes(self, patch: Patch, rng: np.random.Generator, n: int) -> Modes:
+        """Draw skies, mean included.
+
+        Parameters
+        ----------
+        patch
+            Channels and pixels.
+        rng
+            Where they are drawn from.
+        n
+            How many.
+
+        Returns
+        -------
+        numpy.ndarray
+            Modes across ``[n, frequency, ky, kx]``, mK, of ``rfft2(norm="ortho")``.
+
+        Raises
+        ------
+        LabelError
+            Radio sources are asked for outside the band or the sky of their catalogue.
+        """
+        modes = _drawn(_parts(self, patch), patch, rng, n)
         modes[:, :, 0, 0] += self.mean(patch) * patch.pixels
+        if self.sources:
+            modes += source_modes(patch, rng, n, self.leakage)
         return modes
 
-    def covariance(self, patch: Patch, multipole: Array) -> Array:
-        """Return the exact covariance of modes ``[multipole, frequency, frequency]``, mK^2.
+    def polarisation(self, patch: Patch, rng: np.random.Generator, n: int) -> tuple[Modes, Modes]:
+        """Draw modes of the polarised synchrotron, Q and U, as :meth:`modes` does of all.
 
-        About the mean.
+        Raises
+        ------
+        LabelError
+            There is no leakage, which says how polarised it is.
+        """
+        if self.leakage is None:
+            raise LabelError("how polarised the synchrotron is says leakage=Leakage(...)")
+        spectrum = self.synchrotron.spectrum(patch.frequency)[:, None]
+        columns = np.vstack(self.leakage.stokes(patch.frequency)) * np.tile(spectrum, (2, 1))
+        drawn = _drawn([(self.synchrotron, columns)], patch, rng, n)
+        return drawn[:, : patch.channels], drawn[:, patch.channels :]
+
+    def covariance(self, patch: Patch, multipole: Array) -> Array:
+        """Return the exact covariance about the mean of :meth:`modes`, without real sources.
+
+        Parameters
+        ----------
+        patch
+            Channels and pixels.
+        multipole
+            ``[shell]``, of the modes across.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``[shell, frequency, frequency]``, mK^2.
         """
         multipole = np.atleast_1d(np.asarray(multipole, dtype=np.float64))
         total = np.zeros((len(multipole), patch.channels, patch.channels))
-        for power, factor in _parts(self, patch):
-            share = power.power(multipole) / patch.pixel_area
+        for component, factor in _parts(self, patch):
+            share = component.power(multipole) / patch.pixel_area
             total += share[:, None, None] * (factor @ factor.T)
         return total
 
     def held_out(self) -> Foregrounds:
-        """Return another sky's, for tests of what was learned on this one."""
-        return replace(
-            self,
-            synchrotron=Component(1.5 * self.synchrotron.amplitude, 2.2, 2.6, 2.5),
-        )
+        """Return another sky, for what was learned on this one: a brighter, rougher synchrotron.
+
+        Where there is leakage, there is 1 % of it and depths are alike over 1 rad/m^2.
+        """
+        brighter = Component(1.5 * self.synchrotron.amplitude, 2.2, 2.6, 2.5)
+        leakage = self.leakage and replace(self.leakage, share=0.01, correlation=1.0)
+        return replace(self, synchrotron=brighter, leakage=leakage)
+
+
+Part = tuple[Component, Array]
 
 
 @lru_cache(maxsize=16)
-def _parts(foregrounds: Foregrounds, patch: Patch) -> list[tuple[Component, Array]]:
-    """Return every Gaussian part's angular spectrum and factor over frequency."""
-    return [(c, c.factor(patch.frequency)) for c in foregrounds.components]
+def _parts(foregrounds: Foregrounds, patch: Patch) -> list[Part]:
+    """Return every Gaussian part: whose power over l it has, and its columns over frequency."""
+    parts = [(c, c.factor(patch.frequency)) for c in foregrounds.components]
+    leakage, synchrotron = foregrounds.leakage, foregrounds.synchrotron
+    if leakage is not None:
+        spectrum = leakage.share * synchrotron.spectrum(patch.frequency)[:, None]
+        parts.append((synchrotron, spectrum * leakage.stokes(patch.frequency)[0]))
+    return parts
+
+
+def _drawn(parts: list[Part], patch: Patch, rng: np.random.Generator, n: int) -> Modes:
+    """Draw modes ``[n, rows of the columns, ky, kx]`` of all parts together."""
+    side, columns = patch.pixels, np.hstack([factor for _, factor in parts])
+    fields = np.empty((n, columns.shape[1], *patch.multipole.shape), dtype=np.complex128)
+    start = 0
+    for component, factor in parts:
+        part = fields[:, start : start + factor.shape[1]]
+        white = rng.standard_normal((n, factor.shape[1], side, side))
+        part[:] = rfft2(white, norm="ortho", overwrite_x=True)
+        part *= np.sqrt(component.power(patch.multipole) / patch.pixel_area)
+        start += factor.shape[1]
+    # Real times complex as one real product of twice the width.
+    mixed = columns @ fields.reshape(n, len(columns.T), -1).view(np.float64)
+    return np.asarray(mixed.view(np.complex128).reshape(n, -1, *patch.multipole.shape))

@@ -19,6 +19,9 @@ import numpy as np
 from presage.labels import Coordinate, LabelError
 from presage.studies.sky.cosmology import PLANCK18, Array, Cosmology, redshift
 
+#: Speed of light, m MHz: a wave of nu MHz is LIGHT/nu metres long.
+LIGHT = 299.792458
+
 
 @dataclass(frozen=True)
 class Patch:

@@ -86,7 +86,7 @@ def test_nothing_asks_for_a_package_that_would_replace_torch() -> None:
 
 def test_every_library_that_the_package_imports_is_a_declared_need() -> None:
     homes = importlib.metadata.packages_distributions()
-    declared = set(needs("root", "pdf", "notebooks", "dashboard", "dask"))
+    declared = set(needs("root", "pdf", "sky", "healpix", "notebooks", "dashboard", "dask"))
     optional = {"dask", "lightning"}  # asked for only where a user names them
     for path in [*(ROOT / "package").rglob("*.py"), *(ROOT / "dashboards").rglob("*.py")]:
         for module in imported(path) - set(sys.stdlib_module_names) - {"presage", "dashboards"}:

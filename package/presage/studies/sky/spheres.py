@@ -47,7 +47,7 @@ class SkyMaps(SkyFiles):
     """HEALPix maps of the whole sphere, one for each frequency, as patches or as they are.
 
     The maps are the files' columns, file by file; each run of as many as there are `frequencies`
-    is one sky. ``presage generate sky_maps --files FOLDER --frequencies 500,501 ...`` Settings are
+    is one sky. ``presage generate sky_maps --files FOLDER --frequencies '[500, 501]'`` Settings are
     those of :class:`SkyFiles`, of which `frequencies` has to be given and `pixel` is a patch's, and
 
     Parameters

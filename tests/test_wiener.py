@@ -9,7 +9,8 @@ import pytest
 import xarray as xr
 
 from presage.labels import LabelError, from_complex, to_complex
-from presage.transforms import Across, Wiener
+from presage.transforms import Across, TransverseMoments, Wiener
+from presage.transforms.across import Modes
 
 CHANNELS, PIXELS, BASELINES = 16, 12, 2
 DEGREES = {"units": "deg"}
@@ -62,13 +63,14 @@ def draw(kind: str, covariance: xr.DataArray, samples: int, seed: int) -> xr.Dat
     wave = covariance["wave_number"].values
     if kind == "real":
         white = np.fft.rfft2(rng.normal(size=(samples, CHANNELS, PIXELS, PIXELS)), norm="ortho")
-        shell = Across.of(grid(kind), ("y", "x")).shell_of(wave, False).reshape(white.shape[2:])
+        across = Across.of(grid(kind), ("y", "x"))
+        shell = Modes(across, wave, False).shell.reshape(white.shape[2:])
         modes = np.einsum("yxfg,sgyx->sfyx", root[shell], white)
         maps = np.fft.irfft2(modes, s=(PIXELS, PIXELS), norm="ortho")
         dims: tuple[str, ...] = ("sample", "frequency", "y", "x")
     else:
         parts = rng.normal(size=(2, samples, CHANNELS, BASELINES, PIXELS)) / np.sqrt(2)
-        shell = Across.of(grid(kind), ("right_ascension",)).shell_of(wave, True)
+        shell = Modes(Across.of(grid(kind), ("right_ascension",)), wave, True).shell
         modes = np.einsum("brfg,sgbr->sfbr", root[:, shell], parts[0] + 1j * parts[1])
         maps = np.fft.ifft(modes, norm="ortho")
         dims = ("sample", "frequency", "baseline", "right_ascension")
@@ -79,20 +81,12 @@ def draw(kind: str, covariance: xr.DataArray, samples: int, seed: int) -> xr.Dat
 def residual_power(wiener: Wiener, left: xr.DataArray) -> float:
     """Power per value in units of what the covariance of the filter's residual says."""
     expected = wiener.residual_covariance()
-    full = expected if "component" not in left.dims else to_complex(expected)
+    full = to_complex(expected) if "component" in left.dims else expected
     power = np.real(full.values.diagonal(axis1=-2, axis2=-1)).mean(axis=-1)
-    return float((left**2).mean()) / float(_mode_mean(wiener, power))
-
-
-def _mode_mean(wiener: Wiener, power: np.ndarray) -> float:
-    """Mean over all modes of what is given by shell."""
     is_complex = wiener.channels.is_complex
-    shell = wiener.across.shell_of(wiener.dataset["wave_number"].values, is_complex)
-    if is_complex:
-        return float(power[..., shell].mean()) / 2  # of two parts each
-    half = PIXELS // 2 + 1
-    weight = np.tile(np.where((np.arange(half) % (PIXELS // 2)) > 0, 2.0, 1.0), PIXELS)
-    return float(np.average(power[shell], weights=weight))
+    modes = Modes(wiener.across, wiener.dataset["wave_number"].values, is_complex)
+    mean = np.average(power.reshape(-1, len(modes.count)).mean(axis=0), weights=modes.count)
+    return float((left**2).mean()) * (1 + is_complex) / float(mean)
 
 
 KINDS = ["real", "parts"]
@@ -146,6 +140,53 @@ def test_it_survives_netcdf_and_dead_channels(tmp_path) -> None:  # type: ignore
     np.testing.assert_allclose(cleaned.isel(live), alone.clean(sky.isel(live)), atol=1e-10)
     with xr.open_dataset(tmp_path / "filter.nc", engine="h5netcdf") as read:
         xr.testing.assert_identical(Wiener(read).clean(sky), hidden.clean(sky))
+
+
+def learned(kind: str, maps: int, shrink: bool = True) -> Wiener:
+    """The filter learned from maps, in chunks."""
+    s, c = (draw(kind, matrix, maps, 10 + i) for i, matrix in enumerate(covariances(kind)))
+    real = kind == "real"
+    over = ("y", "x") if real else ("right_ascension",)
+    moments = TransverseMoments(across=over, apart=() if real else ("baseline",))
+    for some in (slice(0, maps // 3), slice(maps // 3, None)):
+        moments.update(xr.Dataset({"signal": s, "contaminant": c}).isel(sample=some))
+    return Wiener(moments.finish(shrink=shrink))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_learned_comes_near_to_the_limit(kind: str) -> None:
+    truth = true_filter(kind)
+    limit = _trace(truth.residual_covariance())
+
+    def excess(wiener: Wiener) -> float:
+        return _trace(wiener.residual_covariance(truth)) / limit
+
+    few, many, plain = (learned(kind, *how) for how in ((60,), (300,), (60, False)))
+    assert excess(many) < min(1.02, excess(few))
+    assert excess(few) < 1.1
+    assert excess(few) - 1 < 0.5 * (excess(plain) - 1)  # what shrinking is for
+    np.testing.assert_array_equal(few.dataset["wave_number"], truth.dataset["wave_number"])
+    sample = draw(kind, covariances(kind)[0], 2, 0)
+    assert few.clean(sample).dims == sample.dims
+
+
+def test_learning_takes_dead_channels_and_refuses_gaps() -> None:
+    s, c = (draw("real", matrix, 40, i) for i, matrix in enumerate(covariances("real")))
+    dead = xr.DataArray(np.arange(CHANNELS) == 5, dims="frequency")
+    maps = xr.Dataset({"signal": s, "contaminant": c.where(~dead)})
+    wiener = Wiener(TransverseMoments().update(maps).finish())
+    cleaned = wiener.clean(s)
+    assert cleaned.isel(frequency=5).isnull().all()
+    assert np.isfinite(cleaned.isel(frequency=slice(6, None))).all()
+    with pytest.raises(LabelError, match="maps; 640 values are missing"):
+        TransverseMoments().update(maps.where(c["x"] + c["y"] > 0)).finish()
+    with pytest.raises(LabelError, match="no maps to learn from"):
+        TransverseMoments().finish()
+    with pytest.raises(LabelError, match="learn from more maps"):
+        TransverseMoments().update(maps.isel(sample=[0], y=slice(3), x=slice(3))).finish()
+    moments = TransverseMoments().update(maps)
+    with pytest.raises(LabelError, match="another pixel size"):
+        moments.update(maps.assign_coords(x=2 * maps["x"]))
 
 
 def sky() -> xr.DataArray:

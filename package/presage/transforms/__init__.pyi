@@ -6,4 +6,6 @@ from .moments import SpectralMoments as SpectralMoments
 from .pca import PCA as PCA
 from .scale import LabelScale as LabelScale
 from .tail import UnlikeTrainingWarning as UnlikeTrainingWarning
+from .transverse import LearnedWiener as LearnedWiener
+from .transverse import TransverseMoments as TransverseMoments
 from .wiener import Wiener as Wiener

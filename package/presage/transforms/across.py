@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import scipy.fft
 import xarray as xr
 
 from presage.labels import LabelError, nearest
-from presage.transforms.channels import Matrix
+from presage.transforms.channels import Matrix, joined
 
 #: Wave numbers that differ by this share of the least one belong to one shell.
 SAME = 1e-6
@@ -82,18 +84,15 @@ class Across:
 
         Of real maps only half of the modes are kept, as ``rfftn`` does.
         """
-        axes = [
-            2 * np.pi * (np.fft.fftfreq if is_complex or not last else np.fft.rfftfreq)(n, step)
-            for n, step, last in zip(self.pixels, self.spacing, self._last(), strict=True)
-        ]
+        grid = list(zip(self.pixels, self.spacing, strict=True))
+        axes = [2 * np.pi * np.fft.fftfreq(*one) for one in grid]
+        if not is_complex:
+            axes[-1] = 2 * np.pi * np.fft.rfftfreq(*grid[-1])
         if signed:
             if len(axes) != 1 or not is_complex:
                 raise LabelError("only complex maps along one dimension have signed wave numbers")
             return np.asarray(axes[0])
         return np.asarray(np.sqrt(sum(axis**2 for axis in np.meshgrid(*axes, indexing="ij"))))
-
-    def _last(self) -> list[bool]:
-        return [i == len(self.dims) - 1 for i in range(len(self.dims))]
 
     def shells(self, is_complex: bool = False, signed: bool = False) -> xr.DataArray:
         """Return the distinct wave numbers, ascending, as ``wave_number`` ``[shell]``."""
@@ -103,26 +102,98 @@ class Across:
         attributes = {"units": f"rad/{self.unit}", "long_name": "wave number across"}
         return xr.DataArray(found[apart], dims="shell", attrs=attributes, name="wave_number")
 
-    def shell_of(self, wave_number: Matrix, is_complex: bool) -> Matrix:
-        """Return which shell, of ascending wave numbers, each mode is nearest to, flat."""
-        signed = bool((wave_number < 0).any())
-        edges = 0.5 * (wave_number[1:] + wave_number[:-1])
-        return np.searchsorted(edges, self.wave_number(is_complex, signed).ravel())
 
-    def modes(self, maps: Matrix) -> Matrix:
-        """Return modes complex128 ``[channel, mode, map]`` of maps ``[map, channel, *dims]``."""
+@dataclass(frozen=True, eq=False)
+class Modes:
+    """Maps ``[map, channel, *dims]`` as modes, sorted by their shells, and back.
+
+    Parameters
+    ----------
+    across
+        The grid.
+    wave_number
+        Of the shells, ascending; a mode belongs to the nearest one. Where some are negative
+        they are those of one dimension, with their signs.
+    is_complex
+        Whether the maps are; real ones have half of the modes.
+    """
+
+    across: Across
+    wave_number: Matrix
+    is_complex: bool
+
+    @cached_property
+    def shell(self) -> Matrix:
+        """Which shell each mode belongs to, flat."""
+        signed = bool((self.wave_number < 0).any())
+        edges = 0.5 * (self.wave_number[1:] + self.wave_number[:-1])
+        own = self.across.wave_number(self.is_complex, signed)
+        return np.asarray(np.searchsorted(edges, own.ravel()))
+
+    @cached_property
+    def weight(self) -> Matrix:
+        """How many modes of the whole plane each one stands for: 2 where its mirror is left out."""
+        last = self.across.pixels[-1]
+        column = np.arange(last if self.is_complex else last // 2 + 1)
+        alone = self.is_complex | (column == 0) | (2 * column == last)
+        return np.resize(np.where(alone, 1.0, 2.0), self.shell.shape)
+
+    @cached_property
+    def count(self) -> Matrix:
+        """Modes of the whole plane in each shell."""
+        return np.bincount(self.shell, self.weight, minlength=len(self.wave_number))
+
+    @cached_property
+    def order(self) -> Matrix:
+        """Modes, one shell after the other."""
+        return np.argsort(self.shell, kind="stable")
+
+    def spans(self, columns: int) -> list[slice]:
+        """Return which of `columns` columns of :meth:`rows` belong to each shell."""
+        each = columns // len(self.shell)
+        edges = np.searchsorted(self.shell[self.order], np.arange(len(self.wave_number) + 1))
+        return [slice(a * each, b * each) for a, b in pairwise(edges.tolist())]
+
+    def rows(self, maps: Matrix) -> Matrix:
+        """Return modes complex128 ``[channel, mode x map]``, one shell after the other."""
         axes = range(2, maps.ndim)
-        transform = scipy.fft.fftn if np.iscomplexobj(maps) else scipy.fft.rfftn
-        wide = maps.astype(np.complex128 if np.iscomplexobj(maps) else np.float64, copy=False)
-        modes = transform(wide, axes=axes, norm="ortho")
-        return np.asarray(modes.reshape(*maps.shape[:2], -1).transpose(1, 2, 0))
+        transform = scipy.fft.fftn if self.is_complex else scipy.fft.rfftn
+        wide = maps.astype(np.complex128 if self.is_complex else np.float64, copy=False)
+        modes = transform(wide, axes=axes, norm="ortho").reshape(*maps.shape[:2], -1)
+        moved = np.ascontiguousarray(modes.transpose(1, 2, 0)[:, self.order])
+        return moved.reshape(maps.shape[1], -1)
 
-    def maps(self, modes: Matrix, is_complex: bool) -> Matrix:
-        """Return maps ``[map, channel, *dims]`` of what :meth:`modes` returned."""
-        shape = [*self.pixels[:-1], self.pixels[-1] if is_complex else self.pixels[-1] // 2 + 1]
-        flat = modes.transpose(2, 0, 1)
-        field = flat.reshape(*flat.shape[:2], *shape)
-        axes = range(2, field.ndim)
-        if is_complex:
+    def maps(self, rows: Matrix) -> Matrix:
+        """Return the maps of what :meth:`rows` returned."""
+        *first, last = self.across.pixels
+        shape = (*first, last if self.is_complex else last // 2 + 1)
+        modes = np.empty((rows.shape[1] // len(self.shell), len(rows), len(self.shell)), complex)
+        modes[..., self.order] = rows.reshape(len(rows), len(self.shell), -1).transpose(2, 0, 1)
+        field, axes = modes.reshape(*modes.shape[:2], *shape), range(2, 2 + len(shape))
+        if self.is_complex:
             return np.asarray(scipy.fft.ifftn(field, axes=axes, norm="ortho"))
-        return np.asarray(scipy.fft.irfftn(field, s=self.pixels, axes=axes, norm="ortho"))
+        return np.asarray(scipy.fft.irfftn(field, s=self.across.pixels, axes=axes, norm="ortho"))
+
+
+def arranged(data: xr.DataArray, apart: Sequence[str], dim: str, across: Across) -> xr.DataArray:
+    """Return joined values as ``[*apart, *others, dim, *across]``."""
+    values = joined(data)
+    others = [str(d) for d in values.dims if d not in (*apart, dim, *across.dims)]
+    return values.transpose(*apart, *others, dim, *across.dims)
+
+
+def check_whole(maps: Matrix, live: Matrix, across: Across) -> None:
+    """Refuse maps ``[..., channel, *across]`` with missing values in live channels."""
+    missing = int((~np.isfinite(np.compress(live, maps, axis=-1 - len(across.dims)))).sum())
+    if missing:
+        raise LabelError(
+            f"modes across {across.dims} need whole maps; {missing} values are missing or "
+            "infinite. PCA.clean takes gaps"
+        )
+
+
+def living(maps: Matrix, live: Matrix) -> Matrix:
+    """Return maps ``[map, channel, *across]`` with dead channels set to 0."""
+    if live.all():
+        return maps
+    return np.where(live.reshape(-1, *[1] * (maps.ndim - 2)), maps, 0.0)

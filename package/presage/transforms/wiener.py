@@ -25,7 +25,7 @@ import scipy.linalg
 import xarray as xr
 
 from presage.labels import LabelError, from_complex, nearest
-from presage.transforms.across import Across
+from presage.transforms.across import Across, Modes, arranged, check_whole, living
 from presage.transforms.channels import COMPONENT, NAN, Channels, Matrix, joined, like, stored_type
 
 #: Values that are filtered at a time.
@@ -76,8 +76,9 @@ class Wiener:
         own = ("shell", self.dim, f"{self.dim}_other", COMPONENT)
         self.apart = tuple(str(d) for d in dataset[SIGNAL].dims if d not in own)
         self.channels = Channels.of(dataset[SIGNAL], self.dim)
-        signal, total = self._matrices(SIGNAL), self._matrices(CONTAMINANT)
-        pooled = (signal + total).diagonal(axis1=-2, axis2=-1)
+        self._modes = Modes(self.across, dataset[WAVE].values, self.channels.is_complex)
+        both = self._matrices(SIGNAL) + self._matrices(CONTAMINANT)
+        pooled = both.diagonal(axis1=-2, axis2=-1)
         self._live = np.isfinite(pooled).all(axis=tuple(range(pooled.ndim - 1)))
 
     @classmethod
@@ -196,61 +197,35 @@ class Wiener:
         LabelError
             Other channels, pixels or units than the filter's; values that are missing.
         """
-        self._check(data)
-        values = joined(data)
-        others = [
-            str(d) for d in values.dims if d not in (*self.apart, self.dim, *self.across.dims)
-        ]
-        order = (*self.apart, *others, self.dim, *self.across.dims)
-        maps = values.transpose(*order)
+        self.channels.check(Channels.of(data, self.dim))
+        self.across.check(Across.of(data, self.across.dims))
+        for dim in self.apart:
+            if dim not in data.coords or not np.array_equal(data[dim], self.dataset[dim]):
+                raise LabelError(f"the filter belongs to other values of {dim!r} than the data's")
+        maps = arranged(data, self.apart, self.dim, self.across)
         shape = [maps.sizes[d] for d in self.apart]
         flat = maps.values.reshape(*shape, -1, len(self._live), *self.across.pixels)
+        check_whole(flat, self._live, self.across)
         out = np.empty(flat.shape, stored_type(data))
-        step = max(1, BLOCK // max(1, int(np.prod(flat.shape[len(shape) + 1 :]))))
+        step = max(1, BLOCK // int(np.prod(flat.shape[len(shape) + 1 :])))
         for place in np.ndindex(*shape):
             gain = self.gain.values[place]
             for start in range(0, flat.shape[len(shape)], step):
                 some = slice(start, start + step)
                 out[place][some] = self._filtered(flat[place][some], gain)
-        result = maps.copy(data=out.reshape(maps.shape)).transpose(*values.dims)
-        return like(result, data)
-
-    def _check(self, data: xr.DataArray) -> None:
-        self.channels.check(Channels.of(data, self.dim))
-        self.across.check(Across.of(data, self.across.dims))
-        for dim in self.apart:
-            if dim not in data.coords or not data[dim].equals(
-                self.dataset[dim].reset_coords(drop=True)
-            ):
-                raise LabelError(f"the filter belongs to other values of {dim!r} than the data's")
-        live = data.isel({self.dim: np.flatnonzero(self._live)})
-        missing = int((~np.isfinite(live)).sum())
-        if missing:
-            raise LabelError(
-                f"a filter across {self.across.dims} needs whole maps; {missing} values are "
-                "missing or infinite. PCA.clean takes gaps"
-            )
+        result = maps.copy(data=out.reshape(maps.shape))
+        return like(result.transpose(*(d for d in data.dims if d != COMPONENT)), data)
 
     def _filtered(self, maps: Matrix, gain: Matrix) -> Matrix:
         """Filter maps ``[map, channel, *across]`` by the gain ``[shell, channel, channel]``."""
-        if not self._live.all():
-            maps = np.where(self._live.reshape(-1, *[1] * len(self.across.dims)), maps, 0.0)
-        is_complex = self.channels.is_complex
-        shell = self.across.shell_of(self.dataset[WAVE].values, is_complex)
-        modes = self.across.modes(maps)
-        order = np.argsort(shell, kind="stable")
-        edges = np.searchsorted(shell[order], np.arange(len(gain) + 1)) * modes.shape[2]
-        sorted_modes = np.ascontiguousarray(modes[:, order]).reshape(len(modes), -1)
+        rows = self._modes.rows(living(maps, self._live))
         # A real gain acts on real and imaginary parts alike: half of the work.
-        rows = sorted_modes if np.iscomplexobj(gain) else sorted_modes.view(np.float64)
-        scale = rows.shape[1] // sorted_modes.shape[1]
-        filtered = np.empty_like(rows)
-        for one, start, stop in zip(gain, scale * edges[:-1], scale * edges[1:], strict=True):
-            np.matmul(one, rows[:, start:stop], out=filtered[:, start:stop])
-        back = np.empty_like(modes)
-        back[:, order] = filtered.view(np.complex128).reshape(modes.shape)
-        out = self.across.maps(back, is_complex)
-        out[:, ~self._live] = NAN if is_complex else np.nan
+        parts = rows if np.iscomplexobj(gain) else rows.view(np.float64)
+        filtered = np.empty_like(parts)
+        for one, span in zip(gain, self._modes.spans(parts.shape[1]), strict=True):
+            np.matmul(one, parts[:, span], out=filtered[:, span])
+        out = self._modes.maps(filtered.view(np.complex128))
+        out[:, ~self._live] = NAN if self.channels.is_complex else np.nan
         return out
 
 

@@ -36,6 +36,7 @@ BENCHMARKS = {
     "event_sets.epoch": "event_sets:epoch",
     "event_sets.processes": "event_sets:processes",
     "event_sets.memory": "event_sets:memory",
+    "sky.simulation": "sky_simulation",
 }
 
 

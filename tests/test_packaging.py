@@ -218,6 +218,8 @@ def test_the_wheel_holds_notebooks_and_dashboard(tmp_path: Path) -> None:
         shipped = {f"presage/{p.relative_to(ROOT)}" for p in files}
         assert shipped
         assert shipped <= names
+    tables = [p for p in (ROOT / "package" / "presage").rglob("data/*") if p.is_file()]
+    assert {str(p.relative_to(ROOT / "package")) for p in tables} <= names
     assert not [n for n in names if "__pycache__" in n or n.startswith(("tests/", "benchmarks/"))]
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"

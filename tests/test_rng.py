@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from presage.rng import PARAMETERS, SIMULATION, generator, sibling
+from presage.rng import PARAMETERS, SIMULATION, generator, normals, sibling
 
 addresses = st.tuples(
     st.sampled_from(["sky", "tone", ""]),
@@ -94,3 +95,28 @@ def test_other_addresses_are_refused(change: dict[str, Any], text: str) -> None:
 def test_a_sibling_needs_philox() -> None:
     with pytest.raises(ValueError, match="sibling needs a Philox generator, got PCG64"):
         sibling(np.random.default_rng(0), 1)
+
+
+# -- normals ----------------------------------------------------------------------------
+
+
+def test_normals_are_normal_and_independent() -> None:
+    drawn = normals(generator("toy", 1, 0), (20, 100_001)).ravel().astype(np.float64)
+    n = drawn.size
+    assert stats.kstest(drawn, "norm").pvalue > 0.01
+    for power, expected, error in ((1, 0, 1), (2, 1, 2**0.5), (3, 0, 15**0.5), (4, 3, 96**0.5)):
+        assert abs(np.mean(drawn**power) - expected) < 4 * error / n**0.5
+    assert 4.5 < np.abs(drawn).max() < 6.8
+    for lag in (1, 2, 1 << 14, 1 << 15):  # partners of one angle lie half a run apart
+        for power in (1, 2):
+            one, other = drawn[:-lag] ** power, drawn[lag:] ** power
+            assert abs(np.corrcoef(one, other)[0, 1]) < 4 / n**0.5
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (7,), (3, 5), (2, 1 << 15)])
+def test_normals_have_a_shape_and_follow_from_the_generator(shape: tuple[int, ...]) -> None:
+    first, again = (normals(generator("toy", 2, 5), shape) for _ in range(2))
+    assert first.shape == shape
+    assert first.dtype == np.float32
+    assert np.array_equal(first, again)
+    assert np.isfinite(first).all()

@@ -26,6 +26,7 @@ from scipy.fft import ifft, irfft2, next_fast_len, rfft2, rfftn
 from scipy.linalg import toeplitz
 
 from presage.labels import LabelError, nearest
+from presage.rng import normals
 from presage.studies.sky.cosmology import Array
 from presage.studies.sky.geometry import Patch
 from presage.studies.sky.linear_power import SPECTRA, linear_power
@@ -138,17 +139,9 @@ class Signal:
         LabelError
             The tabulated spectrum is of another cosmology, or no lognormal field has this power.
         """
-        box, side = _box(self, patch), patch.pixels
-        white = rng.standard_normal((n, len(box.filter), side, side), dtype=np.float32)
-        modes = rfftn(white, axes=(1, 2, 3), norm="ortho", workers=1, overwrite_x=True)
-        modes *= box.filter
-        modes = ifft(modes, axis=1, norm="ortho", workers=1, overwrite_x=True)[:, : patch.channels]
-        if self.lognormal:
-            density = irfft2(modes, s=(side, side), norm="ortho", workers=1)
-            density -= np.float32(0.5 * box.variance)
-            modes = rfft2(np.expm1(density, out=density), norm="ortho", workers=1)
-        modes *= box.amplitude
-        return np.asarray(modes)
+        modes = box(self, patch).modes(rng, n, patch.channels)
+        modes *= box(self, patch).amplitude
+        return modes
 
     def covariance(self, patch: Patch, multipole: Array) -> Array:
         """Return the covariance of :meth:`modes` between channels.
@@ -177,16 +170,32 @@ class Signal:
         return np.asarray(density * self.amplitude(patch) ** 2)
 
 
-class _Box(NamedTuple):
-    """What is the same for all signals of a patch."""
+class Box(NamedTuple):
+    """The long box that a patch is cut out of."""
 
-    #: What white noise on the long box is multiplied by ``[frequency, ky, kx]``.
+    #: What white noise is multiplied by ``[frequency, ky, kx]``.
     filter: Single
-    #: Of the channels ``[frequency, 1, 1]``, mK.
+    #: Of the patch's channels ``[frequency, 1, 1]``, mK.
     amplitude: Single
     #: Of a lognormal density: of the Gaussian field under it, and of the density's mode k = 0.
-    variance: float
+    underlying: float
     zero: float
+
+    def modes(self, rng: np.random.Generator, n: int, kept: int) -> NDArray[np.complex64]:
+        """Draw densities of zero mean, as modes across ``[n, frequency, ky, kx]``.
+
+        Of the box's channels the first ones are `kept`.
+        """
+        long, side, _ = self.filter.shape
+        white = normals(rng, (n, long, side, side))
+        modes = rfftn(white, axes=(1, 2, 3), norm="ortho", workers=1, overwrite_x=True)
+        modes *= self.filter
+        modes = ifft(modes, axis=1, norm="ortho", workers=1, overwrite_x=True)[:, :kept]
+        if not self.underlying:
+            return np.asarray(modes)
+        density = irfft2(modes, s=(side, side), norm="ortho", workers=1)
+        density -= np.float32(0.5 * self.underlying)
+        return np.asarray(rfft2(np.expm1(density, out=density), norm="ortho", workers=1))
 
 
 def _length(signal: Signal, patch: Patch) -> int:
@@ -201,12 +210,12 @@ def _sequence(signal: Signal, patch: Patch, multipole: Array) -> Array:
     along = np.asarray(2 * np.pi * np.fft.rfftfreq(length, spacing["frequency"]))
     variance = signal.power(patch, across[:, None], along) / math.prod(spacing.values())
     if signal.lognormal:
-        variance[across == 0, 0] = _box(signal, patch).zero
+        variance[across == 0, 0] = box(signal, patch).zero
     return np.fft.irfft(variance, n=length)[:, : patch.channels]
 
 
 @lru_cache(maxsize=8)
-def _box(signal: Signal, patch: Patch) -> _Box:
+def box(signal: Signal, patch: Patch) -> Box:
     """Return the box of a patch."""
     spacing, length, side = patch.spacing, _length(signal, patch), patch.pixels
     along = np.asarray(2 * np.pi * np.fft.fftfreq(length, spacing["frequency"]))
@@ -215,5 +224,5 @@ def _box(signal: Signal, patch: Patch) -> _Box:
     gaussian, variance, zero = power, 0.0, 0.0
     if signal.lognormal:
         gaussian, variance, zero = underlying(power, (length, side, side))
-    amplitude = signal.amplitude(patch)[:, None, None]
-    return _Box(np.sqrt(gaussian).astype(np.float32), amplitude.astype(np.float32), variance, zero)
+    amplitude = signal.amplitude(patch).astype(np.float32)[:, None, None]
+    return Box(np.sqrt(gaussian).astype(np.float32), amplitude, variance, zero)

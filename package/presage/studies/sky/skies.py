@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from presage.labels import Arrays, Coordinate, LabelError, Parameter, Variable, nearest
+from presage.rng import normals
 from presage.simulator import Simulator
 from presage.studies.sky.beam import Beam
 from presage.studies.sky.foregrounds import Foregrounds
@@ -201,6 +202,6 @@ class SkyNoise(SkyPart):
         lengths = {c.along: len(c.values) for c in self.coordinates}
         shape = (n, *(lengths[dim] for dim in self.beam.dims))
         width = np.sqrt(self.receiver.variance(self.patch)).astype(np.float32)
-        noise = rng.standard_normal(shape, dtype=np.float32)
+        noise = normals(rng, shape)
         noise *= width.reshape(-1, *[1] * (len(shape) - 2))
         return noise

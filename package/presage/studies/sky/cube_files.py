@@ -88,7 +88,10 @@ def opened(path: Path, array: str, frequency: str, memory: int) -> Iterator[File
 def _chosen(arrays: Mapping[str, tuple[int, ...]], wanted: str, where: str) -> str:
     """Return the name of the array to read, among names and shapes."""
     if wanted and wanted not in arrays:
-        raise LabelError(f"{where} has no array {wanted!r} of three axes{nearest(wanted, arrays)}")
+        raise LabelError(
+            f"{where} has no array {wanted!r} of three axes or more (links are not followed)"
+            f"{nearest(wanted, arrays)}"
+        )
     if not arrays:
         raise LabelError(f"{where} holds no array of three axes or more, so no cube")
     if not wanted and len(arrays) > 1:
@@ -120,31 +123,20 @@ def _hdf5(path: Path, array: str, frequency: str, memory: int) -> Iterator[FileC
         shapes: dict[str, tuple[int, ...]] = {}
 
         def note(name: str, item: Any) -> bool | None:
-            if isinstance(item, h5py.Dataset) and item.ndim >= _CUBE:
+            if isinstance(item, h5py.Dataset):
                 shapes[name] = item.shape
             return True if len(shapes) > _MOST_ARRAYS else None
 
-        for name in filter(None, (array, frequency)):
-            _check_links(file, name, path.name)
-        file.visititems(note)  # which follows no links
-        held = file[_chosen(shapes, array.strip("/"), path.name)]
+        file.visititems(note)  # which follows no links, so that what lies behind one is not found
+        cubes = {name: shape for name, shape in shapes.items() if len(shape) >= _CUBE}
+        held = file[_chosen(cubes, array.strip("/"), path.name)]
         read = _reading(held, memory, path)
         axes = tuple(_hdf5_axis(held, number, memory, path) for number in range(held.ndim))
-        if frequency and not isinstance(file.get(frequency), h5py.Dataset):
-            raise LabelError(f"{path.name} has no array {frequency!r}{nearest(frequency, file)}")
-        named = _scale(file[frequency], frequency, memory, path) if frequency else None
+        name = frequency.strip("/")
+        if name and name not in shapes:
+            raise LabelError(f"{path.name} has no array {name!r}{nearest(name, shapes)}")
+        named = _scale(file[name], name, memory, path) if name else None
         yield FileCube(axes, _text(held, "units", "unit", "BUNIT"), read, named)
-
-
-def _check_links(file: Any, name: str, where: str) -> None:
-    """Refuse a path with a link in it, which may lead anywhere."""
-    parts = name.strip("/").split("/")
-    for path in ("/".join(parts[: end + 1]) for end in range(len(parts))):
-        if isinstance(file.get(path, getlink=True), (h5py.ExternalLink, h5py.SoftLink)):
-            raise LabelError(
-                f"{where}: {path!r} is a link, and links are not followed; name the array itself, "
-                "or copy it into the file"
-            )
 
 
 def _hdf5_axis(held: Any, number: int, memory: int, path: Path) -> Axis:

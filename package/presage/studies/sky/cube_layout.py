@@ -53,11 +53,11 @@ def ascending(values: Floats, where: str) -> tuple[Array, list[str]]:
         twice = values[order][1:][steps == 0]
         raise LabelError(f"{where}: channels of one frequency: {few([f'{v:g}' for v in twice])}")
     notes = [] if (np.diff(order) > 0).all() else ["frequencies are not ascending and are sorted"]
-    odd = ~np.isclose(steps, np.median(steps), rtol=1e-3)
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    odd = ~np.isclose(steps, usual, rtol=1e-3)
     if odd.any():
         notes.append(
-            f"frequencies are irregular: {odd.sum()} of {len(steps)} steps are not "
-            f"{np.median(steps):g} MHz"
+            f"frequencies are irregular: {odd.sum()} of {len(steps)} steps are not {usual:g} MHz"
         )
     return order, [f"{where}: {note}" for note in notes]
 

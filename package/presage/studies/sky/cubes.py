@@ -159,7 +159,8 @@ class SkyCubes(SkyFiles):
     ----------
     dims
         What the axes are, in the order of the file: ``sample``, ``frequency``, ``y``, ``x``; any
-        other is of length 1 and dropped. By default what the file calls them.
+        other is of length 1 and dropped. ``"y, x, frequency"`` will do. By default what the file
+        calls them.
     frequency
         Name of the array of frequencies, where it is no coordinate of the cube; not of FITS.
 
@@ -186,7 +187,7 @@ class SkyCubes(SkyFiles):
     ((500.0, 600.0), (1, 2, 4, 4))
     """
 
-    dims: tuple[str, ...] = ()
+    dims: str | tuple[str, ...] = ()
     frequency: str = ""
 
     name: ClassVar[str] = "sky_cubes"
@@ -194,7 +195,8 @@ class SkyCubes(SkyFiles):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "dims", tuple(self.dims))
+        listed = re.findall(r"\w+", self.dims) if isinstance(self.dims, str) else self.dims
+        object.__setattr__(self, "dims", tuple(listed))
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -228,7 +230,7 @@ class SkyCubes(SkyFiles):
 
     def _layout(self, cube: FileCube, where: str) -> Layout:
         """Return how one file is read."""
-        found = names(cube, self.dims, where)
+        found = names(cube, tuple(self.dims), where)
         axes = dict(zip(found, cube.axes, strict=True))
         lengths = tuple(axes[dim].length for dim in DIMS)
         check_memory(lengths, self.memory, where)

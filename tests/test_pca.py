@@ -12,8 +12,12 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import presage as ps
+from presage.batches import BatchError, Paired
+from presage.fitting import FitError
 from presage.labels import LabelError, from_complex, to_complex
-from presage.transforms import channels, moments
+from presage.store import Store
+from presage.transforms import PCABasis, channels, moments
 from presage.transforms.moments import SpectralMoments
 from presage.transforms.pca import PCA
 
@@ -361,6 +365,41 @@ def test_a_basis_survives_netcdf(kind: str, tmp_path) -> None:  # type: ignore[n
     basis.dataset.to_netcdf(tmp_path / "basis.nc", engine="h5netcdf")
     with xr.open_dataset(tmp_path / "basis.nc", engine="h5netcdf") as read:
         xr.testing.assert_identical(PCA(read).clean(data, modes=3), basis.clean(data, modes=3))
+
+
+def skies(store: Store, name: str, samples: int, seed: int) -> xr.Dataset:
+    """A stored pool of maps."""
+    data = cube("parts", seed, samples).transpose("sample", "frequency", "y", "x", "component")
+    return store.adopt(data.to_dataset(name="sky").assign_coords(x=range(3)), name, "sample")
+
+
+def test_a_stored_fit_is_of_the_training_part_alone_and_found_again(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    store = Store(tmp_path)
+    pool, other = skies(store, "one", 40, 1), skies(store, "two", 20, 2)
+    basis = ps.fit(PCABasis("sky"), pool, validation=(30, 40), store=store, progress=False)
+    alone = PCA.fit(pool["sky"].isel(sample=slice(30))).dataset
+    xr.testing.assert_allclose(basis.drop_attrs(), alone.drop_attrs())
+    parents = ps.Recipe.from_json(basis.attrs["presage_recipe"]).parents
+    assert parents == (ps.parent_of(pool.isel(sample=slice(30))),)
+    train = PCABasis("sky"), pool.isel(sample=slice(30))
+    keys = [basis, ps.fit(*train, validation=0, store=store, progress=False)]
+    assert len({one.attrs["presage_key"] for one in keys}) == 1  # the same samples
+    pairs = Paired({"a": pool, "b": other}, {"sky": ["a.sky", "b.sky"]}, samples=50)
+    added = ps.fit(PCABasis("sky"), pairs, validation=0.1, store=store, progress=False)
+    parents = ps.Recipe.from_json(added.attrs["presage_recipe"]).parents
+    assert [(p.start, p.stop, bool(p.selection)) for p in parents] == [(0, 40, True), (0, 20, True)]
+    assert added.attrs["spectra"] == 45 * 12
+    monkeypatch.setattr(SpectralMoments, "update", None)  # nothing is gone through again
+    again = ps.fit(PCABasis("sky"), pool, validation=(30, 40), store=store, progress=False)
+    xr.testing.assert_identical(again, basis)
+    with pytest.raises(TypeError):
+        ps.fit(PCABasis("sky", centred=True), pool, store=store, progress=False)
+    monkeypatch.undo()
+    assert [e.producer for e in store.list()].count("pca_basis") == 2  # nothing half-made
+    with pytest.raises(FitError, match="fitted in one pass"):
+        ps.fit(PCABasis("sky"), pool, epochs=3)  # type: ignore[call-overload]
+    with pytest.raises(BatchError, match="no variable 'sly'; did you mean 'sky'"):
+        ps.fit(PCABasis("sly"), pool)
 
 
 def test_coordinates_may_come_from_float32() -> None:

@@ -20,7 +20,7 @@ from presage.fitting.result import load
 from presage.fitting.run import fit, fit_recipe, settings_for
 from presage.fitting.schedules import SCHEDULES, make_schedule
 from presage.fitting.settings import OPTIMIZERS, Settings
-from presage.fitting.streaming import fit_streaming
+from presage.fitting.streaming import OnePass, fit_streaming
 from presage.models.fitted import Fitted
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "FitError",
     "Fitted",
     "NonFiniteLossError",
+    "OnePass",
     "Settings",
     "fit",
     "fit_recipe",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -17,11 +17,11 @@ from torch import Tensor
 import presage.plugins as plugins
 from presage.fitting.checkpoint import read_groups, write_tensors
 from presage.labels import nearest
-from presage.lineage import sample_dim
+from presage.lineage import RECIPE, sample_dim
 from presage.models.fitted import FitError, Fitted, Specification
 from presage.models.table import MODELS, specification
-from presage.recipe import Recipe, encode, settings_of
-from presage.store import Store
+from presage.recipe import Parent, Recipe, encode, settings_of
+from presage.store import Store, parents_of
 from presage.store.files import text
 from presage.store.netcdf import open_dataset, write_dataset
 
@@ -45,6 +45,17 @@ def content_key(dataset: xr.Dataset) -> str:
         digest.update(json.dumps([name, shape, str(array.attrs.get("units", "1"))]).encode())
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
+
+
+def origins(store: Store | None) -> Callable[[xr.Dataset], Mapping[str, Parent]]:
+    """Return what names the samples of a dataset; without a store by their content."""
+
+    def found(dataset: xr.Dataset) -> Mapping[str, Parent]:
+        if store is None and RECIPE not in dataset.attrs:
+            return dict.fromkeys(map(str, dataset.data_vars), Parent(content_key(dataset)))
+        return parents_of(dataset, store)
+
+    return found
 
 
 def publish(fitted: Fitted, store: Store) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import torch
@@ -24,10 +24,10 @@ from presage.fitting.loop import Habits, Loop, loss_name
 from presage.fitting.result import (
     F,
     complete_declaration,
-    content_key,
     fitted_kind,
     is_published,
     model_fields,
+    origins,
     producer,
     publish,
     publish_seen,
@@ -37,14 +37,15 @@ from presage.fitting.settings import Settings
 from presage.fitting.source import TensorBatch, Where, make_source
 from presage.fitting.splitting import split
 from presage.fitting.state import history_dataset
+from presage.fitting.streaming import OnePass, fit_one_pass
 from presage.labels.missing import complete
-from presage.lineage import RECIPE, attributes_of, sample_dim, take
+from presage.lineage import attributes_of, sample_dim, take
 from presage.models.fitted import Fitted, Specification, check_labels, declared_variables
 from presage.models.threads import one_thread, step_threads
 from presage.plugins import declared
 from presage.progress import Bar
-from presage.recipe import Parent, Recipe
-from presage.store import Store, parents_of
+from presage.recipe import Recipe
+from presage.store import Store
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -53,8 +54,49 @@ if TYPE_CHECKING:
 _SCHEME = "fit/1"
 
 
+@overload
+def fit(
+    model: OnePass,
+    train: xr.Dataset | BatchSource,
+    *,
+    validation: float | tuple[int, int] | Mapping[str, Any] = 0.05,
+    store: Store | None = None,
+    progress: bool = True,
+) -> xr.Dataset: ...
+
+
+@overload
 def fit(
     model: Specification[F],
+    train: xr.Dataset | BatchSource,
+    *,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    optimizer: str | Mapping[str, Any] | None = None,
+    schedule: str | Mapping[str, Any] | None = None,
+    warmup: int = 0,
+    seed: int = 0,
+    validation: float | tuple[int, int] | Mapping[str, Any] = 0.05,
+    ema: float | None = None,
+    clip: float | None = None,
+    accumulate: int = 1,
+    patience: int | None = None,
+    keep: Literal["last", "best"] = "last",
+    shuffle: Literal["auto", "full", "block", "aligned"] = "auto",
+    precision: str = "32-true",
+    checkpoint_every: int | None = None,
+    device: str = "auto",
+    compile: bool = False,
+    loss: str | Callable[..., torch.Tensor] | None = None,
+    store: Store | None = None,
+    progress: bool = True,
+    logger: Any = None,
+) -> F: ...
+
+
+def fit(
+    model: Specification[F] | OnePass,
     train: xr.Dataset | BatchSource,
     *,
     epochs: int | None = None,
@@ -79,7 +121,7 @@ def fit(
     store: Store | None = None,
     progress: bool = True,
     logger: Any = None,
-) -> F:
+) -> F | xr.Dataset:
     """Train a model, or return it at once where the store has it already.
 
     Settings of the training that are not given are those that the model recommends for these
@@ -90,7 +132,9 @@ def fit(
     Parameters
     ----------
     model
-        A specification, such as ``presage.models.SplineFlow(bins=16)``.
+        A specification, such as ``presage.models.SplineFlow(bins=16)``. Or one of a fit in a
+        single pass, such as ``presage.transforms.PCABasis("sky")``, which has no settings of the
+        training but `validation`; the result is then a labelled dataset.
     train
         Labelled samples, stored ones or those of :func:`presage.generate.on_the_fly`: on the
         fly the result has the same key and the same bits as from stored samples with
@@ -174,6 +218,11 @@ def fit(
     LabelError
         The data lack what the model was declared for, or (with a store) did not come from one.
     """
+    if isinstance(model, OnePass):
+        given = (epochs, batch_size, learning_rate, optimizer, schedule, ema, clip, patience, loss)
+        if any(value is not None for value in given):
+            raise FitError(f"{model.name} is fitted in one pass, with validation= and store= alone")
+        return fit_one_pass(model, train, validation=validation, store=store, progress=progress)
     source = _source(model, train)
     settings = settings_for(
         model,
@@ -267,14 +316,8 @@ def fit_recipe(
     loss: str | Callable[..., torch.Tensor] | None = None,
 ) -> Recipe:
     """Return the recipe of a training; data outside a store count by their content."""
-
-    def origins(dataset: xr.Dataset) -> Mapping[str, Parent]:
-        if store is None and RECIPE not in dataset.attrs:
-            return dict.fromkeys(map(str, dataset.data_vars), Parent(content_key(dataset)))
-        return parents_of(dataset, store)
-
     # A parent names samples, not columns; a model of other columns is another one.
-    fields, parents = open_source(train).identity(origins, settings.epochs)
+    fields, parents = open_source(train).identity(origins(store), settings.epochs)
     if loss is not None:
         fields["loss"] = declared(loss, "loss")[1]
     return Recipe(

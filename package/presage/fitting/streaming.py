@@ -1,18 +1,28 @@
 """Fits that need one pass over the data: a mean, a covariance, a PCA basis.
 
-They have no loss and no steps, only sums. Anything with ``update(chunk)`` can be fitted.
+They have no loss and no steps, only sums. Anything with ``update(chunk)`` can be fitted; with a
+specification, a frozen dataclass of its settings, the result is a dataset of the store whose
+parents are the samples that it was fitted to.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+import sys
+from functools import partial
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import xarray as xr
 
-from presage.batches import BatchSource
+from presage.batches import BatchSource, Labelled, open_source
+from presage.batches.source import Part, choose
 from presage.fitting.errors import FitError
-from presage.lineage import sample_dim, take
+from presage.fitting.result import model_fields, origins
+from presage.fitting.settings import validation_rule
+from presage.fitting.splitting import split
+from presage.lineage import attributes_of, sample_dim, take
 from presage.progress import Bar
+from presage.recipe import Recipe
+from presage.store import Store
 
 _CHUNK = 64 << 20
 
@@ -25,7 +35,87 @@ class Accumulator(Protocol):
 
 
 A = TypeVar("A", bound=Accumulator)
-D = TypeVar("D", xr.Dataset, xr.DataArray)
+
+
+@runtime_checkable
+class OnePass(Protocol):
+    """What :func:`presage.fit` fits in one pass: a frozen dataclass of its settings.
+
+    Attributes
+    ----------
+    name, version
+        Of its recipes; the version rises when the same settings give another result.
+    variables
+        What is read: the accumulator gets arrays of one name, or datasets of a list of names.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - attributes, see the class
+    @property
+    def version(self) -> int: ...  # noqa: D102
+    @property
+    def variables(self) -> str | list[str]: ...  # noqa: D102
+
+    def accumulator(self) -> Any:
+        """Return what takes the samples in."""
+
+    def finish(self, moments: Any, /) -> xr.Dataset:
+        """Return the labelled result of an accumulator that has taken everything in."""
+
+
+def fit_one_pass(
+    specification: OnePass,
+    data: xr.Dataset | BatchSource,
+    *,
+    validation: Any = 0.05,
+    store: Store | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Fit to the training part of some samples, or return at once what the store has.
+
+    The parameters are those of :func:`presage.fit`; the training part is that of a model with
+    the same `validation`. Of a source the samples of epoch 0 are taken.
+
+    Raises
+    ------
+    FitError
+        There is nothing to go through.
+    """
+    fields = {"settings": model_fields(specification)}
+    names = specification.variables
+    source = _chosen(open_source(data), [names] if isinstance(names, str) else names)
+    rule = validation_rule(validation)
+    train, _ = source.divide(partial(split, rule=rule))
+    if isinstance(train, Part):  # of a source of one's own, which is known as a whole
+        found, parents = source.identity(origins(store), 1)
+        fields["validation"] = rule
+    else:
+        found, parents = train.identity(origins(store), 1)
+    recipe = Recipe(
+        specification.name, specification.version, {**fields, **found}, parents=tuple(parents)
+    )
+
+    def make() -> xr.Dataset:
+        chosen: Any = train.dataset[names]
+        dim, moments = sample_dim(train.dataset), specification.accumulator()
+        fit_streaming(moments, chosen, dim=dim, progress=progress)
+        return specification.finish(moments).assign_attrs(attributes_of(recipe))
+
+    if store is None:
+        return make()
+    if progress and store.get(recipe) is not None:
+        text = f"{recipe.producer} {recipe.key[:16]} is in the store; nothing to fit"
+        Bar.write(text, file=sys.stderr)
+    return store.compute(recipe, make)
+
+
+def _chosen(source: BatchSource, names: list[str]) -> BatchSource:
+    """Return a source that reads no other variables, where it can be told so."""
+    choose(names, source.names, ())
+    if isinstance(source, Labelled):
+        return Labelled(source.dataset[names])
+    chosen = source.select(names)
+    return source if isinstance(chosen, Part) else chosen
 
 
 def fit_streaming(

@@ -2,6 +2,7 @@
 from .across import Across as Across
 from .atoms import AtomWarning as AtomWarning
 from .bounds import BoundMap as BoundMap
+from .moments import PCABasis as PCABasis
 from .moments import SpectralMoments as SpectralMoments
 from .pca import PCA as PCA
 from .scale import LabelScale as LabelScale

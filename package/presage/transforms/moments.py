@@ -21,6 +21,7 @@ moment about zero alike.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import xarray as xr
@@ -291,3 +292,38 @@ def _labelled(dims: tuple[str, ...], values: Matrix, unit: str, long_name: str) 
     attributes = {"units": unit, "long_name": long_name}
     array = xr.DataArray(values, dims=dims, attrs=attributes)
     return from_complex(array) if values.dtype.kind == "c" else array
+
+
+@dataclass(frozen=True)
+class PCABasis:
+    """A basis of principal components, as :func:`presage.fit` fits it to stored samples.
+
+    Parameters
+    ----------
+    variable
+        Of the training data; NaN is a gap.
+    dim
+        The channels.
+    centred
+        Take the covariance about the mean instead of the second moment about zero.
+    """
+
+    variable: str
+    dim: str = "frequency"
+    centred: bool = False
+
+    name: ClassVar[str] = "pca_basis"
+    version: ClassVar[int] = 1
+
+    @property
+    def variables(self) -> str:
+        """What is read."""
+        return self.variable
+
+    def accumulator(self) -> SpectralMoments:
+        """Return what takes the spectra in."""
+        return SpectralMoments(self.dim)
+
+    def finish(self, moments: SpectralMoments) -> xr.Dataset:
+        """Return the basis."""
+        return moments.finish(centred=self.centred)

@@ -19,6 +19,7 @@ from presage.simulator import Simulator
 from presage.studies.sky.beam import Beam
 from presage.studies.sky.foregrounds import Foregrounds
 from presage.studies.sky.geometry import Patch
+from presage.studies.sky.leakage import Leakage
 from presage.studies.sky.receiver import Receiver
 from presage.studies.sky.signal import Signal
 
@@ -81,11 +82,13 @@ class Sky:
         return {"signal": signal, "foreground": foreground, "noise": noise}
 
 
-_BLURRED = Beam("gaussian", ripple=0.01)
+LEAKING = Foregrounds(leakage=Leakage())
 #: Name → sky, each harder than the one before.
 SKIES: dict[str, Sky] = {
     "easy": Sky(),
-    "beam": Sky(beam=_BLURRED),
+    "beam": Sky(beam=Beam("gaussian", ripple=0.01)),
+    "leakage": Sky(foregrounds=LEAKING),
+    "hard": Sky(foregrounds=LEAKING, beam=Beam("cosine", ripple=0.01, bandpass=0.01)),
 }
 
 
@@ -95,8 +98,9 @@ def sky(name: str, **patch: Any) -> Sky:
     Parameters
     ----------
     name
-        One of :data:`SKIES`: ``"easy"``, foregrounds alone; ``"beam"``, under a Gaussian beam that
-        ripples.
+        One of :data:`SKIES`: ``"easy"``, smooth foregrounds alone; ``"beam"``, under a Gaussian
+        beam whose width ripples; ``"leakage"``, with polarised leakage; ``"hard"``, with leakage
+        under a cosine-tapered beam whose width and gain ripple.
     **patch
         Fields of :class:`~presage.studies.sky.geometry.Patch` that differ from 128 channels and
         64 x 64 pixels: ``sky("hard", channels=64, pixels=32)``.

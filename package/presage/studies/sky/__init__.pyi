@@ -15,3 +15,4 @@ from .skies import SkyNoise as SkyNoise
 from .skies import SkySignal as SkySignal
 from .skies import sky as sky
 from .spheres import SkyMaps as SkyMaps
+from .visibilities import Interferometer as Interferometer

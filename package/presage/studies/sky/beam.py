@@ -23,6 +23,7 @@ from presage.labels import Coordinate, LabelError
 from presage.labels.errors import check_choices
 from presage.studies.sky.cosmology import Array
 from presage.studies.sky.geometry import LIGHT, Patch
+from presage.studies.sky.receiver import Receiver
 
 #: Airy's pattern [2 J1(x)/x]^2 has fallen to half at x = this over two.
 AIRY = 2 * 1.6163399561827614
@@ -63,9 +64,9 @@ def cosine_pattern(rho: Array) -> Array:
 @lru_cache(maxsize=1)
 def _cosine_table() -> CubicSpline:
     """Integrate the cosine-tapered pattern's transform out to where it ends."""
-    rho = np.linspace(0.0, 400.0, 40_001)
+    rho = np.linspace(0.0, 200.0, 20_001)
     weight = rho * cosine_pattern(rho)
-    s = np.linspace(0.0, END, 601)
+    s = np.linspace(0.0, END, 401)
     values = np.array([simpson(weight * j0(at * rho), x=rho) for at in s])
     values[-1] = 0.0
     return CubicSpline(s, values / values[0])
@@ -171,10 +172,36 @@ class Beam:
 
     def observe(self, patch: Patch, modes: NDArray[Any]) -> NDArray[Any]:
         """Return cubes ``[n, frequency, y, x]`` in the precision of the modes."""
+        self.check(patch, modes)
+        seen = modes * self.response(patch, patch.multipole).astype(modes.real.dtype)
+        return np.asarray(irfft2(seen, s=(patch.pixels, patch.pixels), norm="ortho"))
+
+    def covariance(self, patch: Patch, sky: Array) -> NDArray[Any]:
+        """Return the exact covariance of the modes of what is observed.
+
+        Parameters
+        ----------
+        patch
+            Channels and pixels.
+        sky
+            Covariance of the sky's modes ``[shell, frequency, frequency]`` by ``patch.shells``.
+
+        Returns
+        -------
+        numpy.ndarray
+            The same shape.
+        """
+        response = self.response(patch, patch.shells[0]).T
+        return np.asarray(response[:, :, None] * sky * response[:, None, :])
+
+    def noise(self, patch: Patch, receiver: Receiver) -> Array:
+        """Return the variance of noise in a number that is observed ``[frequency]``."""
+        return receiver.variance(patch)
+
+    def check(self, patch: Patch, modes: NDArray[Any]) -> None:
+        """Refuse modes of another patch."""
         if modes.shape[1:] != (patch.channels, *patch.multipole.shape):
             raise LabelError(
                 f"modes of this patch are [n, {patch.channels}, {patch.pixels}, "
                 f"{patch.pixels // 2 + 1}], got {modes.shape}"
             )
-        seen = modes * self.response(patch, patch.multipole).astype(modes.real.dtype)
-        return np.asarray(irfft2(seen, s=(patch.pixels, patch.pixels), norm="ortho"))

@@ -351,7 +351,11 @@ def _train(
         source = open_source(take(source.dataset, kept))
     declaration = complete_declaration(prepared.declaration, source.dataset)
     check_labels(source.dataset, declaration)
-    network = model.build(declaration).to(fabric.device, settings.dtype)
+    network = model.build(declaration)
+    start_from: Any = getattr(network, "start_from", None)
+    if start_from is not None:
+        start_from(prepared.state)
+    network = network.to(fabric.device, settings.dtype)
     if loss is not None:
         _take_loss(network, loss, recipe.producer)
     variables = [variable.name for variable in declared_variables(declaration)]

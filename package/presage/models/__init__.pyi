@@ -19,3 +19,4 @@ from .sets import SetEncoder as SetEncoder
 from .table import MODELS as MODELS
 from .table import model as model
 from .table import specification as specification
+from .unet import UNet as UNet

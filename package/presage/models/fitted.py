@@ -53,7 +53,11 @@ class Specification(Protocol[F_co]):
         """Return a :class:`~presage.models.prepared.Prepared`: arrays, state, declaration."""
 
     def build(self, declaration: Mapping[str, Any]) -> nn.Module:
-        """Return an untrained network with ``loss(batch)``, one value for each sample."""
+        """Return an untrained network with ``loss(batch)``, one value for each sample.
+
+        Where it has a ``start_from(state)``, that gets what ``prepare`` fitted before it is
+        trained, and need not find it in the declaration.
+        """
 
 
 @dataclass(frozen=True, eq=False, repr=False)

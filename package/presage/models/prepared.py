@@ -24,7 +24,7 @@ class Prepared:
     Parameters
     ----------
     arrays
-        Name → float32 array, rows in the dataset's order.
+        Name → float32 array, rows in the dataset's order; None where batches stream.
     state
         Fitted numbers of the transforms, saved with the weights.
     declaration
@@ -33,7 +33,7 @@ class Prepared:
         Positions of the rows in the dataset, where samples without a value were left out.
     """
 
-    arrays: dict[str, NDArray[np.float32]]
+    arrays: dict[str, NDArray[np.float32]] | None
     state: dict[str, NDArray[np.float64]]
     declaration: dict[str, Any]
     kept: NDArray[np.int64] | None = None

@@ -23,6 +23,7 @@ MODELS: Mapping[str, str] = {
     "ensemble": "presage.models.ensemble:Ensemble",
     "set_encoder": "presage.models.sets:SetEncoder",
     "posterior_flow": "presage.models.posterior:PosteriorFlow",
+    "unet": "presage.models.unet:UNet",
 }
 
 

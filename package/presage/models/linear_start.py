@@ -1,0 +1,156 @@
+"""Where a network of cubes starts: scales, and the linear answer, from a few samples.
+
+Three quarters of the samples give the scale of every column and the normal equations of
+:mod:`presage.models.mixing`, solved for what is to be added to the first cube. The rest choose
+the ridge and say what the linear answer leaves in each shell: how strongly the channels of that
+vary, where the error bands start, and their covariance, by which a loss can weigh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from presage.labels import LabelError
+from presage.models.cubes import Layout
+from presage.models.mixing import Across, Mixing, NormalEquations, real_rows
+
+#: Shares of the diagonal that are tried: the least is above the squared rounding of float32, so
+#: that what a projection removed is not divided by its rounding; the largest adds nearly nothing.
+RIDGES = (1e-9, 1e-6, 1e-4, 1e-2, 1e2)
+
+#: Columns of inputs and of the target of some samples, ``[sample, *apart, column, *periodic]``.
+Pairs = Iterable[tuple[Tensor, Tensor]]
+
+
+def fit_start(
+    train: Callable[[], Pairs],
+    check: Callable[[], Pairs],
+    layout: Layout,
+    nodes: Sequence[float],
+    mixed: int,
+) -> dict[str, NDArray[np.float64]]:
+    """Return where a network starts.
+
+    Parameters
+    ----------
+    train, check
+        Give columns, float64, to fit and to judge by; called more than once.
+    layout
+        Of the cubes; the target's columns, and the first as many of the inputs, are channels at
+        each point of `along`.
+    nodes
+        Wave numbers of the linear map.
+    mixed
+        The first columns of the inputs, which it takes.
+
+    Returns
+    -------
+    dict
+        ``shift`` and ``width`` ``[column]`` of the inputs, ``target_width`` ``[row]``,
+        ``matrix`` ``[node, row, column]`` in these scales, and of what it leaves ``left``
+        ``[row]``, the mean square, and ``residual`` ``[node, row, row]``, the covariance.
+
+    Raises
+    ------
+    LabelError
+        A channel of the target is the same number everywhere.
+    """
+    across, column = layout.across, 1 + len(layout.apart)
+    shift, width = _moments((x for x, _ in train()), column)
+    width = torch.where(width > 0, width, 1.0)
+    _, target_width = _moments((y for _, y in train()), column)
+    if not bool((target_width > 0).all()):
+        raise LabelError("the target never changes in some channel: nothing can be learned there")
+    rows, tail = len(target_width), (..., *(None,) * len(layout.periodic))
+    identity = width[:rows] / target_width
+
+    def added(pairs: Pairs) -> Pairs:
+        """Yield modes of the inputs and of what has to be added to the first cube."""
+        for x, y in pairs:
+            given = ((x - shift[tail]) / width[tail]).narrow(column, 0, mixed)
+            first = given.narrow(column, 0, rows) * identity[tail]
+            rest = y / target_width[tail] - first
+            yield (
+                across.modes(given).flatten(0, column - 1),
+                across.modes(rest).flatten(0, column - 1),
+            )
+
+    power = _power((across.modes(y).flatten(0, column - 1) for _, y in train()), target_width)
+    equations = NormalEquations(across, nodes, power)
+    for x, y in added(train()):
+        equations.update(x, y)
+    solved = [equations.solve(ridge) for ridge in RIDGES]
+    left = [_residual(matrix, added(check()), across, nodes) for matrix in solved]
+    best = int(np.argmin([delay_power(r, layout.sizes[0]).log().mean() for r, _ in left]))
+    matrix, (residual, mean_square) = solved[best], left[best]
+    matrix[:, range(rows), range(rows)] += identity
+    found = {
+        "shift": shift, "width": width, "target_width": target_width, "matrix": matrix,
+        "residual": residual, "left": mean_square,
+    }  # fmt: skip
+    return {name: value.numpy() for name, value in found.items()}
+
+
+def delay_rows(length: int) -> Tensor:
+    """Return the rows of a real Fourier transform along a tapered axis, ``[length, length]``.
+
+    The taper is Blackman's: of a wave it leaves less than 1e-5 of the power two waves away.
+    """
+    waves = (np.arange(length) + 1) // 2
+    phase = 2 * np.pi * np.outer(waves, np.arange(length)) / length
+    rows = np.where(np.arange(length)[:, None] % 2, np.sin(phase), np.cos(phase))
+    return torch.as_tensor(rows * np.blackman(length + 2)[1:-1])
+
+
+def _moments(arrays: Iterable[Tensor], column: int) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of each column."""
+    count, sums, squares = 0, torch.zeros(()), torch.zeros(())
+    for array in arrays:
+        flat = array.movedim(column, 0).flatten(1)
+        count += flat.shape[1]
+        sums, squares = sums + flat.sum(1), squares + flat.square().sum(1)
+    mean = sums / count
+    return mean, (squares / count - mean**2).clamp(min=0).sqrt()
+
+
+def _power(modes: Iterable[Tensor], width: Tensor) -> NDArray[np.float64]:
+    """Return the mean square of each mode, over samples and columns of these widths."""
+    sums, samples = torch.zeros(()), 0
+    for some in modes:
+        sums = sums + (some / width[:, None]).abs().square().mean(1).sum(0)
+        samples += len(some)
+    power: NDArray[np.float64] = (sums / samples).numpy()
+    return power
+
+
+def _residual(
+    matrix: Tensor, pairs: Pairs, across: Across, nodes: Sequence[float]
+) -> tuple[Tensor, Tensor]:
+    """Return covariance in each shell and mean square of what a linear map leaves."""
+    mixing = Mixing(across, nodes, *matrix.shape[1:]).double()
+    mixing.matrix.data = matrix
+    weights = torch.as_tensor(across.hats(nodes) * across.multiplicity())
+    sums, samples = torch.zeros(len(nodes), *matrix.shape[1:2] * 2, dtype=torch.float64), 0
+    with torch.no_grad():
+        for x, y in pairs:
+            rest, samples = y - mixing.of_modes(x), samples + len(y)
+            for b, weight in enumerate(weights):
+                at = torch.nonzero(weight)[:, 0]
+                rows = real_rows(rest[..., at] * weight[at].sqrt())
+                sums[b] += rows.T @ rows
+    counts = samples * weights.sum(1)
+    mean_square = sums.diagonal(dim1=1, dim2=2).sum(0) / counts.sum()
+    return sums / counts[:, None, None].clamp(min=1e-12), mean_square
+
+
+def delay_power(residual: Tensor, length: int) -> Tensor:
+    """Return the power of a covariance ``[node, row, row]`` in each delay, ``[node, row]``."""
+    count = residual.shape[1] // length
+    blocks = torch.kron(torch.eye(count, dtype=torch.float64), delay_rows(length))
+    power: Tensor = ((blocks @ residual) * blocks).sum(-1)
+    return power.clamp(min=1e-12 * float(power.max()))

@@ -175,6 +175,19 @@ def test_a_lognormal_density_is_never_negative_and_skewed() -> None:
         assert (np.mean(density**3) / density.std() ** 3 > 1) == skewed
 
 
+def test_the_variance_of_a_cell_is_the_integral_over_its_power() -> None:
+    """int d^3k/(2 pi)^3 P over the wave numbers that cells can show, by midpoints."""
+    patch, signal = Patch(), Signal()
+    ends = {dim: np.pi / step for dim, step in patch.spacing.items()}
+    kz, ky, kx = np.meshgrid(
+        *((np.arange(100) + 0.5) / 100 * ends[dim] for dim in ("frequency", "y", "x")),
+        indexing="ij", sparse=True,
+    )  # fmt: skip
+    power = signal.power(patch, np.hypot(ky, kx), kz).mean()
+    expected = power * np.prod(list(ends.values())) / np.pi**3 * signal.amplitude(patch) ** 2
+    assert signal.variance(patch) == pytest.approx(expected, rel=0.01)
+
+
 @pytest.mark.parametrize("pixel", [0.25, 0.3])
 @pytest.mark.parametrize("bias", [1.0, "evolving"])
 def test_the_signal_is_as_bright_as_published(pixel: float, bias: Any) -> None:

@@ -185,6 +185,7 @@ class SkyForegrounds(SkyPart):
     foregrounds: Foregrounds = field(default=FOREGROUNDS)
 
     name: ClassVar[str] = "sky_foregrounds"
+    tolerance: ClassVar[float] = 1e-10
     makes: ClassVar[tuple[str, str, str]] = ("foreground", "float64", "foregrounds")
 
     def observed(self, rng: np.random.Generator, n: int) -> np.ndarray[Any, Any]:

@@ -22,6 +22,7 @@ from presage.studies.sky.geometry import Patch
 from presage.studies.sky.leakage import Leakage
 from presage.studies.sky.receiver import Receiver
 from presage.studies.sky.signal import Signal
+from presage.studies.sky.visibilities import Interferometer
 
 PATCH, SIGNAL, FOREGROUNDS = Patch(), Signal(), Foregrounds()
 BEAM, RECEIVER = Beam(), Receiver()
@@ -48,7 +49,7 @@ class Sky:
     patch: Patch = field(default=PATCH)
     signal: Signal = field(default=SIGNAL)
     foregrounds: Foregrounds = field(default=FOREGROUNDS)
-    beam: Beam = field(default=BEAM)
+    beam: Beam | Interferometer = field(default=BEAM)
     receiver: Receiver = field(default=RECEIVER)
 
     def held_out(self) -> Sky:
@@ -57,7 +58,10 @@ class Sky:
 
     @property
     def noise_share(self) -> float:
-        """Variance of the noise over that of the signal, before the beam."""
+        """Variance of the noise over that of the signal in a map by single dishes, before the beam.
+
+        It says how long was observed, in the same way for every beam.
+        """
         noise, signal = self.receiver.variance(self.patch), self.signal.variance(self.patch)
         return float(noise.mean() / signal.mean())
 
@@ -83,12 +87,13 @@ class Sky:
 
 
 LEAKING = Foregrounds(leakage=Leakage())
-#: Name → sky, each harder than the one before.
+#: Name → sky: cubes, each harder than the one before, and what an interferometer sees.
 SKIES: dict[str, Sky] = {
     "easy": Sky(),
     "beam": Sky(beam=Beam("gaussian", ripple=0.01)),
     "leakage": Sky(foregrounds=LEAKING),
     "hard": Sky(foregrounds=LEAKING, beam=Beam("cosine", ripple=0.01, bandpass=0.01)),
+    "visibilities": Sky(beam=Interferometer()),
 }
 
 
@@ -100,7 +105,8 @@ def sky(name: str, **patch: Any) -> Sky:
     name
         One of :data:`SKIES`: ``"easy"``, smooth foregrounds alone; ``"beam"``, under a Gaussian
         beam whose width ripples; ``"leakage"``, with polarised leakage; ``"hard"``, with leakage
-        under a cosine-tapered beam whose width and gain ripple.
+        under a cosine-tapered beam whose width and gain ripple; ``"visibilities"``, the easy one
+        through an interferometer.
     **patch
         Fields of :class:`~presage.studies.sky.geometry.Patch` that differ from 128 channels and
         64 x 64 pixels: ``sky("hard", channels=64, pixels=32)``.
@@ -126,7 +132,7 @@ class SkyPart(Simulator):
     """Common ground of the three: no parameters, cubes as the beam labels them."""
 
     patch: Patch = field(default=PATCH)
-    beam: Beam = field(default=BEAM)
+    beam: Beam | Interferometer = field(default=BEAM)
 
     block_size: ClassVar[int] = 8
     thread_safe: ClassVar[bool] = True
@@ -204,9 +210,9 @@ class SkyNoise(SkyPart):
 
     def observed(self, rng: np.random.Generator, n: int) -> np.ndarray[Any, Any]:
         """Return `n` noises."""
-        lengths = {c.along: len(c.values) for c in self.coordinates}
+        lengths = {c.name: len(c.values) for c in self.coordinates}
         shape = (n, *(lengths[dim] for dim in self.beam.dims))
-        width = np.sqrt(self.receiver.variance(self.patch)).astype(np.float32)
+        width = np.sqrt(self.beam.noise(self.patch, self.receiver)).astype(np.float32)
         noise = normals(rng, shape)
         noise *= width.reshape(-1, *[1] * (len(shape) - 2))
         return noise

@@ -30,11 +30,6 @@ def draw_at(
 
     `draw` draws events ``[event, variable]`` at a label, of a number, with a generator; what it
     draws depends on the method's `name`, the seed and the label alone.
-
-    Raises
-    ------
-    LabelError
-        No labels, values that are not finite, or another number of sizes than of labels.
     """
     table = label_table(labels, grouped.parameters)
     if not len(table):

@@ -90,14 +90,7 @@ def describe(parameters: Sequence[Variable], label: Iterable[float]) -> str:
 def declared(
     events: xr.Dataset, source: str = "the dataset"
 ) -> tuple[str, tuple[Parameter, ...], tuple[Variable, ...]]:
-    """Return the sample dimension, the parameters and the variables of an events dataset.
-
-    Raises
-    ------
-    LabelError
-        There are no label columns (attribute ``role="parameter"``), no variables, or a
-        column that is not one number per event.
-    """
+    """Return the sample dimension, the parameters and the variables of an events dataset."""
     if not isinstance(events, xr.Dataset):
         raise LabelError(f"{source} should be an xarray.Dataset, got {type(events).__name__}")
     dim = str(events.attrs.get("presage_sample", "event"))

@@ -291,13 +291,7 @@ SIZES = {"equivalent_events": "W1", "equivalent_events_cdf": "CDF error"}
 
 
 def chosen(names: Iterable[str] | None) -> list[str]:
-    """Return the metrics asked for in the order of :data:`METRICS`, by default all.
-
-    Raises
-    ------
-    LabelError
-        There is no such metric; the nearest is named.
-    """
+    """Return the metrics asked for in the order of :data:`METRICS`, by default all."""
     if names is None:
         return list(METRICS)
     wanted = [names] if isinstance(names, str) else list(names)
@@ -347,13 +341,6 @@ def own_metrics(given: Any) -> tuple[dict[str, Metric], list[dict[str, Any]]]:
     with :func:`presage.versioned` above it. Its name, its docstring and its attribute ``best``
     (the value of equal distributions, 0 without one) are what tables and figures say. There is
     no law of chance: the floor is that of a second sample, or not known.
-
-    Raises
-    ------
-    PluginError
-        It has no name or version, or cannot be imported.
-    LabelError
-        Its name is taken.
     """
     table: dict[str, Metric] = {}
     identities = []

@@ -215,11 +215,6 @@ def equivalent(product: xr.Dataset) -> pd.DataFrame:
     over labels and variables, the 16 and 84 % points of that median when labels are drawn
     again (the bootstrap), and the worst; by W1 and by CDF error. The floor's row says what
     can be told at most: the smaller of the generated and the reference sample.
-
-    Raises
-    ------
-    LabelError
-        No label was held out.
     """
     held = held_out(product)
     region = held["region"].values

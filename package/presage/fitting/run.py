@@ -422,13 +422,7 @@ def _take_loss(network: Any, loss: Any, name: str) -> None:
 
 @torch.no_grad()
 def _handshake(network: Any, few: TensorBatch, fabric: Fabric, name: str) -> None:
-    """Try a few samples, so that what does not fit together is said before the first epoch.
-
-    Raises
-    ------
-    FitError
-        The network has no loss, or not one loss for each sample.
-    """
+    """Try a few samples, so that what does not fit together is said before the first epoch."""
     loss = getattr(network, loss_name(network), None)
     if not callable(loss):
         raise FitError(f"{name}: the network needs a method loss(batch), one value for each sample")

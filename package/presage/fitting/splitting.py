@@ -26,11 +26,6 @@ def split(samples: int, rule: Mapping[str, Any], last: bool = False) -> tuple[Po
     last
         Whether the validation part has to be the last samples, so that the rest are whole
         blocks of a simulator.
-
-    Raises
-    ------
-    FitError
-        A part would be empty, the range is beyond the samples, or not the last ones.
     """
     everything = np.arange(samples, dtype=np.int64)
     if not rule:

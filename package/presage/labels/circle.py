@@ -24,13 +24,7 @@ _CELLS, _WIDE = 72, 5
 
 
 def turn_of(variable: Variable) -> tuple[float, float]:
-    """Return where the range of a variable with a period begins, and its length.
-
-    Raises
-    ------
-    LabelError
-        The variable has no period.
-    """
+    """Return where the range of a variable with a period begins, and its length."""
     if variable.period is None:
         raise LabelError(f"{variable.name} has no period")
     start = -variable.period / 2 if variable.lower is None else variable.lower
@@ -79,11 +73,6 @@ def on_circle(values: NDArray[Any], variable: Variable, source: str) -> NDArray[
     """Return values of a new dataset within the declared range.
 
     Values one turn further are brought back; what lies further off is another unit.
-
-    Raises
-    ------
-    LabelError
-        A value lies more than one period beyond the range.
     """
     start, period = turn_of(variable)
     slack = 4 * float(np.finfo(values.dtype).eps) * (abs(start) + period)

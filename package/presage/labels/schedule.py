@@ -26,11 +26,6 @@ def schedule(
 
     There are K labels; `weights` are their relative frequencies ``[K]``, at least 0, equal when
     None.
-
-    Raises
-    ------
-    LabelError
-        The weights are of another number, negative, not finite or all 0.
     """
     if weights is None:
         numbers = np.arange(start, stop, dtype=np.int64)

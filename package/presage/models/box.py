@@ -49,13 +49,7 @@ COORDINATES: dict[str, str] = {"curve": "presage.studies.pdf.straight:CurveCoord
 
 
 def coordinates(name: str, parameters: int | None = None) -> Any:
-    """Return coordinates by name, for so many parameters; None for no name.
-
-    Raises
-    ------
-    LabelError
-        There are none of this name, or they are of another number of parameters.
-    """
+    """Return coordinates by name, for so many parameters; None for no name."""
     if not name:
         return None
     if name not in COORDINATES:

@@ -33,13 +33,7 @@ SINGLE: dict[str, type[Any]] = {
 
 
 def single(name: str, settings: Mapping[str, Any]) -> Any:
-    """Return the specification of a member by its name.
-
-    Raises
-    ------
-    LabelError
-        No such model, or no such setting; the nearest name is suggested.
-    """
+    """Return the specification of a member by its name."""
     if name not in SINGLE:
         raise LabelError(f"no model {name!r}{nearest(name, SINGLE)}")
     return with_settings(SINGLE[name], name, settings)

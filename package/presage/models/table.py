@@ -67,13 +67,7 @@ def model(name: str, **fields: Any) -> Any:
 
 
 def with_settings(kind: type[Any], name: str, settings: Mapping[str, Any]) -> Any:
-    """Return a specification of this kind; `name` is what an error calls it.
-
-    Raises
-    ------
-    LabelError
-        No such setting; the nearest name is suggested.
-    """
+    """Return a specification of this kind; `name` is what an error calls it."""
     own = [f.name for f in fields(kind) if f.init]
     for given in settings:
         if given not in own:

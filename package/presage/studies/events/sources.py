@@ -143,15 +143,7 @@ SOURCES: dict[str, Callable[[Wish], Source]] = {
 
 
 def build(campaign: Wish) -> Source:
-    """Return the source that a campaign asks for: of this study, or a user's own.
-
-    Raises
-    ------
-    LabelError
-        A grid, weights or settings that the source does not have; no source at all.
-    PluginError
-        A user's own cannot be imported.
-    """
+    """Return the source that a campaign asks for: of this study, or a user's own."""
     usual = {"path": "", "bad_files": "raise", "weights": DEFAULT}
     settings = dict(campaign.settings)
     if campaign.source in SOURCES:

@@ -74,12 +74,6 @@ def calibrate(
         As :func:`~presage.analysis.calibration.calibration`, with ``expected_coverage``
         ``[credibility]``, ``tarp_distance``, ``tarp_bound``, and ``efficiency``,
         ``pareto_k`` ``[observation]`` where there is a ``log_prob``.
-
-    Raises
-    ------
-    LabelError
-        Different observations, parameters that are not the problem's, or a density at the
-        truth without ``log_prob`` of the draws.
     """
     coordinates = parameter_coordinates(problem)
     names = [str(v) for v in coordinates["parameter"].values]

@@ -58,11 +58,6 @@ def calibration_product(
         The checks, and ``ecdf`` ``[quantity, fraction]``: the distribution function of the
         truth's place among the draws, which ``ecdf_low`` and ``ecdf_high`` belong to; the
         same of p-values as ``predictive``, ``predictive_low``, ``predictive_high``.
-
-    Raises
-    ------
-    LabelError
-        Something unknown, no ranks, or ranks beyond the number of draws.
     """
     given = _known(checks)
     rank, count = given["rank"], _draw_count(checks)

@@ -48,12 +48,6 @@ def weigh(
     xarray.Dataset
         The estimate with ``log_likelihood``, ``log_prior``, ``log_weight`` ``[*, draw]``,
         ``efficiency``, ``pareto_k``, ``log_evidence`` ``[*]``.
-
-    Raises
-    ------
-    LabelError
-        Draws without a density, other observations than the events', NaN, or an estimate
-        that misses the posterior altogether.
     """
     for name in ("theta", "log_prob"):
         if name not in estimate:

@@ -83,13 +83,7 @@ class CurvePool(LeastSquares):
 
     @classmethod
     def fit(cls, events: Tensor, inputs: Mapping[str, Any], encoder: Any) -> dict[str, Any]:
-        """Return what makes the functions orthonormal over events ``(*, F)``, as nested lists.
-
-        Raises
-        ------
-        LabelError
-            No such features, they are the same, or `place` has no bounds within (0, 1).
-        """
+        """Return what makes the functions orthonormal over events ``(*, F)``, as nested lists."""
         names, response, place = list(inputs["names"]), encoder.regress, encoder.place
         for name in (response, place):
             if name not in names or response == place:

@@ -18,13 +18,7 @@ DEVICES = ("cpu", "cuda")
 
 
 def resolve_device(name: str) -> str:
-    """Return ``"cpu"`` or ``"cuda"``; ``"auto"`` takes CUDA where there is one.
-
-    Raises
-    ------
-    LabelError
-        No such device here.
-    """
+    """Return ``"cpu"`` or ``"cuda"``; ``"auto"`` takes CUDA where there is one."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name not in DEVICES:

@@ -83,11 +83,6 @@ def recipe(
         Datasets of a store and fits (anything with a ``key``) that it was made from.
     seed, settings
         What else decides about its numbers (draws, sizes).
-
-    Raises
-    ------
-    LabelError
-        No such product, or an input that no store knows.
     """
     if product not in _VERSIONS:
         raise LabelError(f"no product {product!r}{nearest(product, _VERSIONS)}")
@@ -140,11 +135,6 @@ def posteriors_product(
         ``[observation, size, kind, parameter, point]`` over the range ``shown``, for each
         curve NAME the ``NAME_band`` ``[observation, size, kind, level, NAME_grid]`` and
         ``NAME_true``, ``sd_ratio`` and ``mean_shift`` to the reference, and the numbers.
-
-    Raises
-    ------
-    LabelError
-        Unknown kinds, other parameters than the problem's, sizes beyond the events there are.
     """
     observed = as_observed(problem, observed)
     kinds, sizes = kinds_and_sizes(posteriors, observed.sizes["event"])

@@ -50,11 +50,6 @@ class LastLayer:
         """Return the regression with the prior and noise that maximise the evidence.
 
         Hidden vectors are ``(n, H + 1)``, their targets ``(n,)``.
-
-        Raises
-        ------
-        LabelError
-            There are fewer sets than weights.
         """
         rows, weights = hidden.shape
         if rows <= weights:
@@ -102,11 +97,6 @@ class LastLayerLaplace:
             Stored :class:`~presage.studies.pdf.features.PooledFeatures`.
         events
             Views of this size are used; the largest by default. Noise differs between sizes.
-
-        Raises
-        ------
-        LabelError
-            No views of that size, or too few.
         """
         sizes = features["view_events"].values.astype(int)
         events = events or int(sizes.max())

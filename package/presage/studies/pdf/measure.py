@@ -96,11 +96,6 @@ def posteriors(
     -------
     xarray.Dataset
         As of :func:`presage.studies.pdf.exhibits.posteriors_product`, from the store.
-
-    Raises
-    ------
-    LabelError
-        More events are asked for than an observation has.
     """
     counts = sorted({int(n) for n in sizes} or {campaign.n_events})
     if counts[0] < 1 or counts[-1] > campaign.n_events:

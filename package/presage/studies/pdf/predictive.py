@@ -67,11 +67,6 @@ def predictive(
         ``p_value`` ``[*, draw]``, on multiples of 1 / (replicas + 1): small where the
         observation is further from what is expected than the simulated sets; ``chi2`` of the
         observation, ``[*, draw]``; ``bins`` ``[*, draw]``.
-
-    Raises
-    ------
-    LabelError
-        Other observations than the events', or more draws than there are.
     """
     if replicas < 1 or draws < 1 or draws > posterior.sizes["draw"]:
         raise LabelError(

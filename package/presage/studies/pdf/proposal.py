@@ -33,13 +33,7 @@ ENOUGH, _TAIL = 0.4, 0.5
 
 
 def proposal(target: Target, rng: np.random.Generator) -> Mixture:
-    """Return a mixture that draws of one observation's posterior can be weighted from.
-
-    Raises
-    ------
-    LabelError
-        The posterior is zero wherever one looked.
-    """
+    """Return a mixture that draws of one observation's posterior can be weighted from."""
     mixture, reached, pool = adapted(target, laplace(target, rng), rng)
     if reached < _LOW and len(pool) == _WALKERS:
         again, better = _from_walkers(target, pool, rng)

@@ -82,12 +82,6 @@ def reference(
         the normalised posterior's, ``[*, draw]``; ``efficiency``, ``pareto_k``,
         ``log_evidence``, ``clipped`` ``[*]``; ``reliable`` ``[*]``: 1 where k̂ is below 0.7, at
         most 1 % of the weight was cut off, and the chains, if any, converged.
-
-    Raises
-    ------
-    LabelError
-        Events that are not of this problem, no such method, or a posterior that is zero
-        everywhere.
     """
     if method not in METHODS:
         raise LabelError(f"no method {method!r}{nearest(method, METHODS)}")

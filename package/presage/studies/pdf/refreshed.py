@@ -53,11 +53,6 @@ class RefreshedViews(Derived):
         Draws kept for each view.
     steps
         Metropolis steps before each of them.
-
-    Raises
-    ------
-    LabelError
-        The sets are fewer than the features, or a number is below 1.
     """
 
     events: xr.Dataset

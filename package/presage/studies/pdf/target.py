@@ -56,13 +56,7 @@ class Target:
         return width + (logsigmoid(points) + logsigmoid(-points)).sum(-1)
 
     def parts(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """Return log-likelihood and log prior, ``(T,)`` each; -inf where the prior is zero.
-
-        Raises
-        ------
-        LabelError
-            The likelihood is NaN; the message names the parameters.
-        """
+        """Return log-likelihood and log prior, ``(T,)`` each; -inf where the prior is zero."""
         prior = self.problem.log_prior(theta)
         there = torch.isfinite(prior)
         inside = theta[there]
@@ -99,11 +93,6 @@ def sets_with_bar(
     """Go through the sets ``(E, F)`` of labelled events, with a bar that says what is made of them.
 
     Sets of unequal size are filled up with NaN at the end.
-
-    Raises
-    ------
-    LabelError
-        As :meth:`Problem.check_events`.
     """
     labels = SetLabels.of(events)
     sets = (problem.check_events(one) for one in labels.each(events))

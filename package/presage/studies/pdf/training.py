@@ -280,13 +280,7 @@ class Training(StudySettings):
 
 
 def problem_of(events: xr.Dataset) -> Problem:
-    """Return the problem that stored sets were simulated from, as their recipe says.
-
-    Raises
-    ------
-    LabelError
-        They are of no problem of this study, as users' own files are.
-    """
+    """Return the problem that stored sets were simulated from, as their recipe says."""
     recipe = recipe_of(events)
     if recipe.producer not in PROBLEMS:
         raise LabelError(

@@ -66,13 +66,7 @@ class Content:
 
 @contextmanager
 def opened(path: Path, where: str) -> Iterator[Content]:
-    """Open a NumPy file: ``.npz``, or ``.npy`` with an array, named columns or a dictionary.
-
-    Raises
-    ------
-    NumpyFileError
-        It is none of them, or is damaged.
-    """
+    """Open a NumPy file: ``.npz``, or ``.npy`` with an array, named columns or a dictionary."""
     with ExitStack() as stack:
         with path.open("rb") as file:
             start = file.read(len(MAGIC))
@@ -131,13 +125,7 @@ def uses(places: Iterable[Place]) -> list[str]:
 
 
 def find(content: Content, pairs: Sequence[Pair], where: str) -> list[Place]:
-    """Return where labels and columns stand, by declaration and name in the file.
-
-    Raises
-    ------
-    NumpyFileError
-        There are not as many columns as declared, none of a name, or of unequal lengths.
-    """
+    """Return where labels and columns stand, by declaration and name in the file."""
     labels = [pair for pair in pairs if isinstance(pair[0], Parameter)]
     columns = [pair for pair in pairs if not isinstance(pair[0], Parameter)]
     if ONLY in content.arrays:

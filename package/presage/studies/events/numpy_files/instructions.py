@@ -63,13 +63,7 @@ class Instructions(ABC):
         """Complete what :meth:`call` returned."""
 
     def run(self) -> Any:
-        """Return what the pickle describes.
-
-        Raises
-        ------
-        NumpyFileError
-            An instruction is refused, the file is too short, or makes no sense.
-        """
+        """Return what the pickle describes."""
         try:
             for _ in range(MAX_STEPS):
                 code = self.take(1)

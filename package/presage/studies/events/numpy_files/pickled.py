@@ -55,11 +55,6 @@ def read_dict(path: Path, offset: int, where: str) -> dict[str, Any]:
     """Read the dictionary that the header of an ``.npy`` file ends before, at `offset`.
 
     It holds numbers, text, arrays (mapped, not loaded), or containers of them.
-
-    Raises
-    ------
-    NumpyFileError
-        It holds anything else, or is damaged.
     """
     with path.open("rb") as file:
         file.seek(offset)

@@ -38,13 +38,7 @@ class Whitening:
 
     @classmethod
     def of(cls, constants: Any, columns: int, where: str) -> Whitening:
-        """Read the constants of an array with so many columns.
-
-        Raises
-        ------
-        NumpyFileError
-            One is missing, not finite, or of another length; or the range is none.
-        """
+        """Read the constants of an array with so many columns."""
         if not isinstance(constants, Mapping):
             raise NumpyFileError(f"{where} should be a dictionary of {', '.join(_KEYS)}")
         for key in _KEYS:
@@ -108,13 +102,7 @@ class Undo:
 
     @classmethod
     def of(cls, content: Content, kind: str, memory: int, where: str) -> Undo:
-        """Return what undoes a file's whitening of this kind, one of :data:`KINDS`.
-
-        Raises
-        ------
-        NumpyFileError
-            Constants are missing or senseless, or which kind it is does not show.
-        """
+        """Return what undoes a file's whitening of this kind, one of :data:`KINDS`."""
         given = {name: content.constants.get(f"whiten_{name}") for name in (DATA, LABELS)}
         constants = {name: value for name, value in given.items() if value is not None}
         if kind == "none" or (kind == "auto" and not constants):

@@ -31,11 +31,6 @@ class Steps:
     table
         Labels ``[label, parameter]``.
 
-    Raises
-    ------
-    LabelError
-        Fewer than two different labels.
-
     Examples
     --------
     >>> Steps(np.array([[100.0, 1.0], [100.0, 2.0], [400.0, 1.0], [400.0, 2.0]])).at([[250.0, 2.0]])
@@ -83,11 +78,6 @@ def neighbours(places: Floats) -> Integers:
     They are the edges of the Delaunay triangulation of their places ``[label, parameter]``, see
     :class:`Steps`: on a grid the edges of its cells and a diagonal of each face; around a missing
     label the pairs that face each other; and meaningful where labels stand anywhere.
-
-    Raises
-    ------
-    LabelError
-        The labels lie on one line or plane that is not along the parameters.
     """
     if places.shape[1] == 1:
         order = np.argsort(places[:, 0], kind="stable")
@@ -115,12 +105,6 @@ def candidates_of(
     What is `wanted` may be None: the midpoints between neighbouring labels, which on a grid are
     the middles of its edges and cells, and labels that are missing between others. A number: as
     many quasi-random ones (Halton's sequence) within the range. Or labels of your own.
-
-    Raises
-    ------
-    LabelError
-        None are left, one lies outside the range of the labels, is not finite, is one of
-        them or is given twice.
     """
     steps = Steps(table)
     if wanted is None:

@@ -236,13 +236,7 @@ def table(ranking: xr.Dataset, number: int = 10) -> pd.DataFrame:
 
 
 def first(ranking: xr.Dataset, number: int) -> xr.Dataset:
-    """Return the `number` best candidates.
-
-    Raises
-    ------
-    LabelError
-        Fewer than one, or more than there are.
-    """
+    """Return the `number` best candidates."""
     if int(number) != number or not 1 <= number <= ranking.sizes["rank"]:
         raise LabelError(
             f"1 to {ranking.sizes['rank']} labels can be chosen (so many candidates there are), "

@@ -62,13 +62,7 @@ class Branches:
             return _kind(branch.interpretation)
 
     def choose(self, names: Sequence[str]) -> dict[str, str]:
-        """Return name → full path of the branch it stands for.
-
-        Raises
-        ------
-        BadFileError
-            There is none, there are several, or it holds no numbers.
-        """
+        """Return name → full path of the branch it stands for."""
         if not self.is_ntuple:
             # A tree can carry aliases of its own, as code; one may not stand in for a branch.
             with reading(self.file):
@@ -123,11 +117,6 @@ def read(
 
     No branch but those of `names` is touched; `memory` is the bytes of uncompressed data that are
     read at a time, and the largest basket.
-
-    Raises
-    ------
-    BadFileError
-        A branch is missing, holds no numbers, is damaged, or declares too large a basket.
     """
     file = branches.file
     paths = branches.choose(names)

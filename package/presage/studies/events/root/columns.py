@@ -27,13 +27,7 @@ Columns = Mapping[str, str] | Mapping[Variable, str] | Iterable[Column | str | V
 
 
 def aliases_of(given: Mapping[str, str] | Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Return aliases as sorted pairs (name, expression), checked to end somewhere.
-
-    Raises
-    ------
-    RootError
-        An alias refers to itself, directly or through others, or is no name.
-    """
+    """Return aliases as sorted pairs (name, expression), checked to end somewhere."""
     aliases = dict(given)
     for name in aliases:
         if not name.isidentifier():

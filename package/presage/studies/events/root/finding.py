@@ -70,11 +70,6 @@ def split_tree(given: Paths) -> tuple[Paths, str]:
     """Return paths without the tree that ``file.root:tree`` names, and the tree.
 
     A file whose own name has the colon is taken as it is.
-
-    Raises
-    ------
-    RootError
-        Two trees are named.
     """
     paths = listed(given)
     split = [_without_tree(path) for path in paths]
@@ -112,13 +107,7 @@ def _expanded(text: str) -> str:
 
 
 def find(paths: Paths) -> Found:
-    """Search ROOT files in folders, or take those that are given, in a fixed order.
-
-    Raises
-    ------
-    RootError
-        A path does not exist, is an address on a network, or gives no ROOT file.
-    """
+    """Search ROOT files in folders, or take those that are given, in a fixed order."""
     given = [os.fspath(path) for path in listed(paths)]
     if not all(given) or not given:
         raise RootError("no ROOT file or directory was given")

@@ -27,13 +27,7 @@ class Gathered:
 
 
 def gather(paths: Paths, pattern: str, duplicates: str) -> Gathered:
-    """Find, hash and label the files; for the arguments see :class:`RootReader`.
-
-    Raises
-    ------
-    RootError
-        There is no file, or one is there twice.
-    """
+    """Find, hash and label the files; for the arguments see :class:`RootReader`."""
     found = find(paths)
     bad = [BadFileError(path, reason) for path, reason in found.unread]
     files = []

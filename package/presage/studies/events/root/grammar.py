@@ -40,13 +40,7 @@ _OPERATORS = (
 
 
 def parse(text: str) -> ast.expr:
-    """Return the syntax tree of an expression.
-
-    Raises
-    ------
-    RootError
-        It is none, or holds what is not allowed.
-    """
+    """Return the syntax tree of an expression."""
     if len(text) > LONGEST:
         raise RootError(f"an expression of {len(text)} characters; at most {LONGEST} are read")
     try:
@@ -66,13 +60,7 @@ def parse(text: str) -> ast.expr:
 
 
 def quoted(name: str) -> str:
-    """Return a name as it is written in an expression.
-
-    Raises
-    ------
-    RootError
-        It holds both kinds of quotes.
-    """
+    """Return a name as it is written in an expression."""
     quote = next((q for q in '"`' if q not in name), None)
     if quote is None:
         raise RootError(f"{name!r} holds both kinds of quotes and cannot be written")

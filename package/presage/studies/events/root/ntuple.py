@@ -18,13 +18,7 @@ KIND = "ROOT::RNTuple"
 
 
 def check(ntuple: Any, file: RootFile, limit: int) -> None:
-    """Check what the descriptions of an RNTuple declare, before they are read.
-
-    Raises
-    ------
-    BadFileError
-        One is larger than `limit` bytes, or fields contain each other.
-    """
+    """Check what the descriptions of an RNTuple declare, before they are read."""
     for what in ("Header", "Footer"):
         _within(ntuple.member(f"fLen{what}"), f"the {what.lower()} of the RNTuple", file, limit)
         _within(ntuple.member(f"fNBytes{what}"), f"the {what.lower()} of the RNTuple", file, limit)
@@ -78,11 +72,6 @@ def read(
 
     The RNTuple is open and was checked; `chosen` is path → field, and `memory` the bytes that are
     read at a time, and the largest column of a cluster.
-
-    Raises
-    ------
-    BadFileError
-        A column of a cluster declares more, or does not agree with its checksum.
     """
     import awkward as ak
 

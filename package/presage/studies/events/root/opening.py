@@ -38,14 +38,7 @@ def reading(file: RootFile) -> Iterator[None]:
 
 @contextmanager
 def open_tree(file: RootFile, name: str, limit: int) -> Iterator[Any]:
-    """Open a tree by its name, with directories inside the file before it.
-
-    Raises
-    ------
-    BadFileError
-        Not a ROOT file, truncated, no such tree, or one whose description is larger than
-        `limit` bytes.
-    """
+    """Open a tree by its name, with directories inside the file before it."""
     with _open(file) as handle:
         yield _tree(handle, file, name, limit)
 

@@ -43,11 +43,6 @@ def path_labels(pattern: str, file: RootFile) -> dict[str, float]:
 
     The path below the searched directory is tried first, then the whole path; the last match
     counts. An empty pattern has no labels.
-
-    Raises
-    ------
-    BadFileError
-        The pattern does not match.
     """
     if not pattern:
         return {}

@@ -56,13 +56,7 @@ class Selection:
         return branches_needed(self._used, self.aliases, self.path_labels)
 
     def resolved(self, branches: Branches) -> Selection:
-        """Return the selection with all names made out for one tree.
-
-        Raises
-        ------
-        RootError
-            A text could be a branch and an expression.
-        """
+        """Return the selection with all names made out for one tree."""
         defined = {*self.aliases, *self.path_labels}
         return replace(
             self,

@@ -46,13 +46,7 @@ class Values:
         return np.ones(self.data.shape, bool) if self.valid is None else self.valid
 
     def as_whole(self, text: str) -> Values:
-        """Return values that may stand as an index.
-
-        Raises
-        ------
-        RootError
-            They are not whole numbers.
-        """
+        """Return values that may stand as an index."""
         if self.data.dtype.kind != "i":
             found = "true or false" if self.data.dtype.kind == "b" else str(self.data.dtype)
             raise RootError(f"an index must be a whole number, but {text!r} is {found}")
@@ -69,11 +63,6 @@ def align(values: Sequence[Values]) -> tuple[list[Values], Array | None]:
     """Bring operands to one shape: a value per event is repeated along the lists.
 
     They are returned with the offsets that all have; constants are left alone.
-
-    Raises
-    ------
-    RootError
-        Two lists of different lengths meet.
     """
     lists = [v.offsets for v in values if v.offsets is not None]
     if not lists:

@@ -39,11 +39,6 @@ def spread(n: int, flavours: Flavours, device: str = "cpu") -> Tensor:
     """Return `n` physical parameters spread over the prior, the same ones every time.
 
     Every other one is drawn towards the lowest a and b, the corner where u_v is not bounded.
-
-    Raises
-    ------
-    LabelError
-        Hardly any parameters are physical.
     """
     points = torch.quasirandom.SobolEngine(4)  # type: ignore[no-untyped-call]
     low, high = (torch.tensor(edge, dtype=torch.float64) for edge in (LOW, HIGH))

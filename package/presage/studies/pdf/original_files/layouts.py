@@ -83,13 +83,7 @@ class Extent:
 
 
 def check_problem(name: str, where: str) -> str:
-    """Return a problem's name.
-
-    Raises
-    ------
-    NumpyFileError
-        The original had none of this name.
-    """
+    """Return a problem's name."""
     if name not in _PRIORS:
         raise NumpyFileError(f"{where}: no problem {name[:60]!r}{nearest(name[:60], _PRIORS)}")
     return name
@@ -98,13 +92,7 @@ def check_problem(name: str, where: str) -> str:
 def prior_of(
     problem: str, extent: Extent, given: Sequence[tuple[float, float]], where: str
 ) -> tuple[Range, ...]:
-    """Return the parameters with the box that a file's were drawn from, the given one if any.
-
-    Raises
-    ------
-    NumpyFileError
-        Another number of parameters, or they lie in no known box.
-    """
+    """Return the parameters with the box that a file's were drawn from, the given one if any."""
     names, known = _PRIORS[problem]
     boxes = (tuple(given),) if given else known
     if len(extent.theta_low) != len(names) or len(boxes[0]) != len(names):
@@ -130,13 +118,7 @@ def prior_of(
 def features_of(
     problem: str, extent: Extent, given: Sequence[str], where: str
 ) -> tuple[Feature, ...]:
-    """Return what the columns of the events are, by the given names if any.
-
-    Raises
-    ------
-    NumpyFileError
-        Their number or their values are of no known kind.
-    """
+    """Return what the columns of the events are, by the given names if any."""
     count = len(extent.low)
     if given:
         if len(given) != count or len(set(given)) != count:

@@ -50,12 +50,6 @@ def survey(
     """Read all of a file once, `memory` bytes at a time.
 
     What the user says of it is as of the reader; nothing leaves it to the file.
-
-    Raises
-    ------
-    NumpyFileError
-        Arrays are missing, of other shapes or types, contradict each other or the file's
-        name, or hold numbers that this problem's files cannot hold.
     """
     where = path.name
     _, events = _arrays(members, where)

@@ -139,6 +139,24 @@ def test_the_expected_power_is_the_mean_of_draws(kind):
     np.testing.assert_array_equal(expected["mode_count"].sum("k_parallel"), [5 * n, 7 * n])
 
 
+@pytest.mark.parametrize("kind", ["real", "complex", "parts"])
+@pytest.mark.parametrize("channels", [15, 16])
+def test_modes_are_scaled_bin_by_bin(kind, channels):
+    data = cubes(
+        kind="real" if kind == "real" else "complex", dims=("x", "frequency", "sample", "y")
+    )
+    data = data.isel(frequency=slice(0, channels))
+    data = from_complex(data) if kind == "parts" else data
+    edges = {"k_perpendicular": [0.0, 0.1, 0.8], "k_parallel": [0.0, 0.2, 1.1]}
+    factors = np.array([[1.0, 0.5], [2.0, 0.0]])
+    scaled = BOX.scaled(data, lambda modes: Spectra(**edges).of(modes, factors, outside=1.0))
+    assert scaled.dims == data.dims
+    found = compare_spectra(scaled, data, PLAIN, **edges)
+    np.testing.assert_allclose(found["cross"] / found["power_true"], factors, atol=1e-12)
+    same = BOX.scaled(data, lambda modes: np.ones_like(modes.count))
+    xr.testing.assert_allclose(same, data, rtol=1e-12)
+
+
 def test_edges_lie_between_multiples_of_the_fundamental():
     edges = wave_edges(0.01, 0.32)
     np.testing.assert_allclose(edges[:4], [0.005, 0.015, 0.025, 0.035])

@@ -8,8 +8,8 @@ ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import scipy.fft
@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import get_window
 
-from presage.labels import LabelError, nearest, to_complex
+from presage.labels import LabelError, from_complex, nearest, to_complex
 
 Array = NDArray[np.float64]
 
@@ -94,6 +94,11 @@ class Box:
         """Volume of a cell."""
         return float(np.prod(list(self.spacing.values())))
 
+    @property
+    def _inner(self) -> list[str]:
+        across = [dim for dim in self.spacing if dim != self.along]
+        return [*self.modes, *across, *([self.along] if self.along else [])]
+
     def tapered(self, n: int) -> Array:
         """Return the taper over n cells along the line of sight."""
         window = np.asarray(get_window(self.taper, n), dtype=np.float64)
@@ -117,8 +122,7 @@ class Box:
         """
         cube = to_complex(cube) if "component" in cube.dims else cube
         cube = cube if sample in cube.dims else cube.expand_dims(sample)
-        across = [dim for dim in self.spacing if dim != self.along]
-        inner = [*self.modes, *across, *([self.along] if self.along else [])]
+        inner = self._inner
         for dim in inner:
             if dim not in cube.dims:
                 raise LabelError(f"the cube has no {dim!r}{nearest(dim, map(str, cube.dims))}")
@@ -138,6 +142,35 @@ class Box:
         dims = "" if self.length == "1" else f" ({self.length}){len(self.spacing)}"
         units = ("1" if unit == "1" else unit + "2") + dims, self.wave
         return Modes(found.reshape(len(found), -1, len(count)), waves, count, units)
+
+    def scaled(self, cube: xr.DataArray, scale: Callable[[Modes], Array]) -> xr.DataArray:
+        """Return a cube whose modes are multiplied by a function of their wave numbers.
+
+        Parameters
+        ----------
+        cube
+            As of :meth:`transform`; no taper is applied.
+        scale
+            From modes to one real factor for each ``[mode]``.
+        """
+        plain = replace(self, taper="boxcar")
+        modes = plain.transform(cube)
+        joined = to_complex(cube) if "component" in cube.dims else cube
+        inner = plain._inner
+        order = [*(d for d in joined.dims if d not in inner and d != "sample"), *inner]
+        order = ["sample", *order] if "sample" in joined.dims else order
+        sizes = [joined.sizes[d] for d in order]
+        real = joined.dtype.kind != "c"
+        shape = [*sizes[:-1], sizes[-1] // 2 + 1] if real else sizes
+        back = scipy.fft.irfftn if real else scipy.fft.ifftn
+        values = back(
+            (modes.values * scale(modes)).reshape(shape),
+            s=[joined.sizes[d] for d in inner if d in self.spacing],
+            axes=tuple(range(-len(self.spacing), 0)), norm="ortho",
+        ) / np.sqrt(self.volume)  # fmt: skip
+        made = joined.transpose(*order).copy(data=values)
+        made = made if real or joined is cube else from_complex(made)
+        return made.transpose(*cube.dims).assign_attrs(cube.attrs)
 
     def expected(self, covariance: xr.DataArray, wave: ArrayLike, count: ArrayLike) -> Modes:
         """Return modes whose squares are the expected powers of a field that is known.

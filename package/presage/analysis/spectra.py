@@ -126,6 +126,19 @@ class Spectra:
         }  # fmt: skip
         return xr.Dataset(data, coords=middles, attrs={"samples": values.shape[1]})
 
+    @property
+    def samples(self) -> NDArray[np.float64]:
+        """Powers of every sample ``[kind, sample, *bins]``, kinds in the order of the means."""
+        joined = np.concatenate(self._parts, axis=1)
+        return joined.reshape(*joined.shape[:2], *self.shape)
+
+    def of(self, modes: Modes, values: NDArray[np.float64], outside: float) -> Array:
+        """Return for every mode the value ``[*bins]`` of its bin, or what stands outside all."""
+        bins, inside, _ = self._bins(modes)
+        found = np.full(inside.shape, outside)
+        found[inside] = np.asarray(values).ravel()[bins]
+        return found
+
     def _bins(
         self, modes: Modes
     ) -> tuple[NDArray[np.intp], NDArray[np.bool_], list[NDArray[np.intp]]]:

@@ -1,0 +1,231 @@
+"""What every method makes of held-out skies, beside what anybody could: one product of the store.
+
+Held-out skies are gone through a few at a time: their pools are added, every method cleans them,
+and only powers in bins of wave numbers, shares of pixels within bands, and the cubes of the first
+skies are kept. Ratio, correlation and residual belong together (see `presage.analysis.spectra`),
+and residuals stand as ratios to that of the Wiener filter with the true covariances, on the same
+skies: where sky and instrument are Gaussian no method has less. What that filter leaves on average
+is known beforehand, from its covariances: ``expected_limit``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from presage.analysis.fourier import Array
+from presage.labels import LabelError
+from presage.lineage import parent_of
+from presage.progress import Bar
+from presage.recipe import Parent, Recipe
+from presage.store import Store
+from presage.studies.sky.product import METHODS, Tally, assembled
+from presage.studies.sky.report import SkyResiduals
+from presage.studies.sky.rivals import CHUNK, Cleaner, Filter, observed, shell_counts
+from presage.studies.sky.scales import Scales
+from presage.studies.sky.skies import Sky
+from presage.transforms.pca import PCA
+from presage.transforms.wiener import Wiener
+
+#: Raised whenever the numbers change.
+VERSION = 1
+#: Numbers of modes that are looked at, and skies that they are looked at on.
+MOST_MODES, SCANNED_ON = 20, 32
+
+
+def measure(
+    sky: Sky,
+    pools: Mapping[str, xr.Dataset],
+    cleaners: Mapping[str, Cleaner],
+    *,
+    limit: Wiener,
+    basis: PCA,
+    modes: int,
+    inputs: Iterable[Any] = (),
+    store: Store | None = None,
+    name: str = "",
+    shown: int = 3,
+    progress: bool = True,
+) -> SkyResiduals:
+    """Compare methods with the truth and the limit on held-out skies, once; then read the store.
+
+    Parameters
+    ----------
+    sky
+        What the held-out skies are skies of.
+    pools
+        ``signal``, ``foreground`` and ``noise``, one to one: the held-out skies, of a store.
+    cleaners
+        Method → function from an observed sky to its signal, or to a dataset of ``signal`` and
+        ``signal_error``. :data:`METHODS` gives order and titles; others follow these.
+    limit
+        The Wiener filter with the true covariances of `sky`: method ``"limit"``.
+    basis, modes
+        Principal components of the training skies, whose eigenvalues are shown and whose numbers
+        of modes are gone through, and how many are removed.
+    inputs
+        All else that the cleaners were made from: datasets of a store, or fits with a ``key``.
+    store
+        Keeps the result; pools, the basis' dataset and inputs must then come from a store.
+    name
+        Of the sky.
+    shown
+        Skies whose cubes are kept.
+    progress
+        Whether a bar is shown.
+
+    Returns
+    -------
+    SkyResiduals
+        The product, with its table, verdict and figures.
+
+    Raises
+    ------
+    LabelError
+        Pools that do not belong together, or an input that no store knows.
+    """
+    cleaners = {"limit": Filter(limit).clean, **cleaners}
+    names = [n for n in METHODS if n in cleaners] + [n for n in cleaners if n not in METHODS]
+    cleaners = {n: cleaners[n] for n in names}
+
+    def make() -> xr.Dataset:
+        scales = Scales(sky)
+        tallies, shown_cubes = _gone_through(scales, pools, cleaners, shown, progress)
+        scan = scan_modes(scales, basis, pools)
+        known = xr.merge([_known(scales, limit), _eigenvalues(sky, limit, basis)])
+        attributes = {"sky": name, "across": ",".join(limit.across.dims), "best_modes": modes,
+                      "noise_share": sky.noise_share,
+                      "n_skies": pools["signal"].sizes["sample"]}  # fmt: skip
+        product = assembled(tallies, shown_cubes)
+        return xr.merge([product, known, scan]).assign_attrs(attributes)
+
+    if store is None:
+        return SkyResiduals(make())
+    parents = (*pools.values(), basis.dataset, *inputs)
+    fields = {"sky": sky, "methods": names, "modes": modes, "shown": shown, "name": name,
+              "pools": list(pools)}  # fmt: skip
+    recipe = Recipe("sky_residuals", VERSION, fields, parents=tuple(map(_parent, parents)))
+    return SkyResiduals(store.compute(recipe, make))
+
+
+def scan_modes(
+    scales: Scales, basis: PCA, pools: Mapping[str, xr.Dataset], most: int = MOST_MODES
+) -> xr.Dataset:
+    """Return what is left after removing 0, 1, ... principal components, on some skies.
+
+    Parameters
+    ----------
+    scales
+        Of the sky.
+    basis
+        Principal components.
+    pools
+        As of :func:`measure`; the first skies are taken.
+    most
+        Modes that are removed at most.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``scan_residual``, ``scan_power_ratio``, ``scan_correlation`` ``[modes, k_parallel]`` where
+        the beam leaves signal, and ``scan_total`` ``[modes]``, residual over true power of all
+        these scales; attribute ``best_modes``, where it is least.
+    """
+    count = min(SCANNED_ON, pools["signal"].sizes["sample"])
+    numbers = range(min(most, basis.dataset.sizes["mode"] - 1) + 1)
+    spectra = {n: scales.spectra()["parallel"] for n in numbers}
+    for start in range(0, count, CHUNK):
+        where = slice(start, min(start + CHUNK, count))
+        seen = observed(pools, where)
+        truth = scales.box.transform(pools["signal"]["signal"].isel(sample=where))
+        for n in numbers:
+            spectra[n].update(scales.box.transform(basis.clean(seen, n)), truth)
+    found = xr.concat([s.finish() for s in spectra.values()], dim="modes")
+    found = found.isel(k_perpendicular=0, drop=True).assign_coords(modes=list(numbers))
+    names = {"residual": "residual", "ratio": "power_ratio", "correlation": "correlation"}
+    scan = xr.Dataset({f"scan_{new}": found[old] for old, new in names.items()})
+    count_of = found["mode_count"]
+    total = (count_of * found["power_residual"]).sum("k_parallel")
+    scan["scan_total"] = total / (count_of * found["power_true"]).sum("k_parallel")
+    scan["scan_total"].attrs = {"units": "1", "long_name": "residual power over the truth's"}
+    scan["modes"].attrs = {"units": "1", "long_name": "principal components removed"}
+    return scan.assign_attrs(best_modes=int(np.argmin(scan["scan_total"].values)))
+
+
+def _gone_through(
+    scales: Scales,
+    pools: Mapping[str, xr.Dataset],
+    cleaners: Mapping[str, Cleaner],
+    shown: int,
+    progress: bool,
+) -> tuple[dict[str, Tally], dict[str, list[xr.DataArray]]]:
+    """Return what is kept of every method, and truth and observation of the first skies."""
+    tallies = {name: Tally(scales.spectra()) for name in cleaners}
+    cubes: dict[str, list[xr.DataArray]] = {"truth": [], "observed": []}
+    n = pools["signal"].sizes["sample"]
+    with Bar(total=n * len(cleaners), desc="methods on skies", disable=not progress) as bar:
+        for start in range(0, n, CHUNK):
+            where = slice(start, min(start + CHUNK, n))
+            seen = observed(pools, where)
+            truth = pools["signal"]["signal"].isel(sample=where).load()
+            true_modes, kept = scales.transform(truth), max(0, shown - start)
+            if kept:
+                cubes["truth"].append(truth.isel(sample=slice(0, kept)))
+                cubes["observed"].append(seen.isel(sample=slice(0, kept)).astype(np.float32))
+            for name, clean in cleaners.items():
+                tallies[name].update(clean(seen), truth, scales, true_modes, kept)
+                bar.update(truth.sizes["sample"])
+    return tallies, cubes
+
+
+def _known(scales: Scales, limit: Wiener) -> xr.Dataset:
+    """Return the residual over the true power that the filter leaves on average."""
+    wave, count = _shells(scales, limit)
+    expected = {}
+    for kind, covariance in (("left", limit.residual_covariance()),
+                             ("true", limit.dataset["signal_covariance"])):  # fmt: skip
+        bins = scales.spectra()["plane"]
+        bins.update(scales.box.expected(covariance, wave, count))
+        expected[kind] = bins.finish()["power"]
+    ratio = (expected["left"] / expected["true"]).assign_attrs(
+        units="1", long_name="expected residual power of the limit over the truth's"
+    )
+    return xr.Dataset({"expected_limit": ratio.reset_coords(drop=True)}).drop_vars(
+        ["k_perpendicular", "k_parallel"]
+    )
+
+
+def _shells(scales: Scales, limit: Wiener) -> tuple[Array, Array]:
+    """Return wave numbers across, h/Mpc, and counts of the modes of a filter's shells."""
+    multipole = np.rad2deg(limit.dataset["wave_number"].values)
+    return multipole * scales.per_multipole, shell_counts(limit)
+
+
+def _eigenvalues(sky: Sky, limit: Wiener, basis: PCA) -> xr.Dataset:
+    """Return the training's eigenvalues beside those of the signal, and the noise's."""
+    count = shell_counts(limit)
+    matrices = limit.dataset["signal_covariance"].values
+    values = np.linalg.eigvalsh(np.einsum("s,sfg->fg", count / count.sum(), matrices))[::-1]
+    noise = float(sky.receiver.variance(sky.patch).mean())
+    unit = {"units": basis.eigenvalues.attrs.get("units", "1")}
+    return xr.Dataset(
+        {
+            "eigenvalues": basis.eigenvalues.assign_attrs(long_name="training skies"),
+            "signal_eigenvalues": ("mode", values, {**unit, "long_name": "signal"}),
+            "noise_eigenvalue": ((), noise, {**unit, "long_name": "noise"}),
+        }
+    )
+
+
+def _parent(value: Any) -> Parent:
+    if isinstance(value, xr.Dataset):
+        return parent_of(value)
+    key = getattr(value, "key", None)
+    if not isinstance(key, str):
+        raise LabelError(
+            f"an input is a dataset of a store or a fit with a key, got {type(value).__name__}"
+        )
+    return Parent(key)

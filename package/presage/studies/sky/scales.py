@@ -1,0 +1,105 @@
+"""Which scales are measured: the cells of a sky's cubes, bins of wave numbers, and bands of them.
+
+Where a beam has taken more than 99 % of the power nothing is asked of anybody: numbers over
+k_parallel, and over bands of it, are of the wave numbers across below that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import xarray as xr
+
+from presage.analysis.fourier import Array, Box, Modes
+from presage.analysis.spectra import Spectra, wave_edges
+from presage.studies.sky.skies import Sky
+
+#: Share of the power that a beam has to leave.
+LEFT = 0.01
+#: Ends of the bands of k_parallel, h/Mpc: nobody's under leakage, at its edge, anybody's.
+BANDS = (0.0, 0.03, 0.05, np.inf)
+BAND_NAMES = ("k∥ < 0.03", "0.03 – 0.05", "k∥ > 0.05")
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Boxes and bins of a sky.
+
+    Parameters
+    ----------
+    sky
+        Whose patch and beam they are.
+    taper
+        Along the line of sight, see :class:`presage.analysis.Box`.
+    """
+
+    sky: Sky
+    taper: str = "hann"
+
+    @cached_property
+    def box(self) -> Box:
+        """Cells in Mpc/h."""
+        return Box(self.sky.patch.spacing, "frequency", self.taper)
+
+    @cached_property
+    def sphere(self) -> Box:
+        """Cells across in rad, channel by channel: wave numbers are multipoles."""
+        side = float(np.deg2rad(self.sky.patch.pixel))
+        return Box({"y": side, "x": side}, None, length="1", wave="1")
+
+    @property
+    def per_multipole(self) -> float:
+        """Wave number across of multipole 1, h/Mpc."""
+        return float(np.deg2rad(self.sky.patch.pixel) / self.sky.patch.spacing["y"])
+
+    @cached_property
+    def perpendicular(self) -> Array:
+        """Edges across, h/Mpc."""
+        patch = self.sky.patch
+        step = 2 * np.pi / (patch.pixels * patch.spacing["y"])
+        return wave_edges(step, step * (patch.pixels // 2))
+
+    @cached_property
+    def parallel(self) -> Array:
+        """Edges along the line of sight, h/Mpc."""
+        patch = self.sky.patch
+        step = 2 * np.pi / (patch.channels * patch.spacing["frequency"])
+        return wave_edges(step, step * (patch.channels // 2))
+
+    @cached_property
+    def whole(self) -> Array:
+        """Edges of the wave number in all directions, h/Mpc."""
+        low = min(self.perpendicular[0], self.parallel[0])
+        high = np.hypot(self.perpendicular[-1], self.parallel[-1])
+        return np.geomspace(low, high, 1 + max(6, len(self.parallel)))
+
+    @cached_property
+    def signal_left(self) -> Array:
+        """Ends of the wave numbers across at which the beam leaves signal, h/Mpc ``[2]``."""
+        patch, edges = self.sky.patch, self.perpendicular
+        multipole = 0.5 * (edges[1:] + edges[:-1]) / self.per_multipole
+        response = self.sky.beam.response(patch, np.append(0.0, multipole))[patch.channels // 2]
+        last = np.flatnonzero((response / response[0]) ** 2 >= LEFT)[-1]
+        return edges[[0, max(1, int(last))]]
+
+    @cached_property
+    def bands(self) -> Array:
+        """Edges of the bands of k_parallel, h/Mpc, from the lowest wave number on."""
+        ends = np.clip(BANDS, self.parallel[0], self.parallel[-1])
+        return np.asarray(ends)
+
+    def spectra(self) -> dict[str, Spectra]:
+        """Return empty spectra: "plane", "1d", "parallel", "band", and "angular" of the sphere."""
+        return {
+            "plane": Spectra(k_perpendicular=self.perpendicular, k_parallel=self.parallel),
+            "1d": Spectra(k=self.whole),
+            "parallel": Spectra(k_perpendicular=self.signal_left, k_parallel=self.parallel),
+            "band": Spectra(k_perpendicular=self.signal_left, k_parallel=self.bands),
+            "angular": Spectra(k_perpendicular=self.perpendicular / self.per_multipole),
+        }
+
+    def transform(self, cubes: xr.DataArray) -> tuple[Modes, Modes]:
+        """Return the modes in the box and on the sphere."""
+        return self.box.transform(cubes), self.sphere.transform(cubes)

@@ -6,7 +6,15 @@ from .foregrounds import Component as Component
 from .foregrounds import Foregrounds as Foregrounds
 from .geometry import Patch as Patch
 from .leakage import Leakage as Leakage
+from .measure import measure as measure
+from .measure import scan_modes as scan_modes
+from .product import METHODS as METHODS
 from .receiver import Receiver as Receiver
+from .report import SkyResiduals as SkyResiduals
+from .rivals import RIVALS as RIVALS
+from .rivals import Examples as Examples
+from .rivals import Filter as Filter
+from .scales import Scales as Scales
 from .signal import Signal as Signal
 from .skies import SKIES as SKIES
 from .skies import Sky as Sky

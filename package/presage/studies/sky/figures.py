@@ -57,7 +57,7 @@ def planes_figure(product: xr.Dataset, methods: Sequence[str] = ()) -> Page:
         Which; all but the limit by default. The first panel is what the limit leaves; where that
         is more than half of the power the others are grey.
     """
-    names = list(methods) or [m for m in _methods(product) if m != "limit"]
+    names = _chosen(product, methods, [m for m in _methods(product) if m != "limit"])
     columns = min(3, 1 + len(names))
     rows = -(-(1 + len(names)) // columns)
     page = Page(WIDTH, 0.5 + 2.1 * rows)
@@ -89,7 +89,7 @@ def spectra_figure(product: xr.Dataset, methods: Sequence[str] = ()) -> Page:
     product, methods
         As of :func:`planes_figure`, the limit among them.
     """
-    names = list(methods) or _methods(product)
+    names = _chosen(product, methods, _methods(product))
     page = Page(WIDTH, 3.3)
     panels = page.subplots(1, 3)
     shown = (
@@ -130,7 +130,7 @@ def maps_figure(
     methods
         At most four of them.
     """
-    names = (list(methods) or [m for m in FIRST if m in _methods(product)])[:4]
+    names = _chosen(product, methods, FIRST)[:4]
     at = product["frequency"].values
     channel = len(at) // 2 if frequency is None else int(np.abs(at - frequency).argmin())
     here = product[["truth", "observed", "cleaned"]].isel(sky=sky, frequency=channel)
@@ -205,7 +205,7 @@ def lines_figure(product: xr.Dataset, sky: int = 0, methods: Sequence[str] = ())
     product, sky, methods
         As of :func:`maps_figure`.
     """
-    names = (list(methods) or [m for m in FIRST if m in _methods(product)])[:3]
+    names = _chosen(product, methods, FIRST)[:3]
     dims = str(product.attrs["across"]).split(",")
     page = Page(WIDTH, 4.6)
     panels = page.subplots(3, 1, sharex=True)
@@ -234,10 +234,16 @@ def _methods(product: xr.Dataset) -> list[str]:
     return [str(name) for name in product["method"].values]
 
 
-def _title(product: xr.Dataset, method: str) -> str:
+def _chosen(product: xr.Dataset, methods: Sequence[str], default: Sequence[str]) -> list[str]:
+    """Return the methods that were asked for, or those of the default that there are."""
     known = _methods(product)
-    if method not in known:
-        raise LabelError(f"no method {method!r}{nearest(method, known)}")
+    for method in methods:
+        if method not in known:
+            raise LabelError(f"no method {method!r}{nearest(method, known)}")
+    return list(methods) or [method for method in default if method in known]
+
+
+def _title(product: xr.Dataset, method: str) -> str:
     return str(product["method_title"].sel({"method": method}).values)
 
 

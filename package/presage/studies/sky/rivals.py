@@ -32,6 +32,7 @@ from presage.analysis.spectra import Spectra
 from presage.labels import LabelError
 from presage.studies.sky.scales import Scales
 from presage.studies.sky.skies import Sky
+from presage.transforms.across import Modes
 from presage.transforms.pca import PCA
 from presage.transforms.wiener import Wiener
 
@@ -250,23 +251,24 @@ class Filter:
 def shell_counts(wiener: Wiener) -> NDArray[np.float64]:
     """Return how many of all modes across belong to each shell of a filter."""
     wave = wiener.dataset["wave_number"].values
-    place = wiener.across.shell_of(wave, True)
-    return np.bincount(place, minlength=len(wave)).astype(np.float64)
+    return np.asarray(Modes(wiener.across, wave, wiener.channels.is_complex).count)
 
 
 def polynomial(examples: Examples) -> LogPolynomial:
     """Return the polynomial of the degree that leaves the least error on training skies."""
-    power = dict.fromkeys(DEGREES, 0.0)
     first, _, _ = next(examples.chunks())
     positive = "component" not in first.dims and bool((first > 0).all())
     mean = np.sqrt((first**2).mean([d for d in first.dims if d != "frequency"]).values)
     noise = np.sqrt(examples.sky.receiver.variance(examples.sky.patch))
     weight = (mean if positive else np.ones_like(mean)) / noise
+    scales = Scales(examples.sky)
+    fits = {d: LogPolynomial(d, weight, positive) for d in DEGREES if 2 * d <= len(mean)}
+    bins = {degree: scales.whole_band() for degree in fits}
     for seen, signal, _ in examples.chunks():
-        for degree in power:
-            left = LogPolynomial(degree, weight, positive).clean(seen)
-            power[degree] += float(((left - signal.values) ** 2).sum())
-    return LogPolynomial(min(power, key=lambda degree: power[degree]), weight, positive)
+        truth = scales.box.transform(signal)
+        for degree, fit in fits.items():
+            bins[degree].update(scales.box.transform(fit.clean(seen)), truth)
+    return fits[min(fits, key=lambda d: float(bins[d].finish()["residual"].squeeze()))]
 
 
 def fastica(examples: Examples) -> IndependentComponents:

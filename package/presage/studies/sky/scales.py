@@ -71,9 +71,10 @@ class Scales:
     @cached_property
     def whole(self) -> Array:
         """Edges of the wave number in all directions, h/Mpc."""
-        low = min(self.perpendicular[0], self.parallel[0])
+        ends = [self.perpendicular[0], self.parallel[0]]
         high = np.hypot(self.perpendicular[-1], self.parallel[-1])
-        return np.geomspace(low, high, 1 + max(6, len(self.parallel)))
+        edges = wave_edges(2 * max(ends), high)
+        return np.append(min(ends), edges[1:])
 
     @cached_property
     def signal_left(self) -> Array:
@@ -99,6 +100,10 @@ class Scales:
             "band": Spectra(k_perpendicular=self.signal_left, k_parallel=self.bands),
             "angular": Spectra(k_perpendicular=self.perpendicular / self.per_multipole),
         }
+
+    def whole_band(self) -> Spectra:
+        """Return empty spectra of one bin, all scales at which the beam leaves signal."""
+        return Spectra(k_perpendicular=self.signal_left, k_parallel=self.parallel[[0, -1]])
 
     def transform(self, cubes: xr.DataArray) -> tuple[Modes, Modes]:
         """Return the modes in the box and on the sphere."""

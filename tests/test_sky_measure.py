@@ -1,0 +1,276 @@
+"""Methods beside the limit on skies held out: laws of the product, rivals, words and figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from sklearn.decomposition import PCA as SklearnPCA
+
+from presage.analysis.canvas import Page
+from presage.analysis.spectra import Spectra
+from presage.batches import Paired
+from presage.fitting import fit
+from presage.generate import simulate
+from presage.labels import LabelError
+from presage.store import Store
+from presage.studies.sky import measure as module
+from presage.studies.sky.figures import maps_figure
+from presage.studies.sky.measure import measure
+from presage.studies.sky.product import METHODS
+from presage.studies.sky.report import SkyResiduals
+from presage.studies.sky.rivals import RIVALS, Examples, LogPolynomial, fastica, observed
+from presage.studies.sky.scales import Scales
+from presage.studies.sky.skies import sky
+from presage.transforms import PCABasis
+from presage.transforms.across import Across
+from presage.transforms.pca import PCA
+from presage.transforms.wiener import Wiener
+
+SKY = sky("beam", channels=16, pixels=16, pixel=1.0).with_noise(0.04)
+TRAINED, HELD_OUT, MODES = 64, 40, 6
+
+
+def exact(model, grid):
+    """Return the filter with the covariances of a Gaussian sky."""
+    shells = Across.of(grid, ("y", "x")).shells()
+    multipole = np.rad2deg(shells.values)
+    beam = model.beam.response(model.patch, multipole).T
+    both = beam[:, :, None] * beam[:, None, :]
+    signal = model.signal.covariance(model.patch, multipole) * both
+    rest = model.foregrounds.covariance(model.patch, multipole) * both
+    mean = model.foregrounds.mean(model.patch) * beam[0] * model.patch.pixels
+    rest[0] += np.outer(mean, mean)
+    rest += np.diag(model.receiver.variance(model.patch))
+    coords = {"frequency": grid["frequency"], "wave_number": shells}
+    dims = ("shell", "frequency", "frequency_other")
+    labelled = (xr.DataArray(a, coords, dims, attrs={"units": "mK2"}) for a in (signal, rest))
+    return Wiener.from_covariances(*labelled, grid)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return Store(tmp_path_factory.mktemp("sky"))
+
+
+@pytest.fixture(scope="module")
+def pools(store):
+    def of(seed, n):
+        parts = SKY.simulators().items()
+        return {k: simulate(s, n, seed=seed, store=store, progress=False) for k, s in parts}
+
+    return {"train": of(0, TRAINED), "held_out": of(2, HELD_OUT)}
+
+
+@pytest.fixture(scope="module")
+def examples(pools, store):
+    columns = {"sky": [f"{name}.{name}" for name in pools["train"]]}
+    source = Paired(pools["train"], columns)
+    basis = fit(PCABasis("sky"), source, store=store, progress=False)
+    return Examples(SKY, pools["train"], PCA(basis), MODES)
+
+
+@pytest.fixture(scope="module")
+def cleaners(examples, pools):
+    truth = iter(np.array_split(np.arange(HELD_OUT), HELD_OUT // 8))
+    signal = pools["held_out"]["signal"]["signal"]
+
+    def halved(seen):  # knows the truth, and hides half of its amplitude
+        return 0.5 * signal.isel(sample=next(truth)).assign_coords(sample=seen["sample"])
+
+    return {**{n: make(examples).clean for n, make in RIVALS.items()}, "halved": halved}
+
+
+@pytest.fixture(scope="module")
+def found(examples, pools, cleaners, store):
+    limit = exact(SKY, pools["train"]["signal"]["signal"])
+    return measure(
+        SKY, pools["held_out"], cleaners, limit=limit, basis=examples.basis, modes=MODES,
+        store=store, name="beam", shown=2, progress=False,
+    )  # fmt: skip
+
+
+# The product
+
+
+LAYOUT = {
+    ("truth", "observed"): ("sky", "frequency", "y", "x"),
+    ("cleaned", "signal_error"): ("method", "sky", "frequency", "y", "x"),
+    ("power_ratio", "correlation", "residual", "residual_error", "ratio_to_limit"):
+        ("method", "k_perpendicular", "k_parallel"),
+    ("expected_limit", "mode_count"): ("k_perpendicular", "k_parallel"),
+    ("power_ratio_1d", "correlation_1d", "residual_1d", "residual_1d_error"): ("method", "k"),
+    ("power_true_1d",): ("k",),
+    ("angular_power_ratio",): ("method", "multipole"),
+    ("residual_parallel", "ratio_to_limit_parallel"): ("method", "k_parallel"),
+    ("eigenvalues", "signal_eigenvalues"): ("mode",),
+    ("scan_residual", "scan_power_ratio", "scan_correlation"): ("modes", "k_parallel"),
+    ("scan_total",): ("modes",),
+    ("coverage", "coverage_error"): ("method", "level"),
+    ("residual_band", "ratio_to_limit_band_error"): ("method", "band"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("names", LAYOUT)
+def test_the_product_has_the_agreed_dims_units_and_types(found, names):
+    product = found.dataset
+    cubes = {"truth", "observed", "cleaned", "signal_error"}
+    for name in names:
+        assert product[name].dims == LAYOUT[names], name
+        assert product[name].dtype == (np.float32 if name in cubes else product[name].dtype)
+        assert {"units", "long_name"} <= set(product[name].attrs), name
+        assert set(product[name].dims) - {"sky"} <= set(product.coords), name
+    order = [m for m in METHODS if m in product["method"]]
+    assert list(product["method"].values) == [*order, "halved"]
+
+
+def test_the_limit_leaves_what_its_covariances_say(found):
+    product = found.dataset
+    limit = product.sel({"method": "limit"})
+    pull = (limit["residual"] - product["expected_limit"]) / limit["residual_error"]
+    assert (abs(pull) < 4.5).all()
+    assert abs(float(pull.mean())) < 0.5
+    assert float(pull.std()) < 1.6
+
+
+def test_no_method_is_below_the_limit(found):
+    ratio, error = (found.dataset[f"ratio_to_limit_band{e}"] for e in ("", "_error"))
+    linear = [m for m in ratio["method"].values if m != "halved"]
+    assert (ratio + 3 * error).sel({"method": linear}).min() >= 1
+    np.testing.assert_array_equal(ratio.sel({"method": "limit"}), 1)
+
+
+def test_who_hides_half_of_the_amplitude_is_found_out(found):
+    halved = found.dataset.sel({"method": "halved"})
+    for name, value in {"power_ratio": 0.25, "correlation": 1.0, "residual": 0.25}.items():
+        for ending in ("", "_1d", "_parallel", "_band"):
+            np.testing.assert_allclose(halved[name + ending], value, rtol=1e-5)
+    np.testing.assert_allclose(halved["angular_power_ratio"], 0.25, rtol=1e-5)
+    said = found.verdict("halved")
+    assert "0.250 of the true power there, with r = 1.000: it suppresses power" in said
+    assert "not at the limit" in said
+
+
+def test_the_limit_knows_its_errors(found):
+    coverage, error = (
+        found.dataset[f"coverage{e}"].sel({"method": "limit"}) for e in ("", "_error")
+    )
+    assert (abs(coverage - coverage["level"]) < 4 * error).all()
+    assert (error < 0.03).all()
+    assert found.dataset["coverage"].sel({"method": "pca"}).isnull().all()
+
+
+def test_it_is_made_once(found, examples, pools, cleaners, store, monkeypatch):
+    monkeypatch.setattr(module, "_gone_through", None)
+    limit = exact(SKY, pools["train"]["signal"]["signal"])
+    again = measure(
+        SKY, pools["held_out"], cleaners, limit=limit, basis=examples.basis, modes=MODES,
+        store=store, name="beam", shown=2,
+    )  # fmt: skip
+    assert again.dataset.attrs["presage_key"] == found.dataset.attrs["presage_key"]
+    assert again.dataset.attrs["best_modes"] == MODES
+
+
+# Rivals
+
+
+def test_every_rival_removes_foregrounds_and_keeps_signal(found):
+    table = found.table()
+    high = table["k∥ > 0.05"]
+    for name in ("PCA", "PCA, transfer corrected", "FastICA"):
+        assert high.loc[name, "r"] > 0.5, name
+        assert high.loc[name, "residual"] < 1, name
+    assert high.loc["PCA, transfer corrected", "power"] > high.loc["PCA", "power"]
+
+
+def test_independent_components_of_a_sky_are_a_projection_on_its_principal_ones(examples, pools):
+    seen = observed(pools["held_out"], slice(0, 2))
+    cleaned = fastica(examples).clean(seen)
+    spectra = seen.isel(sample=1).stack(sight=("y", "x")).transpose("sight", "frequency").values
+    model = SklearnPCA(MODES).fit(spectra)
+    left = spectra - model.inverse_transform(model.transform(spectra))
+    own = cleaned.isel(sample=1).stack(sight=("y", "x")).transpose("sight", "frequency")
+    np.testing.assert_allclose(own, left, atol=1e-6 * np.abs(spectra).max() * 1e-3)
+
+
+@pytest.mark.parametrize("logarithmic", [True, False])
+def test_a_polynomial_takes_power_laws_and_leaves_ripples(logarithmic):
+    mhz = xr.DataArray(np.linspace(500.0, 600.0, 32), dims="frequency")
+    mhz = mhz.assign_coords(frequency=mhz)
+    steep = 1e4 * (mhz / 550) ** xr.DataArray([-2.4, -2.9], dims="y")
+    ripple = 0.1 * np.cos(2 * np.pi * mhz / 15)
+    left = LogPolynomial(6, logarithmic=logarithmic).clean(steep + ripple)
+    assert left.dims == (steep + ripple).dims
+    assert float(abs(LogPolynomial(6, logarithmic=logarithmic).clean(steep)).max()) < 1e-2
+    assert float(np.corrcoef(left.isel(y=0), ripple)[0, 1]) > 0.9
+
+
+def test_the_transfer_function_is_what_is_left_of_signals(examples, pools):
+    corrected = RIVALS["pca_transfer"](examples)
+    edges = Scales(SKY).spectra()["plane"].edges
+    bins = Spectra(**edges)
+    signal = pools["held_out"]["signal"]["signal"]
+    box = Scales(SKY, taper="boxcar").box
+    kept = bins.update(box.transform(examples.basis.clean(signal, MODES)), box.transform(signal))
+    left = kept.finish()
+    here = edges["k_perpendicular"][1:] <= Scales(SKY).signal_left[1]
+    expected = (left["cross"] / left["power_true"]).values[here]
+    np.testing.assert_allclose(corrected.transfer[here], expected, atol=0.15)
+    assert (corrected.transfer[~here] == 1).all()
+
+
+# Words and figures
+
+
+def test_the_verdict_says_what_nobody_recovers_and_who_stands_where(found):
+    lost = found.dataset.copy(deep=True)
+    lost["residual_band"].loc[{"method": "limit", "band": "k∥ < 0.03"}] = 0.9
+    said = SkyResiduals(lost).verdict("pca")
+    for text in ("Nobody recovers k∥ < 0.03.", "PCA leaves", "times the limit", "worse than",
+                 "of the true power there, with r ="):  # fmt: skip
+        assert text in said, text
+    assert "68 % bands hold" in found.verdict("limit")
+    assert "PCA" in repr(found)
+    assert "<table" in found._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("draw", "panels"),
+    [("planes", 8), ("spectra", 3), ("maps", 10), ("eigenvalues", 2), ("lines_of_sight", 3)],
+)
+def test_figures_are_drawn(found, draw, panels):
+    page = getattr(found, draw)()
+    assert isinstance(page, Page)
+    page.canvas.draw()
+    assert len([axes for axes in page.axes if axes.get_visible()]) >= panels
+
+
+WRONG = {
+    "no pool": (lambda p: observed({"signal": p["signal"]}), "there is no 'foreground'"),
+    "unequal": (
+        lambda p: observed({**p, "noise": p["noise"].isel(sample=slice(0, 3))}),
+        "equally long, got .*'noise': 3",
+    ),
+    "no logarithm": (
+        lambda p: LogPolynomial(3).clean(p["signal"]["signal"]),
+        "not positive and have no logarithm; fit with logarithmic=False",
+    ),
+    "another dataset": (lambda p: SkyResiduals(p["signal"]), "got a dataset of signal"),
+    "not stored": (
+        lambda p: measure(SKY, p, {"pca": abs}, limit=exact(SKY, p["signal"]["signal"]),
+                          basis=PCA.fit(observed(p)), modes=2, store=Store("/nowhere")),
+        "did not come from a store",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_named(case, pools):
+    make, text = WRONG[case]
+    with pytest.raises(LabelError, match=text):
+        make(pools["held_out"])
+
+
+def test_a_method_that_was_not_measured_is_named(found):
+    with pytest.raises(LabelError, match="no method 'pac'; did you mean 'pca'"):
+        maps_figure(found.dataset, methods=["pac"])

@@ -1,4 +1,5 @@
 # The public names of this study: imported at their first use, see presage/lazy.py.
+from . import measure as measure
 from .beam import Beam as Beam
 from .cosmology import Cosmology as Cosmology
 from .cubes import SkyCubes as SkyCubes
@@ -6,7 +7,6 @@ from .foregrounds import Component as Component
 from .foregrounds import Foregrounds as Foregrounds
 from .geometry import Patch as Patch
 from .leakage import Leakage as Leakage
-from .measure import measure as measure
 from .measure import scan_modes as scan_modes
 from .product import METHODS as METHODS
 from .receiver import Receiver as Receiver

@@ -2,6 +2,10 @@
 from . import measure as measure
 from .beam import Beam as Beam
 from .cosmology import Cosmology as Cosmology
+from .covariance import covariances as covariances
+from .covariance import exact_filter as exact_filter
+from .covariance import foreground_modes as foreground_modes
+from .covariance import limit as limit
 from .cubes import SkyCubes as SkyCubes
 from .foregrounds import Component as Component
 from .foregrounds import Foregrounds as Foregrounds

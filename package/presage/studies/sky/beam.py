@@ -121,12 +121,12 @@ class Beam:
 
     def __post_init__(self) -> None:
         check_choices(self, LabelError, kind=("none", *KINDS))
-        if min(self.dish, self.factor, self.ripple_period) <= 0:
+        if not all(size > 0 for size in (self.dish, self.factor, self.ripple_period)):
             raise LabelError(
                 "a beam has a positive dish, factor and ripple_period, got "
                 f"{self.dish} m, {self.factor} and {self.ripple_period} MHz"
             )
-        if max(abs(self.ripple), abs(self.bandpass)) >= 1:
+        if not (abs(self.ripple) < 1 and abs(self.bandpass) < 1):
             raise LabelError(
                 f"ripple={self.ripple} and bandpass={self.bandpass} are shares: they lie below 1"
             )

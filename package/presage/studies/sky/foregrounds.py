@@ -22,7 +22,7 @@ from presage.labels import LabelError
 from presage.studies.sky.cosmology import Array
 from presage.studies.sky.geometry import Patch
 from presage.studies.sky.leakage import Leakage
-from presage.studies.sky.radio_sources import source_modes
+from presage.studies.sky.radio_sources import source_covariance, source_modes
 
 Modes = NDArray[np.complex128]
 
@@ -64,14 +64,22 @@ class Component:
     coherence: float
 
     def __post_init__(self) -> None:
-        if self.amplitude < 0 or self.coherence <= 0:
+        if not (self.amplitude >= 0 and self.coherence > 0):
             raise LabelError(
                 "a component has an amplitude of at least 0 and a coherence above 0, got "
                 f"{self.amplitude} mK^2 and {self.coherence}"
             )
 
     def power(self, multipole: Array) -> Array:
-        """Return C_l at 130 MHz, mK^2."""
+        """Return C_l at 130 MHz, mK^2.
+
+        Raises
+        ------
+        LabelError
+            A multipole below 0, or none.
+        """
+        if not np.all(np.asarray(multipole) >= 0):
+            raise LabelError(f"multipoles are at least 0, got {np.min(multipole):g}")
         l = np.maximum(multipole, LOWEST)  # noqa: E741 - the field's letter
         return np.asarray(self.amplitude * (1000.0 / l) ** self.slope)
 
@@ -179,7 +187,10 @@ class Foregrounds:
         return drawn[:, : patch.channels], drawn[:, patch.channels :]
 
     def covariance(self, patch: Patch, multipole: Array) -> Array:
-        """Return the exact covariance about the mean of :meth:`modes`, without real sources.
+        """Return the exact covariance about the mean of :meth:`modes`.
+
+        Real sources, which are not Gaussian, count by their second moment, as though they were
+        scattered at random.
 
         Parameters
         ----------
@@ -198,7 +209,7 @@ class Foregrounds:
         for component, factor in _parts(self, patch):
             share = component.power(multipole) / patch.pixel_area
             total += share[:, None, None] * (factor @ factor.T)
-        return total
+        return total + source_covariance(patch, self.leakage) if self.sources else total
 
     def held_out(self) -> Foregrounds:
         """Return another sky, for what was learned on this one: a brighter, rougher synchrotron.

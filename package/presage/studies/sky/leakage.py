@@ -61,7 +61,7 @@ class Leakage:
     def __post_init__(self) -> None:
         if not (0 <= self.share <= 1 and 0 <= self.fraction <= 1):
             raise LabelError(f"share={self.share} and fraction={self.fraction} lie between 0 and 1")
-        if min(self.correlation, self.width) <= 0:
+        if not (self.correlation > 0 and self.width > 0):
             raise LabelError(
                 "depths have a positive correlation and width, got "
                 f"{self.correlation} and {self.width} rad/m2"

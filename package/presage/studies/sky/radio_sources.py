@@ -129,6 +129,25 @@ def source_modes(
     return modes
 
 
+def source_covariance(patch: Patch, leakage: Leakage | None = None) -> Array:
+    """Return the second moment of a mode across ``[frequency, frequency]``, mK^2.
+
+    As though the sources were scattered at random over the catalogue's sky: the same for all
+    modes. It is all that a linear method can know of them.
+    """
+    known = catalogue()
+    sky = 2 * np.pi * (1 - np.sin(np.deg2rad(SOUTH)))
+    spectrum = temperature(known.spectrum(patch.frequency), patch.frequency, patch)
+    light = spectrum * known.flux[:, None]
+    total = light.T @ light
+    if leakage is not None:
+        square = (LIGHT / patch.frequency) ** 2
+        alike = 0.5 * np.exp(-2 * (leakage.width * (square[:, None] - square)) ** 2)
+        light = leakage.share * spectrum * known.polarised[:, None]
+        total += alike * (light.T @ light)
+    return np.asarray(total * patch.pixel_area / sky)
+
+
 def _phase(patch: Patch, x: Array, y: Array) -> Array:
     """Return k x of modes across at pixels, ``[source, ky, kx]``, rad."""
     ky = 2 * np.pi * np.fft.fftfreq(patch.pixels)

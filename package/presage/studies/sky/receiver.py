@@ -42,7 +42,7 @@ class Receiver:
     area: float = 1000.0
 
     def __post_init__(self) -> None:
-        if self.temperature < 0 or min(self.dishes, self.hours, self.area) <= 0:
+        if not (self.temperature >= 0 and all(x > 0 for x in (self.dishes, self.hours, self.area))):
             raise LabelError(
                 "a receiver has a temperature of at least 0 K and positive dishes, hours and area, "
                 f"got {self.temperature} K, {self.dishes}, {self.hours} h, {self.area} deg2"

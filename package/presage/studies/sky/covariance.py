@@ -1,0 +1,199 @@
+"""The exact covariances of a sky, and the physical limit that follows from them.
+
+Signal, foregrounds, leakage, beam and noise are alike all over a patch, so that modes across of
+different wave vectors know nothing of one another. For each of them there is one matrix over
+frequency of the signal S and of all else C, and the filter S (S + C)^-1 leaves S - S (S + C)^-1 S:
+where all is Gaussian no method leaves less. For an interferometer there is such a matrix for every
+baseline and mode along right ascension; what baselines could learn from one another is not asked.
+
+The limit is the power of what is left over that of the signal, in bins of wave numbers across and
+along the line of sight, tapered there as any measured power is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from presage.analysis.fourier import Box
+from presage.analysis.spectra import Spectra, wave_edges
+from presage.labels import from_complex
+from presage.studies.sky.cosmology import Array
+from presage.studies.sky.geometry import LIGHT, Patch
+from presage.studies.sky.skies import Sky
+from presage.studies.sky.visibilities import Interferometer, both_signs
+from presage.transforms.wiener import Wiener
+
+ALL = slice(None)
+MATRIX = ("shell", "frequency", "frequency_other")
+
+
+def covariances(sky: Sky, baselines: slice = ALL) -> xr.Dataset:
+    """Return the exact covariances of what is observed.
+
+    Foregrounds are taken about zero: their mean, which is the same everywhere, is a part of the
+    mode k = 0. Real radio sources count as though they were scattered at random.
+
+    Parameters
+    ----------
+    sky
+        What is observed.
+    baselines
+        Of an interferometer: all of them at once take much memory.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``signal_covariance`` and ``contaminant_covariance`` (foregrounds and noise)
+        ``[shell, frequency, frequency_other]``, mK^2, float64, with ``wave_number`` ``[shell]``,
+        rad/deg, as :class:`~presage.transforms.Wiener` takes them, ``k_perpendicular``, h/Mpc, and
+        ``mode_count``, modes of the shell. Of an interferometer
+        ``[baseline, shell, frequency, frequency_other, component]``, (mK sr)^2: ``wave_number`` is
+        that along right ascension, with its sign, and ``k_perpendicular`` the baseline's, which
+        its length has in the middle of the band.
+    """
+    patch, (multipole, _) = sky.patch, sky.patch.shells
+    rest = sky.foregrounds.covariance(patch, multipole)
+    mean = sky.foregrounds.mean(patch) * patch.pixels
+    rest[0] += np.outer(mean, mean)
+    seen = _seen(sky, sky.signal.covariance(patch, multipole), baselines)
+    blocked = _seen(sky, rest, baselines)
+    noise = np.diag(sky.beam.noise(patch, sky.receiver))
+    if isinstance(sky.beam, Interferometer):
+        noise = 2 * noise  # of the real and of the imaginary part
+    unit = {"units": f"({sky.beam.units})2" if " " in sky.beam.units else f"{sky.beam.units}2"}
+    titles = {"long_name": "covariance of the signal"}, {"long_name": "covariance of all else"}
+    data = {
+        "signal_covariance": (seen, titles[0] | unit),
+        "contaminant_covariance": (blocked + noise, titles[1] | unit),
+    }
+    about = _shells(sky, baselines)
+    dims = (*("baseline",)[: seen.ndim - 3], *MATRIX)
+    arrays = {name: xr.DataArray(v, dims=dims, attrs=attrs) for name, (v, attrs) in data.items()}
+    if np.iscomplexobj(seen):
+        arrays = {name: from_complex(array) for name, array in arrays.items()}
+    return about.assign(arrays)
+
+
+def exact_filter(sky: Sky, baselines: slice = ALL) -> Wiener:
+    """Return the Wiener filter with a sky's true covariances: the limit of all methods.
+
+    Parameters
+    ----------
+    sky, baselines
+        As of :func:`covariances`.
+    """
+    known = covariances(sky, baselines)
+    grid = xr.Dataset(coords={c.name: c.variable() for c in sky.beam.coordinates(sky.patch)})
+    across = ("right_ascension",) if isinstance(sky.beam, Interferometer) else ("y", "x")
+    return Wiener.from_covariances(
+        known["signal_covariance"], known["contaminant_covariance"], grid, across
+    )
+
+
+def limit(sky: Sky, taper: str = "hann", baselines: slice = ALL, **edges: ArrayLike) -> xr.Dataset:
+    """Return the share of the signal's power that the best filter leaves behind.
+
+    Parameters
+    ----------
+    sky, baselines
+        As of :func:`covariances`.
+    taper
+        Along the line of sight, see :class:`presage.analysis.Box`.
+    **edges
+        Of bins of ``k_perpendicular`` and ``k_parallel``, h/Mpc, or of ``k``; by default of the
+        first two, a few to a decade.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``expected_limit``, P_res/P_true, ``power_true`` and ``mode_count`` over the bins.
+    """
+    best, about = exact_filter(sky, baselines), _shells(sky, baselines)
+    shells = about["mode_count"].dims
+    along = {"frequency": sky.patch.spacing["frequency"]}
+    box = Box(along if "baseline" in shells else sky.patch.spacing, "frequency", taper)
+    about = about.drop_vars("wave_number").stack(mode=shells)
+    powers = []
+    for matrices in (best.residual_covariance(), best.dataset["signal_covariance"]):
+        stacked = matrices.drop_vars("wave_number").stack(mode=shells)
+        stacked = stacked.transpose("mode", "frequency", "frequency_other", ...)
+        modes = box.expected(stacked, about["k_perpendicular"], about["mode_count"])
+        powers.append(Spectra(**(edges or default_edges(sky.patch))).update(modes).finish())
+    left, true = powers
+    ratio = (left["power"] / true["power"]).assign_attrs(
+        units="1", long_name="residual power of the limit over the truth's"
+    )
+    return xr.Dataset(
+        {"expected_limit": ratio, "power_true": true["power"], "mode_count": true["mode_count"]}
+    )
+
+
+def foreground_modes(sky: Sky, baselines: slice = ALL) -> int:
+    """Return how many modes over frequency the foregrounds have above the signal.
+
+    Eigenvalues of the foregrounds' covariance, averaged over all modes across, that are greater
+    than the greatest of the signal's.
+    """
+    patch, (multipole, _) = sky.patch, sky.patch.shells
+    count = _shells(sky, baselines)["mode_count"].values
+    parts = (sky.foregrounds.covariance(patch, multipole), sky.signal.covariance(patch, multipole))
+    bright, faint = (
+        np.linalg.eigvalsh(
+            np.tensordot(count / count.sum(), _seen(sky, part, baselines), count.ndim)
+        )
+        for part in parts
+    )
+    return int((bright > faint[-1]).sum())
+
+
+def default_edges(patch: Patch) -> dict[str, Array]:
+    """Return edges of wave numbers across and along, h/Mpc, a few to a decade."""
+    edges = {}
+    for name, cells, size in (
+        ("k_perpendicular", patch.pixels, patch.spacing["y"]),
+        ("k_parallel", patch.channels, patch.spacing["frequency"]),
+    ):
+        step = 2 * np.pi / (cells * size)
+        edges[name] = wave_edges(step, step * (cells // 2))
+    return edges
+
+
+def _seen(sky: Sky, covariance: Array, baselines: slice) -> NDArray[Any]:
+    """Return the covariance of what is observed, in the order of :func:`_shells`."""
+    if not isinstance(sky.beam, Interferometer):
+        return sky.beam.covariance(sky.patch, covariance)
+    found = sky.beam.covariance(sky.patch, covariance, baselines)
+    return np.asarray(np.fft.fftshift(found, axes=1))
+
+
+def _shells(sky: Sky, baselines: slice) -> xr.Dataset:
+    """Return wave numbers and counts of the modes that have a covariance each."""
+    patch = sky.patch
+    coords = {c.name: c.variable() for c in sky.beam.coordinates(patch)}
+    frequency, size = coords["frequency"], patch.pixels
+    dims: tuple[str, ...] = ("shell",)
+    if isinstance(sky.beam, Interferometer):
+        wave = 2 * np.pi * np.fft.fftshift(np.fft.fftfreq(size, patch.pixel))
+        length = coords["baseline"][baselines]
+        middle = np.pi * (patch.low + patch.high) / LIGHT * length.values
+        across = np.broadcast_to(middle[:, None], (len(middle), size))
+        dims, count = ("baseline", "shell"), np.ones(across.shape)
+    else:
+        across, place = patch.shells
+        wave = np.deg2rad(across)
+        count = np.bincount(both_signs(place).ravel()).astype(np.float64)
+    across = across * np.deg2rad(patch.pixel) / patch.spacing["y"]
+    about = {
+        "frequency": frequency,
+        "frequency_other": ("frequency_other", frequency.values, frequency.attrs),
+        "wave_number": ("shell", wave, {"units": "rad/deg", "long_name": "wave number across"}),
+        "k_perpendicular": (dims, across, {"units": "h/Mpc", "long_name": "wave number across"}),
+        "mode_count": (dims, count, {"units": "1", "long_name": "modes of the whole transform"}),
+    }
+    if "baseline" in dims:
+        about["baseline"] = length
+    return xr.Dataset(coords=about)

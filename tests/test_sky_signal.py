@@ -188,12 +188,41 @@ def test_the_variance_of_a_cell_is_the_integral_over_its_power() -> None:
     assert signal.variance(patch) == pytest.approx(expected, rel=0.01)
 
 
+def test_the_exponential_of_the_underlying_field_has_the_power_that_was_asked_for() -> None:
+    gaussian, lognormal = Signal(), Signal(lognormal=True)
+    whole, shape = box(lognormal, BOX), (96, 48, 48)
+    power = np.fft.irfftn(whole.filter.astype(float) ** 2, s=shape, axes=(0, 1, 2))
+    found = np.fft.rfftn(np.expm1(power), axes=(0, 1, 2)).real
+    expected = box(gaussian, BOX).filter.astype(float) ** 2
+    assert power[0, 0, 0] == pytest.approx(whole.underlying)
+    assert found[0, 0, 0] == pytest.approx(whole.zero, abs=1e-3)
+    expected[0, 0, 0] = found[0, 0, 0]
+    assert found == pytest.approx(expected, rel=1e-3, abs=1e-6 * expected.max())
+    more, less = (s.covariance(BOX, np.zeros(1))[0] for s in (lognormal, gaussian))
+    amplitude = gaussian.amplitude(BOX)
+    assert more - less == pytest.approx(whole.zero / 96 * np.outer(amplitude, amplitude))
+
+
 @pytest.mark.parametrize("pixel", [0.25, 0.3])
 @pytest.mark.parametrize("bias", [1.0, "evolving"])
 def test_the_signal_is_as_bright_as_published(pixel: float, bias: Any) -> None:
     rms = np.sqrt(Signal(bias=bias).variance(Patch(pixel=pixel)).mean())
     assert 0.165 < rms < 0.195
     assert np.sqrt(Signal(bias=bias).variance(Patch(pixel=pixel, channels=256)).mean()) > rms
+
+
+def test_parts_are_shared_among_skies_that_do_not_differ_in_them() -> None:
+    keys = {
+        name: {part: s.recipe(0).key for part, s in SKIES[name].simulators().items()}
+        for name in SKIES
+    }
+    assert keys["easy"]["noise"] == keys["beam"]["noise"] == keys["hard"]["noise"]
+    assert keys["easy"]["signal"] == keys["leakage"]["signal"] != keys["beam"]["signal"]
+    assert len({each["foreground"] for each in keys.values()}) == len(SKIES)
+    assert len({each["noise"] for each in keys.values()}) == 2
+    other = SKIES["hard"].held_out().simulators()
+    assert other["signal"] == SKIES["hard"].simulators()["signal"]
+    assert other["foreground"] != SKIES["hard"].simulators()["foreground"]
 
 
 def test_the_noise_is_that_of_the_receiver_and_can_be_chosen() -> None:

@@ -82,7 +82,9 @@ class Sky:
         """Return the simulators of ``signal``, ``foreground`` and ``noise``, by variable."""
         signal = SkySignal(self.patch, self.beam, self.signal)
         foreground = SkyForegrounds(self.patch, self.beam, self.foregrounds)
-        noise = SkyNoise(self.patch, self.beam, self.receiver)
+        # In a map the noise is what it is under any beam: one pool serves them all.
+        seen = self.beam if isinstance(self.beam, Interferometer) else BEAM
+        noise = SkyNoise(self.patch, seen, self.receiver)
         return {"signal": signal, "foreground": foreground, "noise": noise}
 
 

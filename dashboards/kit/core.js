@@ -35,20 +35,27 @@ const arrays = {};  // name → what is known of it, with `values`
 let live = null;  // what the server drew: its arrays stand in for the product's
 const held = (about, values) => ({...about, values: about.half ? halves(values) : values,
   table: about.table ? Float32Array.from(about.table, (value) => value ?? NaN) : null});
+const past = new Map();  // of those that Python worked out, the last ones: `name + key` → the same
+const MOST = 64;
 const keep = (about, columns) => about.forEach((one) => {
-  const values = flat(columns[one.name]);
-  arrays[one.name] = held(one, values);
+  arrays[one.name] = held(one, flat(columns[one.name]));
+  if (one.key) past.set(one.name + one.key, arrays[one.name]);
+  if (past.size > MOST) past.delete(past.keys().next().value);
 });
 const numberOf = (dim, fixed) => {  // where along a dim: as given, else as the state says
   const value = fixed[dim] ?? state[dim];
   return typeof value === "number" ? value : choiceOf(dim).held.indexOf(value);
 };
 const keyOf = (by) => JSON.stringify(by.map((name) => state[name]));
+function arrayOf(name) {
+  const by = meta.fetched[name]?.by;
+  return live?.arrays[name] ?? (by && past.get(name + keyOf(by))) ?? arrays[name];
+}
 
 // The part of an array that belongs to the state, flat: the dims that are drawn, and from the
 // first one that `fixed` leaves open (null) on. Null until it is there; of coded arrays the codes.
 function codesOf(name, fixed = {}) {
-  const array = live?.arrays[name] ?? arrays[name], {group, by} = (!live?.arrays[name] && meta.fetched[name]) || {};
+  const array = arrayOf(name), {group, by} = (!live?.arrays[name] && meta.fetched[name]) || {};
   if (by && array?.key !== keyOf(by)) { wanted.add(group); return null; }
   if (!array) return null;
   const open = array.dims.findIndex((dim) => fixed[dim] === null), index = open < 0 ? array.dims : array.dims.slice(0, open);
@@ -62,7 +69,7 @@ function codesOf(name, fixed = {}) {
   }
   return array.values.subarray(at * size, (at + 1) * size);
 }
-const codeTable = (name) => (live?.arrays[name] ?? arrays[name])?.table;
+const codeTable = (name) => arrayOf(name)?.table;
 function read(name, fixed) {
   const codes = codesOf(name, fixed), table = codeTable(name);
   return codes && table ? Float32Array.from(codes, (code) => table[code]) : codes;
@@ -71,7 +78,10 @@ const one = (name, fixed) => read(name, fixed)?.[0] ?? NaN;
 
 // What is not here is asked for: arrays that Python works out for some values of the state.
 const wanted = new Set();
-let fetching = false, last = "";
+let fetching = false, arriving = false, last = "";
+// Whether an array is still to come: until then, what was drawn stays.
+const coming = (name) => !arriving && name in meta.fetched && !live?.arrays[name] &&
+  arrayOf(name)?.key !== keyOf(meta.fetched[name].by);
 function fetchSoon() {
   const request = JSON.stringify({groups: [...wanted], state});
   if (fetching || !wanted.size || request === last) return;  // asked before: there is none
@@ -84,7 +94,9 @@ function received() {
   fetching = false;
   const {about, ...columns} = plain(models.answer.data), told = JSON.parse(about[0]);
   keep(told, Object.fromEntries(Object.entries(columns).map(([name, [values]]) => [name, values])));
+  arriving = true;
   redraw(panels.filter(({spec}) => spec.fetched));
+  arriving = false;
 }
 
 // -- numbers and texts -------------------------------------------------------------------------

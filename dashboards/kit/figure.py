@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bokeh.core.properties import value
@@ -10,10 +10,13 @@ from bokeh.models import (
     BasicTicker,
     ColorBar,
     ColumnDataSource,
+    CustomJS,
     CustomJSTickFormatter,
     FixedTicker,
     GlyphRenderer,
     Grid,
+    Legend,
+    LegendItem,
     LogTicker,
     Plot,
     Range1d,
@@ -99,6 +102,25 @@ def bare(x: tuple[float, float], y: tuple[float, float]) -> figure:
     plot.axis.visible = False
     plot.background_fill_color = plot.border_fill_color = None  # numbers stand beneath
     return plot
+
+
+def on_click(plot: figure) -> None:
+    """Let clicks into a figure choose what its panel shows there."""
+    plot.js_on_event("tap", CustomJS(
+        code="window.presage.click(cb_obj.x, cb_obj.y, cb_obj.modifiers?.shift, cb_obj.origin)"
+    ))  # fmt: skip
+
+
+def legend(plot: figure, shown: Mapping[str, Any], place: str = "below", **settings: Any) -> None:
+    """Put a small legend into a figure, by default below the axis: name → what is drawn."""
+    items = [LegendItem(label=name, renderers=[line]) for name, line in shown.items()]
+    given = {"ncols": 4, "background_fill_alpha": 0.0, "location": "bottom_left", **settings}
+    plot.add_layout(
+        Legend(items=items, label_text_font=FONT, label_text_font_size="10.5px",
+               label_text_color=INK, border_line_color=None, padding=2, margin=2, spacing=6,
+               glyph_width=14, glyph_height=10, label_height=12, label_standoff=4, **given),
+        place,
+    )  # fmt: skip
 
 
 def lines(

@@ -4,7 +4,7 @@ keep(meta.arrays, plain(given_arrays));
 for (const spec of meta.panels) panels.push({spec, ...KINDS[spec.kind](spec, models.panels[spec.name])});
 window.presage = {
   state, set, meta, beside, leaveControl, received, answered, picture, composed, draw,
-  click: (x, y, shifted) => panels.forEach((panel) => panel.click?.(x, y, shifted)),
+  click: (x, y, shifted, from) => panels.forEach((panel) => panel.click?.(x, y, shifted, from)),
   live: () => live, words: () => panels.find((panel) => panel.words).words(), models,
   strips: () => meta.panels.filter(({kind}) => kind === "histogram").map(({name}) => models.panels[name]),
   // What of the state the arrays of a group belong to.

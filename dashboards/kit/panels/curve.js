@@ -16,18 +16,31 @@ KINDS.curve = (spec, m) => {
   const rows = (flatRows, size) => flatRows && Array.from({length: levels}, (_, k) => flatRows.subarray(k * size, (k + 1) * size));
   const isMade = (lines) => lines && Number.isFinite(lines[middle][0]);
 
+  const least = Math.log10(Number.MIN_VALUE);
   function draw(now) {
-    const about = spec.curves[spec.choice ? state[spec.choice] : 0], grid = read(about.grid), size = grid.length;
-    const x = about.log ? grid.map(Math.log10) : grid;
-    const all = new Map(members.map((k) => [k, rows(read(about.band, of(k)), size)]).filter(([, lines]) => isMade(lines)));
-    const there = (spec.cast ? now.shown : [0]).filter((k) => all.has(k)), is = about.truth ? read(about.truth) : null;
+    const about = spec.curves[spec.choice ? state[spec.choice] : 0];
+    if (codesOf(about.band, of(members[0])) === null && coming(about.band)) return;
+    const onY = about.log_y ? (v) => v > 0 ? Math.log10(v) : v <= 0 ? least : NaN : (v) => v;
+    const readY = (name, fixed) => about.log_y ? read(name, fixed)?.map(onY) : read(name, fixed);
+    const grid = read(about.grid), size = grid.length, x = about.log ? grid.map(Math.log10) : grid;
+    const all = new Map(members.map((k) => [k, rows(readY(about.band, of(k)), size)]).filter(([, lines]) => isMade(lines)));
+    const drawn = !spec.cast ? [0] : spec.pair ? [now.plus, now.minus] : now.shown;
+    const there = drawn.filter((k) => all.has(k)), is = about.truth ? readY(about.truth) : null;
+    const further = about.further.map((name) => readY(name));
     drawBands(m.main, x, new Map(there.map((k) => [k, all.get(k)])), is);
     let low = Infinity, high = -Infinity;
-    const reach = (values) => { for (const y of values) { if (y < low) low = y; if (y > high) high = y; } };
+    const reach = (values) => { for (const y of values) { if (y < low && y > least) low = y; if (y > high) high = y; } };
     for (const k of there.length ? there : all.keys()) { reach(all.get(k)[0]); reach(all.get(k)[levels - 1]); }
-    if (is) reach(is);
-    const room = 0.05 * (high - low || 1), {axes} = m;
-    put(axes.y, {start: low >= 0 && low < 0.2 * high ? -0.3 * room : low - room, end: high + room});
+    for (const values of is ? [is, ...further] : further) reach(values);
+    const {axes} = m, [from, to] = about.ends.map((end) => end === null ? null : onY(end));
+    if (!(high >= low)) [low, high] = [from ?? 0, to ?? 1];
+    [low, high] = [Math.max(low, from ?? low), Math.min(high, to ?? high)];
+    const room = 0.05 * (high - low || 1);
+    const range = [!about.log_y && low >= 0 && low < 0.2 * high ? -0.3 * room : low - room, high + room];
+    put(axes.y, {start: range[0], end: range[1]});
+    if (about.log_y) setAxis(axes.y_axis, range, true);
+    m.main.further?.forEach((source, k) => put(source, {data: further[k] ? {x, y: further[k]} : EMPTY}));
+    if (spec.mark) { const at = about.log ? Math.log10(one(spec.mark)) : one(spec.mark); put(m.main.mark, {data: {x: [at, at], y: range}}); }
     if (about.residual) drawStrip(about, x, size, there.length ? there : [...all.keys()].slice(0, 1), there);
     put(axes.x, {start: x[0], end: x[size - 1]});
     for (const axis of [axes.x_axis, axes.top_axis]) setAxis(axis, [x[0], x[size - 1]], about.log);

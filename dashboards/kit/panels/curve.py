@@ -10,7 +10,7 @@ from bokeh.models import FixedTicker, Range1d
 from bokeh.plotting import figure
 
 from dashboards.kit.arrays import Array
-from dashboards.kit.figure import above_and_below, framed, lines, zero
+from dashboards.kit.figure import above_and_below, framed, legend, lines, zero
 from dashboards.kit.page import Cast, Panel
 from dashboards.kit.pieces import column, columns
 from dashboards.kit.theme import INK, SHADES
@@ -28,7 +28,11 @@ class Line:
     truth: str = ""  # Array of the true curve; empty, as those that follow, for none.
     residual: str = ""  # Array of what the band is away from a base,
     true_residual: str = ""  # and the true curve.
-    log: bool = False  # Whether the points are shown on a logarithmic axis.
+    log: bool = False  # Whether the points are shown on a logarithmic axis,
+    log_y: bool = False  # and the values.
+    # What the axis of the values never goes beyond.
+    ends: tuple[float | None, float | None] = (None, None)
+    further: Sequence[str] = ()  # Arrays ``[…, point]`` of the panel's further lines.
 
 
 def curve(
@@ -43,6 +47,9 @@ def curve(
     strip_title: str = "",
     truth_colour: str = INK,
     on: Sequence[str] = (),
+    called: str = "",
+    further: Sequence[tuple[str, str]] = (),
+    **more: Any,
 ) -> Panel:
     """Return curves, one of which is shown.
 
@@ -63,6 +70,11 @@ def curve(
         Of the true curve.
     on
         Names of the state that it depends on, beside the arrays' indices.
+    called, further
+        What the legend calls the curve; name and colour of further lines, where it has them.
+    more
+        ``mark``: array of the point that is marked; ``pair``: whether of the cast only the two
+        that are compared are drawn; ``fetched``: whether arrays are asked for.
     """
     strips = any(line.residual for line in lines_)
     shared = Range1d(0, 1)
@@ -73,11 +85,15 @@ def curve(
     else:
         main = strip = framed(x_range=shared, y_range=Range1d(0, 1), min_height=110,
                               x_axis_label=" ", y_axis_label=" ", min_border_top=4)  # fmt: skip
-    models: dict[str, Any] = {"main": _glyphs(main, cast, truth_colour)}
+    models: dict[str, Any] = {"main": _glyphs(main, cast, truth_colour, levels > 1)}
     if strips:
-        models["strip"] = _glyphs(strip, cast, truth_colour, strip=True)
+        models["strip"] = _glyphs(strip, cast, truth_colour, levels > 1, strip=True)
     for plot in (main, strip):
         plot.xaxis.ticker = FixedTicker(ticks=[])  # the browser's, for linear and log grids
+    if any(line.log_y for line in lines_):
+        main.yaxis.ticker = FixedTicker(ticks=[])
+    if further or more.get("mark"):
+        _add_further(main, models["main"], called, further)
     models["axes"] = {
         "x": shared, "y": main.y_range, "strip": strip.y_range, "x_axis": strip.xaxis[0],
         "top_axis": main.xaxis[0], "y_axis": main.yaxis[0], "strip_axis": strip.yaxis[0],
@@ -90,13 +106,30 @@ def curve(
         "reach": reach or {"sigma": None},
         "strip_title": strip_title,
         "cast": bool(cast),
-    }
+        **more,
+    }  # fmt: skip
     figures = [main, strip] if strips else [main]
     needed = [*on, *filter(None, (choice, scale)), *(cast.on if cast else ())]
     return Panel("curve", column(name, *figures), spec, models, arrays, figures, on=needed)
 
 
-def _glyphs(plot: figure, cast: Cast | None, truth: str, strip: bool = False) -> dict[str, Any]:
+def _add_further(
+    plot: figure, found: dict[str, Any], name: str, further: Sequence[tuple[str, str]]
+) -> None:
+    """Add further lines with a legend, and a mark."""
+    shown = {name: plot.select({"name": "curve"})[0]} if name else {}
+    found["further"] = []
+    for title, colour in further:
+        found["further"].append(lines(plot, colour, 1.4))
+        shown[title] = plot.renderers[-1]
+    found["mark"] = lines(plot, INK, 1.0, (4, 3))
+    if further:
+        legend(plot, shown, "center", ncols=1, location="top_right", background_fill_alpha=0.7)
+
+
+def _glyphs(
+    plot: figure, cast: Cast | None, truth: str, wide: bool, strip: bool = False
+) -> dict[str, Any]:
     found: dict[str, Any] = {"lines": {}, "wide": {}}
     for name, shade in (("outer", SHADES[0]), ("inner", SHADES[1])):
         found[name] = columns("x", "low", "high")
@@ -106,8 +139,9 @@ def _glyphs(plot: figure, cast: Cast | None, truth: str, strip: bool = False) ->
     names, colours = (cast.names, cast.colours) if cast else ([""], [INK])
     for k, (name, colour) in enumerate(zip(names, colours, strict=True)):
         dash = (5, 2) if cast and name in cast.dashed else None
-        if not cast or k != cast.base:
+        if wide and not (cast and k == cast.base):
             found["wide"][str(k)] = lines(plot, colour, 0.9, dash)
         found["lines"][str(k)] = lines(plot, colour, 1.6, dash)
+        plot.renderers[-1].name = "curve"
     found["truth"] = lines(plot, truth, 1.4)
     return found

@@ -100,7 +100,8 @@ KINDS.heatmap = (spec, m) => {
     return `median ${show(read(spec.difference, pair)[k])}, ${source} better at ${read(spec.better, pair)[k]} of ${regions[k].size}`;
   }
 
-  function click(x, y, shifted) {
+  function click(x, y, shifted, from = m.figure) {
+    if (from.id !== m.figure.id) return;
     if (shifted && liveAt([x, y].map((place, k) => first.axes?.[k] && valueOf(place, first.axes[k])))) return;
     let best = -1, least = 0.75;
     cells.forEach(({at}, k) => {

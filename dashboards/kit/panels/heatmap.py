@@ -7,11 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, CustomJS, HoverTool, LinearColorMapper, Range1d
+from bokeh.models import ColumnDataSource, HoverTool, LinearColorMapper, Range1d
 
 from dashboards.kit.arrays import Array
 from dashboards.kit.choice import Choice, Labels
-from dashboards.kit.figure import DIVERGING, LEFT, SEQUENTIAL, colour_bar, framed, name_places
+from dashboards.kit.figure import (
+    DIVERGING,
+    LEFT,
+    SEQUENTIAL,
+    colour_bar,
+    framed,
+    name_places,
+    on_click,
+)
 from dashboards.kit.page import Panel
 from dashboards.kit.pieces import columns, piece, row
 from dashboards.kit.theme import INK, RULE
@@ -79,8 +87,7 @@ def heatmap(
     if flat:
         plot.left = []
     models = {"figure": plot, **_glyphs(plot, grid)}
-    plot.js_on_event("tap", CustomJS(
-        code="window.presage.click(cb_obj.x, cb_obj.y, cb_obj.modifiers?.shift)"))  # fmt: skip
+    on_click(plot)
     said = piece("caption") if regions else None
     spec = {"over": [one.name for one in pair], "columns": [vars(one) for one in columns_],
             "column": column, "names": list(names), "marks": list(marks), "floor": floor,

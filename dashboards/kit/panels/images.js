@@ -20,7 +20,7 @@ KINDS.images = (spec, m) => {
   }
   function fill(image, picture, now) {
     const {name, codes} = codesAt(picture, now);
-    if (!codes) { image.fill(NaN); return 0; }
+    if (!codes) { if (!coming(name)) image.fill(NaN); return 0; }
     const table = codeTable(name), last = table ? 254 : NaN;
     const side = spec.side, wide = side / Math.round(Math.sqrt(codes.length));  // live ones may be larger
     let beyond = 0;
@@ -52,12 +52,26 @@ KINDS.images = (spec, m) => {
     put(m.ranges[0], {start: x.edges[0], end: last(x.edges)});
     put(m.ranges[1], {start: y.edges[0], end: last(y.edges)});
     put(m.pictures[0].figure.left[0], {axis_label: fitted(y.title, m.pictures[0].figure.inner_height)});
+    if (spec.over.length) mark([x, y]);
+  }
+  // The chosen cell, and a click on another one.
+  const stepOf = ({edges}, count) => (edges[edges.length - 1] - edges[0]) / count;
+  const counts = spec.over.map((name) => choiceOf(name).held.length);
+  function mark(axes) {
+    const [x, y] = axes.map((axis, k) => axis.edges[0] + (numberOf(spec.over[k], {}) + 0.5) * stepOf(axis, counts[k]));
+    put(m.chosen, {data: {x: [x], y: [y]}});
+  }
+  function click(x, y, shifted, from) {
+    if (!spec.over.length || !m.pictures.some(({figure}) => figure.id === from?.id)) return;
+    const at = axesNow().map((axis, k) => within(Math.floor(([x, y][k] - axis.edges[0]) / stepOf(axis, counts[k])), counts[k]));
+    set(Object.fromEntries(spec.over.map((name, k) => [name, choiceOf(name).held[at[k]]])));
   }
   function titleOf({title, role, between, unit}, now, beyond) {
     const tail = beyond ? `, ▲▼ ${beyond}` : "";
     if (!role) return title + tail;
     if (between) return now.minus === NONE ? "" : `(${called(now.plus)} − ${called(now.minus)}) / σ${tail}`;
     if (now[role] === NONE) return "no rival";
+    if (title) return title.replace("*", called(now[role])) + tail;
     const total = spec.total ? one(spec.total, {[cast.dim]: now[role]}) : NaN;
     return called(now[role]) + (Number.isFinite(total) ? `, ${whole(total)} ${unit}` : "");
   }
@@ -67,5 +81,5 @@ KINDS.images = (spec, m) => {
     }
   }
   let scale = null;
-  return {draw: (now) => { if (spec.scale && scale !== state[spec.scale]) { scale = state[spec.scale]; setScale(); } draw(now); }};
+  return {click, draw: (now) => { if (spec.scale && scale !== state[spec.scale]) { scale = state[spec.scale]; setScale(); } draw(now); }};
 };

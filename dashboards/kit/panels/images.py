@@ -11,10 +11,20 @@ from bokeh.models import BasicTicker, ColumnDataSource, LinearColorMapper, LogCo
 from bokeh.plotting import figure
 
 from dashboards.kit.arrays import Array
-from dashboards.kit.figure import BAR, BARE, DIVERGING, LEFT, SEQUENTIAL, colour_bar, framed
+from dashboards.kit.figure import (
+    BAR,
+    BARE,
+    DIVERGING,
+    LEFT,
+    SEQUENTIAL,
+    colour_bar,
+    framed,
+    name_places,
+    on_click,
+)
 from dashboards.kit.page import Panel
-from dashboards.kit.pieces import row
-from dashboards.kit.theme import MASK
+from dashboards.kit.pieces import columns, row
+from dashboards.kit.theme import INK, MASK
 
 
 @dataclass(frozen=True)
@@ -27,15 +37,19 @@ class Scale:
     diverging: bool = False  # Whether zero is in the middle, white.
     nothing: str = "#ffffff"  # Colour of what is not there.
     log: bool = False  # Whether it is logarithmic.
-    ticks: Sequence[float] | str = "linear"  # On the bar.
+    ticks: Sequence[float] | str = ""  # On the bar, where they are to be these.
+    best: float | None = None  # Where it is the high end, its colours change places.
 
     def mapper(self) -> Any:
         """Return the colour mapper."""
         kind = LogColorMapper if self.log else LinearColorMapper
         given: dict[str, Any] = {"nan_color": self.nothing}
         if not self.diverging:
-            given["low_color"] = "#ffffff" if self.log or self.low > 0 else None
+            faint = self.nothing == "#ffffff" and (self.log or self.low > 0)
+            given["low_color"] = "#ffffff" if faint else None
         palette = DIVERGING if self.diverging else SEQUENTIAL
+        if self.best == self.high:
+            palette = palette[::-1]
         return kind(palette=palette, low=self.low, high=self.high, **given)
 
 
@@ -45,7 +59,7 @@ class Picture:
 
     array: str  # Name of its array, ``[…, y, x]`` coded (:meth:`Array.coded`).
     scales: Mapping[str, Scale]  # Name → colours; with several, the state says which.
-    title: str = ""  # Above it, where it is of no member of the cast.
+    title: str = ""  # Above it; ``*`` is the member of the cast that it is of.
     role: str = ""  # ``left``, ``middle`` or ``plus``: which member of the scene it is of.
     # Array that stands in for a difference where the members are compared with each other.
     between: str = ""
@@ -62,6 +76,7 @@ def images(
     axes: Sequence[Mapping[str, Any]] = (),
     scale: str = "",
     on: Sequence[str] = (),
+    over: Sequence[str] = (),
     **more: Any,
 ) -> Panel:
     """Return pictures of `shape` ``(y, x)``.
@@ -75,33 +90,57 @@ def images(
     shape
         Numbers of cells.
     axes
-        ``{"edges": (low, high), "title": …}`` of x and y, where they are always the same.
+        ``{"edges": (low, high), "title": …}`` of x and y, where they are always the same; with
+        ``names`` of their cells, whose edges are at −½, ½, ….
     scale
         Choice of the scale.
     on
         Names of the state that it depends on, beside the arrays' indices.
+    over
+        Choices along x and y of a cell, which is marked; a click chooses it.
     more
         Where the axes follow the state: ``edges`` (an array), ``variable`` (its dim), ``pairs``,
         ``pair`` (the choice among them), ``titles``; ``total``: an array of how many things are
         in a picture; ``fetched``: whether arrays are asked for.
     """
     ranges = Range1d(0, 1), Range1d(0, 1)
-    drawn = [_picture(k, one, shape, ranges) for k, one in enumerate(pictures)]
+    mappers = {repr(scale): scale.mapper() for one in pictures for scale in one.scales.values()}
+    drawn = [_picture(k, one, shape, ranges, mappers) for k, one in enumerate(pictures)]
     figures = [one["figure"] for one in drawn]
+    models: dict[str, Any] = {"pictures": drawn, "ranges": list(ranges)}
+    if over:
+        models["chosen"] = columns("x", "y")
+        for plot in figures:
+            _clickable(plot, models["chosen"])
+    for axis, about in zip((figures[0].xaxis[0], figures[0].yaxis[0]), axes, strict=False):
+        if "names" in about:
+            name_places(axis, about["names"], about["title"], 6)
     spec = {
         "pictures": [
             {name: given for name, given in vars(one).items() if name not in ("scales", "bar")}
             for one in pictures
         ],
         "side": shape[0], "square": shape[0] == shape[1], "axes": list(axes), "scale": scale,
-        **more,
+        "over": list(over), **more,
     }  # fmt: skip
-    return Panel("images", row(name, *figures), spec, {"pictures": drawn, "ranges": list(ranges)},
-                 arrays, figures, on=[*on, *filter(None, [scale])])  # fmt: skip
+    return Panel("images", row(name, *figures), spec, models, arrays, figures,
+                 on=[*on, *over, *filter(None, [scale])])  # fmt: skip
+
+
+def _clickable(plot: figure, chosen: ColumnDataSource) -> None:
+    """Let a click choose a cell, and mark the chosen one."""
+    on_click(plot)
+    for colour, wide in (("#ffffff", 4), (INK, 1.6)):  # seen on any colour beneath
+        plot.scatter("x", "y", marker="cross", size=13, line_color=colour, line_width=wide,
+                     source=chosen)  # fmt: skip
 
 
 def _picture(
-    place: int, one: Picture, shape: tuple[int, int], ranges: tuple[Range1d, Range1d]
+    place: int,
+    one: Picture,
+    shape: tuple[int, int],
+    ranges: tuple[Range1d, Range1d],
+    mappers: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return a figure; each of its `scales` is an image and its colour bar."""
     first = place == 0
@@ -120,11 +159,12 @@ def _picture(
     source = ColumnDataSource({"image": [empty], "x": [0], "y": [0], "dw": [1], "dh": [1]})
     scales: dict[str, list[Any]] = {}
     for name, scale in one.scales.items():
-        mapper = scale.mapper()
+        mapper = mappers[repr(scale)]
         scales[name] = [plot.image("image", x="x", y="y", dw="dw", dh="dh", color_mapper=mapper,
                                    source=source)]  # fmt: skip
         if one.bar:
-            bar = colour_bar(mapper, scale.title, "log" if scale.log else scale.ticks)
+            usual = "log" if scale.log else "linear"
+            bar = colour_bar(mapper, scale.title, scale.ticks or usual)
             plot.add_layout(bar, "right")
             scales[name].append(bar)
     return {"figure": plot, "source": source, "scales": scales}

@@ -10,16 +10,14 @@ from bokeh.models import (
     BasicTicker,
     ColumnDataSource,
     FixedTicker,
-    Legend,
-    LegendItem,
     Range1d,
 )
 from bokeh.plotting import figure
 
-from dashboards.kit.figure import LEFT, framed, lean
+from dashboards.kit.figure import LEFT, framed, lean, legend
 from dashboards.kit.foot import link
 from dashboards.kit.pieces import note, row
-from dashboards.kit.theme import FONT, INK
+from dashboards.kit.theme import INK
 from presage.studies.pdf.calibration_panels import CURVES, Histogram, Panel, panels
 from presage.studies.pdf.posterior_figures import COLOURS
 
@@ -67,18 +65,6 @@ def _about(product: xr.Dataset, key: str) -> str:
     )
 
 
-def _named(plot: figure, shown: dict[str, Any]) -> None:
-    """Put a small legend below the axis."""
-    items = [LegendItem(label=name, renderers=[line]) for name, line in shown.items()]
-    plot.add_layout(
-        Legend(items=items, ncols=4, label_text_font=FONT, label_text_font_size="10.5px",
-               label_text_color=INK, border_line_color=None, background_fill_alpha=0.0,
-               padding=2, margin=2, spacing=6, location="bottom_left", glyph_width=14,
-               glyph_height=10, label_height=12, label_standoff=4),
-        "below",
-    )  # fmt: skip
-
-
 def _drawn(panel: Panel) -> figure:
     """Return a panel's figure: grey is where a calibrated posterior stays."""
     title = f"{panel.title}: {panel.verdict}" if panel.verdict else panel.title
@@ -113,7 +99,7 @@ def _drawn(panel: Panel) -> figure:
         plot.xaxis.major_label_orientation = 0.5 if few else 1.5
         plot.xaxis.major_label_text_font_size = "11px" if few else "8px"
     if shown:
-        _named(plot, shown)
+        legend(plot, shown)
     return plot
 
 

@@ -1,0 +1,488 @@
+"""The sky page: maps of cleaned skies, and what was left of foregrounds beside the limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from dashboards.kit.arrays import Array, Fetched, words
+from dashboards.kit.choice import Choice, entries_menu
+from dashboards.kit.opened import opened
+from dashboards.kit.page import Cast, Page, Panel, View, Visit
+from dashboards.kit.panels import (
+    Cell,
+    Line,
+    Picture,
+    Scale,
+    Table,
+    curve,
+    head,
+    images,
+    slider,
+    table,
+)
+from dashboards.kit.pieces import column, row
+from dashboards.kit.theme import MASK
+
+#: Method → what the page calls it, its colour.
+METHODS = {
+    "limit": ("limit", "#4d4d4d"),
+    "wiener_other": ("Wiener, other sky", "#a6a6a6"),
+    "wiener_learned": ("Wiener, learned", "#0072b2"),
+    "pca": ("PCA", "#d55e00"),
+    "pca_transfer": ("PCA, transfer", "#e69f00"),
+    "polynomial": ("polynomial", "#b08d57"),
+    "fastica": ("FastICA", "#cc79a7"),
+    "network": ("U-Net", "#009e73"),
+    "network_wiener": ("U-Net over Wiener", "#7b4fa3"),
+}
+_DASHED = ("wiener_other", "pca_transfer", "polynomial", "fastica")
+#: Where the limit leaves more of the signal's power than this, nothing can be had.
+HOPELESS = 0.5
+_PLANE = ("method", "k_perpendicular", "k_parallel")
+_NEEDED = {
+    "residual": _PLANE, "power_ratio": _PLANE, "correlation": _PLANE, "ratio_to_limit": _PLANE,
+    "expected_limit": _PLANE[1:], "mode_count": _PLANE[1:], "residual_1d": ("method", "k"),
+    "power_ratio_1d": ("method", "k"), "correlation_1d": ("method", "k"),
+    "residual_1d_error": ("method", "k"), "power_ratio_1d_error": ("method", "k"),
+    "correlation_1d_error": ("method", "k"), "residual_parallel": ("method", "k_parallel"),
+    **{f"{name}_band": ("method", "band")
+       for name in ("residual", "power_ratio", "correlation", "ratio_to_limit")},
+}  # fmt: skip
+_OVER = "P residual over that of the limit on the same skies; best: 1"
+_RESIDUAL = "P residual / P true in the last band; best: what the limit has"
+_POWER = "P cleaned / P true there; a posterior mean has r², what is corrected 1"
+_CORRELATION = "Correlation of cleaned and true modes there; best: 1"
+_COVERAGE = "Share of pixels whose truth is inside the 68 % band; best: 0.68, red: over 5 % away"
+#: Method → how far over the limit it may be in the last band.
+BARS = {"wiener_learned": 1.1, "network": 1.15, "network_wiener": 1.15}
+_SCAN = {"scan_residual": ("modes", "k_parallel"), "scan_power_ratio": ("modes", "k_parallel"),
+         "scan_correlation": ("modes", "k_parallel"), "scan_total": ("modes",),
+         "eigenvalues": ("mode",), "signal_eigenvalues": ("mode",)}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A product of residuals of skies."""
+
+    product: xr.Dataset
+    visit: Visit
+
+    @cached_property
+    def across(self) -> tuple[str, str]:
+        """Dims of a map: y and x, or baseline and right ascension."""
+        first, second = str(self.product.attrs["across"]).split(",")
+        return first, second
+
+    @cached_property
+    def methods(self) -> list[str]:
+        """Names of the methods; the first is the one that others are held against."""
+        return [str(name) for name in self.product["method"].values]
+
+    @cached_property
+    def titles(self) -> list[str]:
+        """What the page calls them."""
+        return [METHODS.get(name, (name.replace("_", " "),))[0] for name in self.methods]
+
+    @cached_property
+    def reach(self) -> float:
+        """End of the colours of maps, the same for all: mK."""
+        return float(f"{3 * float(self.product['truth'].std()):.1g}")
+
+    @cached_property
+    def scan(self) -> bool:
+        """Whether it holds a scan over the number of modes."""
+        return all(name in self.product for name in _SCAN)
+
+    @cached_property
+    def hopeless(self) -> xr.DataArray:
+        """Cells of the plane without modes, or with nothing to be had."""
+        known = self.product["mode_count"] > 0
+        return ~known | (self.product["expected_limit"] > HOPELESS)
+
+    @cached_property
+    def choices(self) -> list[Choice]:
+        """What can be chosen."""
+        product, names, titles = self.product, self.methods, self.titles
+        frequency = [f"{value:.5g}" for value in product["frequency"].values]
+        rivals = list(range(min(1, len(names) - 1), len(names)))
+        shown = [name for name in ("limit", "pca", "wiener_learned") if name in names]
+        first = next((m for m in ("network", "network_wiener", "wiener_learned") if m in names),
+                     names[rivals[0]])  # fmt: skip
+        cells = [
+            Choice.numbered(dim, [str(k) for k in range(product.sizes[dim])],
+                            str(product.sizes[dim] // 2)) for dim in self.across
+        ]  # fmt: skip
+        scan = [
+            Choice.numbered("modes", [str(int(n)) for n in product["modes"].values],
+                            str(int(product.attrs.get("best_modes", product["modes"][0]))),
+                            keys=(",", "."), titles=[f"{int(n)}" for n in product["modes"].values]),
+            Choice.numbered("scanned", ("residual", "power", "r"), heading="at N_FG",
+                            titles=("residual", "P ratio", "r"), cycle="n"),
+        ] if self.scan else []  # fmt: skip
+        return [
+            Choice("method", [names[k] for k in rivals], first, "method",
+                   [titles[k] for k in rivals], 146, rivals, digits=rivals),
+            Choice("other", names, names[0], "beside", titles, 146, range(len(names)),
+                   silent=names[0], digits=rivals, shifted=True),
+            Choice.numbered("sky", [str(k) for k in range(product.sizes["sky"])], heading="sky",
+                            keys=("ArrowDown", "ArrowUp")),
+            Choice.numbered("frequency", frequency, frequency[len(frequency) // 2],
+                            titles=[f"{value} MHz" for value in frequency],
+                            keys=("ArrowLeft", "ArrowRight")),
+            Choice("colours", ("1", "10"), heading="colours", titles=("signal", "× 10"), cycle="c",
+                   silent="1"),
+            Choice("plane", ("limit", "residual", "power", "r"), heading="plane", cycle="p",
+                   titles=("over the limit", "residual", "P ratio", "r")),
+            Choice("curves", names, shown, "curves", titles, several=True,
+                   colours=dict(zip(names, self.colours, strict=True))),
+            *scan, *cells,
+        ]  # fmt: skip
+
+    @cached_property
+    def colours(self) -> list[str]:
+        """Of the methods."""
+        return [METHODS.get(name, ("", "#262626"))[1] for name in self.methods]
+
+
+def view(visit: Visit) -> View:
+    """Return what a visit shows."""
+    exhibit = Exhibit(opened(visit.store, [visit.entry.key], _sound), visit)
+    names = exhibit.methods
+    cast = Cast(
+        "method", names, exhibit.colours, exhibit.titles, a="method", b="other", overlay="curves",
+        drawn=range(len(names)), dashed=_DASHED, filled=f"{exhibit.titles[0]} ± σ",
+    )  # fmt: skip
+    top, channel = head(True, [("truth", "border-color:#000000", "")]), slider(
+        "frequency", "frequency", "frequency")  # fmt: skip
+    maps, sight, plane, numbers = (
+        _maps(exhibit), _sight(exhibit, cast), _plane(exhibit), _table(exhibit)
+    )  # fmt: skip
+    panels = [top, channel, maps, sight, plane, numbers, *_spectra(exhibit, cast)]
+    sliders: list[Any] = []
+    if exhibit.scan:
+        removed = slider("modes", "N_FG", "modes that PCA removes")
+        panels += [removed, *_scan(exhibit)]
+        sliders = [removed.place]
+    cells = [panel.place for panel in panels if panel.kind in ("curve", "table")]
+    cells.insert(1, plane.place)
+    products = (entries_menu("product", visit.products[::-1], visit.entry)
+                if len(visit.products) > 1 else [])  # fmt: skip
+    rows = [[*products, "method", "other", "sky", channel.place, "colours",
+             "plane"],
+            ["curves", *sliders, "scanned"]]  # fmt: skip
+    return View(
+        exhibit.choices, panels, column("whole", top.place, maps.place, row("checks", *cells)),
+        rows, cast, fetched=_fetched(exhibit), words=_words(exhibit),
+        address={"page": "sky", "key": visit.entry.key[:16]},
+    )  # fmt: skip
+
+
+def _sound(product: xr.Dataset) -> xr.Dataset:
+    """Return a product, or say what is not as it should be."""
+    across = str(product.attrs.get("across", "y,x")).split(",")
+    cube = ("sky", "frequency", *across)
+    needed = {**_NEEDED, "truth": cube, "cleaned": ("method", *cube)}
+    needed |= {name: dims for name, dims in _SCAN.items() if name in product}
+    lacking = [name for name in needed if name not in product]
+    if lacking:
+        raise ValueError(f"this product is not one of cleaned skies: it lacks {', '.join(lacking)}")
+    for name, dims in needed.items():
+        if set(product[name].dims) != set(dims):
+            raise ValueError(f"{name} should have the dims {dims}, got {product[name].dims}")
+        if not product[name].size:
+            raise ValueError(f"{name} is empty")
+    return product.assign_attrs(across=",".join(across))
+
+
+# -- panels ----------------------------------------------------------------------------------------
+
+
+def _fetched(exhibit: Exhibit) -> dict[str, Fetched]:
+    """Return what is asked for: the cubes of a sky, and the spectra along one line of sight."""
+    product, (y, x) = exhibit.product, exhibit.across
+
+    def coded(cube: xr.DataArray, reach: float) -> Array:
+        return Array.coded(cube, y, x, low=-reach, high=reach)
+
+    def truth(state: Mapping[str, Any]) -> dict[str, Array]:
+        return {"truth": coded(product["truth"].isel(sky=state["sky"]), exhibit.reach)}
+
+    def cleaned(state: Mapping[str, Any], by: str, tail: str) -> dict[str, Array]:
+        here = product[["truth", "cleaned"]].isel(sky=state["sky"], method=state[by]).load()
+        rest = here["cleaned"] - here["truth"]
+        own = min(exhibit.reach, float(np.abs(rest).max()) or 1.0)
+        return {
+            f"cleaned{tail}": coded(here["cleaned"], exhibit.reach),
+            f"rest{tail}": coded(rest, own),
+        }
+
+    def sight(state: Mapping[str, Any]) -> dict[str, Array]:
+        here = product[["truth", "cleaned"]].isel(sky=state["sky"], **{n: state[n] for n in (y, x)})
+        return {"sight": Array.of(here["cleaned"], "frequency"),
+                "sight_true": Array.of(here["truth"], "frequency")}  # fmt: skip
+
+    return {
+        "truth": Fetched(("truth",), ("sky",), truth),
+        "one": Fetched(("cleaned", "rest"), ("sky", "method"), lambda s: cleaned(s, "method", "")),
+        "two": Fetched(("cleaned_other", "rest_other"), ("sky", "other"),
+                       lambda s: cleaned(s, "other", "_other")),
+        "sight": Fetched(("sight", "sight_true"), ("sky", y, x), sight),
+    }  # fmt: skip
+
+
+def _maps(exhibit: Exhibit) -> Panel:
+    """Return truth, cleaned and residual of two methods on one scale."""
+    product, across = exhibit.product, exhibit.across
+    ends = {name: exhibit.reach / float(name) for name in ("1", "10")}
+    scales = {name: Scale(-end, end, "mK", True, ticks=[-end, -end / 2, 0, end / 2, end])
+              for name, end in ends.items()}  # fmt: skip
+    drawn = [("truth", "", "truth"), ("cleaned", "plus", "*"), ("rest", "plus", "* − truth"),
+             ("cleaned_other", "minus", "*"), ("rest_other", "minus", "* − truth")]  # fmt: skip
+    pictures = [Picture(array, scales, title, role, bar=array == "rest_other")
+                for array, role, title in drawn]  # fmt: skip
+    shape = product.sizes[across[0]], product.sizes[across[1]]
+    return images(
+        "maps", pictures, {}, shape, [_axis(product[dim]) for dim in across[::-1]], "colours",
+        ["sky", "frequency", "method", "other"], across[::-1], fetched=True,
+    )  # fmt: skip
+
+
+def _axis(coordinate: xr.DataArray) -> dict[str, Any]:
+    """Return edges and title of an axis; of cells that are not alike their numbers."""
+    values = coordinate.values.astype(float)
+    step = np.diff(values) if len(values) > 1 else np.ones(1)
+    title = _titled(coordinate, str(coordinate.name).replace("_", " "))
+    if not np.allclose(step, step[0], rtol=1e-3):
+        return {"edges": [-0.5, len(values) - 0.5], "title": title,
+                "names": [f"{value:.3g}" for value in values]}  # fmt: skip
+    return {"edges": [values[0] - step[0] / 2, values[-1] + step[0] / 2], "title": title}
+
+
+def _titled(array: xr.DataArray, name: str) -> str:
+    unit = str(array.attrs.get("units", "1"))
+    name = str(array.attrs.get("long_name", name))
+    return name if unit in ("", "1") else f"{name} [{unit}]"
+
+
+def _sight(exhibit: Exhibit, cast: Cast) -> Panel:
+    """Return the spectra along the line of sight at the marked pixel."""
+    frequency = exhibit.product["frequency"]
+    arrays = {"channels": Array(frequency.values, ()), "channel": Array.of(frequency)}
+    line = Line("line of sight [mK]", _titled(frequency, "frequency"), "channels", "sight",
+                "sight_true")  # fmt: skip
+    return curve("half", [line], arrays, 1, cast, mark="channel", pair=True, fetched=True,
+                 truth_colour="#000000", on=["sky", *exhibit.across])  # fmt: skip
+
+
+def _plane(exhibit: Exhibit) -> Panel:
+    """Return the (k_perpendicular, k_parallel) plane of the chosen method."""
+    product = exhibit.product
+    own = product["residual"].isel(method=0) / product["expected_limit"]
+    over = product["ratio_to_limit"].copy()
+    over[{"method": 0}] = own.transpose(*over.isel(method=0).dims)
+    over = over.where(~exhibit.hopeless)
+    known = product["mode_count"] > 0
+    stacked = xr.concat(
+        [over, *(product[n].where(known) for n in ("residual", "power_ratio", "correlation"))],
+        "plane", coords="minimal", compat="override",
+    ).astype("f4")  # fmt: skip
+    scales = {
+        "limit": Scale(1, 10, "× limit", log=True, nothing=MASK, ticks=[1, 1.2, 1.5, 2, 3, 5, 10]),
+        "residual": Scale(1e-3, 1, "P res./P", log=True, nothing=MASK),
+        "power": Scale(0, 2, "P ratio", True, MASK, ticks=[0, 0.5, 1, 1.5, 2]),
+        "r": Scale(0, 1, "r", nothing=MASK, best=1, ticks=[0, 0.25, 0.5, 0.75, 1]),
+    }
+    axes = [{"edges": [-0.5, len(product[dim]) - 0.5], "title": f"{name} [h/Mpc]",
+             "names": [f"{value:.2g}" for value in product[dim].values]}
+            for dim, name in (("k_perpendicular", "k⊥"), ("k_parallel", "k∥"))]  # fmt: skip
+    drawn = "k_parallel", "k_perpendicular"
+    arrays = {"plane": Array.of(stacked.transpose("plane", "method", ...), *drawn)}
+    shape = product.sizes["k_parallel"], product.sizes["k_perpendicular"]
+    picture = Picture("plane", scales, "*", "plus")
+    return images("half", [picture], arrays, shape, axes, "plane", ["method"])
+
+
+def _table(exhibit: Exhibit) -> Panel:
+    """Return the figures of merit of every method beside the limit."""
+    product, last = exhibit.product, exhibit.product.sizes["band"] - 1
+    bands = [str(name) for name in product["band"].values]
+    columns: list[dict[str, str]] = []
+    numbers: list[tuple[str, dict[str, int], str, float | None]] = []
+    for k, band in enumerate(bands):
+        title = band.removeprefix("k∥").replace(" – ", "–").strip()
+        columns.append({"group": "residual / limit, k∥", "title": title, "hint": _OVER})
+        numbers.append(("ratio_to_limit_band", {"band": k}, "show", 0.0))
+    for name, title, best, hint in (
+        ("residual_band", "residual", 0.0, _RESIDUAL), ("power_ratio_band", "P", 1.0, _POWER),
+        ("correlation_band", "r", None, _CORRELATION),
+    ):  # fmt: skip
+        columns.append({"group": bands[last], "title": title, "hint": hint})
+        numbers.append((name, {"band": last}, "show", best))
+    if "coverage" in product:
+        columns.append({"group": "bands", "title": "68 %", "hint": _COVERAGE})
+        numbers.append(("coverage", {"level": 0}, "ratio", 0.68))
+    full, rivals = product["method_title"].values, range(1, len(exhibit.methods))
+    rows = []
+    for k, title in enumerate(exhibit.titles):
+        cells = [
+            Cell(name, {"method": k, **at}, how, not k, best=best, among=list(rivals) if k else (),
+                 off=(0.68, 0.05) if name == "coverage" else None)
+            for name, at, how, best in numbers
+        ]  # fmt: skip
+        rows.append({"title": title, "said": str(full[k]), "cells": cells, "mark": [k]})
+    arrays = {name: Array.of(product[name].astype("f4")) for name, *_ in numbers}
+    groups = list(dict.fromkeys(column["group"] for column in columns))
+    return table(Table(groups, columns, rows), arrays, floor=0, column="method", words="verdict",
+                 on=["method", "other"])  # fmt: skip
+
+
+def _spectra(exhibit: Exhibit, cast: Cast) -> list[Panel]:
+    """Return power ratio, correlation and residual over k, always together."""
+    product, found = exhibit.product, []
+    for name, title, ends in (
+        ("power_ratio_1d", "P cleaned / P true", (0.0, 2.0)),
+        ("correlation_1d", "correlation r", (0.0, 1.0)),
+        ("residual_1d", "P residual / P true", (1e-4, 10.0)),
+    ):  # fmt: skip
+        log = name == "residual_1d"
+        band = xr.concat(
+            [product[name] + k * product[f"{name}_error"] for k in (-1, 0, 1)], "level"
+        )
+        arrays = {"k": Array(product["k"].values, ()), name: Array.of(band, "level", "k"),
+                  "one": Array(np.ones(product.sizes["k"]), ())}  # fmt: skip
+        line = Line(title, "k [h/Mpc]", "k", name, "" if log else "one", log=True, log_y=log,
+                    ends=ends)  # fmt: skip
+        found.append(curve("half", [line], arrays, 3, cast, truth_colour="#000000"))
+    return found
+
+
+def _scan(exhibit: Exhibit) -> list[Panel]:
+    """Return the eigenvalues, what is left over N_FG, and over k_parallel at this N_FG."""
+    product, grey, blue = exhibit.product, "#4d4d4d", "#0072b2"
+    number = np.arange(1.0, product.sizes["mode"] + 1)
+    noise = product.get("noise_eigenvalue", xr.full_like(product["eigenvalues"], np.nan))
+    arrays = {
+        "number": Array(number, ()), "eigenvalues": _level(product["eigenvalues"], "mode"),
+        "signal_eigenvalues": Array.of(product["signal_eigenvalues"], "mode"),
+        "noise": Array(np.broadcast_to(noise, number.shape).astype(float), ()),
+        "between": Array(product["modes"].values + 0.5, ("modes",)),
+    }  # fmt: skip
+    spectrum = curve(
+        "half", [Line("eigenvalue [mK²]", "mode", "number", "eigenvalues", log_y=True,
+                      further=("signal_eigenvalues", "noise"))],
+        arrays, called="training data", further=[("signal", blue), ("noise", "#999999")],
+        mark="between",
+    )  # fmt: skip
+    along = product["k_parallel"].values
+    places = [int(np.abs(along - k).argmin()) for k in (0.03, 0.06, 0.15)]
+    lines = [f"scan{k}" for k in range(len(places))]
+    left = {"removed": Array(product["modes"].values.astype(float), ()),
+            "removed_now": Array(product["modes"].values.astype(float), ("modes",)),
+            "scan_total": _level(product["scan_total"], "modes"),
+            **{name: Array.of(product["scan_residual"].isel(k_parallel=k), "modes")
+               for name, k in zip(lines, places, strict=True)}}  # fmt: skip
+    total = curve(
+        "half", [Line("P residual / P true", "N_FG", "removed", "scan_total", log_y=True,
+                      ends=(1e-3, 1e3), further=lines)],
+        left, called="all modes", mark="removed_now",
+        further=[(f"k∥ = {along[k]:.2g}", colour) for k, colour in
+                 zip(places, ("#56b4e9", blue, "#003f6b"), strict=True)],
+    )  # fmt: skip
+    limit = {"k_parallel": Array(along, ()),
+             "limit_parallel": Array.of(product["residual_parallel"].isel(method=0), "k_parallel"),
+             **{name: _level(product[name], "k_parallel") for name in _SCAN if
+                _SCAN[name] == ("modes", "k_parallel")}}  # fmt: skip
+    at = curve(
+        "half", [
+            Line("P residual / P true", "k∥ [h/Mpc]", "k_parallel", "scan_residual", log=True,
+                 log_y=True, ends=(1e-4, 1e3), further=("limit_parallel",)),
+            Line("P cleaned / P true", "k∥ [h/Mpc]", "k_parallel", "scan_power_ratio", log=True,
+                 ends=(0, 2)),
+            Line("correlation r", "k∥ [h/Mpc]", "k_parallel", "scan_correlation", log=True,
+                 ends=(0, 1)),
+        ],
+        limit, choice="scanned", called="PCA at this N_FG", further=[("limit", grey)],
+    )  # fmt: skip
+    return [spectrum, total, at]
+
+
+def _level(array: xr.DataArray, *drawn: str) -> Array:
+    return Array.of(array.expand_dims("level"), "level", *drawn)
+
+
+# -- words -----------------------------------------------------------------------------------------
+
+
+def _words(exhibit: Exhibit) -> dict[str, Any]:
+    product, name = exhibit.product, str(exhibit.product.attrs.get("sky", "sky"))
+    skies, key = range(product.sizes["sky"]), exhibit.visit.entry.key[:16]
+    channels = [f"{value:.5g}" for value in product["frequency"].values]
+    heads = [[f"{name}, sky {sky}, {at} MHz" for at in channels] for sky in skies]
+    files = [[f"sky-{name}-{sky}-{at}MHz" for at in channels] for sky in skies]
+    noise = float(product.attrs.get("noise_share", np.nan))
+    many = f"{product.attrs.get('n_skies', len(skies))} held-out skies"
+    return {
+        "head": words(heads, "sky", "frequency"),
+        "tag": words(f"noise {100 * noise:.2g} % of the signal, {many}"),
+        "verdict": words([_verdict(exhibit, k) for k in range(len(exhibit.methods))], "method"),
+        "foot": words(f"presage · sky_residuals {key}"),
+        "file": words(files, "sky", "frequency"),
+    }  # fmt: skip
+
+
+def _verdict(exhibit: Exhibit, k: int) -> str:
+    """Return what the numbers of a method come to, in words."""
+    product, here = exhibit.product, {"method": k, "band": -1}
+    over, ratio, r = (float(product[f"{name}_band"][here]) for name in
+                      ("ratio_to_limit", "power_ratio", "correlation"))  # fmt: skip
+    bar = BARS.get(exhibit.methods[k], np.nan)
+    judged = f" ({'within' if over <= bar else 'above'} its bar, {bar})" if bar > 0 else ""
+    said = f"{exhibit.titles[k]}, {product['band'].values[-1]}: {over:.2f} × the limit{judged}; "
+    said += f"r {r:.3f}, P ratio {ratio:.2f}"
+    covered = float(product["coverage"][k, 0]) if "coverage" in product else np.nan
+    if np.isfinite(covered):
+        said += f"; 68 % bands hold {100 * covered:.0f} %"
+    hopeless = product["k_parallel"].values[exhibit.hopeless.all("k_perpendicular").values]
+    tail = f" Nothing can be had at k∥ ≤ {hopeless.max():.2g}." if len(hopeless) else ""
+    return f"{said}.{tail}"
+
+
+PAGE = Page(
+    "Sky", "sky_residuals", "cleaned skies",
+    "simulates skies, removes their foregrounds and measures what is left beside the limit", view,
+    keys=(
+        ("← →", "frequency"),
+        ("↑ ↓", "sky"),
+        ("click", "line of sight"),
+        ("1–9", "method; with ⇧ the one beside it"),
+        (", .", "N_FG, modes that PCA removes"),
+        ("P", "what the plane shows"),
+        ("N", "what is shown at this N_FG"),
+        ("C", "colours ten times as sensitive"),
+    ),
+    reading="""Maps are truth, cleaned and what is left, all on one scale; the cross is the line of
+sight whose spectrum is drawn below. All spectra are of all held-out skies.
+
+The limit is the Wiener filter with the true covariances: of Gaussian skies no method leaves less.
+Grey cells of the plane have no modes, or there the limit itself leaves more than half of the
+signal's power: nothing can be had. The limit's own plane is what was measured over what its
+formula says.""",
+    terms=lambda: [
+        ("k⊥, k∥", "wave numbers across and along the line of sight", "|k|² = k⊥² + k∥²"),
+        ("P ratio", "power of the cleaned maps over the true one", "P_c / P_t; r² of a mean"),
+        ("r", "correlation of cleaned and true modes", "P_× / √(P_c P_t)"),
+        ("residual", "power of cleaned − truth over the true one",
+         "P_res / P_t = 1 + P_c/P_t − 2 r √(P_c/P_t)"),
+        ("limit", "residual of the best linear filter", "S − S (S + G + N)⁻¹ S"),
+        ("N_FG", "modes that PCA takes away", "d − U Uᵀ d, U the first N_FG eigenvectors"),
+        ("PCA, transfer", "PCA over what it lets through of a known signal m",
+         "T(k) = P(clean(d + m) − clean(d), m) / P(m, m)"),
+        ("68 %", "share of pixels inside the band", "|truth − cleaned| < σ"),
+    ],
+)  # fmt: skip

@@ -166,9 +166,33 @@ def test_receiver_noise_is_that_of_the_radiometer_equation() -> None:
     assert np.sqrt(Receiver().variance(Patch())[64]) == pytest.approx(0.157, rel=0.02)
 
 
-def test_beam_is_one_at_the_origin() -> None:
+def test_visibility_noise_is_that_of_the_radiometer_equation() -> None:
+    """T_sys Omega/sqrt(2 dnu t pairs) in 42 pairs, t for 0.25 degrees of a strip of 2.7."""
+    nu, width = 549.6, 1.16 * LIGHT / (549.6 * 13.5)
+    kelvin = 20 + 60 * (nu / 300) ** -2.5
+    omega = np.pi / (4 * np.log(2)) * width**2  # of a Gaussian
+    seconds = 4000 * 3600 * 0.25 * np.rad2deg(width) / 1000
+    expected = 1e3 * kelvin * omega / np.sqrt(2 * 781250 * seconds * 64 * 63 / 2 / 48)
+    noise = Interferometer().noise(Patch(), Receiver())
+    assert np.sqrt(noise[63]) == pytest.approx(expected, rel=0.01)
+
+
+def test_mean_sky_is_the_mean() -> None:
+    """60 K at 300 MHz, within the scatter of the mode k = 0."""
+    patch = Patch(low=290, high=310, channels=2, pixels=64)
+    cubes = np.fft.irfft2(Foregrounds().modes(patch, RNG(0), 64), s=(64, 64), norm="ortho")
+    scatter = np.sqrt(Foregrounds().covariance(patch, np.zeros(1))[0, 0, 0] / 64**3)
+    assert abs(cubes.mean() - 60e3) < 4 * scatter < 2e3
+
+
+def test_beam_keeps_the_mean_but_for_its_bandpass() -> None:
+    """At l = 0 there is gain alone: 1, or swinging by 2 % with a period of 20 MHz."""
     for kind in ("none", "gaussian", "airy", "cosine"):
         np.testing.assert_allclose(Beam(kind).response(PATCH, np.zeros(1)), 1.0, rtol=1e-12)
+        gain = Beam(kind, bandpass=0.02).response(Patch(channels=100), np.zeros(1))[:, 0] - 1
+        np.testing.assert_allclose(gain[20:], gain[:-20], atol=1e-12)
+        assert gain[:20].sum() == pytest.approx(0, abs=1e-9)
+        assert abs(gain).max() == pytest.approx(0.02, rel=0.02)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "airy", "cosine"])

@@ -25,9 +25,9 @@ COMPONENT = "component"
 NAN = complex(np.nan, np.nan)
 #: Values read at a time from a lazy array.
 SLAB = 1 << 24
-#: Values in a block of float64: so few that thin matrix products stay in the cache and on
-#: one thread, for applying; so many that merging costs little, for fitting.
-APPLIED, FITTED = 1 << 15, 1 << 20
+#: Values in a block of float64: so few that they stay in a core's second-level cache, for
+#: applying; so many that merging costs little, for fitting.
+APPLIED, FITTED = 1 << 17, 1 << 20
 #: Slabs of fewer values are not worth a second thread.
 THREADED = 1 << 20
 
@@ -196,19 +196,26 @@ class Slab:
             for j in range(0, after, wide)
         ]
 
-    def block(self, place: tuple[slice, slice]) -> tuple[Matrix, Matrix | None]:
-        """Return a float64 copy ``[channel, spectrum]`` of one place, and its weights."""
+    def scratch(self, size: int) -> Matrix:
+        """Return memory for any block: fresh memory for each would cost more than the work."""
+        before, channels, after = self.values.shape
         kind = complex if self.values.dtype.kind == "c" else float
-        weights = None if self.weights is None else _flat(self.weights, place)
-        return _flat(self.values, place, kind), weights
+        return np.empty(min(max(size, channels), before * channels * after), kind)
+
+    def block(self, place: tuple[slice, slice], scratch: Matrix) -> tuple[Matrix, Matrix | None]:
+        """Return one place ``[channel, spectrum]``, copied to scratch, and its weights."""
+        weights = None if self.weights is None else _flat(self.weights, place, None)
+        return _flat(self.values, place, scratch), weights
 
 
-def _flat(values: Matrix, place: tuple[slice, slice], kind: type = float) -> Matrix:
+def _flat(values: Matrix, place: tuple[slice, slice], scratch: Matrix | None) -> Matrix:
     part = values[place[0], :, place[1]]
-    if part.shape[2] == 1:  # channels last: keep rows contiguous, BLAS takes the transpose
-        return np.array(part[:, :, 0], dtype=kind, order="C").T
-    moved = np.moveaxis(part, 1, 0)
-    return np.array(moved, dtype=kind, order="C").reshape(moved.shape[0], -1)
+    # Where channels come last rows stay contiguous, and BLAS takes the transpose.
+    last = part.shape[2] == 1
+    moved = part[:, :, 0] if last else part.transpose(1, 0, 2)
+    out = np.empty(moved.shape) if scratch is None else scratch[: moved.size].reshape(moved.shape)
+    out[...] = moved
+    return out.T if last else out.reshape(len(out), -1)
 
 
 def slabs(data: xr.DataArray, dim: str, weights: xr.DataArray | None = None) -> Iterator[Slab]:
@@ -259,10 +266,11 @@ def mapped(
 
 def _fill(view: Matrix, slab: Slab, function: Callable[[Matrix, Matrix | None], Matrix]) -> None:
     def some(places: list[tuple[slice, slice]]) -> None:
+        scratch = slab.scratch(APPLIED)
         for place in places:
             part = view[place[0], :, place[1]]
-            result = function(*slab.block(place))
-            part[...] = np.moveaxis(result.reshape(part.shape[1], part.shape[0], -1), 0, 1)
+            result = function(*slab.block(place, scratch))
+            part[...] = result.reshape(part.shape[1], part.shape[0], -1).transpose(1, 0, 2)
 
     places = slab.places(APPLIED)
     threads = min(4, os.cpu_count() or 1) if slab.values.size >= THREADED else 1

@@ -135,8 +135,9 @@ class SpectralMoments:
         self._agree(Channels.of(chunk, self.dim))
         full = None if weights is None else spread(weights, chunk)
         for slab in slabs(chunk, self.dim, full):
+            scratch = slab.scratch(FITTED)
             for place in slab.places(FITTED):
-                block, weight = slab.block(place)
+                block, weight = slab.block(place, scratch)
                 self.spectra += block.shape[1]
                 self._add(block_moments(block, weight))
         return self

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from scipy.linalg.blas import dgemm, zgemm
 
 from presage.labels import LabelError, nearest
 from presage.labels.caller import warn_caller
@@ -168,7 +169,7 @@ class PCA:
             living = self._living(block, subtract_mean)
             for _ in range(passes):
                 found = self._amplitudes(living, self._living(weight), basis)
-                living -= _spectra(basis, found, living)
+                living = _less(living, basis, found)
             return self._revive(living, block)
 
         return self._apply(residual, data, weights, None)
@@ -256,8 +257,9 @@ class PCA:
             return _fitted(block, weight * ~np.isnan(block), basis)
         with np.errstate(invalid="ignore"):  # infinities are named below
             found = basis.conj().T @ block
-        gaps = ~np.isfinite(found).all(axis=0)  # one NaN spoils every amplitude it enters
-        if gaps.any():
+            total = found.sum()
+        if not np.isfinite(total):  # one NaN spoils every amplitude it enters
+            gaps = ~np.isfinite(found).all(axis=0)
             part = block[:, gaps]
             found[:, gaps] = _fitted(part, 1.0 * ~np.isnan(part), basis)
         return found
@@ -287,9 +289,14 @@ class PCA:
         return like(out.assign_coords(kept), data)
 
 
-def _spectra(basis: Matrix, found: Matrix, like: Matrix) -> Matrix:
-    """Return basis @ found in the memory order of `like`."""
-    return basis @ found if like.flags.c_contiguous else (found.T @ basis.T).T
+def _less(block: Matrix, basis: Matrix, found: Matrix) -> Matrix:
+    """Return block - basis @ found, in one step of BLAS that writes to the block where it can."""
+    if not basis.shape[1]:
+        return block
+    product = zgemm if np.iscomplexobj(block) else dgemm
+    if block.flags.f_contiguous:
+        return np.asarray(product(-1.0, basis, found, 1.0, block, overwrite_c=1))
+    return np.asarray(product(-1.0, found.T, basis.T, 1.0, block.T, overwrite_c=1)).T
 
 
 def _fitted(block: Matrix, weight: Matrix, basis: Matrix) -> Matrix:

@@ -4,12 +4,13 @@ Problem: covariances of F channels are estimated from the n numbers that a shell
 all training maps. The filter's residual power then exceeds the least one by about a share F/n.
 Idea: what is known beforehand takes the place of what the few numbers cannot say.
 
-The signal is alike in neighbouring shells: its matrix is drawn towards their weighted mean T. The
-contaminant is not, for foregrounds rise steeply towards small k, but it is a few strong modes,
-which n numbers fix well, and noise that is independent between channels: the matrix less its
-leading modes is drawn towards a diagonal one. How far is not chosen but follows from the data
-(Ledoit & Wolf 2004, J. Multivar. Anal. 88, 365): in the metric of the target, where it is the
-unit matrix and the sample A, the weight is
+The signal has nearly the same correlations in neighbouring shells, whatever the beam leaves of its
+power: they are drawn towards their mean. Those of the contaminant differ, for foregrounds rise
+steeply towards small k; but it is a few strong modes, which n numbers fix well, and noise that is
+independent between channels: the matrix less its leading modes is drawn towards a diagonal one.
+
+How far is not chosen but follows from the data (Ledoit & Wolf 2004, J. Multivar. Anal. 88, 365):
+in the metric of the target, where it is the unit matrix and the sample A, the weight is
 
     expected |A - <A>|^2 / seen |A - 1|^2,   expected = (tr(A)^2 + tr(A^2)) / n
 
@@ -148,11 +149,17 @@ class TransverseMoments:
 
 
 def near_neighbours(samples: Matrix, number: Matrix, wave_number: Matrix) -> Matrix:
-    """Draw matrices ``[shell, channel, channel]`` towards the mean of shells nearby."""
+    """Draw correlations of ``[shell, channel, channel]`` to the mean of shells nearby."""
+    power = samples.diagonal(axis1=-2, axis2=-1).real
+    width = np.sqrt(power)[:, :, None] * np.sqrt(power)[:, None, :]
+    inside = np.divide(samples, width, out=np.zeros_like(samples), where=width > 0)
     step = np.abs(wave_number[np.abs(wave_number) > 0]).min()
     apart = (wave_number[:, None] - wave_number) / (NEIGHBOURS * step)
-    weight = np.exp(-0.5 * apart**2) * number
-    targets = np.tensordot(weight / weight.sum(axis=1, keepdims=True), samples, axes=1)
+    weight = np.exp(-0.5 * apart**2) * number * (power > 0).all(axis=1)
+    total = weight.sum(axis=1)[:, None, None]
+    unit = np.eye(samples.shape[-1])
+    targets = np.tensordot(weight, inside, axes=1) / np.where(total > 0, total, 1.0)
+    targets += unit * (total == 0)  # a beam may leave nothing far out
     try:
         roots = np.linalg.cholesky(targets)
     except np.linalg.LinAlgError:
@@ -160,11 +167,9 @@ def near_neighbours(samples: Matrix, number: Matrix, wave_number: Matrix) -> Mat
             f"{int(weight.sum(axis=1).min())} numbers from all maps do not determine a covariance "
             f"of {samples.shape[-1]} channels; learn from more maps"
         ) from None
-    half = np.linalg.solve(roots, samples)
-    inner = np.linalg.solve(roots, half.swapaxes(-1, -2).conj())
-    scale = inner.trace(axis1=-2, axis2=-1).real[:, None, None] / samples.shape[-1]
-    share = _share(inner, scale * np.eye(samples.shape[-1]), number)
-    return np.asarray((1 - share) * samples + share * scale * targets)
+    half = np.linalg.solve(roots, inside)
+    share = _share(np.linalg.solve(roots, half.swapaxes(-1, -2).conj()), unit, number)
+    return np.asarray(width * ((1 - share) * inside + share * targets))
 
 
 def towards_noise(samples: Matrix, number: Matrix, wave_number: Matrix) -> Matrix:
@@ -181,7 +186,8 @@ def _quiet(sample: Matrix, number: int) -> Matrix:
     strong, rest = vectors[:, size - leading :], vectors[:, : size - leading]
     out = np.eye(size) - strong @ strong.conj().T
     bulk = (rest * values[: size - leading]) @ rest.conj().T
-    noise = bulk.diagonal().real / out.diagonal().real
+    rounding = np.finfo(np.float64).eps * values[-1]
+    noise = np.maximum(bulk.diagonal().real / out.diagonal().real, rounding)
     target = (out * noise) @ out
     scale = 1 / np.sqrt(np.outer(noise, noise))
     share = _share((bulk * scale)[None], (target * scale)[None], np.array([number]))[0]
@@ -196,7 +202,9 @@ def _share(matrices: Matrix, targets: Matrix, number: Matrix) -> Matrix:
     trace = matrices.trace(axis1=-2, axis2=-1).real
     expected = (trace**2 + (0 if np.iscomplexobj(matrices) else square)) / number
     seen = np.sum(np.abs(matrices - targets) ** 2, axis=(-2, -1))
-    return np.asarray(expected / np.maximum(expected, seen))[:, None, None]
+    most = np.maximum(expected, seen)
+    share = np.divide(expected, most, out=np.ones_like(most), where=most > 0)
+    return np.asarray(share[:, None, None])
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 # The public names of this study: imported at their first use, see presage/lazy.py.
 from . import measure as measure
 from .beam import Beam as Beam
+from .cleaned import CleanedSky as CleanedSky
 from .cosmology import Cosmology as Cosmology
 from .covariance import covariances as covariances
 from .covariance import exact_filter as exact_filter

@@ -129,14 +129,15 @@ class Box:
         values = cube.transpose(sample, ..., *inner).values
         if not np.isfinite(values).all():
             raise LabelError("the cube has values that are not finite; leave those channels out")
-        real = values.dtype.kind != "c"
+        real = values.dtype.kind != "c" and len(self.spacing) > 0
         values = values.astype(np.float64 if real else np.complex128)
         shape = values.shape[-len(inner) :]
         if self.along:
             values *= self.tapered(shape[-1])
         axes = tuple(range(-len(self.spacing), 0))
         turned = scipy.fft.rfftn if real else scipy.fft.fftn
-        found = np.sqrt(self.volume) * turned(values, axes=axes, norm="ortho")
+        found = turned(values, axes=axes, norm="ortho") if axes else values + 0j
+        found *= np.sqrt(self.volume)
         waves, count = self._waves(dict(zip(inner, shape, strict=True)), inner[-1], real)
         unit = str(cube.attrs.get("units", "1"))
         dims = "" if self.length == "1" else f" ({self.length}){len(self.spacing)}"

@@ -16,16 +16,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from presage.analysis.fourier import Array
-from presage.labels import LabelError
+from presage.labels import LabelError, to_complex
 from presage.lineage import parent_of
 from presage.progress import Bar
 from presage.recipe import Parent, Recipe
 from presage.store import Store
+from presage.studies.sky.covariance import exact_filter
 from presage.studies.sky.product import METHODS, Tally, assembled
 from presage.studies.sky.report import SkyResiduals
-from presage.studies.sky.rivals import CHUNK, Cleaner, Filter, observed, shell_counts
-from presage.studies.sky.scales import Scales
+from presage.studies.sky.rivals import CHUNK, Cleaner, Filter, observed
+from presage.studies.sky.scales import Scales, shell_counts
 from presage.studies.sky.skies import Sky
 from presage.transforms.pca import PCA
 from presage.transforms.wiener import Wiener
@@ -41,7 +41,6 @@ def measure(
     pools: Mapping[str, xr.Dataset],
     cleaners: Mapping[str, Cleaner],
     *,
-    limit: Wiener,
     basis: PCA,
     modes: int,
     inputs: Iterable[Any] = (),
@@ -60,9 +59,8 @@ def measure(
         ``signal``, ``foreground`` and ``noise``, one to one: the held-out skies, of a store.
     cleaners
         Method → function from an observed sky to its signal, or to a dataset of ``signal`` and
-        ``signal_error``. :data:`METHODS` gives order and titles; others follow these.
-    limit
-        The Wiener filter with the true covariances of `sky`: method ``"limit"``.
+        ``signal_error``. :data:`METHODS` gives order and titles; others follow these. The first,
+        ``"limit"``, is the Wiener filter with the true covariances of `sky`, and comes by itself.
     basis, modes
         Principal components of the training skies, whose eigenvalues are shown and whose numbers
         of modes are gone through, and how many are removed.
@@ -87,25 +85,26 @@ def measure(
     LabelError
         Pools that do not belong together, or an input that no store knows.
     """
-    cleaners = {"limit": Filter(limit).clean, **cleaners}
-    names = [n for n in METHODS if n in cleaners] + [n for n in cleaners if n not in METHODS]
-    cleaners = {n: cleaners[n] for n in names}
+    given = [n for n in METHODS if n in cleaners] + [n for n in cleaners if n not in METHODS]
 
     def make() -> xr.Dataset:
-        scales = Scales(sky)
-        tallies, shown_cubes = _gone_through(scales, pools, cleaners, shown, progress)
-        scan = scan_modes(scales, basis, pools)
-        known = xr.merge([_known(scales, limit), _eigenvalues(sky, limit, basis)])
-        attributes = {"sky": name, "across": ",".join(limit.across.dims), "best_modes": modes,
-                      "noise_share": sky.noise_share,
-                      "n_skies": pools["signal"].sizes["sample"]}  # fmt: skip
-        product = assembled(tallies, shown_cubes)
-        return xr.merge([product, known, scan]).assign_attrs(attributes)
+        scales, limit = Scales(sky), exact_filter(sky)
+        methods = {"limit": Filter(limit).clean} | {n: cleaners[n] for n in given}
+        tallies, cubes = _gone_through(scales, pools, methods, shown, progress)
+        known = [_known(scales, limit), _eigenvalues(sky, limit, basis)]
+        product = xr.merge([assembled(tallies, cubes), *known, scan_modes(scales, basis, pools)])
+        return product.assign_attrs(
+            sky=name,
+            across=",".join((*limit.apart, *limit.across.dims)),
+            best_modes=modes,
+            noise_share=sky.noise_share,
+            n_skies=pools["signal"].sizes["sample"],
+        )
 
     if store is None:
         return SkyResiduals(make())
     parents = (*pools.values(), basis.dataset, *inputs)
-    fields = {"sky": sky, "methods": names, "modes": modes, "shown": shown, "name": name,
+    fields = {"sky": sky, "methods": given, "modes": modes, "shown": shown, "name": name,
               "pools": list(pools)}  # fmt: skip
     recipe = Recipe("sky_residuals", VERSION, fields, parents=tuple(map(_parent, parents)))
     return SkyResiduals(store.compute(recipe, make))
@@ -183,33 +182,25 @@ def _gone_through(
 
 def _known(scales: Scales, limit: Wiener) -> xr.Dataset:
     """Return the residual over the true power that the filter leaves on average."""
-    wave, count = _shells(scales, limit)
-    expected = {}
-    for kind, covariance in (("left", limit.residual_covariance()),
-                             ("true", limit.dataset["signal_covariance"])):  # fmt: skip
-        bins = scales.spectra()["plane"]
-        bins.update(scales.box.expected(covariance, wave, count))
-        expected[kind] = bins.finish()["power"]
-    ratio = (expected["left"] / expected["true"]).assign_attrs(
-        units="1", long_name="expected residual power of the limit over the truth's"
-    )
-    return xr.Dataset({"expected_limit": ratio.reset_coords(drop=True)}).drop_vars(
-        ["k_perpendicular", "k_parallel"]
-    )
-
-
-def _shells(scales: Scales, limit: Wiener) -> tuple[Array, Array]:
-    """Return wave numbers across, h/Mpc, and counts of the modes of a filter's shells."""
-    multipole = np.rad2deg(limit.dataset["wave_number"].values)
-    return multipole * scales.per_multipole, shell_counts(limit)
+    expected = []
+    for covariance in (limit.residual_covariance(), limit.dataset["signal_covariance"]):
+        matrices = covariance.drop_vars("wave_number").stack(matrix=[*limit.apart, "shell"])
+        matrices = matrices.transpose("matrix", limit.dim, f"{limit.dim}_other", ...)
+        modes = scales.box.expected(matrices, *scales.shells(limit))
+        expected.append(scales.spectra()["plane"].update(modes).finish()["power"])
+    title = "expected residual power of the limit over the truth's"
+    ratio = (expected[0] / expected[1]).assign_attrs(units="1", long_name=title)
+    return xr.Dataset({"expected_limit": ratio})
 
 
 def _eigenvalues(sky: Sky, limit: Wiener, basis: PCA) -> xr.Dataset:
     """Return the training's eigenvalues beside those of the signal, and the noise's."""
-    count = shell_counts(limit)
-    matrices = limit.dataset["signal_covariance"].values
-    values = np.linalg.eigvalsh(np.einsum("s,sfg->fg", count / count.sum(), matrices))[::-1]
-    noise = float(sky.receiver.variance(sky.patch).mean())
+    counts = xr.DataArray(shell_counts(limit), dims="shell")
+    signal = limit.dataset["signal_covariance"].weighted(counts).mean([*limit.apart, "shell"])
+    signal = to_complex(signal) if "component" in signal.dims else signal
+    values = np.linalg.eigvalsh(signal.transpose(limit.dim, ...).values)[::-1]
+    parts = 2 if limit.channels.is_complex else 1
+    noise = parts * float(sky.beam.noise(sky.patch, sky.receiver).mean())
     unit = {"units": basis.eigenvalues.attrs.get("units", "1")}
     return xr.Dataset(
         {

@@ -23,16 +23,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from sklearn.decomposition import FastICA
 from sklearn.exceptions import ConvergenceWarning
 
 from presage.analysis.fourier import Array
 from presage.analysis.spectra import Spectra
 from presage.labels import LabelError
-from presage.studies.sky.scales import Scales
+from presage.studies.sky.scales import Scales, shell_counts
 from presage.studies.sky.skies import Sky
-from presage.transforms.across import Modes
 from presage.transforms.pca import PCA
 from presage.transforms.wiener import Wiener
 
@@ -248,18 +246,12 @@ class Filter:
         return xr.DataArray(np.sqrt(variance), coords, [*self.wiener.apart, dim])
 
 
-def shell_counts(wiener: Wiener) -> NDArray[np.float64]:
-    """Return how many of all modes across belong to each shell of a filter."""
-    wave = wiener.dataset["wave_number"].values
-    return np.asarray(Modes(wiener.across, wave, wiener.channels.is_complex).count)
-
-
 def polynomial(examples: Examples) -> LogPolynomial:
     """Return the polynomial of the degree that leaves the least error on training skies."""
     first, _, _ = next(examples.chunks())
     positive = "component" not in first.dims and bool((first > 0).all())
     mean = np.sqrt((first**2).mean([d for d in first.dims if d != "frequency"]).values)
-    noise = np.sqrt(examples.sky.receiver.variance(examples.sky.patch))
+    noise = np.sqrt(examples.sky.beam.noise(examples.sky.patch, examples.sky.receiver))
     weight = (mean if positive else np.ones_like(mean)) / noise
     scales = Scales(examples.sky)
     fits = {d: LogPolynomial(d, weight, positive) for d in DEGREES if 2 * d <= len(mean)}

@@ -1,7 +1,9 @@
 """Which scales are measured: the cells of a sky's cubes, bins of wave numbers, and bands of them.
 
 Where a beam has taken more than 99 % of the power nothing is asked of anybody: numbers over
-k_parallel, and over bands of it, are of the wave numbers across below that.
+k_parallel, and over bands of it, are of the wave numbers across below that. Of visibilities the
+wave number across is that of the baseline, 2 pi b nu/c in the middle of the band, and powers are
+averaged over right ascension: a delay spectrum.
 """
 
 from __future__ import annotations
@@ -14,7 +16,11 @@ import xarray as xr
 
 from presage.analysis.fourier import Array, Box, Modes
 from presage.analysis.spectra import Spectra, wave_edges
+from presage.studies.sky.geometry import LIGHT
 from presage.studies.sky.skies import Sky
+from presage.studies.sky.visibilities import Interferometer
+from presage.transforms import across
+from presage.transforms.wiener import Wiener
 
 #: Share of the power that a beam has to leave.
 LEFT = 0.01
@@ -39,13 +45,28 @@ class Scales:
     taper: str = "hann"
 
     @cached_property
+    def baselines(self) -> Array | None:
+        """Multipole of each baseline; None of maps."""
+        beam, patch = self.sky.beam, self.sky.patch
+        if not isinstance(beam, Interferometer):
+            return None
+        length = np.hypot(*beam.positions.T)
+        return np.asarray(np.pi * (patch.low + patch.high) / LIGHT * length)
+
+    @cached_property
     def box(self) -> Box:
         """Cells in Mpc/h."""
-        return Box(self.sky.patch.spacing, "frequency", self.taper)
+        spacing = self.sky.patch.spacing
+        if self.baselines is None:
+            return Box(spacing, "frequency", self.taper)
+        modes = {"baseline": self.baselines * self.per_multipole}
+        return Box({"frequency": spacing["frequency"]}, "frequency", self.taper, modes)
 
     @cached_property
     def sphere(self) -> Box:
         """Cells across in rad, channel by channel: wave numbers are multipoles."""
+        if self.baselines is not None:
+            return Box({}, None, modes={"baseline": self.baselines}, length="1", wave="1")
         side = float(np.deg2rad(self.sky.patch.pixel))
         return Box({"y": side, "x": side}, None, length="1", wave="1")
 
@@ -57,6 +78,9 @@ class Scales:
     @cached_property
     def perpendicular(self) -> Array:
         """Edges across, h/Mpc."""
+        if self.baselines is not None:
+            ends = self.baselines.min() * 0.999, self.baselines.max() * 1.001
+            return np.geomspace(*ends, 1 + min(8, len(self.baselines))) * self.per_multipole
         patch = self.sky.patch
         step = 2 * np.pi / (patch.pixels * patch.spacing["y"])
         return wave_edges(step, step * (patch.pixels // 2))
@@ -80,6 +104,8 @@ class Scales:
     def signal_left(self) -> Array:
         """Ends of the wave numbers across at which the beam leaves signal, h/Mpc ``[2]``."""
         patch, edges = self.sky.patch, self.perpendicular
+        if self.baselines is not None:
+            return edges[[0, -1]]
         multipole = 0.5 * (edges[1:] + edges[:-1]) / self.per_multipole
         response = self.sky.beam.response(patch, np.append(0.0, multipole))[patch.channels // 2]
         last = np.flatnonzero((response / response[0]) ** 2 >= LEFT)[-1]
@@ -90,6 +116,18 @@ class Scales:
         """Edges of the bands of k_parallel, h/Mpc, from the lowest wave number on."""
         ends = np.clip(BANDS, self.parallel[0], self.parallel[-1])
         return np.asarray(ends)
+
+    def shells(self, wiener: Wiener) -> tuple[Array, Array]:
+        """Return wave number across, h/Mpc, and count of the modes that each matrix stands for.
+
+        Those of a filter's shells, and of an interferometer's baselines before them.
+        """
+        count = shell_counts(wiener)
+        if self.baselines is None:
+            multipole = np.rad2deg(wiener.dataset["wave_number"].values)
+            return multipole * self.per_multipole, count
+        wave = np.repeat(self.baselines * self.per_multipole, len(count))
+        return wave, np.tile(count, len(self.baselines))
 
     def spectra(self) -> dict[str, Spectra]:
         """Return empty spectra: "plane", "1d", "parallel", "band", and "angular" of the sphere."""
@@ -108,3 +146,9 @@ class Scales:
     def transform(self, cubes: xr.DataArray) -> tuple[Modes, Modes]:
         """Return the modes in the box and on the sphere."""
         return self.box.transform(cubes), self.sphere.transform(cubes)
+
+
+def shell_counts(wiener: Wiener) -> Array:
+    """Return how many of all modes across belong to each shell of a filter."""
+    wave = wiener.dataset["wave_number"].values
+    return np.asarray(across.Modes(wiener.across, wave, wiener.channels.is_complex).count)

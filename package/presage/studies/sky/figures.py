@@ -20,6 +20,7 @@ from presage.analysis.canvas import (
     Page,
     Style,
     colourbar,
+    in_words,
     plain_log,
     tidy,
     titled,
@@ -223,7 +224,7 @@ def lines_figure(product: xr.Dataset, sky: int = 0, methods: Sequence[str] = ())
                 error = one["signal_error"].values
                 axes.fill_between(frequency, one["cleaned"] - error, one["cleaned"] + error,
                                   color=line.colour, alpha=0.15, lw=0)  # fmt: skip
-        said = ", ".join(f"{d} = {float(here[d]):.3g}" for d in dims)
+        said = ", ".join(f"{in_words(d)} = {float(here[d]):.3g}" for d in dims)
         tidy(axes, "", f"signal [{unit}]", said)
     panels[-1].set_xlabel("frequency [MHz]", fontsize=SMALL + 1, color=INK)
     page.key_of(panels[0])
@@ -291,7 +292,7 @@ def _map(axes: Axes, values: xr.DataArray, title: str, scale: dict[str, Any]) ->
     image = axes.pcolormesh(x.values, y.values, values.values, rasterized=True, **scale)
     if vertical == "y":
         axes.set_aspect("equal")
-    xlabel, ylabel = (titled(str(d.name), str(d.attrs.get("units", "1"))) for d in (x, y))
+    xlabel, ylabel = (titled(in_words(str(d.name)), str(d.attrs.get("units", "1"))) for d in (x, y))
     tidy(axes, xlabel, ylabel, wrapped(title, 20), inches=1.3)
     axes.label_outer()
     return image

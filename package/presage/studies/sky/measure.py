@@ -131,27 +131,28 @@ def scan_modes(
     xarray.Dataset
         ``scan_residual``, ``scan_power_ratio``, ``scan_correlation`` ``[modes, k_parallel]`` where
         the beam leaves signal, and ``scan_total`` ``[modes]``, residual over true power of all
-        these scales; attribute ``best_modes``, where it is least.
+        these scales. Attribute ``best_modes``: where the correlation of all these scales is
+        highest. (The residual is least, where noise is stronger than the signal, with all removed.)
     """
     count = min(SCANNED_ON, pools["signal"].sizes["sample"])
     numbers = range(min(most, basis.dataset.sizes["mode"] - 1) + 1)
-    spectra = {n: scales.spectra()["parallel"] for n in numbers}
+    spectra = {n: (scales.spectra()["parallel"], scales.whole_band()) for n in numbers}
     for start in range(0, count, CHUNK):
         where = slice(start, min(start + CHUNK, count))
         seen = observed(pools, where)
         truth = scales.box.transform(pools["signal"]["signal"].isel(sample=where))
         for n in numbers:
-            spectra[n].update(scales.box.transform(basis.clean(seen, n)), truth)
-    found = xr.concat([s.finish() for s in spectra.values()], dim="modes")
+            modes = scales.box.transform(basis.clean(seen, n))
+            for one in spectra[n]:
+                one.update(modes, truth)
+    found, whole = (xr.concat([s[i].finish() for s in spectra.values()], "modes") for i in (0, 1))
     found = found.isel(k_perpendicular=0, drop=True).assign_coords(modes=list(numbers))
     names = {"residual": "residual", "ratio": "power_ratio", "correlation": "correlation"}
     scan = xr.Dataset({f"scan_{new}": found[old] for old, new in names.items()})
-    count_of = found["mode_count"]
-    total = (count_of * found["power_residual"]).sum("k_parallel")
-    scan["scan_total"] = total / (count_of * found["power_true"]).sum("k_parallel")
-    scan["scan_total"].attrs = {"units": "1", "long_name": "residual power over the truth's"}
+    whole = whole.squeeze(["k_perpendicular", "k_parallel"], drop=True)
+    scan["scan_total"] = whole["residual"]
     scan["modes"].attrs = {"units": "1", "long_name": "principal components removed"}
-    return scan.assign_attrs(best_modes=int(np.argmin(scan["scan_total"].values)))
+    return scan.assign_attrs(best_modes=numbers[int(np.nanargmax(whole["correlation"].values))])
 
 
 def _gone_through(
@@ -190,7 +191,7 @@ def _known(scales: Scales, limit: Wiener) -> xr.Dataset:
         expected.append(scales.spectra()["plane"].update(modes).finish()["power"])
     title = "expected residual power of the limit over the truth's"
     ratio = (expected[0] / expected[1]).assign_attrs(units="1", long_name=title)
-    return xr.Dataset({"expected_limit": ratio})
+    return xr.Dataset({"expected_limit": ratio.drop_vars(ratio.coords)})
 
 
 def _eigenvalues(sky: Sky, limit: Wiener, basis: PCA) -> xr.Dataset:

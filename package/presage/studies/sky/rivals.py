@@ -247,7 +247,7 @@ class Filter:
 
 
 def polynomial(examples: Examples) -> LogPolynomial:
-    """Return the polynomial of the degree that leaves the least error on training skies."""
+    """Return the polynomial of the degree whose rest is most like the signal of training skies."""
     first, _, _ = next(examples.chunks())
     positive = "component" not in first.dims and bool((first > 0).all())
     mean = np.sqrt((first**2).mean([d for d in first.dims if d != "frequency"]).values)
@@ -260,7 +260,7 @@ def polynomial(examples: Examples) -> LogPolynomial:
         truth = scales.box.transform(signal)
         for degree, fit in fits.items():
             bins[degree].update(scales.box.transform(fit.clean(seen)), truth)
-    return fits[min(fits, key=lambda d: float(bins[d].finish()["residual"].squeeze()))]
+    return fits[max(fits, key=lambda d: float(bins[d].finish()["correlation"].squeeze()))]
 
 
 def fastica(examples: Examples) -> IndependentComponents:

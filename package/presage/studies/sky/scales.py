@@ -79,8 +79,9 @@ class Scales:
     def perpendicular(self) -> Array:
         """Edges across, h/Mpc."""
         if self.baselines is not None:
-            ends = self.baselines.min() * 0.999, self.baselines.max() * 1.001
-            return np.geomspace(*ends, 1 + min(8, len(self.baselines))) * self.per_multipole
+            shares = np.linspace(0.0, 1.0, 1 + min(8, len(self.baselines)))
+            edges = np.quantile(self.baselines, shares) * self.per_multipole
+            return np.asarray(edges * np.linspace(0.999, 1.001, len(edges)))
         patch = self.sky.patch
         step = 2 * np.pi / (patch.pixels * patch.spacing["y"])
         return wave_edges(step, step * (patch.pixels // 2))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -22,6 +24,7 @@ from presage.studies.sky.report import SkyResiduals
 from presage.studies.sky.rivals import RIVALS, Examples, LogPolynomial, fastica, observed
 from presage.studies.sky.scales import Scales
 from presage.studies.sky.skies import sky
+from presage.studies.sky.visibilities import Interferometer
 from presage.transforms import PCABasis
 from presage.transforms.pca import PCA
 
@@ -148,6 +151,27 @@ def test_it_is_made_once(found, examples, pools, cleaners, store, monkeypatch):
     )  # fmt: skip
     assert again.dataset.attrs["presage_key"] == found.dataset.attrs["presage_key"]
     assert again.dataset.attrs["best_modes"] == MODES
+
+
+def test_visibilities_are_measured_by_baseline(store):
+    beam = Interferometer(baselines=6, longest=20.0)
+    seen = replace(sky("visibilities", channels=16, pixels=12, pixel=0.5), beam=beam)
+    parts = seen.with_noise(0.01).simulators().items()
+    pools = {k: simulate(s, 24, seed=1, store=store, progress=False) for k, s in parts}
+    basis = PCA.fit(observed(pools))
+    examples = Examples(seen.with_noise(0.01), pools, basis, MODES)
+    cleaners = {n: make(examples).clean for n, make in RIVALS.items()}
+    found = measure(examples.sky, pools, cleaners, basis=basis, modes=MODES, progress=False)
+    product = found.dataset
+    assert product["truth"].dims == ("sky", "frequency", "baseline", "right_ascension")
+    assert product.attrs["across"] == "baseline,right_ascension"
+    limit = product.sel({"method": "limit"})
+    pull = (limit["residual"] - product["expected_limit"]) / limit["residual_error"]
+    assert (abs(pull) < 5).all()
+    assert (abs(limit["coverage"] - limit["level"]) < 0.03).all()
+    assert (product["ratio_to_limit_band"] + 3 * product["ratio_to_limit_band_error"]).min() >= 1
+    assert (product["correlation_band"].isel(band=-1) > 0.4).all()
+    assert found.maps().axes
 
 
 # Rivals

@@ -70,7 +70,7 @@ def planes_figure(product: xr.Dataset, methods: Sequence[str] = ()) -> Page:
     over = None
     for axes, name in zip(flat[1:], names, strict=False):
         ratio = product["ratio_to_limit"].sel({"method": name}).where(expected < _LOST)
-        over = _plane(axes, ratio, _title(product, name), LogNorm(1, 100), "cividis")
+        over = _plane(axes, ratio, _title(product, name), LogNorm(1, 30), "cividis")
         axes.set_facecolor(FAINT)
     for axes in flat[1 + len(names) :]:
         axes.set_visible(False)

@@ -147,15 +147,15 @@ def _standing(product: xr.Dataset, method: str, others: list[str]) -> str:
         f"{_title(product, method)} leaves {_percent(left)} at {band} h/Mpc, "
         f"{ratio:.3g} ± {error:.2g} times the limit: {at}."
     )
-    rivals = {m: _highest(product, "residual", m)[0] for m in others if m != method}
-    sides = {
-        "better": [f"{_title(product, m)} ({_percent(v)})" for m, v in rivals.items() if left < v],
-        "worse": [f"{_title(product, m)} ({_percent(v)})" for m, v in rivals.items() if left >= v],
-    }
-    for side, names in sides.items():
-        if names:
-            text += f" It is {side} than {', '.join(names)}."
-    return text
+    sides: dict[str, list[str]] = {"better than": [], "as good as": [], "worse than": []}
+    for rival in others:
+        there, off = _highest(product, "ratio_to_limit", rival)
+        even = abs(ratio - there) <= 2 * np.hypot(error, off)
+        side = "as good as" if even else "better than" if ratio < there else "worse than"
+        if rival != method:
+            sides[side].append(f"{_title(product, rival)} ({there:.3g})")
+    standing = [f"{side} {', '.join(names)}" for side, names in sides.items() if names]
+    return f"{text} It is {'; '.join(standing)}." if standing else text
 
 
 def _power(product: xr.Dataset, method: str) -> str:

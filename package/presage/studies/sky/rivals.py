@@ -9,7 +9,7 @@ Each takes a sky as it was observed and returns the signal that it finds, ``clea
 * principal components over frequency, of the training skies;
 * the same, corrected for the signal they take: a known signal m is added to the data d, the basis
   fitted anew, and T(k) = P(clean(d + m) - clean(d), m) / P(m, m) is divided by, mode by mode
-  (Switzer et al. 2015; Cunnington et al. 2023), across where the beam leaves signal.
+  (Switzer et al. 2015; Cunnington et al. 2023), where half of the signal and more is left.
 
 What can be chosen is chosen on training skies, where the signal is known. Gaussian processes are
 not among them: their kernel matrices are those of the Wiener filter, at many times its cost.
@@ -40,8 +40,8 @@ Cleaner = Callable[[xr.DataArray], xr.DataArray | xr.Dataset]
 POOLS = ("signal", "foreground", "noise")
 #: Skies that choices are made on, and that are held in memory at a time.
 CHOSEN_ON, CHUNK = 32, 8
-#: The least that a transfer function is taken to be: to divide by less is to amplify the rest.
-LEAST = 0.3
+#: Where a transfer function is less nothing is divided by it: it would amplify what is not signal.
+LEAST = 0.5
 DEGREES = (2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22)
 
 
@@ -212,7 +212,8 @@ class PrincipalComponents:
         cleaned = self.basis.clean(data, self.modes)
         if self.scales is None or self.transfer is None:
             return cleaned
-        bins, factor = self.scales.spectra()["plane"], 1 / np.maximum(self.transfer, LEAST)
+        bins = self.scales.spectra()["plane"]
+        factor = 1 / np.where(self.transfer < LEAST, 1.0, self.transfer)
         return self.scales.box.scaled(cleaned, lambda modes: bins.of(modes, factor, outside=1.0))
 
 

@@ -43,6 +43,7 @@ def measure(
     *,
     basis: PCA,
     modes: int,
+    limit: Wiener | None = None,
     inputs: Iterable[Any] = (),
     store: Store | None = None,
     name: str = "",
@@ -64,6 +65,8 @@ def measure(
     basis, modes
         Principal components of the training skies, whose eigenvalues are shown and whose numbers
         of modes are gone through, and how many are removed.
+    limit
+        That filter, where it is at hand: it takes a while to work out.
     inputs
         All else that the cleaners were made from: datasets of a store, or fits with a ``key``.
     store
@@ -88,14 +91,14 @@ def measure(
     given = [n for n in METHODS if n in cleaners] + [n for n in cleaners if n not in METHODS]
 
     def make() -> xr.Dataset:
-        scales, limit = Scales(sky), exact_filter(sky)
-        methods = {"limit": Filter(limit).clean} | {n: cleaners[n] for n in given}
+        scales, best = Scales(sky), limit or exact_filter(sky)
+        methods = {"limit": Filter(best).clean} | {n: cleaners[n] for n in given}
         tallies, cubes = _gone_through(scales, pools, methods, shown, progress)
-        known = [_known(scales, limit), _eigenvalues(sky, limit, basis)]
+        known = [_known(scales, best), _eigenvalues(sky, best, basis)]
         product = xr.merge([assembled(tallies, cubes), *known, scan_modes(scales, basis, pools)])
         return product.assign_attrs(
             sky=name,
-            across=",".join((*limit.apart, *limit.across.dims)),
+            across=",".join((*best.apart, *best.across.dims)),
             best_modes=modes,
             noise_share=sky.noise_share,
             n_skies=pools["signal"].sizes["sample"],

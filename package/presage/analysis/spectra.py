@@ -62,25 +62,17 @@ class Spectra:
 
     def update(self, modes: Modes, truth: Modes | None = None) -> Spectra:
         """Add samples, with the truth of each where there is one."""
+        return self.add(modes, powers(modes, truth))
+
+    def add(self, modes: Modes, found: Array) -> Spectra:
+        """Add samples of which :func:`powers` is known, as several binnings share it."""
         bins, inside, _ = self._bins(modes)
-        found = [np.abs(modes.values) ** 2]
-        if truth is not None:
-            if truth.values.shape != modes.values.shape:
-                raise LabelError(
-                    f"estimate and truth have the same cells and samples, got modes "
-                    f"{modes.values.shape} and {truth.values.shape}"
-                )
-            found.append(np.abs(truth.values) ** 2)
-            found.append((modes.values * truth.values.conj()).real)
-            found.append(np.abs(modes.values - truth.values) ** 2)
         size, count = int(np.prod(self.shape)), modes.count[inside]
-        total = np.bincount(bins, count, size)
-        sums = [
-            [np.bincount(bins, count * row[inside], size) for row in kind.mean(axis=1)]
-            for kind in found
-        ]
+        rows = found.reshape(-1, found.shape[-1])
+        sums = np.stack([np.bincount(bins, count * row[inside], size) for row in rows])
         with np.errstate(invalid="ignore", divide="ignore"):
-            self._parts.append(np.asarray(sums) / total)
+            means = sums / np.bincount(bins, count, size)
+        self._parts.append(means.reshape(*found.shape[:-1], size))
         self._about = modes
         return self
 
@@ -156,6 +148,30 @@ class Spectra:
         return xr.DataArray(values.reshape(self.shape), dims=list(self.edges), attrs=attributes)
 
 
+def powers(modes: Modes, truth: Modes | None = None) -> Array:
+    """Return the power of every mode ``[kind, sample, mode]``, averaged over other dims.
+
+    Kinds are the power itself and, with a truth, its power, cross power and that of the difference.
+
+    Raises
+    ------
+    LabelError
+        The truth has other cells or samples.
+    """
+    own = modes.values
+    if truth is None:
+        return np.asarray(_square(own)[None].mean(axis=2))
+    other = truth.values
+    if other.shape != own.shape:
+        raise LabelError(
+            f"estimate and truth have the same cells and samples, got modes {own.shape} and "
+            f"{other.shape}"
+        )
+    cross = own.real * other.real + own.imag * other.imag
+    return np.stack([a.mean(axis=1) for a in (_square(own), _square(other), cross,
+                                              _square(own - other))])  # fmt: skip
+
+
 def power(cubes: xr.DataArray, box: Box, *, chunk: int = 8, **edges: ArrayLike) -> xr.Dataset:
     """Return the power spectrum of cubes, in bins of one or more wave numbers.
 
@@ -224,6 +240,10 @@ def _middles(modes: Modes, name: str, place: NDArray[np.intp], edges: Array) -> 
     total = np.bincount(place[within], count, len(edges) - 1)
     summed = np.bincount(place[within], count * modes.waves[name][within], len(edges) - 1)
     return np.where(total > 0, summed / np.maximum(total, 1), 0.5 * (edges[1:] + edges[:-1]))
+
+
+def _square(values: NDArray[np.complex128]) -> Array:
+    return np.asarray(values.real**2 + values.imag**2)
 
 
 def _error(values: Array) -> Array:

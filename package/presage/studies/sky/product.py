@@ -10,7 +10,7 @@ import xarray as xr
 from scipy.stats import norm
 
 from presage.analysis.fourier import Array, Modes
-from presage.analysis.spectra import Spectra
+from presage.analysis.spectra import Spectra, powers
 from presage.studies.sky.scales import BAND_NAMES, Scales
 
 #: Method → its title, in the order of tables and figures.
@@ -49,9 +49,10 @@ class Tally:
         signal = found["signal"] if isinstance(found, xr.Dataset) else found
         signal = signal.transpose(*truth.dims)
         box, sphere = scales.transform(signal)
-        for name, spectra in self.spectra.items():
-            angular = name == "angular"
-            spectra.update(sphere if angular else box, true_modes[1 if angular else 0])
+        found_powers = powers(box, true_modes[0])
+        for name in _ENDINGS:
+            self.spectra[name].add(box, found_powers)
+        self.spectra["angular"].update(sphere, true_modes[1])
         if shown:
             self.cubes.append(signal.isel(sample=slice(0, shown)).astype(np.float32))
         if isinstance(found, xr.Dataset) and "signal_error" in found:

@@ -18,11 +18,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from presage.analysis.fourier import Box
-from presage.analysis.spectra import Spectra, wave_edges
+from presage.analysis.spectra import Spectra
 from presage.labels import from_complex
 from presage.studies.sky.cosmology import Array
-from presage.studies.sky.geometry import LIGHT, Patch
+from presage.studies.sky.geometry import LIGHT
+from presage.studies.sky.scales import Scales
 from presage.studies.sky.skies import Sky
 from presage.studies.sky.visibilities import Interferometer, both_signs
 from presage.transforms.wiener import Wiener
@@ -94,7 +94,13 @@ def exact_filter(sky: Sky, baselines: slice = ALL) -> Wiener:
     )
 
 
-def limit(sky: Sky, taper: str = "hann", baselines: slice = ALL, **edges: ArrayLike) -> xr.Dataset:
+def limit(
+    sky: Sky,
+    taper: str = "hann",
+    baselines: slice = ALL,
+    best: Wiener | None = None,
+    **edges: ArrayLike,
+) -> xr.Dataset:
     """Return the share of the signal's power that the best filter leaves behind.
 
     Parameters
@@ -103,26 +109,27 @@ def limit(sky: Sky, taper: str = "hann", baselines: slice = ALL, **edges: ArrayL
         As of :func:`covariances`.
     taper
         Along the line of sight, see :class:`presage.analysis.Box`.
+    best
+        What :func:`exact_filter` gives, where it is at hand.
     **edges
-        Of bins of ``k_perpendicular`` and ``k_parallel``, h/Mpc, or of ``k``; by default of the
-        first two, a few to a decade.
+        Of bins of ``k_perpendicular`` and ``k_parallel``, h/Mpc, or of ``k``; by default those of
+        :class:`~presage.studies.sky.scales.Scales`.
 
     Returns
     -------
     xarray.Dataset
         ``expected_limit``, P_res/P_true, ``power_true`` and ``mode_count`` over the bins.
     """
-    best, about = exact_filter(sky, baselines), _shells(sky, baselines)
-    shells = about["mode_count"].dims
-    along = {"frequency": sky.patch.spacing["frequency"]}
-    box = Box(along if "baseline" in shells else sky.patch.spacing, "frequency", taper)
+    best, about = best or exact_filter(sky, baselines), _shells(sky, baselines)
+    shells, scales = about["mode_count"].dims, Scales(sky, taper)
     about = about.drop_vars("wave_number").stack(mode=shells)
     powers = []
     for matrices in (best.residual_covariance(), best.dataset["signal_covariance"]):
         stacked = matrices.drop_vars("wave_number").stack(mode=shells)
         stacked = stacked.transpose("mode", "frequency", "frequency_other", ...)
-        modes = box.expected(stacked, about["k_perpendicular"], about["mode_count"])
-        powers.append(Spectra(**(edges or default_edges(sky.patch))).update(modes).finish())
+        modes = scales.box.expected(stacked, about["k_perpendicular"], about["mode_count"])
+        bins = Spectra(**edges) if edges else scales.spectra()["plane"]
+        powers.append(bins.update(modes).finish())
     left, true = powers
     ratio = (left["power"] / true["power"]).assign_attrs(
         units="1", long_name="residual power of the limit over the truth's"
@@ -148,18 +155,6 @@ def foreground_modes(sky: Sky, baselines: slice = ALL) -> int:
         for part in parts
     )
     return int((bright > faint[-1]).sum())
-
-
-def default_edges(patch: Patch) -> dict[str, Array]:
-    """Return edges of wave numbers across and along, h/Mpc, a few to a decade."""
-    edges = {}
-    for name, cells, size in (
-        ("k_perpendicular", patch.pixels, patch.spacing["y"]),
-        ("k_parallel", patch.channels, patch.spacing["frequency"]),
-    ):
-        step = 2 * np.pi / (cells * size)
-        edges[name] = wave_edges(step, step * (cells // 2))
-    return edges
 
 
 def _seen(sky: Sky, covariance: Array, baselines: slice) -> NDArray[Any]:

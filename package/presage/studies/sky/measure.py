@@ -21,7 +21,7 @@ from presage.lineage import parent_of
 from presage.progress import Bar
 from presage.recipe import Parent, Recipe
 from presage.store import Store
-from presage.studies.sky.covariance import exact_filter
+from presage.studies.sky import covariance
 from presage.studies.sky.product import METHODS, Tally, assembled
 from presage.studies.sky.report import SkyResiduals
 from presage.studies.sky.rivals import CHUNK, Cleaner, Filter, observed
@@ -91,10 +91,10 @@ def measure(
     given = [n for n in METHODS if n in cleaners] + [n for n in cleaners if n not in METHODS]
 
     def make() -> xr.Dataset:
-        scales, best = Scales(sky), limit or exact_filter(sky)
+        scales, best = Scales(sky), limit or covariance.exact_filter(sky)
         methods = {"limit": Filter(best).clean} | {n: cleaners[n] for n in given}
         tallies, cubes = _gone_through(scales, pools, methods, shown, progress)
-        known = [_known(scales, best), _eigenvalues(sky, best, basis)]
+        known = [_expected(sky, best), _eigenvalues(sky, best, basis)]
         product = xr.merge([assembled(tallies, cubes), *known, scan_modes(scales, basis, pools)])
         return product.assign_attrs(
             sky=name,
@@ -184,17 +184,10 @@ def _gone_through(
     return tallies, cubes
 
 
-def _known(scales: Scales, limit: Wiener) -> xr.Dataset:
-    """Return the residual over the true power that the filter leaves on average."""
-    expected = []
-    for covariance in (limit.residual_covariance(), limit.dataset["signal_covariance"]):
-        matrices = covariance.drop_vars("wave_number").stack(matrix=[*limit.apart, "shell"])
-        matrices = matrices.transpose("matrix", limit.dim, f"{limit.dim}_other", ...)
-        modes = scales.box.expected(matrices, *scales.shells(limit))
-        expected.append(scales.spectra()["plane"].update(modes).finish()["power"])
-    title = "expected residual power of the limit over the truth's"
-    ratio = (expected[0] / expected[1]).assign_attrs(units="1", long_name=title)
-    return xr.Dataset({"expected_limit": ratio.drop_vars(ratio.coords)})
+def _expected(sky: Sky, best: Wiener) -> xr.Dataset:
+    """Return what the limit leaves on average; its bins are named by what was measured."""
+    found = covariance.limit(sky, best=best)[["expected_limit"]]
+    return found.drop_vars(["k_perpendicular", "k_parallel"])
 
 
 def _eigenvalues(sky: Sky, limit: Wiener, basis: PCA) -> xr.Dataset:

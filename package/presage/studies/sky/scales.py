@@ -118,18 +118,6 @@ class Scales:
         ends = np.clip(BANDS, self.parallel[0], self.parallel[-1])
         return np.asarray(ends)
 
-    def shells(self, wiener: Wiener) -> tuple[Array, Array]:
-        """Return wave number across, h/Mpc, and count of the modes that each matrix stands for.
-
-        Those of a filter's shells, and of an interferometer's baselines before them.
-        """
-        count = shell_counts(wiener)
-        if self.baselines is None:
-            multipole = np.rad2deg(wiener.dataset["wave_number"].values)
-            return multipole * self.per_multipole, count
-        wave = np.repeat(self.baselines * self.per_multipole, len(count))
-        return wave, np.tile(count, len(self.baselines))
-
     def spectra(self) -> dict[str, Spectra]:
         """Return empty spectra: "plane", "1d", "parallel", "band", and "angular" of the sphere."""
         return {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from dashboards.kit.panels import (
     Picture,
     Scale,
     Table,
+    caption,
     curve,
     head,
     images,
@@ -28,22 +30,17 @@ from dashboards.kit.panels import (
 )
 from dashboards.kit.pieces import column, row
 from dashboards.kit.theme import MASK
+from presage.studies.sky.figures import style
+from presage.studies.sky.report import LOST, SkyResiduals
 
-#: Method → what the page calls it, its colour.
-METHODS = {
-    "limit": ("limit", "#4d4d4d"),
-    "wiener_other": ("Wiener, other sky", "#a6a6a6"),
-    "wiener_learned": ("Wiener, learned", "#0072b2"),
-    "pca": ("PCA", "#d55e00"),
-    "pca_transfer": ("PCA, transfer", "#e69f00"),
-    "polynomial": ("polynomial", "#b08d57"),
-    "fastica": ("FastICA", "#cc79a7"),
-    "network": ("U-Net", "#009e73"),
-    "network_wiener": ("U-Net over Wiener", "#7b4fa3"),
-}
+#: Method → what the page calls it.
+SHORT = {
+    "limit": "limit", "wiener_other": "Wiener, other sky", "wiener_learned": "Wiener, learned",
+    "pca": "PCA", "pca_transfer": "PCA, transfer", "polynomial": "polynomial",
+    "fastica": "FastICA", "network": "U-Net", "network_wiener": "U-Net over Wiener",
+}  # fmt: skip
 _DASHED = ("wiener_other", "pca_transfer", "polynomial", "fastica")
-#: Where the limit leaves more of the signal's power than this, nothing can be had.
-HOPELESS = 0.5
+_TRUTH = "#9a9a9a"
 _PLANE = ("method", "k_perpendicular", "k_parallel")
 _NEEDED = {
     "residual": _PLANE, "power_ratio": _PLANE, "correlation": _PLANE, "ratio_to_limit": _PLANE,
@@ -59,8 +56,6 @@ _RESIDUAL = "P residual / P true in the last band; best: what the limit has"
 _POWER = "P cleaned / P true there; a posterior mean has r², what is corrected 1"
 _CORRELATION = "Correlation of cleaned and true modes there; best: 1"
 _COVERAGE = "Share of pixels whose truth is inside the 68 % band; best: 0.68, red: over 5 % away"
-#: Method → how far over the limit it may be in the last band.
-BARS = {"wiener_learned": 1.1, "network": 1.15, "network_wiener": 1.15}
 _SCAN = {"scan_residual": ("modes", "k_parallel"), "scan_power_ratio": ("modes", "k_parallel"),
          "scan_correlation": ("modes", "k_parallel"), "scan_total": ("modes",),
          "eigenvalues": ("mode",), "signal_eigenvalues": ("mode",)}  # fmt: skip
@@ -71,6 +66,7 @@ class Exhibit:
     """A product of residuals of skies."""
 
     product: xr.Dataset
+    verdicts: Sequence[str]  # What is said of each method.
     visit: Visit
 
     @cached_property
@@ -87,7 +83,7 @@ class Exhibit:
     @cached_property
     def titles(self) -> list[str]:
         """What the page calls them."""
-        return [METHODS.get(name, (name.replace("_", " "),))[0] for name in self.methods]
+        return [SHORT.get(name, name.replace("_", " ")) for name in self.methods]
 
     @cached_property
     def reach(self) -> float:
@@ -103,7 +99,7 @@ class Exhibit:
     def hopeless(self) -> xr.DataArray:
         """Cells of the plane without modes, or with nothing to be had."""
         known = self.product["mode_count"] > 0
-        return ~known | (self.product["expected_limit"] > HOPELESS)
+        return ~known | (self.product["expected_limit"] > LOST)
 
     @cached_property
     def choices(self) -> list[Choice]:
@@ -147,30 +143,32 @@ class Exhibit:
     @cached_property
     def colours(self) -> list[str]:
         """Of the methods."""
-        return [METHODS.get(name, ("", "#262626"))[1] for name in self.methods]
+        return [style(name).colour for name in self.methods]
 
 
 def view(visit: Visit) -> View:
     """Return what a visit shows."""
-    exhibit = Exhibit(opened(visit.store, [visit.entry.key], _sound), visit)
+    exhibit = Exhibit(*opened(visit.store, [visit.entry.key], _prepared), visit)
     names = exhibit.methods
     cast = Cast(
         "method", names, exhibit.colours, exhibit.titles, a="method", b="other", overlay="curves",
         drawn=range(len(names)), dashed=_DASHED, filled=f"{exhibit.titles[0]} ± σ",
     )  # fmt: skip
-    top, channel = head(True, [("truth", "border-color:#000000", "")]), slider(
+    top, channel = head(True, [("truth", f"border-color:{_TRUTH}", "")]), slider(
         "frequency", "frequency", "frequency")  # fmt: skip
     maps, sight, plane, numbers = (
         _maps(exhibit), _sight(exhibit, cast), _plane(exhibit), _table(exhibit)
     )  # fmt: skip
-    panels = [top, channel, maps, sight, plane, numbers, *_spectra(exhibit, cast)]
+    said, spectra = caption("verdict", "note"), _spectra(exhibit, cast)
+    panels = [top, channel, maps, sight, plane, numbers, said, *spectra]
+    cells = [sight.place, plane.place, column("table", numbers.place, said.place)]
+    cells += [panel.place for panel in spectra]
     sliders: list[Any] = []
     if exhibit.scan:
-        removed = slider("modes", "N_FG", "modes that PCA removes")
-        panels += [removed, *_scan(exhibit)]
+        removed, scan = slider("modes", "N_FG", "modes that PCA removes"), _scan(exhibit)
+        panels += [removed, *scan]
+        cells += [panel.place for panel in scan]
         sliders = [removed.place]
-    cells = [panel.place for panel in panels if panel.kind in ("curve", "table")]
-    cells.insert(1, plane.place)
     products = (entries_menu("product", visit.products[::-1], visit.entry)
                 if len(visit.products) > 1 else [])  # fmt: skip
     rows = [[*products, "method", "other", "sky", channel.place, "colours",
@@ -183,8 +181,8 @@ def view(visit: Visit) -> View:
     )  # fmt: skip
 
 
-def _sound(product: xr.Dataset) -> xr.Dataset:
-    """Return a product, or say what is not as it should be."""
+def _prepared(product: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
+    """Return a product and what is said of each method, or say what is not as it should be."""
     across = str(product.attrs.get("across", "y,x")).split(",")
     cube = ("sky", "frequency", *across)
     needed = {**_NEEDED, "truth": cube, "cleaned": ("method", *cube)}
@@ -197,7 +195,9 @@ def _sound(product: xr.Dataset) -> xr.Dataset:
             raise ValueError(f"{name} should have the dims {dims}, got {product[name].dims}")
         if not product[name].size:
             raise ValueError(f"{name} is empty")
-    return product.assign_attrs(across=",".join(across))
+    report = SkyResiduals(product)
+    said = [report.verdict(str(method)) for method in product["method"].values]
+    return product.assign_attrs(across=",".join(across)), said
 
 
 # -- panels ----------------------------------------------------------------------------------------
@@ -223,8 +223,12 @@ def _fetched(exhibit: Exhibit) -> dict[str, Fetched]:
         }
 
     def sight(state: Mapping[str, Any]) -> dict[str, Array]:
-        here = product[["truth", "cleaned"]].isel(sky=state["sky"], **{n: state[n] for n in (y, x)})
-        return {"sight": Array.of(here["cleaned"], "frequency"),
+        names = [n for n in ("truth", "cleaned", "signal_error") if n in product]
+        here = product[names].isel({name: state[name] for name in ("sky", y, x)})
+        error = here.get("signal_error", xr.full_like(here["cleaned"], np.nan))
+        band = xr.concat([here["cleaned"] + k * error if k else here["cleaned"]
+                          for k in (-1, 0, 1)], "level")  # fmt: skip
+        return {"sight": Array.of(band, "level", "frequency"),
                 "sight_true": Array.of(here["truth"], "frequency")}  # fmt: skip
 
     return {
@@ -276,8 +280,8 @@ def _sight(exhibit: Exhibit, cast: Cast) -> Panel:
     arrays = {"channels": Array(frequency.values, ()), "channel": Array.of(frequency)}
     line = Line("line of sight [mK]", _titled(frequency, "frequency"), "channels", "sight",
                 "sight_true")  # fmt: skip
-    return curve("half", [line], arrays, 1, cast, mark="channel", pair=True, fetched=True,
-                 truth_colour="#000000", on=["sky", *exhibit.across])  # fmt: skip
+    return curve("half", [line], arrays, 3, cast, mark="channel", pair=True, fetched=True,
+                 truth_colour=_TRUTH, on=["sky", *exhibit.across])  # fmt: skip
 
 
 def _plane(exhibit: Exhibit) -> Panel:
@@ -338,7 +342,7 @@ def _table(exhibit: Exhibit) -> Panel:
         rows.append({"title": title, "said": str(full[k]), "cells": cells, "mark": [k]})
     arrays = {name: Array.of(product[name].astype("f4")) for name, *_ in numbers}
     groups = list(dict.fromkeys(column["group"] for column in columns))
-    return table(Table(groups, columns, rows), arrays, floor=0, column="method", words="verdict",
+    return table(Table(groups, columns, rows), arrays, floor=0, column="method",
                  on=["method", "other"])  # fmt: skip
 
 
@@ -358,7 +362,7 @@ def _spectra(exhibit: Exhibit, cast: Cast) -> list[Panel]:
                   "one": Array(np.ones(product.sizes["k"]), ())}  # fmt: skip
         line = Line(title, "k [h/Mpc]", "k", name, "" if log else "one", log=True, log_y=log,
                     ends=ends)  # fmt: skip
-        found.append(curve("half", [line], arrays, 3, cast, truth_colour="#000000"))
+        found.append(curve("half", [line], arrays, 3, cast, truth_colour=_TRUTH))
     return found
 
 
@@ -427,30 +431,14 @@ def _words(exhibit: Exhibit) -> dict[str, Any]:
     files = [[f"sky-{name}-{sky}-{at}MHz" for at in channels] for sky in skies]
     noise = float(product.attrs.get("noise_share", np.nan))
     many = f"{product.attrs.get('n_skies', len(skies))} held-out skies"
+    said = [f'<div class="caption">{escape(text)}</div>' for text in exhibit.verdicts]
     return {
         "head": words(heads, "sky", "frequency"),
         "tag": words(f"noise {100 * noise:.2g} % of the signal, {many}"),
-        "verdict": words([_verdict(exhibit, k) for k in range(len(exhibit.methods))], "method"),
+        "verdict": words(said, "method"),
         "foot": words(f"presage · sky_residuals {key}"),
         "file": words(files, "sky", "frequency"),
     }  # fmt: skip
-
-
-def _verdict(exhibit: Exhibit, k: int) -> str:
-    """Return what the numbers of a method come to, in words."""
-    product, here = exhibit.product, {"method": k, "band": -1}
-    over, ratio, r = (float(product[f"{name}_band"][here]) for name in
-                      ("ratio_to_limit", "power_ratio", "correlation"))  # fmt: skip
-    bar = BARS.get(exhibit.methods[k], np.nan)
-    judged = f" ({'within' if over <= bar else 'above'} its bar, {bar})" if bar > 0 else ""
-    said = f"{exhibit.titles[k]}, {product['band'].values[-1]}: {over:.2f} × the limit{judged}; "
-    said += f"r {r:.3f}, P ratio {ratio:.2f}"
-    covered = float(product["coverage"][k, 0]) if "coverage" in product else np.nan
-    if np.isfinite(covered):
-        said += f"; 68 % bands hold {100 * covered:.0f} %"
-    hopeless = product["k_parallel"].values[exhibit.hopeless.all("k_perpendicular").values]
-    tail = f" Nothing can be had at k∥ ≤ {hopeless.max():.2g}." if len(hopeless) else ""
-    return f"{said}.{tail}"
 
 
 PAGE = Page(

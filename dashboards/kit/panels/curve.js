@@ -30,7 +30,7 @@ KINDS.curve = (spec, m) => {
     drawBands(m.main, x, new Map(there.map((k) => [k, all.get(k)])), is);
     let low = Infinity, high = -Infinity;
     const reach = (values) => { for (const y of values) { if (y < low && y > least) low = y; if (y > high) high = y; } };
-    for (const k of there.length ? there : all.keys()) { reach(all.get(k)[0]); reach(all.get(k)[levels - 1]); }
+    for (const k of there.length ? there : all.keys()) for (const values of all.get(k)) reach(values);
     for (const values of is ? [is, ...further] : further) reach(values);
     const {axes} = m, [from, to] = about.ends.map((end) => end === null ? null : onY(end));
     if (!(high >= low)) [low, high] = [from ?? 0, to ?? 1];
@@ -51,10 +51,11 @@ KINDS.curve = (spec, m) => {
   function drawBands(to, x, there, is) {
     const base = spec.cast ? there.get(cast.base) : null;
     const filled = (low) => base ? {x, low: base[low], high: base[levels - 1 - low]} : NO_BAND;
-    put(to.outer, {data: levels > 3 ? filled(0) : NO_BAND});
-    put(to.inner, {data: levels > 1 ? filled(inner) : NO_BAND});
+    if (to.outer) put(to.outer, {data: filled(0)});
+    if (to.inner) put(to.inner, {data: filled(inner)});
     for (const k of members) {
       const lines = there.get(k);
+      if (!lines && !to.lines[k].get_length()) continue;
       put(to.lines[k], {data: lines ? {x, y: lines[middle]} : EMPTY});
       if (to.wide[k]) put(to.wide[k], {data: lines && levels > 1 ? joined([lines[inner], lines[levels - 1 - inner]], x) : EMPTY});
     }

@@ -85,9 +85,9 @@ def curve(
     else:
         main = strip = framed(x_range=shared, y_range=Range1d(0, 1), min_height=110,
                               x_axis_label=" ", y_axis_label=" ", min_border_top=4)  # fmt: skip
-    models: dict[str, Any] = {"main": _glyphs(main, cast, truth_colour, levels > 1)}
+    models: dict[str, Any] = {"main": _glyphs(main, cast, truth_colour, levels)}
     if strips:
-        models["strip"] = _glyphs(strip, cast, truth_colour, levels > 1, strip=True)
+        models["strip"] = _glyphs(strip, cast, truth_colour, levels, strip=True)
     for plot in (main, strip):
         plot.xaxis.ticker = FixedTicker(ticks=[])  # the browser's, for linear and log grids
     if any(line.log_y for line in lines_):
@@ -128,10 +128,12 @@ def _add_further(
 
 
 def _glyphs(
-    plot: figure, cast: Cast | None, truth: str, wide: bool, strip: bool = False
+    plot: figure, cast: Cast | None, truth: str, levels: int, strip: bool = False
 ) -> dict[str, Any]:
     found: dict[str, Any] = {"lines": {}, "wide": {}}
-    for name, shade in (("outer", SHADES[0]), ("inner", SHADES[1])):
+    for name, shade, least in (("outer", SHADES[0], 5), ("inner", SHADES[1], 3)):
+        if levels < least:
+            continue
         found[name] = columns("x", "low", "high")
         plot.varea(x="x", y1="low", y2="high", fill_color=shade, source=found[name])
     if strip:
@@ -139,7 +141,7 @@ def _glyphs(
     names, colours = (cast.names, cast.colours) if cast else ([""], [INK])
     for k, (name, colour) in enumerate(zip(names, colours, strict=True)):
         dash = (5, 2) if cast and name in cast.dashed else None
-        if wide and not (cast and k == cast.base):
+        if levels > 1 and not (cast and k == cast.base):
             found["wide"][str(k)] = lines(plot, colour, 0.9, dash)
         found["lines"][str(k)] = lines(plot, colour, 1.6, dash)
         plot.renderers[-1].name = "curve"

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ import presage as ps
 from presage.batches import BatchError, Paired
 from presage.fitting import FitError
 from presage.labels import LabelError, from_complex, to_complex
+from presage.models import Projection
 from presage.store import Store
 from presage.transforms import PCABasis, channels, moments
 from presage.transforms.moments import SpectralMoments
@@ -400,6 +402,30 @@ def test_a_stored_fit_is_of_the_training_part_alone_and_found_again(tmp_path, mo
         ps.fit(PCABasis("sky"), pool, epochs=3)  # type: ignore[call-overload]
     with pytest.raises(BatchError, match="no variable 'sly'; did you mean 'sky'"):
         ps.fit(PCABasis("sly"), pool)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_torch_module_is_the_same_projector_whatever_surrounds_it(kind: str) -> None:
+    data = cube(kind)
+    basis = PCA.fit(data)
+    module = Projection(basis, 3, like=data)
+    batch = torch.from_numpy(data.values)
+    assert far(module(batch).numpy(), basis.clean(data, 3).values) < 1e-13
+    assert far(module.amplitudes(batch).numpy(), basis.modes_of(data, 3).values) < 1e-13
+    network = torch.nn.Sequential(module).half()  # as a whole model is cast
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        cleaned = network(batch)
+    assert cleaned.dtype == batch.dtype
+    assert far(cleaned.numpy(), basis.clean(data, 3).values) < 1e-13
+    twice = Projection(basis, 3, like=data, precision="float32")(batch)
+    assert 1e-9 < far(twice.numpy(), basis.clean(data, 3).values) < 1e-5
+    again = Projection(basis, 3, like=data)
+    again.load_state_dict(module.state_dict())
+    assert torch.equal(again.vectors, module.vectors)
+    with pytest.raises(LabelError, match="expected a batch"):
+        module(batch[0])
+    with pytest.raises(LabelError, match="another order"):
+        Projection(basis, 3, like=data.isel(frequency=slice(None, None, -1)))
 
 
 def test_coordinates_may_come_from_float32() -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 import presage as ps
 from presage.batches import Paired
 from presage.labels import LabelError, to_complex
 from presage.store import Store
-from presage.studies.sky import CleanedSky, sky
+from presage.studies.sky import CleanedSky, read_original_basis, sky, write_original_basis
 from presage.transforms import PCA, LearnedWiener, PCABasis, Wiener
 
 SIZES = {"signal": 24, "foreground": 16, "noise": 16}
@@ -99,3 +100,57 @@ def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
     wide = CleanedSky(ps.simulate(pixels, 8, store=store, progress=False), stored)
     with pytest.raises(LabelError, match="another pixel size"):
         ps.simulate(wide, store=store, progress=False)
+
+
+def bright() -> xr.DataArray:
+    """Real maps ``[frequency, pixel]`` of ten channels."""
+    rng = np.random.default_rng(3)
+    frequency = xr.Variable("frequency", np.linspace(500.0, 600.0, 10), {"units": "MHz"})
+    sky = (frequency.values[:, None] / 550) ** -rng.normal(2.5, 0.2, 400)
+    return xr.DataArray(
+        1e3 * sky + rng.normal(size=sky.shape), {"frequency": frequency}, ("frequency", "pixel"),
+        attrs={"units": "mK"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["real", "complex"])
+def test_the_original_reads_and_writes_the_same_basis(kind: str, tmp_path: Path) -> None:
+    data = bright()
+    basis = PCA.fit(data, centred=True)
+    path = write_original_basis(basis, 3, tmp_path)
+    assert path.name == "pca_components_nfg3.pt"
+    held = torch.load(path, weights_only=True)
+    assert held["fg_components"].shape == (10, 3)
+    assert held["signal_components"].shape == (10, 7)
+    rows = torch.from_numpy(data.values.T).float() - held["mean_per_freq"]  # as it cleans
+    theirs = rows - rows @ held["fg_components"] @ held["fg_components"].T
+    sample = data if kind == "real" else data + 0j
+    again = PCA(read_original_basis(path, like=sample))
+    ours = again.clean(sample, 3, subtract_mean=True)
+    np.testing.assert_allclose(ours.values.T, theirs.numpy(), atol=1e-3)
+    vectors = again.vectors(10)
+    np.testing.assert_allclose(vectors.conj().T @ vectors, np.eye(10), atol=1e-14)
+
+
+def test_files_that_are_no_basis_are_refused(tmp_path: Path) -> None:
+    data = bright()
+    path = write_original_basis(PCA.fit(data), 3, tmp_path)
+    with pytest.raises(LabelError, match="a basis of 9 channels"):
+        read_original_basis(path, like=data.isel(frequency=slice(9)))
+    held = torch.load(path, weights_only=True)
+    for change, text in (
+        ({"fg_components": held["fg_components"] * 2}, "not orthonormal"),
+        ({"mean_per_freq": held["mean_per_freq"][1:]}, "basis of 10 channels"),
+    ):
+        torch.save(held | change, tmp_path / "other.pt")
+        with pytest.raises(LabelError, match=text):
+            read_original_basis(tmp_path / "other.pt", like=data)
+    torch.save({"fg_components": held["fg_components"]}, tmp_path / "less.pt")
+    with pytest.raises(LabelError, match="'signal_components' is missing"):
+        read_original_basis(tmp_path / "less.pt", like=data)
+    (tmp_path / "text.pt").write_text("no tensors")
+    with pytest.raises(LabelError, match="no file of tensors"):
+        read_original_basis(tmp_path / "text.pt", like=data)
+    twisted = data * np.exp(1j * np.arange(10))[:, None]
+    with pytest.raises(LabelError, match="the original has real ones"):
+        write_original_basis(PCA.fit(twisted), 3, tmp_path)

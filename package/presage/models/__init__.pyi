@@ -15,6 +15,7 @@ from .flow import SplineFlow as SplineFlow
 from .mixture import MixtureDensity as MixtureDensity
 from .posterior import PosteriorFlow as PosteriorFlow
 from .prepared import Prepared as Prepared
+from .projection import Projection as Projection
 from .sets import SetEncoder as SetEncoder
 from .table import MODELS as MODELS
 from .table import model as model

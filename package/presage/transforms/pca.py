@@ -27,7 +27,6 @@ import xarray as xr
 from scipy.linalg.blas import dgemm, zgemm
 
 from presage.labels import LabelError, nearest
-from presage.labels.caller import warn_caller
 from presage.transforms.channels import (
     COMPONENT,
     NAN,
@@ -39,12 +38,8 @@ from presage.transforms.channels import (
     spread,
     stored_type,
 )
+from presage.transforms.gaps import fitted_amplitudes
 from presage.transforms.moments import SpectralMoments
-
-#: Least eigenvalue ratio of the normal equations at which a fit still has an answer.
-DETERMINED = 1e-12
-#: Values of normal equations held at a time.
-FITS = 1 << 21
 
 
 class PCA:
@@ -163,7 +158,7 @@ class PCA:
         LabelError
             Other channels than those fitted, or more modes than there are.
         """
-        basis = self._basis(modes)
+        basis = self.vectors(modes)
 
         def residual(block: Matrix, weight: Matrix | None) -> Matrix:
             living = self._living(block, subtract_mean)
@@ -178,7 +173,7 @@ class PCA:
         self, data: xr.DataArray, modes: int, *, weights: xr.DataArray | None = None
     ) -> xr.DataArray:
         """Return what :meth:`clean` takes away, U (U^H d); gaps are filled by the fit."""
-        basis = self._basis(modes)
+        basis = self.vectors(modes)
 
         def projection(block: Matrix, weight: Matrix | None) -> Matrix:
             full, block = block, self._living(block)
@@ -195,7 +190,7 @@ class PCA:
         subtract_mean: bool = False,
     ) -> xr.DataArray:
         """Return the amplitudes U^H d, with the channels' dimension replaced by ``mode``."""
-        basis = self._basis(modes)
+        basis = self.vectors(modes)
 
         def amplitudes(block: Matrix, weight: Matrix | None) -> Matrix:
             return self._amplitudes(self._living(block, subtract_mean), self._living(weight), basis)
@@ -228,7 +223,14 @@ class PCA:
         spectra = spectra.transpose(*order).assign_attrs(amplitudes.attrs)
         return like(spectra.astype(values.dtype), amplitudes)
 
-    def _basis(self, modes: int) -> Matrix:
+    def vectors(self, modes: int) -> Matrix:
+        """Return the first components of the live channels, float64 ``[channel, mode]``.
+
+        Raises
+        ------
+        LabelError
+            More modes than there are.
+        """
         most = self._vectors.shape[1]
         if int(modes) != modes or not 0 <= modes <= most:
             raise LabelError(f"modes should be a whole number from 0 to {most}, got {modes!r}")
@@ -254,14 +256,14 @@ class PCA:
     @staticmethod
     def _amplitudes(block: Matrix, weight: Matrix | None, basis: Matrix) -> Matrix:
         if weight is not None:
-            return _fitted(block, weight * ~np.isnan(block), basis)
+            return fitted_amplitudes(block, weight * ~np.isnan(block), basis)
         with np.errstate(invalid="ignore"):  # infinities are named below
             found = basis.conj().T @ block
             total = found.sum()
         if not np.isfinite(total):  # one NaN spoils every amplitude it enters
             gaps = ~np.isfinite(found).all(axis=0)
             part = block[:, gaps]
-            found[:, gaps] = _fitted(part, 1.0 * ~np.isnan(part), basis)
+            found[:, gaps] = fitted_amplitudes(part, 1.0 * ~np.isnan(part), basis)
         return found
 
     def _apply(
@@ -297,37 +299,3 @@ def _less(block: Matrix, basis: Matrix, found: Matrix) -> Matrix:
     if block.flags.f_contiguous:
         return np.asarray(product(-1.0, basis, found, 1.0, block, overwrite_c=1))
     return np.asarray(product(-1.0, found.T, basis.T, 1.0, block.T, overwrite_c=1)).T
-
-
-def _fitted(block: Matrix, weight: Matrix, basis: Matrix) -> Matrix:
-    """Least-squares amplitudes: minimise sum_f w_f^2 |d_f - (U a)_f|^2 for each spectrum."""
-    channels, modes = basis.shape
-    if modes == 0:
-        return np.zeros((0, block.shape[1]), np.result_type(block, basis))
-    if np.isinf(block[weight > 0]).any():
-        raise LabelError("the data hold infinities; mask them as NaN or give them weight 0")
-    largest = weight.max(axis=0)
-    square = (weight / np.where(largest > 0, largest, 1.0)) ** 2
-    right = basis.conj().T @ np.where(square > 0, square * np.nan_to_num(block), 0.0)
-    products = (basis.conj()[:, :, None] * basis[:, None, :]).reshape(channels, -1)
-    found = np.empty_like(right)
-    step = max(1, FITS // modes**2)
-    for start in range(0, block.shape[1], step):
-        part = slice(start, start + step)
-        normal = (square[:, part].T @ products).reshape(-1, modes, modes)
-        found[:, part] = _solved(normal, right[:, part])
-    return found
-
-
-def _solved(normal: Matrix, right: Matrix) -> Matrix:
-    """Solve Hermitian normal equations; NaN and a warning where they have no one solution."""
-    values, vectors = np.linalg.eigh(normal)
-    lost = values[:, 0] <= DETERMINED * np.maximum(values[:, -1], DETERMINED)
-    if lost.any():
-        warn_caller(
-            f"{int(lost.sum())} spectra have too few channels for {normal.shape[1]} modes; "
-            "they become NaN",
-        )
-    inner = (vectors.conj().transpose(0, 2, 1) @ right.T[:, :, None])[:, :, 0]
-    inner /= np.where(lost[:, None], np.nan, values)
-    return np.asarray((vectors @ inner[:, :, None])[:, :, 0].T)

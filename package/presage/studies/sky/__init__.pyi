@@ -13,6 +13,8 @@ from .foregrounds import Foregrounds as Foregrounds
 from .geometry import Patch as Patch
 from .leakage import Leakage as Leakage
 from .measure import scan_modes as scan_modes
+from .original_basis import read_original_basis as read_original_basis
+from .original_basis import write_original_basis as write_original_basis
 from .product import METHODS as METHODS
 from .receiver import Receiver as Receiver
 from .report import SkyResiduals as SkyResiduals

@@ -67,6 +67,22 @@ class Toy:
         return self.network(self.hidden, self.dropout)
 
 
+def fragile(toy: type[Any], stop: type[BaseException] = KeyboardInterrupt) -> type[Any]:
+    """A specification whose `network` stops where its count of training losses `left` ends."""
+
+    class Fragile(toy.network):  # type: ignore[misc, name-defined]
+        left = -1
+
+        def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+            if self.training:
+                Fragile.left -= 1
+                if Fragile.left == 0:
+                    raise stop
+            return super().loss(batch)
+
+    return type("FragileToy", (toy,), {"network": Fragile})
+
+
 def arrays(samples: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     x = rng.uniform(1.0, 3.0, samples)

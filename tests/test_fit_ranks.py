@@ -40,17 +40,8 @@ import fit_toys, source_toys, torch
 from presage.fitting import fit
 from presage.store import Store
 
-class Fragile(fit_toys.Network):
-    left = 5
-    def loss(self, batch):
-        if self.training:
-            Fragile.left -= 1
-            if Fragile.left == 0:
-                raise KeyboardInterrupt
-        return super().loss(batch)
-
-class FragileToy(fit_toys.Toy):
-    network = Fragile
+FragileToy = fit_toys.fragile(fit_toys.Toy)
+FragileToy.network.left = 5
 
 def run(name, spec):
     store = Store(sys.argv[1] + "/" + name)
@@ -154,21 +145,8 @@ for name, value in {"hidden": "[8]", "head": "[8]", "epochs": "1", "sizes": "[40
     COMMAND += ["-p", name, value]
 
 
-class Fragile(fly_toys.Network):
-    """Stopped from the keyboard at its tenth batch."""
-
-    left = 10
-
-    def loss(self, batch):
-        if self.training:
-            Fragile.left -= 1
-            if Fragile.left == 0:
-                raise KeyboardInterrupt
-        return super().loss(batch)
-
-
-class FragileStreaming(fly_toys.Streaming):
-    network = Fragile
+FragileStreaming = fit_toys.fragile(fly_toys.Streaming)
+FragileStreaming.network.left = 10  # batches, then it is stopped from the keyboard
 
 
 @pytest.mark.slow

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import presage as ps
-from fly_toys import Holding, Network, Sets, Streaming, Unmeasured, same, weights
+from fit_toys import fragile
+from fly_toys import Holding, Sets, Streaming, Unmeasured, same, weights
 from presage.batches import BatchError, Batches, Plan, block_size
 from presage.batches.made import StoppedError, Supply
 from presage.fitting import FitError, NonFiniteLossError, fit
@@ -352,19 +353,7 @@ def test_fresh_is_another_model_with_the_same_validation(stored, store):
     assert float(fresh.history.validation_loss[-1]) == pytest.approx(float(losses.mean()))
 
 
-class Fragile(Network):
-    left = 0
-
-    def loss(self, batch):
-        if self.training:
-            Fragile.left -= 1
-            if Fragile.left == 0:
-                raise KeyboardInterrupt
-        return super().loss(batch)
-
-
-class FragileStreaming(Streaming):
-    network = Fragile
+FragileStreaming = fragile(Streaming)
 
 
 @pytest.mark.parametrize("fresh", [False, True])
@@ -372,7 +361,7 @@ class FragileStreaming(Streaming):
 def test_an_interrupted_run_goes_on_to_the_same_bits(fresh, steps, tmp_path):
     sets = on_the_fly(Sets(), N, fresh=fresh)
     whole = fit(Streaming(), sets, **QUICK)
-    Fragile.left = steps
+    FragileStreaming.network.left = steps
     for _ in range(2):
         store = Store(tmp_path)
         try:

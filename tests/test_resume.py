@@ -31,21 +31,7 @@ class Stop(Exception):
     """The plug was pulled."""
 
 
-class Fragile(fit_toys.Network):
-    """Stops at one of the training losses."""
-
-    left = -1
-
-    def loss(self, batch):
-        if self.training:
-            Fragile.left -= 1
-            if Fragile.left == 0:
-                raise Stop
-        return super().loss(batch)
-
-
-class FragileToy(fit_toys.Toy):
-    network = Fragile
+FragileToy = fit_toys.fragile(fit_toys.Toy, Stop)
 
 
 def run(store: Store, **changes) -> Fitted:
@@ -55,10 +41,10 @@ def run(store: Store, **changes) -> Fitted:
 
 
 def killed(store: Store, at: int, **changes) -> None:
-    Fragile.left = at
+    FragileToy.network.left = at
     with pytest.raises(Stop):
         run(store, spec=FragileToy(dropout=TOY.dropout), **changes)
-    Fragile.left = -1
+    FragileToy.network.left = -1
 
 
 def assert_same(one: Fitted, other: Fitted) -> None:
@@ -121,10 +107,10 @@ def test_nothing_is_trained_twice(tmp_path):
     """Steps done before the last checkpoint are not repeated."""
     store = Store(tmp_path)
     killed(store, 11, checkpoint_every=2)
-    Fragile.left = 10_000
+    FragileToy.network.left = 10_000
     run(store, spec=FragileToy(dropout=TOY.dropout), checkpoint_every=2)
-    assert 10_000 - Fragile.left == 3 * STEPS - 10
-    Fragile.left = -1
+    assert 10_000 - FragileToy.network.left == 3 * STEPS - 10
+    FragileToy.network.left = -1
 
 
 @pytest.mark.parametrize(

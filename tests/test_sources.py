@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import presage as ps
+from fit_toys import fragile
 from fly_toys import Sets
 from presage.batches import BatchError, Batches, BatchSource, Buffers, Paired, open_source
 from presage.batches.adding import add_rows
@@ -316,26 +317,14 @@ def test_a_network_learns_from_rebuilt_waves(store):
     assert same(again, fitted)
 
 
-class Fragile(Filter):
-    left = 0
-
-    def loss(self, batch):
-        if self.training:
-            Fragile.left -= 1
-            if Fragile.left == 0:
-                raise KeyboardInterrupt
-        return super().loss(batch)
-
-
-class FragileRestorer(Restorer):
-    network = Fragile
+FragileRestorer = fragile(Restorer)
 
 
 @pytest.mark.parametrize(("kind", "steps"), [("pairs", 2), ("fixed", 13), ("pairs", 6)])
 def test_an_interrupted_run_goes_on_to_the_same_bits(kind, steps, store, tmp_path):
     pairs = KINDS[kind](store)
     whole = fit(Restorer(), pairs, **QUICK)
-    Fragile.left = steps
+    FragileRestorer.network.left = steps
     with pytest.raises(KeyboardInterrupt):
         fit(FragileRestorer(), pairs, store=Store(tmp_path), checkpoint_every=1, **QUICK)
     parts = fit(Restorer(), pairs, store=Store(tmp_path), checkpoint_every=1, **QUICK)
@@ -399,7 +388,7 @@ def test_samples_that_fail_are_named_in_the_count_of_all_epochs(store, monkeypat
     def broken(self, batch):
         return Filter.loss(self, batch) * (torch.nan if self.training else 1.0)
 
-    monkeypatch.setattr(Fragile, "loss", broken)
+    monkeypatch.setattr(FragileRestorer.network, "loss", broken)
     with pytest.raises(ps.fitting.NonFiniteLossError) as caught:
         fit(FragileRestorer(), skies(store), **QUICK)
     assert set(caught.value.samples) == set(range(8))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from presage.fitting.errors import FitError
-from presage.fitting.schedules import check_named
+from presage.fitting.schedules import check_named, options_of
 from presage.fitting.settings import named
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _logger(logger: Any, name: str) -> Any:
     if not isinstance(logger, (str, Mapping)):
         return logger
     options = named(logger)
-    check_named("logger", options, LOGGERS)
+    check_named("logger", options, options_of(LOGGERS))
     kind = options.pop("name")
     try:
         with warnings.catch_warnings():

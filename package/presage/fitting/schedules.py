@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from presage.fitting.errors import FitError
 from presage.labels import nearest
+from presage.labels.errors import check_name
 
 #: Factor of the learning rate at a step.
 Schedule = Callable[[int], float]
@@ -97,22 +98,23 @@ SCHEDULES: dict[str, Callable[..., float]] = {
 
 def check_schedule(options: Mapping[str, Any]) -> None:
     """Refuse an unknown schedule or option."""
-    check_named("schedule", options, SCHEDULES)
+    check_named("schedule", options, options_of(SCHEDULES))
 
 
-def check_named(what: str, options: Mapping[str, Any], table: Mapping[str, Any]) -> None:
-    """Refuse ``{"name": ..., option: value}`` where `table` has no such name or option."""
-    name = options.get("name")
-    if name not in table:
-        raise FitError(f"no {what} {name!r}{nearest(str(name), table)}")
-    known = [
-        p.name
-        for p in inspect.signature(table[str(name)]).parameters.values()
-        if p.kind is inspect.Parameter.KEYWORD_ONLY
-    ]
+def options_of(table: Mapping[str, Callable[..., Any]]) -> dict[str, list[str]]:
+    """Return name → what each function takes by name only."""
+    return {name: inspect.getfullargspec(made).kwonlyargs for name, made in table.items()}
+
+
+def check_named(
+    what: str, options: Mapping[str, Any], known: Mapping[str, Collection[str]]
+) -> None:
+    """Refuse ``{"name": ..., option: value}`` of which a name, or its option, is not `known`."""
+    name = str(options.get("name"))
+    check_name(what, name, known, FitError)
     for option in options:
-        if option != "name" and option not in known:
-            hint = nearest(option, known)
+        if option != "name" and option not in known[name]:
+            hint = nearest(option, known[name])
             raise FitError(f"the {what} {name!r} has no option {option!r}{hint}")
 
 

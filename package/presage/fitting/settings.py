@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from presage.fitting.errors import FitError
 from presage.fitting.schedules import check_named, check_schedule
 from presage.labels import nearest
 from presage.recipe import settings_of
+from presage.typed import frozen
 
 #: Precisions that keep the weights in float32 or better.
 PRECISIONS = ("32-true", "64-true", "bf16-mixed")
@@ -23,45 +24,12 @@ KEEPS = ("last", "best")
 SHUFFLES = ("auto", "full", "block", "aligned")
 
 
-def _adam(
-    parameters: Iterable[nn.Parameter],
-    rate: float,
-    fused: bool,
-    *,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    weight_decay: float = 0.0,
-) -> Optimizer:
-    first, second = betas
-    return Adam(parameters, rate, (first, second), eps, weight_decay, fused=fused)
-
-
-def _adamw(
-    parameters: Iterable[nn.Parameter],
-    rate: float,
-    fused: bool,
-    *,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    weight_decay: float = 0.01,
-) -> Optimizer:
-    first, second = betas
-    return AdamW(parameters, rate, (first, second), eps, weight_decay, fused=fused)
-
-
-def _sgd(
-    parameters: Iterable[nn.Parameter],
-    rate: float,
-    fused: bool,
-    *,
-    momentum: float = 0.0,
-    weight_decay: float = 0.0,
-) -> Optimizer:
-    return SGD(parameters, rate, momentum, weight_decay=weight_decay, fused=fused)
-
-
-#: Name → function of (parameters, learning rate, fused) and options.
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adam": _adam, "adamw": _adamw, "sgd": _sgd}
+#: Name → torch's class, and those of its options that may be given; the rest is torch's usual.
+OPTIMIZERS: dict[str, tuple[Callable[..., Optimizer], tuple[str, ...]]] = {
+    "adam": (Adam, ("betas", "eps", "weight_decay")),
+    "adamw": (AdamW, ("betas", "eps", "weight_decay")),
+    "sgd": (SGD, ("momentum", "weight_decay")),
+}
 
 
 @dataclass(frozen=True)
@@ -110,7 +78,7 @@ class Settings:
     def _check_names(self) -> None:
         for name in ("optimizer", "schedule"):
             object.__setattr__(self, name, named(getattr(self, name)))
-        check_named("optimizer", self.optimizer, OPTIMIZERS)
+        check_named("optimizer", self.optimizer, {n: known for n, (_, known) in OPTIMIZERS.items()})
         check_schedule(self.schedule)
         choices = {"precision": PRECISIONS, "keep": KEEPS, "shuffle": SHUFFLES}
         for name, table in choices.items():
@@ -144,9 +112,9 @@ class Settings:
         if not parameters:
             raise FitError("the network has no parameter to train")
         fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
-        options = dict(self.optimizer)
-        make = OPTIMIZERS[options.pop("name")]
-        return make(parameters, self.learning_rate, fused, **options)
+        options = {name: frozen(value) for name, value in self.optimizer.items()}
+        make, _ = OPTIMIZERS[options.pop("name")]
+        return make(parameters, self.learning_rate, fused=fused, **options)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -9,9 +9,9 @@ other flavours fixed. Its values on a grid are interpolated; that grid is drawn 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from presage.studies.pdf.mceg.kinematics import Kinematics
 from presage.studies.pdf.mceg.reduction import Reduction
 from presage.studies.pdf.mceg.theory import Theory
 from presage.studies.pdf.problem import Curve, Problem
+from presage.studies.settings import made_of
 
 #: Node masses, and densities of events, that are worked on at once; and rows of events.
 _AT_ONCE, _ROWS = 1 << 21, 1 << 15
@@ -80,8 +81,14 @@ class MCEG(Problem):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, kind in _SETTINGS.items():
-            object.__setattr__(self, name, _setting(name, kind, getattr(self, name)))
+        for kind in (Coupling, Flavours, Kinematics):
+            value = getattr(self, name := kind.__name__.lower())
+            if isinstance(value, Mapping):  # as a stored recipe holds it
+                given = {key: number for key, number in value.items() if key != "class"}
+                value = made_of(kind, given, kind, f"mceg: {name}")
+            if not isinstance(value, kind):
+                raise LabelError(f"mceg: {name} should be a {kind.__name__}, got {value!r}")
+            object.__setattr__(self, name, value)
         object.__setattr__(self, "nodes", tuple(int(count) for count in self.nodes))
         if len(self.nodes) != 2 or min(self.nodes) < 8:
             raise LabelError(f"mceg: nodes should be two numbers from 8 on, got {self.nodes}")
@@ -236,28 +243,6 @@ class MCEG(Problem):
         if curve.name not in known:
             raise LabelError(f"mceg has no curve {curve.name!r}{nearest(curve.name, known)}")
         return curves_of(self.theory).value(curve, theta)
-
-
-#: Settings that are groups of numbers.
-_SETTINGS: dict[str, type] = {
-    "coupling": Coupling,
-    "flavours": Flavours,
-    "kinematics": Kinematics,
-}
-
-
-def _setting(name: str, kind: type, value: Any) -> Any:
-    """Return a group of numbers; a mapping, as a stored recipe holds it, is accepted too."""
-    if isinstance(value, Mapping):
-        given = {key: number for key, number in value.items() if key != "class"}
-        known = [f.name for f in fields(kind)]
-        for key in given:
-            if key not in known:
-                raise LabelError(f"mceg: {name} has no {key!r}{nearest(key, known)}")
-        value = kind(**given)
-    if not isinstance(value, kind):
-        raise LabelError(f"mceg: {name} should be a {kind.__name__}, got {value!r}")
-    return value
 
 
 def _log(density: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from presage.labels import Floats, LabelError
+from presage.labels import Floats, LabelError, unitless
 from presage.progress import Bar
 from presage.rng import generator
 
@@ -105,7 +105,7 @@ def c2st(
         ("error", error, "standard error where the laws agree"),
         ("floor", 0.5 + _FLOOR_PULL * error, "accuracy that equal laws stay below"),
     ):
-        found[name] = (rest, values.reshape(shape), {"long_name": what, "units": "1"})
+        found[name] = (rest, values.reshape(shape), unitless(what))
     return found
 
 

@@ -23,7 +23,7 @@ from presage.analysis.ranking import ranks as ranks
 from presage.analysis.tarp import tarp as tarp
 from presage.analysis.uniformity import ecdf_bands as ecdf_bands
 from presage.analysis.uniformity import uniformity as uniformity
-from presage.labels import Floats
+from presage.labels import Floats, unitless
 
 #: Coverage that is looked at.
 LEVELS = (0.68, 0.95)
@@ -77,7 +77,7 @@ def coverage(
             n: (
                 ("quantity", "level"),
                 np.broadcast_to(v, share.shape),
-                {"long_name": w, "units": "1"},
+                unitless(w),
             )
             for n, (v, w) in columns.items()
         },

@@ -18,7 +18,7 @@ from presage.analysis.labelled import Grouped, Labels, group, label_table
 from presage.analysis.measuring import Measured, with_binned
 from presage.analysis.metrics import METRICS, chosen, own_metrics
 from presage.analysis.samples import Sample
-from presage.labels import LabelError
+from presage.labels import LabelError, unitless
 from presage.labels.equality import positions
 from presage.progress import SHARE, Bar
 
@@ -193,9 +193,9 @@ def _histogram(grouped: Grouped, edges: xr.DataArray) -> xr.Dataset:
     # 4 bytes: the pulls stand beside them.
     counted = counted.assign({n: counted[n].astype(np.int32) for n in ("counts", "counts_2d")})
     return counted.assign(
-        outside=outside.assign_attrs(_about("events outside the bins")),
-        below_bound=(("label", "variable"), below, _about("events below the physical bound")),
-        above_bound=(("label", "variable"), above, _about("events above the physical bound")),
+        outside=outside.assign_attrs(unitless("events outside the bins")),
+        below_bound=(("label", "variable"), below, unitless("events below the physical bound")),
+        above_bound=(("label", "variable"), above, unitless("events above the physical bound")),
     )
 
 
@@ -253,7 +253,3 @@ def _attributes(
         "auc_seed": seed,
         "auc_missing": "NaN where a sample holds fewer than 200 events, copies counted once",
     }
-
-
-def _about(long_name: str) -> dict[str, str]:
-    return {"long_name": long_name, "units": "1"}

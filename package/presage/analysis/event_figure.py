@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 
 from presage.analysis.canvas import SERIES, WIDTH, Page, colourbar, number, tidy, titled
 from presage.analysis.labelled import Floats, declared
-from presage.labels import LabelError, Variable, nearest
+from presage.labels import LabelError, Variable, check_name
 from presage.labels.missing import present
 
 #: Labels up to which each has a style of its own; more are told apart by a colour bar.
@@ -58,8 +58,7 @@ def label_scatter(
     dim, parameters, variables = declared(events)
     by_name = {v.name: v for v in (*parameters, *variables)}
     for name in (n for n in (x, y, colour) if n is not None):
-        if name not in by_name:
-            raise LabelError(f"no variable {name!r}{nearest(name, by_name)}")
+        check_name("variable", name, by_name)
     if not events.sizes[dim]:
         raise LabelError("there are no events to draw")
     first = x or variables[0].name

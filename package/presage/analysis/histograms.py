@@ -15,7 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from presage.analysis.labelled import Floats, Grouped, Integers, group
-from presage.labels import LabelError, Variable
+from presage.labels import LabelError, Variable, unitless
 from presage.transforms.sorting import BLOCK, side_by_side
 
 #: Quantiles of the reference between which a histogram lies.
@@ -118,11 +118,11 @@ def histogram(events: xr.Dataset | Grouped, edges: xr.DataArray) -> xr.Dataset:
     flat, joint = _count(grouped, where, names, grid)
     return xr.Dataset(
         {
-            "counts": (("label", "variable", "bin"), flat[..., 1:-1], _about("events in a bin")),
-            "underflow": (("label", "variable"), flat[..., 0], _about("events below the bins")),
-            "overflow": (("label", "variable"), flat[..., -1], _about("events above the bins")),
-            "counts_2d": (("label", "pair", "bin_x", "bin_y"), joint, _about("events in a cell")),
-            "events": ("label", grouped.sizes[where], _about("events of a label")),
+            "counts": (("label", "variable", "bin"), flat[..., 1:-1], unitless("events in a bin")),
+            "underflow": (("label", "variable"), flat[..., 0], unitless("events below the bins")),
+            "overflow": (("label", "variable"), flat[..., -1], unitless("events above the bins")),
+            "counts_2d": (("label", "pair", "bin_x", "bin_y"), joint, unitless("events in a cell")),
+            "events": ("label", grouped.sizes[where], unitless("events of a label")),
         },
         coords={
             **edges.coords,
@@ -222,7 +222,3 @@ def _bin_index(x: NDArray[Any], low: Floats, high: Floats, scale: Floats, bins: 
     index += 1
     np.putmask(index, x == high, bins)
     return index
-
-
-def _about(long_name: str) -> dict[str, str]:
-    return {"long_name": long_name, "units": "1"}

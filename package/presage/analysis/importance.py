@@ -21,7 +21,7 @@ from scipy.special import logsumexp
 
 from presage.analysis.pareto import PARETO_BAR as PARETO_BAR
 from presage.analysis.pareto import pareto_k as pareto_k
-from presage.labels import Floats, LabelError, nearest
+from presage.labels import Floats, LabelError, nearest, unitless
 from presage.rng import generator
 
 
@@ -76,13 +76,13 @@ def importance(
     coords = {k: c for k, c in target.coords.items() if dim not in c.dims}
     found = xr.Dataset(coords=coords)
     weight = xr.DataArray(log_weight, dims=(*rest, dim), coords=target.coords)
-    found["log_weight"] = weight.assign_attrs(_said("logarithm of the normalised weight"))
+    found["log_weight"] = weight.assign_attrs(unitless("logarithm of the normalised weight"))
     for name, values, what in (
         ("efficiency", efficiency(log_weight), "effective share of the draws"),
         ("pareto_k", pareto_k(log_weight), "shape of the largest weights"),
         ("log_evidence", total - math.log(ratio.shape[-1]), "logarithm of the evidence"),
     ):
-        found[name] = (rest, values, _said(what))
+        found[name] = (rest, values, unitless(what))
     return found
 
 
@@ -144,12 +144,8 @@ def resample(
     lost = (weights - chance.reshape(weights.shape) / n).clip(min=0).sum(axis=-1)
     index = xr.DataArray(chosen.reshape(*weights.shape[:-1], n), dims=(*rest, dim))
     kept = draws.drop_vars(dim, errors="ignore").isel({dim: index})
-    kept["clipped"] = (rest, lost, _said("share of the weight that was cut off"))
+    kept["clipped"] = (rest, lost, unitless("share of the weight that was cut off"))
     return kept
-
-
-def _said(long_name: str) -> dict[str, str]:
-    return {"long_name": long_name, "units": "1"}
 
 
 def _check(target: Floats, proposal: Floats, dims: list[str]) -> None:

@@ -31,7 +31,7 @@ from presage.analysis.judging import model_of
 from presage.analysis.labelled import Floats
 from presage.analysis.metrics import METRICS, SIZES
 from presage.analysis.report import parameters_of
-from presage.labels import LabelError, Variable, nearest
+from presage.labels import LabelError, Variable, check_name, nearest
 from presage.labels.equality import positions
 
 #: Metrics that have a sign, drawn in diverging colours.
@@ -262,8 +262,7 @@ def _line(
 def _metric(product: xr.Dataset, metric: str, variable: str | None, source: str) -> Floats:
     """Return ``[label]``: one variable's value, or that of largest size."""
     known = [str(n) for n, a in product.data_vars.items() if {"source", "label"} <= set(a.dims)]
-    if metric not in known:
-        raise LabelError(f"no metric {metric!r}{nearest(metric, known)}")
+    check_name("metric", metric, known)
     if source not in product["source"].values:
         raise LabelError(f"no source {source!r}{nearest(source, product['source'].values)}")
     array = product[metric].sel(source=source, drop=True)

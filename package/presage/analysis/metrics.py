@@ -21,7 +21,7 @@ import numpy as np
 from presage.analysis import distances, laws
 from presage.analysis.labelled import Floats
 from presage.analysis.samples import Pair, Sample, over
-from presage.labels import LabelError, nearest
+from presage.labels import LabelError, check_name
 from presage.labels.names import RESERVED
 from presage.plugins import declared
 
@@ -296,8 +296,7 @@ def chosen(names: Iterable[str] | None) -> list[str]:
         return list(METRICS)
     wanted = [names] if isinstance(names, str) else list(names)
     for name in wanted:
-        if name not in METRICS:
-            raise LabelError(f"no metric {name!r}{nearest(name, METRICS)}")
+        check_name("metric", name, METRICS)
     return [name for name in METRICS if name in wanted]
 
 

@@ -22,7 +22,7 @@ from scipy.special import ndtr
 
 from presage.analysis.bin_statistics import FEW, pull_of
 from presage.analysis.labelled import Floats
-from presage.labels import LabelError, nearest
+from presage.labels import LabelError, check_name, unitless
 
 #: Bins of the histogram; the outermost take all that lies beyond.
 BINS = 40
@@ -89,8 +89,7 @@ def pull_histogram(
     """
     source = source or str(product.attrs["model"])
     known = [str(name) for name in product["source"].values]
-    if source not in known:
-        raise LabelError(f"no source {source!r}{nearest(source, known)}")
+    check_name("source", source, known)
     counted = product[["counts", "events"]]
     reference, other = (counted.sel(source=s, drop=True) for s in ("reference", source))
     if not int(other["events"].sum()):
@@ -117,13 +116,13 @@ def pull_histogram(
             "pull": (
                 "pull",
                 (edges[1:] + edges[:-1]) / 2,
-                {"long_name": f"pull of {source}", "units": "1"},
+                unitless(f"pull of {source}"),
             )
         },
         attrs={"source": source, "few_events": FEW, "reach": float(edges[-1])},
     )
     for name, text in _NAMES.items():
-        found[name].attrs = {"long_name": text, "units": "1"}
+        found[name].attrs = unitless(text)
     return found.assign_coords({n: product[n] for n in ("title", "unit") if n in product.coords})
 
 

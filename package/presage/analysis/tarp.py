@@ -14,6 +14,7 @@ from scipy.special import kolmogi
 
 from presage.analysis.ranking import counted
 from presage.analysis.uniformity import POINTS
+from presage.labels import unitless
 from presage.rng import generator
 
 
@@ -78,5 +79,5 @@ def tarp(
         ("tarp_distance", (), float(distance), "largest distance from calibration"),
         ("tarp_bound", (), bound, "distance that calibrated ones stay below"),
     ):
-        found[name] = (dims, values, {"long_name": what, "units": "1"})
+        found[name] = (dims, values, unitless(what))
     return found

@@ -15,7 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import bdtr, bdtrc
 
-from presage.labels import Floats
+from presage.labels import Floats, unitless
 from presage.rng import generator
 
 #: Points at which distribution functions are compared, and simulations that bands come from.
@@ -82,7 +82,7 @@ def uniformity(place: xr.DataArray, points: int = POINTS) -> xr.DataArray:
     found = _two_sided(below, count, z).min(axis=1)
     null = np.sort(_smallest_p(count, points))
     p = (1 + np.searchsorted(null, found * (1 + 1e-9), side="right")) / (1 + len(null))
-    attrs = {"long_name": "chance of places less uniform", "units": "1"}
+    attrs = unitless("chance of places less uniform")
     return xr.DataArray(p, dims="quantity", coords={"quantity": place["quantity"]}, attrs=attrs)
 
 

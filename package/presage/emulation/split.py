@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from presage.analysis.labelled import Labels, declared, distinct_labels, label_table
-from presage.labels import LabelError, Variable
+from presage.labels import LabelError, Variable, unitless
 from presage.labels.equality import positions
 from presage.lineage import take
 
@@ -29,7 +29,7 @@ def unique_labels(events: xr.Dataset) -> xr.Dataset:
     parameters, _, table, counts = _labels(events)
     names = [parameter.name for parameter in parameters]
     columns = {n: ("label", table[:, i], dict(events[n].attrs)) for i, n in enumerate(names)}
-    number = ("label", counts, {"long_name": "events", "units": "1"})
+    number = ("label", counts, unitless("events"))
     return xr.Dataset({**columns, "events": number})
 
 

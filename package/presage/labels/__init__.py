@@ -14,6 +14,7 @@ from presage.labels.checks import require as require
 from presage.labels.checks import stored_as as stored_as
 from presage.labels.equality import LabelMergeWarning as LabelMergeWarning
 from presage.labels.errors import LabelError as LabelError
+from presage.labels.errors import check_name as check_name
 from presage.labels.errors import nearest as nearest
 from presage.labels.missing import present as present
 from presage.labels.parts import from_complex as from_complex
@@ -24,3 +25,4 @@ from presage.labels.variables import Coordinate as Coordinate
 from presage.labels.variables import Parameter as Parameter
 from presage.labels.variables import Variable as Variable
 from presage.labels.variables import real as real
+from presage.labels.variables import unitless as unitless

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 
-from presage.labels.errors import LabelError, nearest
+from presage.labels.errors import LabelError, check_name
 from presage.labels.names import check_label_names
 from presage.labels.variables import Coordinate, Parameter, Variable
 
@@ -55,8 +55,7 @@ class Schema:
         object.__setattr__(self, "_by_name", {v.name: v for v in self.variables})
 
     def __getitem__(self, name: str) -> Variable:
-        if name not in self._by_name:
-            raise LabelError(f"no variable {name!r}{nearest(name, self._by_name)}")
+        check_name("variable", name, self._by_name)
         return self._by_name[name]
 
     def _own_names(self) -> dict[str, str]:

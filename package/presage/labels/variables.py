@@ -251,6 +251,11 @@ class Coordinate:
         return xr.Variable((self.along,), values, attributes)
 
 
+def unitless(long_name: str) -> dict[str, str]:
+    """Return the attributes of a number without unit."""
+    return {"long_name": long_name, "units": "1"}
+
+
 COMPONENT = Coordinate("component", ("real", "imag"), long_name="part of a complex number")
 
 

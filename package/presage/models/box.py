@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from presage.labels import LabelError, nearest
+from presage.labels import LabelError, check_name
 from presage.plugins import resolve
 
 #: Places in the unit box closer to an edge count as this far from it.
@@ -52,8 +52,7 @@ def coordinates(name: str, parameters: int | None = None) -> Any:
     """Return coordinates by name, for so many parameters; None for no name."""
     if not name:
         return None
-    if name not in COORDINATES:
-        raise LabelError(f"no straight coordinates {name!r}{nearest(name, COORDINATES)}")
+    check_name("straight coordinates", name, COORDINATES)
     found = resolve(COORDINATES[name])()
     if parameters not in (None, len(found.names)):
         raise LabelError(

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from presage.labels import LabelError, nearest
+from presage.labels import LabelError, check_name
 from presage.models.coupling import CouplingSpline, RealNVP
 from presage.models.density import DensityNetwork, pick
 from presage.models.fitted_density import DensityModel
@@ -34,8 +34,7 @@ SINGLE: dict[str, type[Any]] = {
 
 def single(name: str, settings: Mapping[str, Any]) -> Any:
     """Return the specification of a member by its name."""
-    if name not in SINGLE:
-        raise LabelError(f"no model {name!r}{nearest(name, SINGLE)}")
+    check_name("model", name, SINGLE)
     return with_settings(SINGLE[name], name, settings)
 
 

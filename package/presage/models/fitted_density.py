@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from presage.labels import Floats, LabelError, Parameter, Variable, require, stored_as
+from presage.labels import Floats, LabelError, Parameter, Variable, require, stored_as, unitless
 from presage.labels.caller import warn_caller
 from presage.labels.schedule import schedule
 from presage.lineage import SAMPLE
@@ -118,7 +118,7 @@ class FittedDensity(Fitted):
             dims=self.sample_dim,
             coords={k: v for k, v in dataset.coords.items() if v.dims == (self.sample_dim,)},
             name="log_prob",
-            attrs={"long_name": title, "units": "1"},
+            attrs=unitless(title),
         )
 
     def p_value(self, dataset: xr.Dataset) -> xr.DataArray:
@@ -137,9 +137,7 @@ class FittedDensity(Fitted):
         if self.seen is not None:
             values = event_p_values(self.seen, -self._standard(columns))
         title = "p-value of the event among those of the training"
-        return xr.DataArray(
-            values, dims=self.sample_dim, name="p_value", attrs={"long_name": title, "units": "1"}
-        )
+        return xr.DataArray(values, dims=self.sample_dim, name="p_value", attrs=unitless(title))
 
     def strange_labels(self, table: NDArray[np.float64]) -> list[str]:
         """Say which labels ``[label, parameter]`` are beyond the trained ones or far from all."""

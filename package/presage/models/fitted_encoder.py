@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from presage.labels import LabelError
+from presage.labels import LabelError, unitless
 from presage.models.fitted import FitError, Fitted
 from presage.models.set_law import SetLaw
 from presage.models.set_network import SetNetwork
@@ -21,8 +21,18 @@ from presage.models.set_verdict import judged
 from presage.models.threads import one_thread
 
 
+class FittedSets(Fitted):
+    """What was trained with sets of events."""
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Fewest and most events of the sets that it was trained with."""
+        low, high = self.declaration["trained_events"]
+        return int(low), int(high)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class FittedEncoder(Fitted):
+class FittedEncoder(FittedSets):
     """A trained encoder of sets.
 
     Events are labelled ``[..., event, feature]`` in any order, NaN in all features of an event
@@ -38,12 +48,6 @@ class FittedEncoder(Fitted):
     def sets(self) -> SetNetwork:
         """The network, which takes tensors ``(*, E, F)``."""
         return cast(SetNetwork, self.network)
-
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """Fewest and most events of the sets that it was trained with."""
-        low, high = self.declaration["trained_events"]
-        return int(low), int(high)
 
     @one_thread()
     def encode(self, events: xr.DataArray, *, size: int = 0) -> xr.DataArray:
@@ -78,7 +82,7 @@ class FittedEncoder(Fitted):
         edges = [xr.DataArray(edge, dims="parameter") for edge in (low, high)]
         unit = self.encode(events, size=size)[..., : len(names)].rename(number="parameter")
         point = edges[0] + (edges[1] - edges[0]) * unit.astype(np.float64).clip(0, 1)
-        about = {"long_name": "point estimate", "units": "1"}
+        about = unitless("point estimate")
         return (
             point.transpose(*unit.dims)
             .assign_coords(parameter=names)
@@ -200,7 +204,7 @@ class SetLabels:
             dims=(*self.dims, *dims),
             coords={**self.coords, **(coords or {})},
             name=name,
-            attrs={"long_name": title, "units": "1"},
+            attrs=unitless(title),
         )
 
 

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from presage.labels import LabelError
 from presage.models.box import Box
-from presage.models.fitted import FitError, Fitted
-from presage.models.fitted_encoder import SetLabels, check_finite
+from presage.models.fitted import FitError
+from presage.models.fitted_encoder import FittedSets, SetLabels, check_finite
 from presage.models.threads import one_thread
 from presage.rng import generator
 
@@ -39,7 +39,7 @@ _STREAM = "presage.studies.pdf.inference"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FittedPosterior(Fitted):
+class FittedPosterior(FittedSets):
     """A trained posterior of parameters, given features of an observation.
 
     Features are labelled ``[..., number]``, as :meth:`FittedEncoder.encode` returns them.
@@ -48,12 +48,6 @@ class FittedPosterior(Fitted):
     --------
     ``posterior.sample(encoder.encode(events), 1000)`` has ``theta`` ``[..., draw, parameter]``.
     """
-
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """Fewest and most events of the sets that it was trained with."""
-        low, high = self.declaration["trained_events"]
-        return int(low), int(high)
 
     @cached_property
     def box(self) -> Box:

@@ -29,7 +29,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from presage.labels import LabelError, Variable, nearest
+from presage.labels import LabelError, Variable, check_name
 from presage.lineage import RECIPE, recipe_of, sample_dim
 from presage.models.box import LINKS, Box, coordinates
 from presage.models.density import check_perceptrons, hidden_layers
@@ -155,8 +155,7 @@ class PosteriorFlow:
 
     def __post_init__(self) -> None:
         check_perceptrons(self, "hidden", "flow_hidden")
-        if self.link not in LINKS:
-            raise LabelError(f"no link {self.link!r}{nearest(self.link, LINKS)}")
+        check_name("link", self.link, LINKS)
         coordinates(self.straight)
         if self.context < 1 or self.views < 0:
             raise LabelError(

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from presage.labels import LabelError
+from presage.labels import LabelError, unitless
 from presage.rng import generator
 from presage.studies.pdf.draws import Draws
 from presage.studies.pdf.inference import Inference
@@ -96,7 +96,7 @@ def bootstrap(
     }
     return xr.Dataset(
         {
-            name: xr.Variable(dims, array, {"long_name": title, "units": "1"})
+            name: xr.Variable(dims, array, unitless(title))
             for name, (dims, array, title) in values.items()
         },
         coords={"parameter": [r.name for r in inference.problem.prior]},
@@ -124,7 +124,7 @@ def simulate_at(
         dims=("draw", "event", "feature"),
         coords={"feature": [f.name for f in problem.features]},
         name="events",
-        attrs={"long_name": "sets simulated at the point estimate", "units": "1"},
+        attrs=unitless("sets simulated at the point estimate"),
     )
 
 

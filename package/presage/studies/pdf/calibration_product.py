@@ -10,8 +10,7 @@ import xarray as xr
 from scipy.special import kolmogi
 
 from presage.analysis import calibration
-from presage.labels import LabelError, nearest
-from presage.studies.pdf.posterior_parts import about
+from presage.labels import LabelError, check_name, unitless
 from presage.studies.pdf.problem import Problem
 
 #: What may be given, with its dims.
@@ -85,8 +84,7 @@ def calibration_product(
 def _known(checks: xr.Dataset) -> xr.Dataset:
     """Return the checks with their dims in order; one p-value of each observation."""
     for name in map(str, checks.data_vars):
-        if name not in CHECKS:
-            raise LabelError(f"no check {name!r}{nearest(name, CHECKS)}")
+        check_name("check", name, CHECKS)
     if "rank" not in checks:
         raise LabelError("a calibration needs ranks: rank [observation, quantity]")
     if "p_value" in checks and "draw" in checks["p_value"].dims:
@@ -124,7 +122,7 @@ def _ecdf(place: xr.DataArray, fraction: xr.DataArray) -> xr.DataArray:
         np.stack(below) / len(ordered),
         dims=("quantity", "fraction"),
         coords={"quantity": place["quantity"], "fraction": fraction},
-        attrs=about("distribution function of the truth's place among the draws"),
+        attrs=unitless("distribution function of the truth's place among the draws"),
     )
 
 
@@ -132,11 +130,13 @@ def _tarp(expected: xr.DataArray, number: int) -> dict[str, xr.DataArray]:
     """Return the largest distance of the expected coverage from its credibility, and its bound."""
     bound = kolmogi(0.05) / np.sqrt(number)  # Kolmogorov's
     return {
-        "tarp_distance": abs(expected - expected["credibility"]).max().assign_attrs(
-            about("largest distance from calibration")
+        "tarp_distance": abs(expected - expected["credibility"])
+        .max()
+        .assign_attrs(unitless("largest distance from calibration")),
+        "tarp_bound": xr.DataArray(
+            bound, attrs=unitless("distance that calibrated ones stay below")
         ),
-        "tarp_bound": xr.DataArray(bound, attrs=about("distance that calibrated ones stay below")),
-    }  # fmt: skip
+    }
 
 
 def _predictive(p_value: xr.DataArray, fraction: xr.DataArray) -> dict[str, xr.DataArray]:
@@ -147,5 +147,5 @@ def _predictive(p_value: xr.DataArray, fraction: xr.DataArray) -> dict[str, xr.D
     band = band.interp(fraction=fraction, kwargs={"bounds_error": True})
     found = {"predictive": _ecdf(column, fraction).isel(quantity=0, drop=True)}
     found |= {f"predictive_{end}": band[f"ecdf_{end}"] for end in ("low", "high")}
-    attrs = about("distribution function of predictive p-values")
+    attrs = unitless("distribution function of predictive p-values")
     return {name: array.assign_attrs(attrs) for name, array in found.items()}

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from presage.analysis import bands
-from presage.labels import Floats
+from presage.labels import Floats, unitless
 
 #: What a residual is held against, and in which units it is given.
 AGAINST, SCALES = ("reference", "truth"), ("sigma", "ratio")
@@ -102,7 +102,7 @@ def _events(product: xr.Dataset) -> dict[str, Any]:
     edges = np.where(logs[:, None], 10.0**edges, edges)
     lead = ("observation", "size", "feature", "bin")
     return {
-        "event_counts": (lead, counted, {"long_name": "events in a bin", "units": "1"}),
+        "event_counts": (lead, counted, unitless("events in a bin")),
         "event_edges": (("observation", "feature", "bin_edge"), edges,
                         {"long_name": "bin edges, in the feature's unit"}),
         "feature_log": (("feature",), logs, {"long_name": "steps are even in the logarithm"}),

@@ -16,7 +16,7 @@ import xarray as xr
 from torch import Tensor
 
 from presage.analysis.importance import PARETO_BAR, importance, resample
-from presage.labels import LabelError
+from presage.labels import LabelError, unitless
 from presage.models.fitted_encoder import SetLabels
 from presage.models.threads import one_thread
 from presage.studies.pdf.problem import Problem
@@ -152,7 +152,7 @@ def log_posterior(
     for i, (name, what) in enumerate(zip(("log_likelihood", "log_prior"), said, strict=True)):
         values = torch.stack([pair[i] for pair in found]).cpu().numpy()
         shaped = values.reshape(ordered.shape[:-1])
-        columns[name] = ((*rest, *along), shaped, {"long_name": what, "units": "1"})
+        columns[name] = ((*rest, *along), shaped, unitless(what))
     return xr.Dataset(columns, coords=coords)
 
 

@@ -31,7 +31,7 @@ import numpy as np
 import xarray as xr
 
 from presage.analysis import bands, corner
-from presage.labels import LabelError, nearest
+from presage.labels import LabelError, check_name, unitless
 from presage.lineage import parent_of
 from presage.models.threads import one_thread
 from presage.recipe import Parent, Recipe
@@ -40,7 +40,6 @@ from presage.studies.pdf.completing import completed
 from presage.studies.pdf.posterior_parts import (
     KINDS,
     Posteriors,
-    about,
     against_reference,
     band_parts,
     corner_parts,
@@ -84,8 +83,7 @@ def recipe(
     seed, settings
         What else decides about its numbers (draws, sizes).
     """
-    if product not in _VERSIONS:
-        raise LabelError(f"no product {product!r}{nearest(product, _VERSIONS)}")
+    check_name("product", product, _VERSIONS)
     parents = tuple(_parent(value) for value in inputs)
     fields = {"problem": problem.name, "n_events": problem.n_events, **settings}
     return Recipe(product, _VERSIONS[product], fields, seed=seed, parents=parents)
@@ -145,7 +143,7 @@ def posteriors_product(
     lead = ("observation", "size", "kind")
     data: dict[str, Any] = {
         "draws": ((*lead, "draw", "parameter"), kept.astype(np.float32),
-                  about("equally weighted draws of the posterior")),
+                  unitless("equally weighted draws of the posterior")),
         "theta": observed["theta"].variable,
         "events": observed["events"].variable,
         **corner_parts(kept, low, high, observed["theta"].values, lead),
@@ -191,12 +189,12 @@ def _coordinates(observed: xr.Dataset, kinds: list[str], sizes: list[int]) -> di
     along = {str(name): c for name, c in observed.coords.items() if c.dims in kept}
     return {
         **along,
-        "observation": ("observation", observed["observation"].values, about("observation")),
-        "size": ("size", sizes, about("events of an observation that were used")),
-        "kind": ("kind", np.array(kinds, dtype=object), about("which posterior")),
-        "pair": ("pair", np.array(pairs, dtype=object), about("parameters along x and y")),
-        "mass": ("mass", list(corner.LEVELS), about("share of the draws inside a contour")),
-        "level": ("level", list(bands.LEVELS), about("quantile of a band")),
+        "observation": ("observation", observed["observation"].values, unitless("observation")),
+        "size": ("size", sizes, unitless("events of an observation that were used")),
+        "kind": ("kind", np.array(kinds, dtype=object), unitless("which posterior")),
+        "pair": ("pair", np.array(pairs, dtype=object), unitless("parameters along x and y")),
+        "mass": ("mass", list(corner.LEVELS), unitless("share of the draws inside a contour")),
+        "level": ("level", list(bands.LEVELS), unitless("quantile of a band")),
     }
 
 
@@ -204,15 +202,14 @@ def _numbers(numbers: xr.Dataset | None, product: xr.Dataset) -> dict[str, Any]:
     """Return every number of merit in the product's order; NaN where none was given."""
     given = xr.Dataset() if numbers is None else numbers
     for name in map(str, given.data_vars):
-        if name not in _NUMBERS:
-            raise LabelError(f"no number {name!r}{nearest(name, _NUMBERS)}")
+        check_name("number", name, _NUMBERS)
     found = {}
     for name, (dims, words) in _NUMBERS.items():
         shape = {d: product[d] for d in dims}
         blank = xr.DataArray(np.nan, coords=shape, dims=dims)
         if name in given:
             blank = given[name].reindex(shape).transpose(*dims)
-        found[name] = (dims, blank.values.astype(float), about(words))
+        found[name] = (dims, blank.values.astype(float), unitless(words))
     return found
 
 

@@ -29,7 +29,7 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from presage.labels import Floats, LabelError
+from presage.labels import Floats, LabelError, unitless
 from presage.models.fitted_encoder import FittedEncoder
 from presage.studies.pdf.inference import Inference
 
@@ -172,7 +172,7 @@ def _labelled(
             name: xr.Variable(
                 (*dims, "parameter"),
                 array.reshape(shape),
-                {"long_name": _TITLES[name], "units": "1"},
+                unitless(_TITLES[name]),
             )
             for name, array in values.items()
         },

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from presage.analysis.canvas import INK, TEXT, WIDTH, Page, number, tidy, titled
 from presage.analysis.corner import pairs_of
 from presage.analysis.labelled import Floats
-from presage.labels import LabelError, nearest
+from presage.labels import LabelError, check_name
 from presage.studies.pdf.completing import AGAINST, completed
 
 #: Told apart with any kind of colour vision (Okabe & Ito).
@@ -148,8 +148,7 @@ def curves_figure(
     every = [name for name in str(product.attrs["curves"]).split(",") if name]
     names = list(curves) if curves is not None else every[:3]
     for name in names:
-        if name not in every:
-            raise LabelError(f"no curve {name!r}{nearest(name, every)}")
+        check_name("curve", name, every)
     if against not in AGAINST:
         raise LabelError(f"curves are compared with {AGAINST}, got {against!r}")
     if not names:
@@ -170,8 +169,7 @@ def _known(here: xr.Dataset, kinds: Sequence[str] | None) -> list[str]:
     """Return kinds in the order of drawing: the reference beneath."""
     there = [str(kind) for kind in here["kind"].values]
     for kind in kinds or ():
-        if kind not in there:
-            raise LabelError(f"no posterior {kind!r}{nearest(kind, there)}")
+        check_name("posterior", kind, there)
     asked = there if kinds is None else list(kinds)
     made = [k for k in asked if np.isfinite(here["draws"].sel(kind=k).values).any()]
     return sorted(made, key=lambda kind: ("reference", "estimate", "corrected").index(kind))

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from presage.analysis import bands, corner
-from presage.labels import Floats, LabelError, nearest
+from presage.labels import Floats, LabelError, check_name, unitless
 from presage.studies.pdf.problem import Curve, Problem
 
 #: Kind of draws -> number of events -> draws.
@@ -25,8 +25,7 @@ POINTS = 80
 def kinds_and_sizes(posteriors: Posteriors, events: int) -> tuple[list[str], list[int]]:
     """Return the kinds in their fixed order, and all sizes ascending."""
     for kind in posteriors:
-        if kind not in KINDS:
-            raise LabelError(f"no kind of posterior {kind!r}{nearest(kind, KINDS)}")
+        check_name("kind of posterior", kind, KINDS)
     sizes = sorted({int(size) for by_size in posteriors.values() for size in by_size})
     if not sizes:
         raise LabelError("there are no posteriors; give kind -> number of events -> draws")
@@ -107,11 +106,11 @@ def corner_parts(
                 contour[(*place, k, j)] = corner.contours(here[:, pair], low[pair], high[pair])
     return {
         "contour": ((*lead, "pair", "mass", "vertex", "axis"), contour,
-                    about("lines that hold a share `mass` of the draws; NaN parts them")),
+                    unitless("lines that hold a share `mass` of the draws; NaN parts them")),
         "marginal": ((*lead, "parameter", "point"), marginal.astype(np.float32),
-                     about("smoothed density of draws on `point` even steps over `shown`")),
+                     unitless("smoothed density of draws on `point` even steps over `shown`")),
         "shown": (("observation", "size", "parameter", "edge"), shown,
-                  about("range of a parameter that holds all posteriors and the truth")),
+                  unitless("range of a parameter that holds all posteriors and the truth")),
     }  # fmt: skip
 
 
@@ -125,8 +124,8 @@ def against_reference(kept: Floats, kinds: list[str], lead: tuple[str, ...]) -> 
         base = unit = np.full_like(mean[:, :, :1], np.nan)
     dims = (*lead, "parameter")
     return {
-        "sd_ratio": (dims, width / unit, about("standard deviation over the reference's")),
-        "mean_shift": (dims, (mean - base) / unit, about("mean - reference's, over its width")),
+        "sd_ratio": (dims, width / unit, unitless("standard deviation over the reference's")),
+        "mean_shift": (dims, (mean - base) / unit, unitless("mean - reference's, over its width")),
     }
 
 
@@ -159,8 +158,3 @@ def grid_of(curve: Curve) -> xr.Variable:
     attributes = {"long_name": curve.grid_name, "units": curve.grid_unit,
                   "logarithmic": int(curve.logarithmic)}  # fmt: skip
     return xr.Variable((f"{curve.name}_grid",), np.array(curve.grid), attributes)
-
-
-def about(long_name: str) -> dict[str, str]:
-    """Return the attributes of a number without unit."""
-    return {"long_name": long_name, "units": "1"}

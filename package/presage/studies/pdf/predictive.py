@@ -17,7 +17,7 @@ import xarray as xr
 from torch import Tensor
 
 from presage.analysis.c2st import c2st
-from presage.labels import Floats, LabelError
+from presage.labels import Floats, LabelError, unitless
 from presage.models.fitted_encoder import SetLabels
 from presage.models.threads import one_thread
 from presage.rng import generator
@@ -90,7 +90,7 @@ def predictive(
         (("p_value", "predictive p-value"), ("chi2", "chi² of the set"), ("bins", "bins"))
     ):
         values = np.stack([row[:, j] for row in found]).reshape(shape)
-        columns[name] = ((*labels.dims, "draw"), values, {"long_name": what, "units": "1"})
+        columns[name] = ((*labels.dims, "draw"), values, unitless(what))
     return xr.Dataset(
         columns,
         coords=labels.coords,

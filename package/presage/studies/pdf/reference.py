@@ -17,7 +17,7 @@ from scipy.special import logsumexp
 
 from presage.analysis.c2st import c2st
 from presage.analysis.importance import PARETO_BAR, efficiency, importance, resample
-from presage.labels import Floats, LabelError, nearest
+from presage.labels import Floats, LabelError, check_name, unitless
 from presage.models.fitted_encoder import SetLabels
 from presage.models.threads import one_thread
 from presage.recipe import Recipe
@@ -83,8 +83,7 @@ def reference(
         ``log_evidence``, ``clipped`` ``[*]``; ``reliable`` ``[*]``: 1 where k̂ is below 0.7, at
         most 1 % of the weight was cut off, and the chains, if any, converged.
     """
-    if method not in METHODS:
-        raise LabelError(f"no method {method!r}{nearest(method, METHODS)}")
+    check_name("method", method, METHODS)
 
     def make() -> xr.Dataset:
         bar = sets_with_bar(problem, events, "reference posteriors", progress)
@@ -242,7 +241,7 @@ def _labelled(
             values = np.stack([np.asarray(one[name]) for one in found])
             values = values.astype(np.int8 if name == "reliable" else float)
             values = values.reshape((*labels.shape, *values.shape[1:]))
-            dataset[name] = ((*labels.dims, *dims), values, {"long_name": what, "units": "1"})
+            dataset[name] = ((*labels.dims, *dims), values, unitless(what))
     return dataset.assign_attrs(problem=problem.name, kind="reference", method=method)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from presage.labels import LabelError
+from presage.labels import LabelError, unitless
 from presage.studies.pdf.ensemble import load_arviz
 from presage.studies.pdf.problem import Problem
 from presage.studies.pdf.reference import parameter_coordinates
@@ -84,7 +84,7 @@ def tree(
     verdicts = {
         n: float(posterior[n]) for n in _VERDICTS if n in posterior and not posterior[n].dims
     }
-    titles = {"long_name": "parameters of the distribution", "units": "1"}
+    titles = unitless("parameters of the distribution")
     theta = _with_parameters(dealt["theta"].assign_attrs(titles), problem)
     groups = {
         "posterior": theta.to_dataset(name="theta").assign_attrs({**about, **verdicts}),
@@ -155,5 +155,5 @@ def _constants(problem: Problem, truth: xr.DataArray | None) -> xr.Dataset:
     if truth is not None:
         found["truth"] = ("parameter", truth.sel(parameter=found["parameter"]).values
                           if "parameter" in truth.coords else truth.values,
-                          {"long_name": "true parameters", "units": "1"})  # fmt: skip
+                          unitless("true parameters"))  # fmt: skip
     return found

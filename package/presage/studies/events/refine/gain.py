@@ -19,7 +19,7 @@ from presage.analysis.report import parameters_of
 from presage.emulation.grid import LabelledSimulator
 from presage.emulation.split import unique_labels
 from presage.generate import simulate
-from presage.labels import LabelError
+from presage.labels import LabelError, unitless
 from presage.lineage import parent_of
 from presage.progress import Bar
 from presage.recipe import Recipe
@@ -129,7 +129,7 @@ def gained(products: Mapping[str, xr.Dataset], arms: Mapping[str, xr.Dataset]) -
         "error": "W1/std of the worst variable, noise subtracted",
     }
     data: dict[str, Any] = {
-        name: (("arm", "label"), np.stack(values), {"long_name": about[name], "units": "1"})
+        name: (("arm", "label"), np.stack(values), unitless(about[name]))
         for name, values in rows.items()
     }
     coords = {
@@ -165,9 +165,9 @@ def _added(names: list[str], arms: Mapping[str, xr.Dataset], parameters: list[st
         about["long_name"] = f"added {about.get('long_name', 'label')}"
         about.pop("role", None)
     return {
-        "added": (dims, there, {"long_name": "a label was added", "units": "1"}),
+        "added": (dims, there, unitless("a label was added")),
         **{f"added_{p}": (dims, column, attrs[p]) for p, column in columns.items()},
-        "cost": ("arm", cost, {"long_name": "cost of the added labels", "units": "1"}),
+        "cost": ("arm", cost, unitless("cost of the added labels")),
     }
 
 

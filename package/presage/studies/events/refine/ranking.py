@@ -34,7 +34,7 @@ from presage.analysis.judging import model_of
 from presage.analysis.labelled import Floats, Integers, Labels
 from presage.analysis.morphing import label_weights
 from presage.analysis.report import parameters_of
-from presage.labels import LabelError, Variable
+from presage.labels import LabelError, Variable, unitless
 from presage.lineage import parent_of
 from presage.recipe import Parent, Recipe
 from presage.rng import generator
@@ -140,7 +140,7 @@ def rank(
         columns = _columns(np.sqrt(squared), apart, expected, costs)
         ranked = {name: ("rank", v[order], about) for name, (v, about) in columns.items()}
         text = "score that is left once all labels before are simulated"
-        ranked["remaining_score"] = ("rank", np.sqrt(left), {"long_name": text, "units": "1"})
+        ranked["remaining_score"] = ("rank", np.sqrt(left), unitless(text))
         return xr.Dataset(ranked, _coordinates(chosen[order], declared), {"metric": metric})
 
     fields = {"candidates": chosen, "costs": costs, "metric": metric, "reach": float(reach)}
@@ -157,12 +157,12 @@ def _columns(kfold_error: Floats, apart: Floats, expected: Floats, costs: Floats
         "cost": (costs, "relative cost of an event"),
         "score": (expected / costs, "expected error / cost"),
     }
-    return {name: (v, {"long_name": text, "units": "1"}) for name, (v, text) in told.items()}
+    return {name: (v, unitless(text)) for name, (v, text) in told.items()}
 
 
 def _coordinates(labels: Floats, declared: list[Variable]) -> dict[str, Any]:
     number = np.arange(1, len(labels) + 1)
-    about = {"long_name": "order in which to simulate", "units": "1"}
+    about = unitless("order in which to simulate")
     coordinates = {
         p.name: ("rank", labels[:, i], p.attributes() | {"role": "parameter"})
         for i, p in enumerate(declared)

@@ -29,6 +29,7 @@ from presage.typed import settings_of
 STUDIES: dict[str, str] = {
     "events": "presage.studies.events:STUDY",
     "pdf": "presage.studies.pdf:STUDY",
+    "sky": "presage.studies.sky:STUDY",
 }
 
 

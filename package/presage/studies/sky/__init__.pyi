@@ -1,6 +1,7 @@
 # The public names of this study: imported at their first use, see presage/lazy.py.
 from . import measure as measure
 from .beam import Beam as Beam
+from .campaign import Campaign as Campaign
 from .cleaned import CleanedSky as CleanedSky
 from .cosmology import Cosmology as Cosmology
 from .covariance import covariances as covariances
@@ -8,6 +9,7 @@ from .covariance import exact_filter as exact_filter
 from .covariance import foreground_modes as foreground_modes
 from .covariance import limit as limit
 from .cubes import SkyCubes as SkyCubes
+from .evaluation import evaluate as evaluate
 from .foregrounds import Component as Component
 from .foregrounds import Foregrounds as Foregrounds
 from .geometry import Patch as Patch
@@ -30,4 +32,6 @@ from .skies import SkyNoise as SkyNoise
 from .skies import SkySignal as SkySignal
 from .skies import sky as sky
 from .spheres import SkyMaps as SkyMaps
+from .study import STUDY as STUDY
+from .training import Training as Training
 from .visibilities import Interferometer as Interferometer

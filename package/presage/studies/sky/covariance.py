@@ -99,6 +99,7 @@ def limit(
     taper: str = "hann",
     baselines: slice = ALL,
     best: Wiener | None = None,
+    learned: Wiener | None = None,
     **edges: ArrayLike,
 ) -> xr.Dataset:
     """Return the share of the signal's power that the best filter leaves behind.
@@ -111,6 +112,8 @@ def limit(
         Along the line of sight, see :class:`presage.analysis.Box`.
     best
         What :func:`exact_filter` gives, where it is at hand.
+    learned
+        Another filter, of which is said what it leaves.
     **edges
         Of bins of ``k_perpendicular`` and ``k_parallel``, h/Mpc, or of ``k``; by default those of
         :class:`~presage.studies.sky.scales.Scales`.
@@ -118,25 +121,28 @@ def limit(
     Returns
     -------
     xarray.Dataset
-        ``expected_limit``, P_res/P_true, ``power_true`` and ``mode_count`` over the bins.
+        ``expected_limit``, P_res/P_true, ``power_true`` and ``mode_count`` over the bins, and
+        ``expected_learned``, P_res/P_true of the other filter.
     """
     best, about = best or exact_filter(sky, baselines), _shells(sky, baselines)
     shells, scales = about["mode_count"].dims, Scales(sky, taper)
     about = about.drop_vars("wave_number").stack(mode=shells)
-    powers = []
-    for matrices in (best.residual_covariance(), best.dataset["signal_covariance"]):
+    covariances = {"true": best.dataset["signal_covariance"], "limit": best.residual_covariance()}
+    if learned is not None:
+        covariances["learned"] = learned.residual_covariance(best)
+    powers = {}
+    for name, matrices in covariances.items():
         stacked = matrices.drop_vars("wave_number").stack(mode=shells)
         stacked = stacked.transpose("mode", "frequency", "frequency_other", ...)
         modes = scales.box.expected(stacked, about["k_perpendicular"], about["mode_count"])
         bins = Spectra(**edges) if edges else scales.spectra()["plane"]
-        powers.append(bins.update(modes).finish())
-    left, true = powers
-    ratio = (left["power"] / true["power"]).assign_attrs(
-        units="1", long_name="residual power of the limit over the truth's"
-    )
-    return xr.Dataset(
-        {"expected_limit": ratio, "power_true": true["power"], "mode_count": true["mode_count"]}
-    )
+        powers[name] = bins.update(modes).finish()
+    true = powers.pop("true")
+    found = true[["mode_count"]].assign(power_true=true["power"])
+    for name, left in powers.items():
+        about = {"units": "1", "long_name": f"residual power of the {name} filter over the truth's"}
+        found[f"expected_{name}"] = (left["power"] / true["power"]).assign_attrs(about)
+    return found
 
 
 def foreground_modes(sky: Sky, baselines: slice = ALL) -> int:

@@ -1,0 +1,170 @@
+"""What the four notebooks share: which sky, its pools, what is held out, the linear fits.
+
+Three pools of cubes are simulated apart and added: foregrounds, signals, noises. Those of the
+training are fitted and trained on; skies for validation choose settings; held-out skies are looked
+at once, at the end. A second set of foregrounds, of another sky model, is held out as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import xarray as xr
+
+from presage.batches import Paired
+from presage.fitting import fit
+from presage.generate import simulate
+from presage.lineage import parent_of
+from presage.recipe import Recipe
+from presage.store import Store
+from presage.studies import made_by
+from presage.studies.settings import StudySettings, setting
+from presage.studies.sky.measure import VERSION, scan_modes
+from presage.studies.sky.scales import Scales
+from presage.studies.sky.skies import SKIES, Sky
+from presage.studies.sky.study import STUDY
+from presage.transforms import PCA, LearnedWiener, PCABasis
+
+#: Name of a pool, which is that of its variable as well.
+POOLS = ("foreground", "signal", "noise")
+#: What is held out has seeds of its own, this far from that of the training.
+PARTS = {"train": 0, "validation": 1, "held_out": 2}
+
+
+@dataclass(frozen=True)
+class Campaign(StudySettings):
+    """Skies of one kind: to train on, to choose settings with, to be held out.
+
+    Parameters
+    ----------
+    store
+        Where datasets live.
+    sky
+        What is simulated: foregrounds alone ("easy"), through a beam, with polarised leakage,
+        both and a ripple of the beam ("hard"), or what an interferometer sees.
+    channels, pixels
+        Of the cubes; 0 takes the sky's own.
+    noise
+        Variance of the receivers' noise over that of the signal, which says how long is observed;
+        0 takes the sky's own 4000 hours.
+    lognormal
+        Whether the signal is a lognormal field instead of a Gaussian one.
+    sources
+        Whether the real radio sources shine.
+    n_skies
+        Members of each training pool.
+    n_held_out
+        Skies for validation, and as many that are held out.
+    seed
+        Seed of the training's pools; validation and held-out skies use the next two.
+    """
+
+    store: Store
+    sky: str = setting("leakage", choices=tuple(SKIES))
+    channels: int = setting(0, least=0)
+    pixels: int = setting(0, least=0)
+    noise: float = 0.0025
+    lognormal: bool = False
+    sources: bool = False
+    n_skies: int = setting(1000, least=10)
+    n_held_out: int = setting(200, least=2)
+    seed: int = 0
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = STUDY.presets
+
+    def inputs(self) -> dict[str, str]:
+        """Return the recipe keys of the training pools, which hold the sky and its settings."""
+        return {name: s.recipe(self.seed).key for name, s in self.model.simulators().items()}
+
+    @cached_property
+    def model(self) -> Sky:
+        """The sky as it is simulated."""
+        found = SKIES[self.sky]
+        sizes = {n: value for n in ("channels", "pixels") if (value := getattr(self, n))}
+        made = replace(
+            found,
+            patch=replace(found.patch, **sizes),
+            signal=replace(found.signal, lognormal=self.lognormal),
+            foregrounds=replace(found.foregrounds, sources=self.sources),
+        )
+        return made.with_noise(self.noise) if self.noise else made
+
+    @property
+    def across(self) -> tuple[str, ...]:
+        """Dims across which the sky is alike everywhere."""
+        return tuple(d for d in ("y", "x", "right_ascension") if d in self.model.beam.dims)
+
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """Dims whose places are unlike one another."""
+        return tuple(d for d in ("baseline",) if d in self.model.beam.dims)
+
+    @property
+    def other(self) -> Sky:
+        """The held-out sky model: other foregrounds before the same signal."""
+        return self.model.held_out()
+
+    def make(self) -> dict[str, xr.Dataset]:
+        """Make what is missing of all pools and return those of the training."""
+        for part in PARTS:
+            for simulator in self.model.simulators().values():
+                simulate(simulator, self._count(part), seed=self._seed(part), store=self.store)
+        foregrounds = self.other.simulators()["foreground"]
+        simulate(foregrounds, self.n_held_out, seed=self._seed("held_out"), store=self.store)
+        return self.pools("train")
+
+    def pools(self, part: str = "train", sky: Sky | None = None) -> dict[str, xr.Dataset]:
+        """Return pool → its stored cubes, of the "train", "validation" or "held_out" part.
+
+        Raises
+        ------
+        StoreError
+            They were not simulated yet; the message says what makes them.
+        """
+        found, n = {}, self._count(part)
+        for name, simulator in (sky or self.model).simulators().items():
+            with made_by("1_simulate", "these skies", "sky"):
+                recipe = simulator.recipe(self._seed(part))
+                found[name] = self.store.open(recipe, 0, n)
+        return found
+
+    def skies(self, part: str = "train", sky: Sky | None = None) -> Paired:
+        """Return what a telescope sees of a part, ``sky``, beside its ``signal``."""
+        columns = {"sky": [f"{name}.{name}" for name in POOLS], "signal": "signal.signal"}
+        return Paired(self.pools(part, sky), columns, seed=self.seed)
+
+    # -- what is fitted to the training skies ------------------------------------------------
+
+    @cached_property
+    def basis(self) -> xr.Dataset:
+        """Principal components over frequency, fitted once."""
+        return fit(PCABasis("sky"), self.skies(), store=self.store)
+
+    @cached_property
+    def wiener(self) -> xr.Dataset:
+        """The learned Wiener filter, fitted once."""
+        contaminant = ["foreground.foreground", "noise.noise"]
+        columns = {"signal": "signal.signal", "contaminant": contaminant}
+        source = Paired(self.pools(), columns, seed=self.seed)
+        return fit(LearnedWiener(across=self.across, apart=self.apart), source, store=self.store)
+
+    @cached_property
+    def scan(self) -> xr.Dataset:
+        """What is left of validation skies by the number of removed components, computed once.
+
+        See :func:`presage.studies.sky.measure.scan_modes`.
+        """
+        pools = self.pools("validation")
+        parents = tuple(map(parent_of, (self.basis, *pools.values())))
+        recipe = Recipe("sky_scan", VERSION, {"sky": self.model}, parents=parents)
+        scales = Scales(self.model)
+        return self.store.compute(recipe, lambda: scan_modes(scales, PCA(self.basis), pools))
+
+    def _count(self, part: str) -> int:
+        return self.n_skies if part == "train" else self.n_held_out
+
+    def _seed(self, part: str) -> int:
+        return self.seed + PARTS[part]

@@ -1,0 +1,92 @@
+"""All methods on held-out skies: what each of them is made from, and their comparison."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import xarray as xr
+
+from presage.models.fitted_cubes import FittedCubes
+from presage.studies.sky.campaign import Campaign
+from presage.studies.sky.covariance import exact_filter
+from presage.studies.sky.measure import measure
+from presage.studies.sky.report import SkyResiduals
+from presage.studies.sky.rivals import RIVALS, Cleaner, Examples, Filter
+from presage.studies.sky.skies import Sky
+from presage.studies.sky.training import NETWORKS, Training
+from presage.transforms import PCA, Wiener
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A trained network, and the linear cleaning that comes before it.
+
+    Parameters
+    ----------
+    fitted
+        The network.
+    before
+        The Wiener filter or the principal components of the training.
+    modes
+        Components that are removed.
+    """
+
+    fitted: FittedCubes
+    before: PCA | Wiener
+    modes: int = 0
+
+    def clean(self, data: xr.DataArray) -> xr.Dataset:
+        """Return ``signal`` and ``signal_error`` of an observed sky."""
+        if isinstance(self.before, Wiener):
+            return self.fitted.apply(xr.Dataset({"cleaned": self.before.clean(data)}))
+        given = {"cleaned": self.before.clean(data, self.modes)}
+        given["amplitude"] = self.before.modes_of(data, self.modes)
+        return self.fitted.apply(xr.Dataset(given))
+
+
+def trained(campaign: Campaign, training: Training, over: str) -> Network:
+    """Return a network and what it starts from; what is missing is trained."""
+    before = PCA(campaign.basis) if over == "pca" else Wiener(campaign.wiener)
+    return Network(training.fit(campaign, over), before, training.n_modes(campaign))
+
+
+def evaluate(campaign: Campaign, training: Training, sky: Sky | None = None) -> SkyResiduals:
+    """Compare all methods on held-out skies, once; then read the store.
+
+    Parameters
+    ----------
+    campaign
+        Whose training skies everything was fitted to.
+    training
+        Of the networks, which are loaded where they were trained.
+    sky
+        Of the held-out skies: the campaign's own, or `campaign.other`, whose foregrounds no
+        method knows.
+    """
+    own, sky = campaign.model, sky or campaign.model
+    basis, filtered = PCA(campaign.basis), Wiener(campaign.wiener)
+    modes = training.n_modes(campaign)
+    pools = campaign.pools()
+    examples = Examples(own, pools, basis, modes)
+    cleaners: dict[str, Cleaner] = {
+        # Of two skies each is the other's.
+        "wiener_other": Filter(exact_filter(campaign.other if sky == own else own)).clean,
+        "wiener_learned": Filter(filtered).clean,
+        **{name: rival(examples).clean for name, rival in RIVALS.items()},
+    }
+    networks = {over: trained(campaign, training, over) for over in training.over}
+    cleaners |= {NETWORKS[over]: network.clean for over, network in networks.items()}
+    return measure(
+        sky,
+        campaign.pools("held_out", sky),
+        cleaners,
+        basis=basis,
+        modes=modes,
+        inputs=(
+            filtered.dataset,
+            *campaign.pools().values(),
+            *(n.fitted for n in networks.values()),
+        ),
+        store=campaign.store,
+        name=campaign.sky if sky == own else f"{campaign.sky}, another sky",
+    )

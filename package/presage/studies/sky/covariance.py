@@ -140,8 +140,9 @@ def limit(
     true = powers.pop("true")
     found = true[["mode_count"]].assign(power_true=true["power"])
     for name, left in powers.items():
-        about = {"units": "1", "long_name": f"residual power of the {name} filter over the truth's"}
-        found[f"expected_{name}"] = (left["power"] / true["power"]).assign_attrs(about)
+        title = f"residual power of the {name} filter over the truth's"
+        ratio = (left["power"] / true["power"]).assign_attrs(units="1", long_name=title)
+        found[f"expected_{name}"] = ratio
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -74,8 +76,9 @@ def power_figure(campaign: Campaign) -> Page:
     page = Page(WIDTH, 2.9)
     names = {"k_parallel": ("k∥", scales.parallel), "k_perpendicular": ("k⊥", scales.perpendicular)}
     for axes, (name, (title, edges)) in zip(page.subplots(1, 2), names.items(), strict=True):
-        found = power(cubes, scales.box, chunk=8, **{name: edges})
-        asked = limit(campaign.model, best=exact, **{name: edges})["power_true"].values
+        bins: dict[str, Any] = {name: edges}
+        found = power(cubes, scales.box, **bins)
+        asked = limit(campaign.model, best=exact, **bins)["power_true"].values
         ratio, error = found["power"] / asked, found["power_error"] / asked
         axes.axhline(1.0, color=INK, lw=0.8)
         axes.errorbar(found[name], ratio, error, fmt="o", ms=3, lw=1, color=SERIES[0].colour)
@@ -108,7 +111,7 @@ def accuracy(campaign: Campaign, training: Training) -> pd.DataFrame:
 def learned_figure(campaign: Campaign) -> Page:
     """Draw what the learned filter is expected to leave, beside what the true one leaves."""
     scales = Scales(campaign.model)
-    edges = {"k_perpendicular": scales.signal_left, "k_parallel": scales.parallel}
+    edges: dict[str, Any] = {"k_perpendicular": scales.signal_left, "k_parallel": scales.parallel}
     found = limit(campaign.model, learned=Wiener(campaign.wiener), **edges)
     found = found.isel(k_perpendicular=0)
     wave = found["k_parallel"]

@@ -13,20 +13,7 @@ LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 
 
 def quantile_band(values: Floats, levels: Sequence[float] = LEVELS) -> Floats:
-    """Return pointwise quantiles of curves.
-
-    Parameters
-    ----------
-    values
-        ``(*, D, G)``: one curve for each draw.
-    levels
-        L quantiles between 0 and 1, ascending.
-
-    Returns
-    -------
-    array
-        ``(*, L, G)``, linearly interpolated between order statistics.
-    """
+    """Return quantiles ``(*, L, G)`` of curves ``(*, D, G)``, one for each draw, point by point."""
     steps = np.asarray(levels, dtype=float)
     if not steps.size or (np.diff(steps) <= 0).any() or steps[0] < 0 or steps[-1] > 1:
         raise LabelError(f"levels should ascend between 0 and 1, got {tuple(levels)}")

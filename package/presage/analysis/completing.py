@@ -9,15 +9,7 @@ from presage.analysis.metrics import METRICS
 
 
 def completed(product: xr.Dataset) -> xr.Dataset:
-    """Return a residuals product with the statistics of its bins and the words for its numbers.
-
-    One of today comes back as it is.
-
-    Parameters
-    ----------
-    product
-        Of :func:`presage.analysis.residuals.compare`, of any version.
-    """
+    """Return a residuals product, of any version, with its bins' statistics and its words."""
     lacking = set(STATISTICS) - set(product.data_vars)
     if not product.sizes.get("pair"):
         lacking.discard("pull_2d")

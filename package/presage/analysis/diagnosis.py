@@ -22,15 +22,7 @@ class _Fault:
 
 
 def cause(product: xr.Dataset, label: int) -> str:
-    """Return what is most wrong with the model's events at a label, empty where nothing is clear.
-
-    Parameters
-    ----------
-    product
-        Of :func:`presage.analysis.compare.compare`.
-    label
-        Its number.
-    """
+    """Return what is most wrong with the model's events at a label, empty if nothing is clear."""
     here = product.isel(label=label)
     faults = [*_moments(here), *_correlations(here), *_tails(here)]
     if not faults:

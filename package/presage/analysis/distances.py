@@ -91,17 +91,9 @@ def trimmed(x: Floats) -> Floats:
 
 
 def correlation(sample: Floats) -> Floats:
-    """Correlation of the events inside every variable's 0.5–99.5 % range.
+    """Return the correlation of the events ``[event, variable]`` inside every 0.5–99.5 % range.
 
-    Parameters
-    ----------
-    sample
-        Events ``[event, variable]``.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``[variable, variable]``; NaN where a variable is constant.
+    NaN where a variable is constant.
     """
     low, high = np.quantile(sample, (TRIM, 1 - TRIM), axis=0)
     inside = sample[np.all((sample >= low) & (sample <= high), axis=1)]
@@ -113,17 +105,10 @@ def correlation(sample: Floats) -> Floats:
 
 
 def wasserstein_constant(x: Floats) -> float:
-    """Return c of the law E[W1]/std = c √(1/n + 1/m) for the distribution `x` is drawn from.
+    """Return c of E[W1]/std = c √(1/n + 1/m) for the distribution of a sorted sample.
 
-    Parameters
-    ----------
-    x
-        Sorted sample ``[n]``.
-
-    Notes
-    -----
-    One sample of size N against the truth is the limit m → ∞: c/√N. For a normal
-    distribution c = 1.29.
+    One sample of size N against the truth is the limit m → ∞: c/√N. For a normal distribution c =
+    1.29.
     """
     f = np.arange(1, len(x)) / len(x)
     width = float(np.std(x))

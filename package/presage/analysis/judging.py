@@ -54,18 +54,9 @@ def best_rival(product: xr.Dataset) -> NDArray[Any]:
 def contests(product: xr.Dataset, rival: str | None = None) -> dict[str, NDArray[np.int64]]:
     """Return how the model fares at each label in each of :data:`CONTESTS` that was measured.
 
-    Parameters
-    ----------
-    product
-        Of :func:`presage.analysis.compare.compare`.
-    rival
-        One of :func:`rivals_of`; by default the best of each label and metric.
-
-    Returns
-    -------
-    dict
-        Metric → 1 better, -1 worse, 0 level or unknown, ``[label]``. Level means closer than
-        chance moves them: the floor's own value; of the AUC twice its standard errors.
+    Metric → 1 better, -1 worse, 0 level or unknown, ``[label]``, than a rival, by default the best
+    of each label and metric. Level means closer than chance moves them: the floor's own value; of
+    the AUC twice its standard errors.
     """
     rivals = rivals_of(product) if rival is None else [rival]
     found: dict[str, NDArray[np.int64]] = {}

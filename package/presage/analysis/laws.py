@@ -69,18 +69,12 @@ def typical_cdf_error() -> float:
 
 
 def equivalent_size(squared: float, n: float, m: float) -> float:
-    """Return the Monte Carlo sample size that is as far from the truth in the median.
+    """Return the Monte Carlo sample size N that is as far from the truth in the median.
 
-    Solves ``1/N + 1/m = squared`` for N.
-
-    Parameters
-    ----------
-    squared
-        Measured squared distance over its median by chance at 1/n + 1/m = 1.
-    n, m
-        Sizes of the generated sample and of the reference. What is generated is not worth
-        more events than it has, and more than the reference has cannot be told: the lesser
-        is the cap, one event the least.
+    Solves ``1/N + 1/m = squared``, the squared distance over its median by chance at 1/n + 1/m = 1,
+    for samples of n generated events and m of the reference. What is generated is not worth more
+    events than it has, and more than the reference has cannot be told: the lesser is the cap, one
+    event the least.
     """
     cap = float(min(n, m))
     excess = squared - 1 / m
@@ -88,19 +82,9 @@ def equivalent_size(squared: float, n: float, m: float) -> float:
 
 
 def expected(x: Floats, n: float, m: float) -> dict[str, float | Floats]:
-    """Return what two independent samples of one distribution give on average.
+    """Return metric → expected absolute value for n and m events of a sorted sample's law.
 
-    Parameters
-    ----------
-    x
-        Sorted sample of the distribution.
-    n, m
-        Sizes of the two samples.
-
-    Returns
-    -------
-    dict
-        Metric → expected absolute value; ``cdf_error`` is ``[quantile]``.
+    ``cdf_error`` is ``[quantile]``.
     """
     spread = math.sqrt(1 / n + 1 / m)
     p = np.array(QUANTILES)

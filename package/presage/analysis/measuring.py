@@ -17,17 +17,7 @@ from presage.transforms.sorting import in_order
 
 
 class Measured:
-    """The unbinned metrics of all sources and labels while they are filled in.
-
-    Parameters
-    ----------
-    sources
-        The reference first.
-    truth
-        The reference's events.
-    table
-        Name → metric of those wanted.
-    """
+    """The unbinned metrics of sources, the reference first, and labels while they are filled in."""
 
     def __init__(self, sources: Sequence[str], truth: Grouped, table: Mapping[str, Metric]) -> None:
         self.sources = sources

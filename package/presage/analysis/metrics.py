@@ -303,20 +303,10 @@ def chosen(names: Iterable[str] | None) -> list[str]:
 def measure(
     reference: Sample, other: Sample, table: Mapping[str, Metric] = METRICS
 ) -> dict[str, Floats]:
-    """Compare two samples of one label.
+    """Compare samples at a label: metric → ``[variable]``, ``[variable, quantile]`` or ``[pair]``.
 
-    Parameters
-    ----------
-    reference, other
-        What is true, and what is judged; any sizes.
-    table
-        Name → metric; those of histograms and of the classifier are left out.
-
-    Returns
-    -------
-    dict
-        Metric → ``[variable]``, ``[variable, quantile]`` or ``[pair]``; NaN where a
-        variable of the reference is constant.
+    Metrics of histograms and of the classifier are left out; NaN where a variable of the reference
+    is constant.
     """
     pair = Pair(reference, other)
     return {n: m.of(pair) for n, m in table.items() if m.of is not None}

@@ -50,18 +50,10 @@ def _shape(row: Floats) -> float:
 
 
 def generalised_pareto(excess: Floats) -> float:
-    """Return the shape of a generalised Pareto law fitted to excesses over a threshold.
+    """Return the shape of a generalised Pareto law fitted to ascending excesses, none negative.
 
-    Parameters
-    ----------
-    excess
-        Ascending, not negative, the last one positive.
-
-    Returns
-    -------
-    float
-        The posterior mean of Zhang & Stephens (2009, Technometrics 51, 316, eq. 8–10), pulled
-        towards 0.5 as if by ten more excesses (arXiv:1507.02646, appendix C).
+    The posterior mean of Zhang & Stephens (2009, Technometrics 51, 316, eq. 8–10), pulled towards
+    0.5 as if by ten more excesses (arXiv:1507.02646, appendix C).
     """
     n = len(excess)
     points = 30 + int(math.sqrt(n))

@@ -177,17 +177,9 @@ def _folds(pooled: Floats, folds: int, rng: np.random.Generator) -> NDArray[np.i
 
 
 def scores(pooled: Floats) -> NDArray[np.float32]:
-    """Return every variable's ranks, uniform with unit variance and as normal scores.
+    """Return ranks ``[event, 2 · variable]`` of samples: of unit variance, and as normal scores.
 
-    Parameters
-    ----------
-    pooled
-        Both samples ``[event, variable]``; equal values share their mean rank.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``[event, 2 · variable]``.
+    Equal values share their mean rank.
     """
     uniform = (np.stack([_ranks(column) for column in pooled.T], axis=1) - 0.5) / len(pooled)
     return np.concatenate(

@@ -25,22 +25,9 @@ POINTS, _SIMULATIONS = 100, 10_000
 def ecdf_bands(observations: int, level: float = 0.95, points: int = POINTS) -> xr.Dataset:
     """Return bands that the distribution function of uniform numbers stays in as a whole.
 
-    At each point they are binomial quantiles, all with the one probability that makes
-    `level` of simulated functions stay inside at every point (arXiv:2103.10522, section 2).
-
-    Parameters
-    ----------
-    observations
-        How many numbers there are.
-    level
-        Probability of staying inside everywhere.
-    points
-        Points i / `points` at which one looks.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``ecdf_low`` and ``ecdf_high`` ``[fraction]``, inclusive.
+    At each of the points i / `points` they are binomial quantiles, all with the one probability
+    that makes `level` of simulated functions stay inside at every point (arXiv:2103.10522, section
+    2): ``ecdf_low`` and ``ecdf_high`` ``[fraction]``, inclusive.
     """
     smallest = _smallest_p(observations, points)
     tail = float(np.quantile(smallest, 1 - level)) / 2

@@ -19,15 +19,10 @@ _TILE = 512 << 10  # bytes: smaller ones cost calls, larger ones leave the cache
 
 
 def add_rows(terms: Sequence[tuple[Table, str, Positions]], out: Array) -> None:
-    """Write to `out` the sum of some rows of each term.
+    """Write to `out` ``[row, ...]``, of the widest type, the sum of some rows of two terms or more.
 
-    Parameters
-    ----------
-    terms
-        Table, variable and positions ``[row]`` of each; at least two, alike but for lengths and
-        the width of floats.
-    out
-        ``[row, ...]``, of the widest type.
+    A term is table, variable and positions ``[row]``; all are alike but for lengths and the width
+    of floats.
     """
     if len(out) and out[0].nbytes >= _TILE:
         _by_row(terms, out)

@@ -19,21 +19,12 @@ Item = TypeVar("Item")
 
 
 class Ahead(Generic[Task, Buffer, Item]):
-    """Iterate over ``fill(task, buffer)`` for every task, in order.
+    """Iterate over ``fill(task, buffer)`` for every one of `count` tasks, in order.
 
-    Use it in a ``with`` block: leaving it, for whatever reason, ends the thread. An error
-    of `fill` is raised where the item would have come.
-
-    Parameters
-    ----------
-    fill
-        Makes an item, in the buffer; called in either thread.
-    tasks
-        What to make, in order; asked by one thread at a time.
-    count
-        How many tasks there are.
-    buffers
-        At least two. An item's buffer is used again once the next item is asked for.
+    Use it in a ``with`` block: leaving it, for whatever reason, ends the thread. `fill` is called
+    in either thread, tasks are asked for by one at a time; an error of `fill` is raised where the
+    item would have come. There are two buffers or more: an item's is used again once the next item
+    is asked for.
     """
 
     def __init__(

@@ -12,24 +12,12 @@ from presage.labels import Array
 
 
 class ArraySource(BatchSource):
-    """Samples that lie in arrays.
+    """Samples that lie in arrays of `tables`, in batches in the order of `names`.
 
-    Parameters
-    ----------
-    samples
-        How many there are.
-    tables
-        Where the arrays are.
-    names
-        Variables in the order that batches hold them.
-    flat
-        Ragged variable → its ragged dimension.
-    order
-        Position in the dataset of each position of the plan; None where they are the same.
-        A dataset whose samples are not in stored order is read in stored order.
-    block
-        Samples of a block of the simulator that made them, where position 0 begins one and
-        none is left out; else 0.
+    `flat` is ragged variable → ragged dimension. `order` is the position in the dataset of each
+    position of the plan, None where they are the same: what is not in stored order is read in
+    stored order. `block` is the samples of a block of their simulator where position 0 begins one
+    and none is left out, else 0.
     """
 
     fresh = False

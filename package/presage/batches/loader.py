@@ -113,18 +113,8 @@ class Loader:
     def epoch(self, number: int, start: int = 0, more: bool = False) -> Iterator[Batch]:
         """Yield the batches of one epoch from step `start` on.
 
-        Parameters
-        ----------
-        number, start
-            Epoch and step.
-        more
-            Whether the next epoch is read afterwards: what is simulated on the fly is then
-            begun before this one ends.
-
-        Raises
-        ------
-        BatchError
-            A start that the epoch does not have.
+        Where `more` epochs are read afterwards, what is simulated on the fly for the next one is
+        begun before this one ends.
         """
         if not 0 <= start <= len(self):
             raise BatchError(f"step {start} is not among the {len(self)} of an epoch")

@@ -34,18 +34,9 @@ class StoppedError(RuntimeError):
 class Supply:
     """The blocks of an epoch, for one rank.
 
-    Parameters
-    ----------
-    make
-        Block number → its arrays; called in several threads.
-    stages
-        Steps at which other blocks begin to be needed, the end of the epoch last.
-    needs
-        Number of a stage → its blocks.
-    threads
-        How many make blocks ahead.
-    begun
-        Blocks that are there or on their way from before.
+    `make`, block number → its arrays, is called in several threads. `stages` are the steps at which
+    other blocks, those that `needs` names, begin to be needed, the end of the epoch last; `begun`
+    are there or on their way from before.
     """
 
     def __init__(
@@ -138,18 +129,10 @@ class Supply:
 
 
 class Made(BatchSource):
-    """Samples of one simulator, gathered from its blocks.
+    """Samples of one simulator, gathered from its blocks; `arrays` are all of one maker.
 
-    Parameters
-    ----------
-    samples
-        How many there are.
-    arrays
-        Variable → what makes it; all of one maker.
-    rows
-        Row of each position, ascending; None where that is the position itself.
-    order, block
-        As in :class:`~presage.batches.arrays.ArraySource`.
+    `rows` are the row of each position, ascending, None where that is the position itself; `order`
+    and `block` are those of :class:`~presage.batches.arrays.ArraySource`.
     """
 
     names: tuple[str, ...] = ()

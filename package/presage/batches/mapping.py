@@ -26,17 +26,10 @@ _MAP_FIXED = 0x10  # Linux; Python's mmap does not name it
 
 
 def join(pieces: Sequence[Array]) -> Array | None:
-    """Map the files behind arrays as one array, the pieces one after the other.
+    """Map the files behind arrays as one read-only array, the pieces one after the other.
 
-    Parameters
-    ----------
-    pieces
-        Contiguous arrays of one type, equal in all but the first axis.
-
-    Returns
-    -------
-    numpy.ndarray or None
-        Read-only ``[sum of lengths, ...]``; None where it cannot be done.
+    They are contiguous, of one type and equal in all but the first axis; None where it cannot be
+    done.
     """
     if not sys.platform.startswith("linux") or len(pieces) < 2:
         return None

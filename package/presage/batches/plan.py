@@ -150,15 +150,7 @@ class Plan:
 
 
 class Epoch:
-    """The order of one epoch, computed piece by piece as it is asked for.
-
-    Parameters
-    ----------
-    plan
-        The plan.
-    number
-        The epoch, from 0.
-    """
+    """The order of one epoch, which count from 0, computed piece by piece as it is asked for."""
 
     def __init__(self, plan: Plan, number: int) -> None:
         if number < 0:

@@ -328,17 +328,7 @@ class Reader:
 
 
 class Part(BatchSource):
-    """Some samples, or some variables, of another source.
-
-    Parameters
-    ----------
-    whole
-        The source.
-    positions
-        Which of its samples; None for all.
-    names
-        Which of its variables; by default all.
-    """
+    """Some samples, or some variables, of another source; None for all."""
 
     names: tuple[str, ...] = ()
 

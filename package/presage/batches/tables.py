@@ -99,20 +99,8 @@ class Table:
     ) -> dict[str, Array]:
         """Return the rows at these positions; ascending runs are fast, any order is right.
 
-        Parameters
-        ----------
-        positions
-            Where.
-        buffers
-            Memory for what is returned.
-        names
-            Variables, by default all; lengths of ragged ones are always there.
-
-        Returns
-        -------
-        dict
-            Name → array. Dense ones ``[position, ...]``; ragged ones flat, one row after
-            the other, with ``<dim>_count`` ``[position]``.
+        Dense ones are ``[position, ...]``; ragged ones flat, one row after the other, with
+        ``<dim>_count`` ``[position]``, which is there whatever `names` say.
         """
         rows = positions if self.numbers is None else self.numbers[positions]
         segments = list(self._segments(rows))

@@ -70,20 +70,9 @@ class TorchBatches(IterableDataset[Batch]):
 class Resident(TorchBatches):
     """The same batches, cut on the device from tensors that hold all samples.
 
-    For sets that fit there: no copying from the host in the loop. Each batch holds the same
-    samples in the same order as :class:`~presage.batches.Batches` gives.
-
-    Parameters
-    ----------
-    batches
-        What to cut and by which plan.
-    device
-        Where the data live.
-
-    Raises
-    ------
-    BatchError
-        Ragged variables without ``pad=True``, or samples that are new in every epoch.
+    For sets that fit there: no copying from the host in the loop. Each batch holds the same samples
+    in the same order as :class:`~presage.batches.Batches` gives. Ragged variables without
+    ``pad=True``, and samples that are new in every epoch, are refused.
     """
 
     def __init__(self, batches: Loader, device: torch.device | str = "cpu") -> None:

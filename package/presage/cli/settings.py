@@ -50,14 +50,9 @@ def row(declared: Declared) -> tuple[str, str]:
 
 
 def divide(given: Mapping[str, str], groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """Return for each group the settings that are its, in their types.
+    """Return for each group, of a role of its own, the settings that are its, in their types.
 
-    Parameters
-    ----------
-    given
-        Name → text. A name that several groups have is preceded by a role: ``model.hidden``.
-    groups
-        What is set, each of its own role.
+    A name that several groups have is preceded by a role: ``model.hidden``.
     """
     parts: list[dict[str, Any]] = [{} for _ in groups]
     for name, text in given.items():

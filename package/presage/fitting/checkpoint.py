@@ -39,16 +39,10 @@ class Checkpoints:
         sweep(self._folder)
 
     def save(self, position: int, weights: Groups, rest: Mapping[str, Any]) -> None:
-        """Write the checkpoint of a position, then remove older ones.
+        """Write the checkpoint of a position, in steps since the beginning, then remove older ones.
 
-        Parameters
-        ----------
-        position
-            Steps since the beginning.
-        weights
-            Group ("network", "average", "best") → name → tensor.
-        rest
-            Optimiser state, random states, progress: plain values and tensors.
+        `weights` are group ("network", "average", "best") → name → tensor; the `rest` (optimiser,
+        random states, progress) are plain values and tensors.
         """
         name = self._folder / f"step-{position:012d}"
         flat = {f"{group}/{n}": t for group, tensors in weights.items() for n, t in tensors.items()}

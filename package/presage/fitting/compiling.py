@@ -33,16 +33,8 @@ def check_compiler() -> None:
 def compiled(loss: Loss, settings: Settings, processes: int, segments: Any) -> Loss:
     """Return a loss whose full batches run compiled, others as they are.
 
-    Parameters
-    ----------
-    loss
-        One value for each sample of a batch.
-    settings
-        Say how many samples a full batch has.
-    processes
-        Among how many the batches are divided.
-    segments
-        The network's loss by segments, or None.
+    `settings` say how many samples a full batch has, which is divided among `processes`; `segments`
+    is the network's loss by segments, or None.
     """
     if processes > 1 or segments is not None:
         what = "by segments (segment_loss)" if segments is not None else f"on {processes} processes"

@@ -22,16 +22,8 @@ if TYPE_CHECKING:
 def make_fabric(device: str, precision: str, logger: Any, name: str) -> Fabric:
     """Return a launched Fabric: all processes of a ``torchrun``, else this one alone.
 
-    Parameters
-    ----------
-    device
-        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
-    precision
-        One of :data:`presage.fitting.settings.PRECISIONS`.
-    logger
-        None, a name in :data:`LOGGERS` with or without options, or a logger of Fabric.
-    name
-        What to call the run in the logs.
+    A logger is None, a name in :data:`LOGGERS` with or without options, or one of Fabric; in the
+    logs the run is called `name`.
     """
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment

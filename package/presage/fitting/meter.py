@@ -23,17 +23,10 @@ _SECONDS = 2.0  # between two looks at slow steps
 
 
 class Meter:
-    """The losses of one epoch so far.
+    """The losses of one epoch so far, `width` samples of a step at most.
 
-    Parameters
-    ----------
-    width
-        Samples of a step at most.
-    device, dtype
-        Where the losses are, and their type.
-    on_bad
-        Called with (step, indices within the step that are not finite, count of the step's
-        samples); raises.
+    `on_bad` is called with (step, indices within the step that are not finite, count of the step's
+    samples), and raises.
     """
 
     def __init__(

@@ -49,16 +49,8 @@ class Piece(NamedTuple):
 class TrainingBatches:
     """Training and validation batches; step s has the same samples for any number of ranks.
 
-    Parameters
-    ----------
-    train, held
-        Batches of the training part and (in order) of the validation part.
-    numbers
-        Positions in the training part and an epoch → numbers of the samples.
-    where
-        The place of the run.
-    resident
-        Whether all training samples are kept on the device.
+    `numbers` turns positions in the training part and an epoch into numbers of samples; `resident`
+    says whether all training samples are kept on the device.
     """
 
     def __init__(
@@ -125,19 +117,10 @@ def make_source(
 ) -> TrainingBatches:
     """Return the source of a run.
 
-    Parameters
-    ----------
-    arrays
-        What the model prepared: name → array, one row for each sample, which then live on the
-        device. None streams `variables` from the source, ragged ones padded.
-    source, variables
-        What to stream.
-    cut
-        Number of samples → positions to train on and to validate on.
-    plan
-        Batch size, seed and shuffle.
-    where
-        The place of the run.
+    `arrays` are what the model prepared, name → array, one row for each sample, which then live on
+    the device; None streams `variables` from the source, ragged ones padded. `cut` turns a number
+    of samples into positions to train on and to validate on; `plan` is batch size, seed and
+    shuffle.
     """
     size, seed, shuffle = plan
     rows, resident = source, _fits(source, where.device)

@@ -15,17 +15,10 @@ from presage.rng import generator
 def split(samples: int, rule: Mapping[str, Any], last: bool = False) -> tuple[Positions, Positions]:
     """Return the positions to train on and those to validate on; they share none.
 
-    Parameters
-    ----------
-    samples
-        How many there are.
-    rule
-        ``{"fraction": f, "seed": s}``, a random choice that does not depend on the seed of
-        the training, so that seeds can be compared; or ``{"start": a, "stop": b}``; or
-        empty.
-    last
-        Whether the validation part has to be the last samples, so that the rest are whole
-        blocks of a simulator.
+    The rule ``{"fraction": f, "seed": s}`` is a random choice that does not depend on the seed of
+    the training, so that seeds can be compared; ``{"start": a, "stop": b}`` is a range. With `last`
+    the validation part has to be the last samples, so that the rest are whole blocks of a
+    simulator.
     """
     everything = np.arange(samples, dtype=np.int64)
     if not rule:

@@ -74,18 +74,11 @@ def history_dataset(history: Mapping[str, list[float]]) -> xr.Dataset:
 
 
 class Average:
-    """Exponential moving average of the weights.
+    """Exponential moving average of a network's trainable parameters.
 
-    After update t (from 1) the shadow is d shadow + (1 − d) weights with
-    d = min(decay, t / (t + 9)): a plain average at first, so that short runs are not held
-    back by the initial weights, as in TensorFlow's ``ExponentialMovingAverage``.
-
-    Parameters
-    ----------
-    network
-        Whose trainable parameters are averaged.
-    decay
-        Between 0 and 1.
+    After update t (from 1) the shadow is d shadow + (1 − d) weights with d = min(decay, t / (t +
+    9)): a plain average at first, so that short runs are not held back by the initial weights, as
+    in TensorFlow's ``ExponentialMovingAverage``.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:

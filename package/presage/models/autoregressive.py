@@ -50,16 +50,9 @@ class Autoregressive(zuko.flows.autoregressive.MaskedAutoregressiveTransform):
         return _OneByOne(self, c)
 
     def maps_of(self, number: int, c: Tensor | None, x: Tensor) -> tuple[Tensor, Any]:
-        """Return the variables that pass `number` finds, and their univariate maps.
+        """Return the variables that pass `number` (from 0) finds, and their univariate maps.
 
-        Parameters
-        ----------
-        number
-            From 0.
-        c
-            Conditions ``(*, C)``.
-        x
-            ``(*, D)``, right in the variables of the passes before.
+        Conditions c are ``(*, C)``; x ``(*, D)`` is right in the variables of the passes before.
         """
         own = (cast(Tensor, self.order) == number).nonzero()[:, 0]
         hidden = x if c is None else torch.cat((x, c), -1)

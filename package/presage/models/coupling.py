@@ -77,16 +77,7 @@ class Coupling(Transform):
 class LazyCoupling(zuko.lazy.LazyTransform):
     """The network of one coupling: ``network(c)`` is a :class:`Coupling`.
 
-    Parameters
-    ----------
-    features, context
-        Number of variables (at least 2) and of condition features.
-    first
-        See :class:`Coupling`.
-    univariate, shapes
-        Constructor of the univariate maps, and the shapes of its arguments for one variable.
-    hidden, activation
-        See :class:`presage.models.flow.FlowSpec`.
+    `univariate` makes the maps of arguments that have these `shapes` for one variable.
     """
 
     def __init__(

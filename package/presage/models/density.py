@@ -85,14 +85,9 @@ def check_perceptrons(spec: Any, *names: str) -> None:
 
 
 def pick(weights: Tensor, normal: Tensor) -> Tensor:
-    """Return which of K alternatives ``(B,)`` standard normal numbers ``(B,)`` mean.
+    """Return which of K alternatives, with probabilities ``(*, K)``, normal numbers ``(B,)`` mean.
 
-    Parameters
-    ----------
-    weights
-        Probabilities, ``(*, K)``.
-    normal
-        ``(B,)``; its probability integral is uniform.
+    Their probability integral is uniform.
     """
     uniform: Tensor = torch.special.ndtr(normal.double())[..., None]
     # All but the last, so that rounding in the sum leaves nobody beyond the end.

@@ -38,15 +38,7 @@ from presage.transforms.smooth import count_features
 
 
 class FlowNetwork(DensityNetwork):
-    """A conditional flow on standardised variables.
-
-    Parameters
-    ----------
-    flow
-        A zuko flow: ``flow(c)`` is a distribution over x.
-    features
-        Number of variables.
-    """
+    """A conditional flow of zuko, ``flow(c)`` a distribution over x, on standardised variables."""
 
     def __init__(self, flow: Any, features: int) -> None:
         super().__init__()
@@ -113,15 +105,7 @@ class FlowSpec(DensityModel, ABC):
 
     @abstractmethod
     def transform(self, features: int, context: int, index: int) -> Any:
-        """Return map number `index` as a zuko lazy transform.
-
-        Parameters
-        ----------
-        features, context
-            Number of variables and of condition features.
-        index
-            Position in the chain.
-        """
+        """Return map number `index` of the chain as a zuko lazy transform."""
 
     @property
     def activation_class(self) -> type[nn.Module]:

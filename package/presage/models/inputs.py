@@ -22,12 +22,8 @@ def fit_features(events: xr.DataArray) -> dict[str, Any]:
     """Return how features ``[..., feature]`` are transformed and standardised, in JSON's terms.
 
     Mean and width are taken over all events; scales and supports stand in the coordinates
-    ``feature_scale``, ``feature_lower`` and ``feature_upper``.
-
-    Returns
-    -------
-    dict
-        ``names``, ``scale``, ``lower``, ``upper`` (None for no end), ``shift``, ``width``.
+    ``feature_scale``, ``feature_lower`` and ``feature_upper``. The keys are ``names``, ``scale``,
+    ``lower``, ``upper`` (None for no end), ``shift``, ``width``.
     """
     fitted: dict[str, Any] = {
         "names": [str(name) for name in events["feature"].values],
@@ -62,19 +58,9 @@ def to_scale(events: Tensor, fitted: Mapping[str, Any]) -> Tensor:
 
 
 class FeatureMap(nn.Module):
-    """Standardised features, then their products.
+    """Features standardised as :func:`fit_features` says, then with `products` those of all pairs.
 
-    Parameters
-    ----------
-    fitted
-        What :func:`fit_features` returned.
-    products
-        Whether the products of all pairs, squares among them, follow.
-
-    Attributes
-    ----------
-    outputs
-        Numbers that an event becomes.
+    `outputs` is the numbers that an event becomes; squares are among the products.
     """
 
     def __init__(self, fitted: Mapping[str, Any], products: bool) -> None:

@@ -38,14 +38,9 @@ class Pooled(NamedTuple):
 
 
 def pool(inputs: Tensor, phi: Tensor, scores: Tensor, mask: Tensor | None = None) -> Pooled:
-    """Return the sums over sets.
+    """Return the sums over sets of ``(*, E, I)``, ``(*, E, H)`` and ``(*, E, S)``.
 
-    Parameters
-    ----------
-    inputs, phi, scores
-        ``(*, E, I)``, ``(*, E, H)`` and ``(*, E, S)``.
-    mask
-        ``(*, E)``, True where there is an event.
+    The mask ``(*, E)`` is True where there is an event.
     """
     if mask is None:
         count = inputs.new_full(inputs.shape[:-2], float(inputs.shape[-2]))

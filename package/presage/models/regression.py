@@ -66,18 +66,9 @@ class LeastSquares(nn.Module):
 class RegressionPool(LeastSquares):
     """The fit of one feature to the others.
 
-    Parameters
-    ----------
-    fitted
-        With ``names`` and ``places``.
-    encoder
-        Its settings: `regress`, the feature that is fitted, to so many learned `functions` of
-        the others, whose network has this `activation`.
-
-    Attributes
-    ----------
-    outputs
-        Numbers that a set becomes.
+    `fitted` has ``names`` and ``places``; the encoder's settings are `regress`, the feature that is
+    fitted, to so many learned `functions` of the others, whose network has this `activation`.
+    `outputs` is the numbers that a set becomes.
     """
 
     def __init__(self, fitted: Mapping[str, Any], encoder: Any) -> None:
@@ -93,14 +84,9 @@ class RegressionPool(LeastSquares):
     def fit(
         cls, events: Tensor, inputs: Mapping[str, Any], encoder: Any
     ) -> dict[str, list[list[float]]]:
-        """Return places of the features beside the fitted one, standardised: of some events.
+        """Return places, standardised, of the features beside the fitted one in events ``(*, F)``.
 
-        Parameters
-        ----------
-        events
-            ``(*, F)``.
-        inputs, encoder
-            What is known of the features, and the encoder's settings.
+        `inputs` is what is known of the features, `encoder` the encoder's settings.
         """
         names, response = list(inputs["names"]), encoder.regress
         if response not in names or len(names) < 2:

@@ -18,14 +18,9 @@ _CHUNK_VALUES = 1 << 22
 
 
 class SetNetwork(nn.Module):
-    """phi, pooling and the head; see the module.
+    """phi, pooling and the head of a :class:`~presage.models.SetEncoder`; see the module.
 
-    Parameters
-    ----------
-    spec
-        The :class:`~presage.models.SetEncoder` with its settings.
-    declaration
-        ``inputs``, ``low`` and ``high``.
+    The declaration has ``inputs``, ``low`` and ``high``.
     """
 
     def __init__(self, spec: Any, declaration: Mapping[str, Any]) -> None:
@@ -89,12 +84,8 @@ class SetNetwork(nn.Module):
     def encode(self, events: Tensor, mask: Tensor | None = None, chunk: int = 0) -> Tensor:
         """Return the pooled features of sets ``(*, E, F)``, ``(*, K)``; log10 N is -1 for none.
 
-        Parameters
-        ----------
-        events, mask
-            As in :meth:`sums`.
-        chunk
-            Events at a time; 0 takes what fits about 100 MB.
+        Events and mask are as in :meth:`sums`; `chunk` events are taken at a time, for 0 what fits
+        about 100 MB.
         """
         if events.shape[-2] == 0:  # a place for an event, and nothing in it
             events = events.new_zeros(*events.shape[:-2], 1, events.shape[-1])

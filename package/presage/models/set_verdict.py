@@ -30,26 +30,11 @@ _NO_LAW = (
 
 
 def judged(encoder: Any, sets: Sequence[Tensor]) -> tuple[Floats, str]:
-    """Return the p-value of each set, what it rests on in words, and warn of the unlike.
+    """Return the p-value of each set ``(E, F)``, what it rests on in words, and warn of the unlike.
 
-    Parameters
-    ----------
-    encoder
-        A trained model with ``network``, ``declaration`` and ``seen``.
-    sets
-        Each ``(E, F)``; see :func:`_parts` for sizes.
-
-    Returns
-    -------
-    tuple
-        p-values, NaN where nothing is known or a set is smaller than any of the training; and a
-        note that says among how many sets was counted.
-
-    Warns
-    -----
-    UnlikeTrainingWarning
-        See :func:`presage.transforms.tail.alarming`: of sets like those of the training one
-        call in a hundred says so.
+    Of a trained model with ``network``, ``declaration`` and ``seen``. NaN where nothing is known or
+    a set is smaller than any of the training. Of sets like those of the training one call in a
+    hundred warns, see :func:`presage.transforms.tail.alarming`.
     """
     if encoder.seen is None:
         return np.full(len(sets), np.nan), _NO_LAW

@@ -41,18 +41,9 @@ def fit_start(
 ) -> dict[str, NDArray[np.float64]]:
     """Return whitening, the linear start of the location, and the law of its residuals.
 
-    Parameters
-    ----------
-    features
-        ``[sample, view, number]``, log10 N last.
-    z
-        ``[sample, view or 1, parameter]``.
-
-    Returns
-    -------
-    dict
-        ``mean`` (K,), ``whiten`` (K, K), ``start`` (K, P), ``offset`` (P,), ``width`` (P,) and
-        ``power`` (P,): residuals scatter as width · exp(power · log10 N).
+    Of features ``[sample, view, number]``, log10 N last, and z ``[sample, view or 1, parameter]``:
+    ``mean`` (K,), ``whiten`` (K, K), ``start`` (K, P), ``offset`` (P,), ``width`` (P,) and
+    ``power`` (P,): residuals scatter as width · exp(power · log10 N).
     """
     step = max(1, features.shape[0] * features.shape[1] // _ROWS)
     some = features[::step].astype(np.float64)

@@ -26,22 +26,7 @@ _PARAMETER, _OTHER = "parameter", "parameter_other"
 
 
 def scores(problem: Problem, theta: Tensor, events: Tensor) -> Tensor:
-    """Return the derivatives of log p with respect to theta.
-
-    Parameters
-    ----------
-    problem
-        Whose density.
-    theta
-        ``(P,)``.
-    events
-        ``(E, F)``.
-
-    Returns
-    -------
-    Tensor
-        ``(E, P)``.
-    """
+    """Return the derivatives ``(E, P)`` of log p of events ``(E, F)`` by theta ``(P,)``."""
     point = theta.detach().clone().requires_grad_()
     values = problem.log_prob(point, events)
     # The gradient of a weighted sum of values is linear in the weights; its derivatives with

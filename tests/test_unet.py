@@ -91,10 +91,11 @@ def network_of(model, dataset):
     return network, {n: torch.as_tensor(np.array(few[n].values)) for n in names}
 
 
-ACROSS = UNet("cleaned", widths=(4,), start=20, nodes=3, periodic=("right_ascension",), flips=())
+ACROSS = UNet("cleaned", widths=(4,), start=20, nodes=3, periodic=("right_ascension",))
 MODELS = {
     **{name: (replace(SMALL, inputs=name), "pairs") for name in INPUTS},
     **{loss: (replace(SMALL, loss=loss), "pairs") for loss in LOSSES},
+    "deviation": (replace(SMALL, bands="deviation"), "pairs"),
     "frozen": (replace(SMALL, linear_step=0.0), "pairs"),
     "no rings": (replace(SMALL, periodic=(), flips=("y",), pooled=("y", "x")), "pairs"),
     "complex": (ACROSS, "complex"),
@@ -128,9 +129,9 @@ def test_every_weight_learns_and_each_sample_has_a_loss(started):
 def test_the_bands_teach_the_signal_nothing(started):
     network, batch = started
     torch.nn.init.normal_(network.bands[-1].weight)
-    _, variance = network._heads(batch)
-    assert (variance > 0).all()
-    variance.sum().backward()
+    _, band = network._heads(batch)
+    assert (band > 0).all()
+    band.sum().backward()
     learning = {n for n, p in network.named_parameters() if p.grad is not None}
     assert learning == {n for n in dict(network.named_parameters()) if n.startswith("bands")}
 
@@ -251,6 +252,7 @@ def test_bad_input_is_named(fitted, pairs):
     [
         ({"inputs": "cleaned+amplitudes"}, "did you mean"),
         ({"loss": "mae"}, "no loss"),
+        ({"bands": "variance"}, "no bands"),
         ({"widths": ()}, "at least 1"),
         ({"widths": (4,) * 5}, "cannot be halved"),
         ({"along": "frequencies"}, "no dimension 'frequencies'"),

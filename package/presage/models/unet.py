@@ -8,9 +8,10 @@ linear answer and the frequency adds what is not normal, and starts at nothing:
 
     signal(x) = sum_b h_b M_b x + u(x),    u = 0 at first.
 
-A second head gives the variance v of what is left, r, by the score r^2/v + ln v (Dawid and
-Sebastiani 1999), least where v is the mean of r^2. It sees features and r of the first head but
-teaches it nothing, so the bands cost no accuracy.
+A second head gives the half width of a band that holds 68 % of what is left, r, by the pinball
+score (Koenker and Bassett 1978), or its standard deviation, by r^2/v + ln v (Dawid and Sebastiani
+1999); where r is normal the two are one. It sees features and r of the first head but teaches it
+nothing, so the bands cost no accuracy.
 
 Sources: Ronneberger et al. 2015, arXiv:1505.04597; deep21, Makinen et al. 2021, arXiv:2010.15843;
 differences of neighbouring channels as an input, arXiv:2511.15072.
@@ -32,7 +33,7 @@ from presage.models.cubes import Layout, chunks
 from presage.models.fitted_cubes import FittedCubes, declared_channels
 from presage.models.linear_start import fit_start
 from presage.models.prepared import Prepared
-from presage.models.unet_network import LOSSES, UNetNetwork, input_columns
+from presage.models.unet_network import BANDS, LOSSES, UNetNetwork, input_columns
 
 #: Name → whether amplitudes are inputs, and whether differences of neighbouring channels are.
 INPUTS: Mapping[str, tuple[bool, bool]] = {
@@ -55,8 +56,7 @@ class UNet:
         Variables: the cube, what was removed from it (`along` replaced by the mode), and the
         cube whose differences along `along` are an input.
     target
-        The cube that is wanted. The network gives it, and ``<target>_error``, the standard
-        deviation of what is wrong with it, in the same unit.
+        The cube that is wanted. The network gives it, and ``<target>_error``, in the same unit.
     along
         The dimension that the linear map mixes and amplitudes lack.
     periodic
@@ -77,9 +77,12 @@ class UNet:
         Of the linear map's weights as a share of those of the U-Net; 0 keeps it as it starts.
     loss
         A name in :data:`~presage.models.unet_network.LOSSES`.
+    bands
+        What the error is: the ``"half_width"`` that holds 68 %, or the ``"deviation"``.
     flips
-        Dimensions along which samples are turned round at random in training; those that are
-        periodic by default. Along the periodic ones they are always moved.
+        Dimensions along which samples are turned round at random in training. By default those
+        that are periodic, and none for complex values, whose phases would turn the other way.
+        Along the periodic ones samples are always moved.
     """
 
     inputs: str = "cleaned+amplitude"
@@ -97,6 +100,7 @@ class UNet:
     start: int = 256
     linear_step: float = 0.1
     loss: str = "delay_spectrum"
+    bands: str = "half_width"
     flips: tuple[str, ...] | None = None
 
     name: ClassVar[str] = "unet"
@@ -104,7 +108,8 @@ class UNet:
     fitted: ClassVar[type[FittedCubes]] = FittedCubes
 
     def __post_init__(self) -> None:
-        for what, value, table in (("inputs", self.inputs, INPUTS), ("loss", self.loss, LOSSES)):
+        for what, table in (("inputs", INPUTS), ("loss", LOSSES), ("bands", BANDS)):
+            value: str = getattr(self, what)
             if value not in table:
                 raise LabelError(f"unet: no {what} {value!r}{nearest(value, table)}")
         if not self.widths or min(*self.widths, self.blocks, self.nodes, 1) < 1 or self.start < 2:
@@ -171,11 +176,6 @@ class UNet:
     def build(self, declaration: Mapping[str, Any]) -> UNetNetwork:
         """Return an untrained network; ``start_from(state)`` gives it scales and linear map."""
         return UNetNetwork(self, declaration)
-
-    @property
-    def turned(self) -> tuple[str, ...]:
-        """Dimensions along which samples are turned round."""
-        return self.periodic if self.flips is None else self.flips
 
     def _inputs(self) -> tuple[list[str], list[bool]]:
         """Return the variables that go in, the cube first, and which are differenced."""

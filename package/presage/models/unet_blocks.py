@@ -28,6 +28,30 @@ def in_memory(axes: int) -> torch.memory_format:
     return formats.get(axes, torch.contiguous_format)
 
 
+class _Around(torch.autograd.Function):
+    """One more neighbour at both ends of a ring.
+
+    As a function with a gradient of its own, for that of `cat` and `narrow` fills and adds three
+    whole arrays.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, axis: int) -> Tensor:
+        """Return `x` with its last slice before it and its first after it."""
+        ctx.axis = axis
+        return torch.cat((x.narrow(axis, x.shape[axis] - 1, 1), x, x.narrow(axis, 0, 1)), axis)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """Add what the two slices got to those that they repeat."""
+        (gradient,), axis = gradients, ctx.axis
+        size = gradient.shape[axis] - 2
+        own = gradient.narrow(axis, 1, size).clone(memory_format=in_memory(gradient.dim() - 2))
+        own.narrow(axis, size - 1, 1).add_(gradient.narrow(axis, 0, 1))
+        own.narrow(axis, 0, 1).add_(gradient.narrow(axis, size + 1, 1))
+        return own, None
+
+
 class Convolution(nn.Module):
     """A convolution over three neighbours on each axis, which keeps the sizes.
 
@@ -48,8 +72,7 @@ class Convolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``[sample, after, *axes]`` of ``[sample, before, *axes]``."""
         for axis in self.around:
-            last, first = x.narrow(axis, x.shape[axis] - 1, 1), x.narrow(axis, 0, 1)
-            x = torch.cat((last, x, first), axis)
+            x = _Around.apply(x, axis)  # type: ignore[no-untyped-call]
         made: Tensor = self.layer(x)
         return made
 
@@ -99,11 +122,12 @@ class Trunk(nn.Module):
         axes = len(periodic)
 
         def level(width: int) -> nn.Sequential:
-            groups = max(g for g in (1, 2, 4, 8) if width % g == 0)
+            groups = max(g for g in (1, 2, 4, 8) if width % g == 0 and 4 * g <= max(width, 4))
             return nn.Sequential(*(Block(width, groups, periodic) for _ in range(blocks)))
 
         self.first = Convolution(before, widths[0], periodic)
-        self.down = nn.ModuleList(map(level, widths))
+        # None on the finest level going down: it would take a third of the time.
+        self.down = nn.ModuleList(map(level, widths[1:] or widths))
         self.up = nn.ModuleList(map(level, widths[:-1]))
         pairs = list(pairwise(widths))
         self.coarser = nn.ModuleList(_CONVOLUTIONS[axes](a, b, step, stride=step) for a, b in pairs)
@@ -118,12 +142,13 @@ class Trunk(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return features of each point."""
         x = self.first(x.contiguous(memory_format=in_memory(x.dim() - 2)))
+        if not self.coarser:
+            made: Tensor = self.down[0](x)
+            return made
         skipped = []
-        for level, coarser in zip(self.down, self.coarser, strict=False):
-            x = level(x)
+        for coarser, level in zip(self.coarser, self.down, strict=True):
             skipped.append(x)
-            x = coarser(x)
-        x = self.down[-1](x)
-        for level, finer in zip(reversed(self.up), reversed(self.finer), strict=True):
+            x = level(coarser(x))
+        for finer, level in zip(reversed(self.finer), reversed(self.up), strict=True):
             x = level(skipped.pop() + finer(x))
         return x

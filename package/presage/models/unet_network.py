@@ -18,6 +18,8 @@ from presage.models.unet_blocks import Trunk, pointwise
 
 #: Share of the second head's score in the loss.
 _BANDS = 0.1
+#: Share of a normal distribution within one standard deviation.
+_HELD = 0.6826894921370859
 
 
 def mean_square(_: UNetNetwork, rest: Tensor) -> Tensor:
@@ -57,6 +59,24 @@ LOSSES: Mapping[str, Callable[[UNetNetwork, Tensor], Tensor]] = {
 }
 
 
+def half_width(rest: Tensor, band: Tensor, left: Tensor) -> Tensor:
+    """Return the pinball score of a band that is to hold 68.27 % of what is left."""
+    beyond = rest.abs() - band
+    return torch.maximum(_HELD * beyond, (_HELD - 1) * beyond) / left
+
+
+def deviation(rest: Tensor, band: Tensor, left: Tensor) -> Tensor:
+    """Return r^2/v + ln v, least where v, the square of the band, is the mean of r^2."""
+    return (rest / band).square() + 2 * (band / left).log()
+
+
+#: Name → score of an error, given what is left and the root mean square of that at the start.
+BANDS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "half_width": half_width,
+    "deviation": deviation,
+}
+
+
 class UNetNetwork(nn.Module):
     """The best linear answer, and what a U-Net adds to it.
 
@@ -77,8 +97,11 @@ class UNetNetwork(nn.Module):
         self.inputs = [Cube(**cube) for cube in declaration["inputs"]]
         self.target = Cube(**declaration["target"])
         self.differenced, self.mixed = declaration["differenced"], declaration["mixed"]
-        self.loss_of_rest = LOSSES[settings.loss]
-        self.moved = [(d, d in layout.periodic, d in settings.turned) for d in layout.axes]
+        self.loss_of_rest, self.score = LOSSES[settings.loss], BANDS[settings.bands]
+        turned = settings.flips
+        if turned is None:
+            turned = () if layout.channels else layout.periodic
+        self.moved = [(d, d in layout.periodic, d in turned) for d in layout.axes]
         across, nodes = layout.across, declaration["nodes"]
         rows, columns = self.target.columns(layout), sum(c.columns(layout) for c in self.inputs)
         for name, size in (("shift", columns), ("width", columns),
@@ -123,29 +146,28 @@ class UNetNetwork(nn.Module):
     # -- what it gives ---------------------------------------------------------------------
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the target, and the standard deviation of what is wrong with it."""
-        made, variance = self._heads(batch)
+        """Return the target, and the error to expect."""
+        made, band = self._heads(batch)
         width = self._wide("target_width")
         name = self.target.name
         return {
             name: self.target.out(made * width),
-            f"{name}_error": self.target.out(variance.sqrt() * width),
+            f"{name}_error": self.target.out(band * width),
         }
 
     def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the loss of each sample, ``(B,)``."""
         if self.training:
             batch = self._moved(batch)
-        made, variance = self._heads(batch)
+        made, band = self._heads(batch)
         with self._exact(made):
             wanted = self.target.into(batch[self.target.name]) / self._wide("target_width")
             rest = wanted - made
-            left = self._wide("left")
-            score = rest.detach().square() / variance + (variance / left).log()
+            score = self.score(rest.detach(), band, self._wide("left").sqrt())
             return self.loss_of_rest(self, rest) + _BANDS * score.flatten(1).mean(1)
 
     def _heads(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return target and variance, ``[sample, channel, *axes]``, in the target's scale."""
+        """Return target and error, ``[sample, channel, *axes]``, in the target's scale."""
         layout, tail = self.layout, (..., *(None,) * len(self.layout.periodic))
         arrays = {cube.name: cube.into(batch[cube.name]) for cube in self.inputs}
         columns = input_columns(layout, self.inputs, self.differenced, arrays)
@@ -162,7 +184,7 @@ class UNetNetwork(nn.Module):
         with self._exact(columns):
             # ln(e - 1), where softplus is 1.
             ratio = nn.functional.softplus(bands.to(best.dtype) + 0.5413248546129181)
-            return best + added.to(best.dtype), ratio * self._wide("left") + 1e-12
+            return best + added.to(best.dtype), ratio * self._wide("left").sqrt() + 1e-9
 
     def _moved(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return a batch that is moved round rings and turned round, at random."""

@@ -52,26 +52,26 @@ def found_files(given: Any) -> tuple[tuple[FileInput, ...], tuple[str, ...]]:
     files: list[Any] = []
     others = 0
     for one in given if isinstance(given, (tuple, list)) else [given]:
-        path = one.path if isinstance(one, FileInput) else Path(os.path.expandvars(one))
-        path = path.expanduser()
-        inside = [path]
-        if path.is_dir():
-            inside = [p for p in path.rglob("*") if p.is_file()]
-        elif glob.has_magic(str(path)) and not path.exists():
-            inside = [Path(p) for p in glob.glob(str(path), recursive=True)]  # noqa: PTH207
+        if isinstance(one, FileInput):
+            files.append(one)
+            continue
+        path = Path(os.path.expandvars(one)).expanduser()
+        text = f"{glob.escape(str(path))}/**" if path.is_dir() else str(path)
+        inside = [path] if path.is_file() else map(Path, glob.glob(text, recursive=True))  # noqa: PTH207
+        inside = [p for p in inside if p.is_file()]
         kept = [p for p in inside if p.suffix.lower() in _SUFFIXES or p == path]
         others += len(inside) - len(kept)
-        files += [one] if isinstance(one, FileInput) else sorted(kept, key=_in_order)
+        files += sorted(kept, key=_in_order)
     if not files:
         raise LabelError(f"there is no file of {', '.join(_SUFFIXES)} at {given!s:.80}")
     said = (f"{others} file(s) beside those of {', '.join(_SUFFIXES)} are not read",)
     return tuple(map(FileInput.of_reader, files)), said if others else ()
 
 
-def _in_order(path: Path) -> list[Any]:
+def _in_order(path: Path) -> list[int | str]:
     """Return what sorts ``map_2`` before ``map_10``."""
     parts = re.split(r"(\d+)", str(path))
-    return [int(part) if part.isdigit() else part for part in parts]
+    return [int(part) if number % 2 else part for number, part in enumerate(parts)]
 
 
 @dataclass(frozen=True)

@@ -213,7 +213,7 @@ def test_the_transfer_function_is_what_is_left_of_signals(examples, pools):
     edges = Scales(SKY).spectra()["plane"].edges
     bins = Spectra(**edges)
     signal = pools["held_out"]["signal"]["signal"]
-    box = Scales(SKY, taper="boxcar").box
+    box = Scales(SKY).box
     kept = bins.update(box.transform(examples.basis.clean(signal, MODES)), box.transform(signal))
     left = kept.finish()
     here = edges["k_perpendicular"][1:] <= Scales(SKY).signal_left[1]
@@ -223,6 +223,19 @@ def test_the_transfer_function_is_what_is_left_of_signals(examples, pools):
 
 
 # Words and figures
+
+
+def test_power_is_corrected_by_that_of_other_skies(found):
+    reference = SkyResiduals(
+        found.dataset.assign(power_ratio_band=found.dataset["power_ratio_band"] * 2)
+    )
+    table = found.table(reference)
+    assert list(table.columns)[:4] == [
+        ("k∥ < 0.03", n) for n in ("residual", "× limit", "power", "r")
+    ]
+    corrected = table.xs("corrected", axis=1, level=1)
+    assert corrected.shape == (len(found.dataset["method"]), 3)
+    np.testing.assert_allclose(corrected, 0.5)
 
 
 def test_the_verdict_says_what_nobody_recovers_and_who_stands_where(found):
@@ -239,7 +252,7 @@ def test_the_verdict_says_what_nobody_recovers_and_who_stands_where(found):
 
 @pytest.mark.parametrize(
     ("draw", "panels"),
-    [("planes", 8), ("spectra", 3), ("maps", 10), ("eigenvalues", 2), ("lines_of_sight", 3)],
+    [("planes", 8), ("spectra", 3), ("maps", 9), ("eigenvalues", 2), ("lines_of_sight", 3)],
 )
 def test_figures_are_drawn(found, draw, panels):
     page = getattr(found, draw)()

@@ -59,6 +59,8 @@ def planes_figure(product: xr.Dataset, methods: Sequence[str] = ()) -> Page:
         is more than half of the power the others are grey.
     """
     names = _chosen(product, methods, [m for m in _methods(product) if m != "limit"])
+    some = (product["expected_limit"] < _LOST).any("k_parallel").values  # the rest is all grey
+    product = product.isel(k_perpendicular=slice(0, 2 + np.flatnonzero(some).max(initial=2)))
     columns = min(3, 1 + len(names))
     rows = -(-(1 + len(names)) // columns)
     page = Page(WIDTH, 0.5 + 2.1 * rows)
@@ -135,23 +137,21 @@ def maps_figure(
     at = product["frequency"].values
     channel = len(at) // 2 if frequency is None else int(np.abs(at - frequency).argmin())
     here = product[["truth", "observed", "cleaned"]].isel(sky=sky, frequency=channel)
-    page = Page(WIDTH, 3.8)
+    page = Page(WIDTH, 3.4)
     panels = page.subplots(2, 1 + len(names), sharex=True, sharey=True, squeeze=False)
     most = 3.0 * float(here["truth"].std())
     scale = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
     image = _map(panels[0, 0], here["truth"], f"truth, {at[channel]:.1f} MHz", scale)
     seen = here["observed"] - here["observed"].mean()
-    own = _map(panels[1, 0], seen.assign_attrs(here["observed"].attrs), "observed − mean",
-               {"cmap": "magma"})  # fmt: skip
+    unit = str(here["truth"].attrs.get("units", "1"))
+    title = f"observed, rms {float(seen.std()):.3g} {unit}"
+    _map(panels[1, 0], seen, title, {"cmap": "magma"})
     for column, name in enumerate(names, start=1):
         cleaned = here["cleaned"].sel({"method": name})
         _map(panels[0, column], cleaned, _title(product, name), scale)
         off = (cleaned - here["truth"]).assign_attrs(here["truth"].attrs)
         _map(panels[1, column], off, f"off by, rms {float(off.std()):.2g}", scale)
-    unit = str(here["truth"].attrs.get("units", "1"))
-    bar = {"shrink": 0.8, "location": "right"}
-    colourbar(page, image, [a for row in panels[:, 1:] for a in row], f"signal [{unit}]", **bar)
-    colourbar(page, own, panels[1, 0], f"[{unit}]", location="bottom")
+    colourbar(page, image, [a for row in panels for a in row], f"signal [{unit}]", shrink=0.8)
     return page
 
 

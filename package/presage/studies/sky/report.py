@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,20 +41,29 @@ class SkyResiduals:
             told = ", ".join(map(str, self.dataset.data_vars))
             raise LabelError(f"SkyResiduals shows what measure made; got a dataset of {told}")
 
-    def table(self) -> pd.DataFrame:
+    def table(self, reference: SkyResiduals | None = None) -> pd.DataFrame:
         """Return a row for each method and columns for each band of k_parallel.
 
         ``residual`` power over the true one, the same over the limit's (``× limit``), ``power``
         over the true one, and ``r``, the correlation, of the scales across that the beam leaves;
         and the share of pixels within the 68 % band of methods that claim errors.
+
+        Parameters
+        ----------
+        reference
+            The same methods on other skies, those of the validation: ``corrected`` is the power
+            over the true one after division by what it is there, a transfer function.
         """
         shown = {"residual": "residual", "ratio_to_limit": "× limit", "power_ratio": "power",
                  "correlation": "r"}  # fmt: skip
-        columns = {
-            (str(band), new): self.dataset[f"{old}_band"].sel(band=band).values
-            for band in self.dataset["band"].values
-            for old, new in shown.items()
-        }
+        columns: dict[tuple[str, str], Any] = {}
+        for band in self.dataset["band"].values:
+            here = self.dataset.sel(band=band)
+            columns |= {(str(band), new): here[f"{old}_band"].values for old, new in shown.items()}
+            if reference is not None:
+                there = reference.dataset["power_ratio_band"].sel(band=band)
+                there = there.sel({"method": here["method"]})
+                columns[str(band), "corrected"] = (here["power_ratio_band"] / there).values
         if "coverage" in self.dataset:
             columns["pixels", "in 68 %"] = self.dataset["coverage"].sel(level=0.68).values
         titles = self.dataset["method_title"].values.astype(str)

@@ -95,20 +95,15 @@ class Examples:
     basis: PCA
     modes: int
 
-    @property
-    def size(self) -> int:
-        """Skies that choices are made on."""
-        return min(CHOSEN_ON, self.pools["signal"].sizes["sample"])
-
     def chunks(self) -> Iterator[tuple[xr.DataArray, xr.DataArray, xr.DataArray]]:
         """Yield observed skies, their signals, and the signals of other skies."""
         signal = self.pools["signal"]["signal"]
-        for start in range(0, self.size, CHUNK):
-            where = slice(start, min(start + CHUNK, self.size))
+        count = min(CHOSEN_ON, signal.sizes["sample"])
+        for start in range(0, count, CHUNK):
+            where = slice(start, min(start + CHUNK, count))
             own = signal.isel(sample=where)
-            others = (np.arange(where.start, where.stop) + self.size // 2) % self.size
-            other = own.copy(data=signal.isel(sample=others).values)
-            yield observed(self.pools, where), own, other
+            others = (np.arange(where.start, where.stop) + count // 2) % count
+            yield observed(self.pools, where), own, own.copy(data=signal.isel(sample=others).values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,7 +271,7 @@ def pca(examples: Examples) -> PrincipalComponents:
 
 def pca_transfer(examples: Examples) -> PrincipalComponents:
     """Return the principal components, with what they take of known signals put back."""
-    scales = Scales(examples.sky, taper="boxcar")
+    scales = Scales(examples.sky)
     plain = PCA.fit(seen for seen, _, _ in examples.chunks())
     mocked = PCA.fit(seen + mock.values for seen, _, mock in examples.chunks())
     bins: Spectra = scales.spectra()["plane"]

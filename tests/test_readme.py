@@ -13,7 +13,7 @@ from guides import examples, run
 def test_the_example_of_the_readme(
     root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    example, _ = examples(root / "README.md")
+    example, *_ = examples(root / "README.md")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     run(example, {}, names)
@@ -28,7 +28,7 @@ def test_the_example_of_posteriors(
     root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """As written, but for sizes: a minute of training is none of a test's."""
-    _, example = examples(root / "README.md")
+    _, example, _ = examples(root / "README.md")
     smaller = {
         "n_events=1000": "n_events=60",
         "n=10_000": "n=200",
@@ -39,3 +39,16 @@ def test_the_example_of_posteriors(
     run(example, smaller, names)
     assert names["draws"]["theta"].dims == ("draw", "parameter")
     assert names["draws"].sizes["draw"] == 2000
+
+
+def test_the_example_of_skies(root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As written, but for sizes."""
+    *_, example = examples(root / "README.md")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    run(example, {"channels=64, pixels=32": "channels=16, pixels=8", "200": "16"}, names)
+    seen = names["pairs"].dataset["sky"]
+    cleaned = names["limit"].clean(seen.isel(sample=slice(0, 2)))
+    assert cleaned.dims == seen.dims
+    assert float(cleaned.std()) < 1e-3 * float(seen.std())
+    assert names["cleaned"]["amplitude"].sizes["mode"] == 6

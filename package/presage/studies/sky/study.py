@@ -10,7 +10,7 @@ STUDY = Study(
     title="21 cm signal under foregrounds, beside the physical limit",
     notebooks=("1_simulate", "2_pca", "3_train", "4_residuals"),
     presets={
-        "quick": {"channels": 64, "pixels": 32, "n_skies": 400, "n_held_out": 64, "epochs": 8},
+        "quick": {"channels": 64, "pixels": 32, "n_skies": 400, "n_held_out": 64, "epochs": 2},
         "full": {"n_skies": 1000, "n_held_out": 200, "epochs": 40},
         "tiny": {
             "channels": 16,

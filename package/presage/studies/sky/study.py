@@ -28,6 +28,7 @@ STUDY = Study(
         "sky_noise": "presage.studies.sky.skies:SkyNoise",
         "cleaned_sky": "presage.studies.sky.cleaned:CleanedSky",
         "sky_cubes": "presage.studies.sky.cubes:SkyCubes",
+        "sky_maps": "presage.studies.sky.spheres:SkyMaps",
         "fit-unet": "presage.models:UNet",
         "sky_residuals": "presage.studies.sky.measure:VERSION",
     },

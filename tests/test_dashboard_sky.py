@@ -71,8 +71,8 @@ def arrived(visit, name: str, key: list[int]) -> None:
 def test_keys_step_through_channels_and_what_the_scan_says_without_the_server(visit, site):
     sent: list[str] = []
     visit.page.on("websocket", lambda s: s.on("framesent", lambda frame: sent.append("frame")))
-    visit.open(at(site, sky="1", frequency="503.12"))
-    assert "leakage, sky 1, 503.12 MHz" in visit.piece(".head")
+    visit.open(at(site, sky="1", frequency="503.125"))
+    assert "leakage, sky 1, 503.125 MHz" in visit.piece(".head")
     for width, height in ((1400, 900), (800, 900), (390, 844)):
         visit.fits(width, height)
     visit.page.set_viewport_size({"width": 1400, "height": 900})
@@ -153,7 +153,7 @@ def test_picture_file_and_help_are_there_and_nonsense_is_said(visit, site):
     assert visit.page.locator(".notice").count() == 5
     with visit.page.expect_download(timeout=PATIENCE) as picture:
         visit.page.get_by_role("button", name="PNG").click()
-    assert picture.value.suggested_filename == f"sky-leakage-0-553.12MHz-{site.key[:8]}.png"
+    assert picture.value.suggested_filename == f"sky-leakage-0-553.125MHz-{site.key[:8]}.png"
     with visit.page.expect_download(timeout=PATIENCE) as product:
         visit.page.get_by_text("netCDF").click()
     assert product.value.suggested_filename == f"sky_residuals-{site.key[:16]}.nc"

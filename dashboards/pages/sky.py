@@ -13,7 +13,7 @@ import xarray as xr
 
 from dashboards.kit.arrays import Array, Fetched, words
 from dashboards.kit.choice import Choice, entries_menu
-from dashboards.kit.opened import opened
+from dashboards.kit.opened import checked, opened
 from dashboards.kit.page import Cast, Page, Panel, View, Visit
 from dashboards.kit.panels import (
     Cell,
@@ -29,7 +29,9 @@ from dashboards.kit.panels import (
     table,
 )
 from dashboards.kit.pieces import column, row
-from dashboards.kit.theme import MASK
+from dashboards.kit.theme import MASK, whole
+from presage.analysis.canvas import titled
+from presage.store import EntryInfo
 from presage.studies.sky.figures import style
 from presage.studies.sky.report import LOST, SkyResiduals
 
@@ -105,11 +107,11 @@ class Exhibit:
     def choices(self) -> list[Choice]:
         """What can be chosen."""
         product, names, titles = self.product, self.methods, self.titles
-        frequency = [f"{value:.5g}" for value in product["frequency"].values]
-        rivals = list(range(min(1, len(names) - 1), len(names)))
+        frequency = [f"{value:.6g}" for value in product["frequency"].values]
+        rivals = range(1, len(names))
         shown = [name for name in ("limit", "pca", "wiener_learned") if name in names]
         first = next((m for m in ("network", "network_wiener", "wiener_learned") if m in names),
-                     names[rivals[0]])  # fmt: skip
+                     names[-1])  # fmt: skip
         cells = [
             Choice.numbered(dim, [str(k) for k in range(product.sizes[dim])],
                             str(product.sizes[dim] // 2)) for dim in self.across
@@ -122,8 +124,8 @@ class Exhibit:
                             titles=("residual", "P ratio", "r"), cycle="n"),
         ] if self.scan else []  # fmt: skip
         return [
-            Choice("method", [names[k] for k in rivals], first, "method",
-                   [titles[k] for k in rivals], 146, rivals, digits=rivals),
+            Choice("method", names, first, "method", titles, 146, range(len(names)),
+                   digits=rivals),
             Choice("other", names, names[0], "beside", titles, 146, range(len(names)),
                    silent=names[0], digits=rivals, shifted=True),
             Choice.numbered("sky", [str(k) for k in range(product.sizes["sky"])], heading="sky",
@@ -169,16 +171,20 @@ def view(visit: Visit) -> View:
         panels += [removed, *scan]
         cells += [panel.place for panel in scan]
         sliders = [removed.place]
-    products = (entries_menu("product", visit.products[::-1], visit.entry)
-                if len(visit.products) > 1 else [])  # fmt: skip
-    rows = [[*products, "method", "other", "sky", channel.place, "colours",
-             "plane"],
-            ["curves", *sliders, "scanned"]]  # fmt: skip
+    products = entries_menu("product", visit.products[::-1], visit.entry, title=_title, width=134)
+    rows = [[*products, "method", "other", "sky", channel.place, "plane"],
+            ["curves", "colours", *sliders, "scanned"]]  # fmt: skip
     return View(
         exhibit.choices, panels, column("whole", top.place, maps.place, row("checks", *cells)),
         rows, cast, fetched=_fetched(exhibit), words=_words(exhibit),
         address={"page": "sky", "key": visit.entry.key[:16]},
     )  # fmt: skip
+
+
+def _title(entry: EntryInfo) -> str:
+    """Return what the menu calls a product, ``"leakage 1a2b3c4d"``."""
+    name = entry.recipe.fields.get("name", "") if entry.recipe is not None else ""
+    return f"{name} {entry.key[:8]}".strip()
 
 
 def _prepared(product: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
@@ -187,14 +193,7 @@ def _prepared(product: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
     cube = ("sky", "frequency", *across)
     needed = {**_NEEDED, "truth": cube, "cleaned": ("method", *cube)}
     needed |= {name: dims for name, dims in _SCAN.items() if name in product}
-    lacking = [name for name in needed if name not in product]
-    if lacking:
-        raise ValueError(f"this product is not one of cleaned skies: it lacks {', '.join(lacking)}")
-    for name, dims in needed.items():
-        if set(product[name].dims) != set(dims):
-            raise ValueError(f"{name} should have the dims {dims}, got {product[name].dims}")
-        if not product[name].size:
-            raise ValueError(f"{name} is empty")
+    product = checked(product, "cleaned skies", needed)
     report = SkyResiduals(product)
     said = [report.verdict(str(method)) for method in product["method"].values]
     return product.assign_attrs(across=",".join(across)), said
@@ -257,28 +256,27 @@ def _maps(exhibit: Exhibit) -> Panel:
     )  # fmt: skip
 
 
+def _titled(array: xr.DataArray) -> str:
+    name = str(array.attrs.get("long_name", array.name)).replace("_", " ")
+    return titled(name, str(array.attrs.get("units", "1")))
+
+
 def _axis(coordinate: xr.DataArray) -> dict[str, Any]:
     """Return edges and title of an axis; of cells that are not alike their numbers."""
     values = coordinate.values.astype(float)
     step = np.diff(values) if len(values) > 1 else np.ones(1)
-    title = _titled(coordinate, str(coordinate.name).replace("_", " "))
+    title = _titled(coordinate)
     if not np.allclose(step, step[0], rtol=1e-3):
         return {"edges": [-0.5, len(values) - 0.5], "title": title,
                 "names": [f"{value:.3g}" for value in values]}  # fmt: skip
     return {"edges": [values[0] - step[0] / 2, values[-1] + step[0] / 2], "title": title}
 
 
-def _titled(array: xr.DataArray, name: str) -> str:
-    unit = str(array.attrs.get("units", "1"))
-    name = str(array.attrs.get("long_name", name))
-    return name if unit in ("", "1") else f"{name} [{unit}]"
-
-
 def _sight(exhibit: Exhibit, cast: Cast) -> Panel:
     """Return the spectra along the line of sight at the marked pixel."""
     frequency = exhibit.product["frequency"]
     arrays = {"channels": Array(frequency.values, ()), "channel": Array.of(frequency)}
-    line = Line("line of sight [mK]", _titled(frequency, "frequency"), "channels", "sight",
+    line = Line("line of sight [mK]", _titled(frequency), "channels", "sight",
                 "sight_true")  # fmt: skip
     return curve("half", [line], arrays, 3, cast, mark="channel", pair=True, fetched=True,
                  truth_colour=_TRUTH, on=["sky", *exhibit.across])  # fmt: skip
@@ -368,52 +366,44 @@ def _spectra(exhibit: Exhibit, cast: Cast) -> list[Panel]:
 
 def _scan(exhibit: Exhibit) -> list[Panel]:
     """Return the eigenvalues, what is left over N_FG, and over k_parallel at this N_FG."""
-    product, grey, blue = exhibit.product, "#4d4d4d", "#0072b2"
-    number = np.arange(1.0, product.sizes["mode"] + 1)
-    noise = product.get("noise_eigenvalue", xr.full_like(product["eigenvalues"], np.nan))
-    arrays = {
-        "number": Array(number, ()), "eigenvalues": _level(product["eigenvalues"], "mode"),
-        "signal_eigenvalues": Array.of(product["signal_eigenvalues"], "mode"),
-        "noise": Array(np.broadcast_to(noise, number.shape).astype(float), ()),
-        "between": Array(product["modes"].values + 0.5, ("modes",)),
-    }  # fmt: skip
-    spectrum = curve(
-        "half", [Line("eigenvalue [mK²]", "mode", "number", "eigenvalues", log_y=True,
-                      further=("signal_eigenvalues", "noise"))],
-        arrays, called="training data", further=[("signal", blue), ("noise", "#999999")],
-        mark="between",
-    )  # fmt: skip
+    product, blues = exhibit.product, ("#56b4e9", "#0072b2", "#003f6b")
+    number, removed = (
+        np.arange(1.0, product.sizes["mode"] + 1),
+        product["modes"].values.astype(float),
+    )
     along = product["k_parallel"].values
     places = [int(np.abs(along - k).argmin()) for k in (0.03, 0.06, 0.15)]
-    lines = [f"scan{k}" for k in range(len(places))]
-    left = {"removed": Array(product["modes"].values.astype(float), ()),
-            "removed_now": Array(product["modes"].values.astype(float), ("modes",)),
-            "scan_total": _level(product["scan_total"], "modes"),
-            **{name: Array.of(product["scan_residual"].isel(k_parallel=k), "modes")
-               for name, k in zip(lines, places, strict=True)}}  # fmt: skip
-    total = curve(
-        "half", [Line("P residual / P true", "N_FG", "removed", "scan_total", log_y=True,
-                      ends=(1e-3, 1e3), further=lines)],
-        left, called="all modes", mark="removed_now",
-        further=[(f"k∥ = {along[k]:.2g}", colour) for k, colour in
-                 zip(places, ("#56b4e9", blue, "#003f6b"), strict=True)],
-    )  # fmt: skip
-    limit = {"k_parallel": Array(along, ()),
-             "limit_parallel": Array.of(product["residual_parallel"].isel(method=0), "k_parallel"),
-             **{name: _level(product[name], "k_parallel") for name in _SCAN if
-                _SCAN[name] == ("modes", "k_parallel")}}  # fmt: skip
-    at = curve(
-        "half", [
-            Line("P residual / P true", "k∥ [h/Mpc]", "k_parallel", "scan_residual", log=True,
-                 log_y=True, ends=(1e-4, 1e3), further=("limit_parallel",)),
-            Line("P cleaned / P true", "k∥ [h/Mpc]", "k_parallel", "scan_power_ratio", log=True,
-                 ends=(0, 2)),
-            Line("correlation r", "k∥ [h/Mpc]", "k_parallel", "scan_correlation", log=True,
-                 ends=(0, 1)),
-        ],
-        limit, choice="scanned", called="PCA at this N_FG", further=[("limit", grey)],
-    )  # fmt: skip
-    return [spectrum, total, at]
+    noise = np.full(len(number), float(product.get("noise_eigenvalue", np.nan)))
+    arrays = {
+        "number": Array(number, ()), "noise": Array(noise, ()), "removed": Array(removed, ()),
+        "between": Array(removed + 0.5, ("modes",)), "removed_now": Array(removed, ("modes",)),
+        "k_parallel": Array(along, ()),
+        "eigenvalues": _level(product["eigenvalues"], "mode"),
+        "signal_eigenvalues": Array.of(product["signal_eigenvalues"], "mode"),
+        "scan_total": _level(product["scan_total"], "modes"),
+        **{f"scan{k}": Array.of(product["scan_residual"].isel(k_parallel=k), "modes")
+           for k in places},
+        **{name: _level(product[name], "k_parallel") for name in _SCAN if
+           _SCAN[name] == ("modes", "k_parallel")},
+        "limit": Array.of(product["residual_parallel"].isel(method=0), "k_parallel"),
+    }  # fmt: skip
+    values = Line("eigenvalue [mK²]", "mode", "number", "eigenvalues", log_y=True,
+                  further=("signal_eigenvalues", "noise"))  # fmt: skip
+    total = Line("P residual / P true", "N_FG", "removed", "scan_total", log_y=True,
+                 ends=(1e-3, 1e3), further=[f"scan{k}" for k in places])  # fmt: skip
+    of = {"x": "k∥ [h/Mpc]", "grid": "k_parallel", "log": True}
+    here = [Line("P residual / P true", band="scan_residual", log_y=True, ends=(1e-4, 1e3),
+                 further=("limit",), **of),
+            Line("P cleaned / P true", band="scan_power_ratio", ends=(0, 2), **of),
+            Line("correlation r", band="scan_correlation", ends=(0, 1), **of)]  # fmt: skip
+    named = [(f"k∥ = {along[k]:.2g}", colour) for k, colour in zip(places, blues, strict=True)]
+    return [
+        curve("half", [values], arrays, called="training data", mark="between",
+              further=[("signal", blues[1]), ("noise", "#999999")]),
+        curve("half", [total], arrays, called="all modes", mark="removed_now", further=named),
+        curve("half", here, arrays, choice="scanned", called="PCA at this N_FG",
+              further=[("limit", "#999999")], on=["modes"]),
+    ]  # fmt: skip
 
 
 def _level(array: xr.DataArray, *drawn: str) -> Array:
@@ -426,15 +416,19 @@ def _level(array: xr.DataArray, *drawn: str) -> Array:
 def _words(exhibit: Exhibit) -> dict[str, Any]:
     product, name = exhibit.product, str(exhibit.product.attrs.get("sky", "sky"))
     skies, key = range(product.sizes["sky"]), exhibit.visit.entry.key[:16]
-    channels = [f"{value:.5g}" for value in product["frequency"].values]
+    channels = [f"{value:.6g}" for value in product["frequency"].values]
     heads = [[f"{name}, sky {sky}, {at} MHz" for at in channels] for sky in skies]
     files = [[f"sky-{name}-{sky}-{at}MHz" for at in channels] for sky in skies]
     noise = float(product.attrs.get("noise_share", np.nan))
-    many = f"{product.attrs.get('n_skies', len(skies))} held-out skies"
+    about = [f"noise {100 * noise:.2g} % of the signal",
+             f"{product.attrs.get('n_skies', len(skies))} held-out skies"]  # fmt: skip
+    if "observed" in product:
+        over = float(f"{float(product['observed'].std() / product['truth'].std()):.1g}")
+        about.insert(0, f"foregrounds {whole(int(over))} ×")
     said = [f'<div class="caption">{escape(text)}</div>' for text in exhibit.verdicts]
     return {
         "head": words(heads, "sky", "frequency"),
-        "tag": words(f"noise {100 * noise:.2g} % of the signal, {many}"),
+        "tag": words(", ".join(about)),
         "verdict": words(said, "method"),
         "foot": words(f"presage · sky_residuals {key}"),
         "file": words(files, "sky", "frequency"),

@@ -11,10 +11,11 @@ import xarray as xr
 
 from dashboards.kit.arrays import Array
 from dashboards.kit.choice import Choice, Labels, called
-from dashboards.kit.opened import opened
+from dashboards.kit.opened import checked, opened
 from dashboards.kit.page import Visit
 from presage.analysis.canvas import colours
 from presage.analysis.numbers import merit_grid
+from presage.analysis.report import parameters_of
 from presage.analysis.residuals import completed
 from presage.labels import Variable
 from presage.store import EntryInfo, Store
@@ -77,11 +78,7 @@ class Exhibit:
     @cached_property
     def parameters(self) -> list[Variable]:
         """Declarations of the label's parameters."""
-        return [
-            Variable.of(array, "label")
-            for array in self.product.coords.values()
-            if array.dims == ("label",) and array.attrs.get("role") == "parameter"
-        ]
+        return [Variable.of(self.product[n], "label") for n in parameters_of(self.product)]
 
     @cached_property
     def table(self) -> np.ndarray:
@@ -264,10 +261,7 @@ def _joined(
 
 
 def _complete(product: xr.Dataset) -> _Prepared:
-    lacking = [name for name in _NEEDED if name not in product.variables]
-    if lacking:
-        raise ValueError(f"this product is not one of residuals: it lacks {', '.join(lacking)}")
-    product = completed(product)
+    product = completed(checked(product, "residuals", dict.fromkeys(_NEEDED)))
     names = [str(name) for name in product["source"].values]
     order = ["reference", *(name for name in names if name != "reference")]
     product = product if order == names else product.sel(source=order)

@@ -11,7 +11,7 @@ import xarray as xr
 
 from dashboards.kit.choice import Choice
 from dashboards.kit.frame import complete
-from dashboards.kit.opened import opened
+from dashboards.kit.opened import checked, opened
 from dashboards.kit.page import Visit
 from dashboards.kit.theme import whole
 from presage.store import EntryInfo
@@ -121,25 +121,12 @@ class Exhibit:
 
 def _prepared(product: xr.Dataset) -> xr.Dataset:
     """Return a product with what follows from it, kinds in the page's order."""
-    product = _sound(product)
+    curves = filter(None, str(product.attrs.get("curves", "")).split(","))
+    parts = [f"{curve}_{part}" for curve in curves for part in ("band", "true", "grid")]
+    needed = {**_NEEDED, **dict.fromkeys((*_COORDS, *parts))}
+    product = checked(product, "posteriors", needed, ["contour"])  # one parameter has no pairs
     there = [str(kind) for kind in product["kind"].values]
     return completed(product.sel(kind=[kind for kind in KINDS if kind in there]))
-
-
-def _sound(product: xr.Dataset) -> xr.Dataset:
-    """Return a product with its dims in order, or say what is not as it should be."""
-    lacking = [n for n in (*_NEEDED, *_COORDS) if n not in product.variables]
-    for curve in filter(None, str(product.attrs.get("curves", "")).split(",")):
-        names = (f"{curve}_band", f"{curve}_true", f"{curve}_grid")
-        lacking += [n for n in names if n not in product.variables]
-    if lacking:
-        raise ValueError(f"this product is not one of posteriors: it lacks {', '.join(lacking)}")
-    for name, dims in _NEEDED.items():
-        if set(product[name].dims) != set(dims):
-            raise ValueError(f"{name} should have the dims {dims}, got {product[name].dims}")
-        if not product[name].size and name != "contour":  # one parameter has no pairs
-            raise ValueError(f"{name} is empty")
-    return product.assign({name: product[name].transpose(*dims) for name, dims in _NEEDED.items()})
 
 
 def _beside(entry: EntryInfo, calibrations: Sequence[EntryInfo]) -> list[EntryInfo]:

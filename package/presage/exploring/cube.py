@@ -24,6 +24,7 @@ def cube_view(dataset: xr.Dataset) -> pn.viewable.Viewable:
             "there is nothing to explore: expected residuals, draws of posteriors, or a numeric "
             f"array of two dimensions at least, got {dict(dataset.sizes)}"
         )
+    names.sort(key=lambda name: -dataset[name].ndim)  # cubes before what was worked out of them
     views = {name: Cube(dataset[name]) for name in names[:1]}
     if len(names) == 1:
         return views[names[0]].view()

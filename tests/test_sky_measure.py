@@ -180,10 +180,10 @@ def test_visibilities_are_measured_by_baseline(store):
 def test_every_rival_removes_foregrounds_and_keeps_signal(found):
     table = found.table()
     high = table["k∥ > 0.05"]
-    for name in ("PCA", "PCA, transfer corrected", "FastICA"):
+    for name in ("PCA", "PCA with transfer function", "FastICA"):
         assert high.loc[name, "r"] > 0.5, name
         assert high.loc[name, "residual"] < 1, name
-    assert high.loc["PCA, transfer corrected", "power"] > high.loc["PCA", "power"]
+    assert high.loc["PCA with transfer function", "power"] > high.loc["PCA", "power"]
 
 
 def test_independent_components_of_a_sky_are_a_projection_on_its_principal_ones(examples, pools):

@@ -31,7 +31,7 @@ from presage.labels import LabelError, nearest
 
 ACROSS, ALONG = "k⊥ [h/Mpc]", "k∥ [h/Mpc]"
 #: Methods that are drawn where there is no room for all.
-FIRST = ("limit", "network_wiener", "network", "wiener_learned", "pca", "pca_transfer")
+FIRST = ("limit", "network", "pca", "network_wiener", "wiener_learned", "pca_transfer")
 _OF = {name: i for i, name in enumerate(
     ("wiener_other", "wiener_learned", "pca", "pca_transfer", "polynomial", "fastica", "network",
      "network_wiener"))}  # fmt: skip
@@ -263,7 +263,7 @@ def _plane(axes: Axes, values: xr.DataArray, title: str, norm: Any, colours: str
     image = axes.pcolormesh(across, along, grid, norm=norm, cmap=colours, rasterized=True)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    tidy(axes, ACROSS, ALONG, title)
+    tidy(axes, ACROSS, ALONG, wrapped(title, 22))
     plain_log(axes.xaxis, across[0], across[-1])
     plain_log(axes.yaxis, along[0], along[-1])
     return image
@@ -293,6 +293,6 @@ def _map(axes: Axes, values: xr.DataArray, title: str, scale: dict[str, Any]) ->
     if vertical == "y":
         axes.set_aspect("equal")
     xlabel, ylabel = (titled(in_words(str(d.name)), str(d.attrs.get("units", "1"))) for d in (x, y))
-    tidy(axes, xlabel, ylabel, wrapped(title, 20), inches=1.3)
+    tidy(axes, xlabel, ylabel, wrapped(title, 17), inches=1.3)
     axes.label_outer()
     return image

@@ -15,15 +15,15 @@ from presage.studies.sky.scales import BAND_NAMES, Scales
 
 #: Method → its title, in the order of tables and figures.
 METHODS = {
-    "limit": "Wiener filter, true covariances",
-    "wiener_other": "Wiener filter, another sky's",
-    "wiener_learned": "Wiener filter, learned",
+    "limit": "Limit: true Wiener filter",
+    "wiener_other": "Other sky's Wiener filter",
+    "wiener_learned": "Learned Wiener filter",
     "pca": "PCA",
-    "pca_transfer": "PCA, transfer corrected",
-    "polynomial": "log–log polynomial",
+    "pca_transfer": "PCA with transfer function",
+    "polynomial": "Log–log polynomial",
     "fastica": "FastICA",
     "network": "U-Net over PCA",
-    "network_wiener": "U-Net over learned Wiener",
+    "network_wiener": "U-Net over learned filter",
 }
 _NAMES = {"ratio": "power_ratio", "correlation": "correlation", "residual": "residual"}
 #: Spectra → the ending of their variables, and the dims of their bins.

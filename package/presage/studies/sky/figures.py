@@ -44,7 +44,7 @@ def style(method: str) -> Style:
     """Return how a method is drawn wherever it is drawn."""
     if method == "limit":
         return Style(INK, "solid", "")
-    return SERIES[_MARKS[_OF[method]] if method in _OF else hash(method) % len(SERIES)]
+    return SERIES[_MARKS[_OF[method]] if method in _OF else sum(map(ord, method)) % len(SERIES)]
 
 
 def planes_figure(product: xr.Dataset, methods: Sequence[str] = ()) -> Page:

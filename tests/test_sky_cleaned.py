@@ -11,6 +11,7 @@ import xarray as xr
 
 import presage as ps
 from presage.batches import Paired
+from presage.cli.main import main
 from presage.labels import LabelError, to_complex
 from presage.store import Store
 from presage.studies.sky import CleanedSky, read_original_basis, sky, write_original_basis
@@ -154,3 +155,35 @@ def test_files_that_are_no_basis_are_refused(tmp_path: Path) -> None:
     twisted = data * np.exp(1j * np.arange(10))[:, None]
     with pytest.raises(LabelError, match="the original has real ones"):
         write_original_basis(PCA.fit(twisted), 3, tmp_path)
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    with pytest.raises(SystemExit):
+        main(words)
+    return "".join(capsys.readouterr())
+
+
+def test_the_command_fits_and_validates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(tmp_path)
+    keys = {name: p.attrs["presage_key"][:16] for name, p in pools("easy", store).items()}
+    rest, place = f"{keys['foreground']}+{keys['noise']}", ("--store", str(tmp_path))
+    basis = run(capsys, "fit", "pca", f"{rest}+{keys['signal']}", *place).split()[0]
+    assert store.find(basis).producer == "pca_basis"
+    assert [p.selection != "" for p in store.find(basis).parents] == [True, True, True]
+    columns = f"signal={keys['signal']}.signal", f"contaminant={rest}"
+    stored = run(capsys, "fit", "wiener", *columns, "--shrink", "false", *place).split()[0]
+    assert store.find(stored).fields["settings"]["shrink"] is False
+    parts, picture = [f"{name}={key}" for name, key in keys.items()], tmp_path / "check.png"
+    words = ("validate", "pca", basis, *parts, "--modes", "4", "--out", str(picture), *place)
+    said = run(capsys, *words)
+    assert "met 1e-05 of the signal" in said.partition("added")[2].splitlines()[0]
+    assert picture.read_bytes()[1:4] == b"PNG"
+    for words, text in (
+        (("fit", "pca", keys["signal"] + ".sgnal"), "did you mean 'signal'"),
+        (("fit", "pcs", keys["signal"]), "did you mean 'pca'"),
+        (("fit", "pca", "abc"), "no dataset with key 'abc'"),
+        (("fit", "wiener", f"signal={keys['signal']}"), "no variable 'contaminant'"),
+        (("validate", "pca", basis, f"s={keys['signal']}"), "there is no 'signal' among s"),
+        (("validate", "wiener", stored, *parts), "there is no check of 'wiener'"),
+    ):
+        assert text in run(capsys, *words, *place)

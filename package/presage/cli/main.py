@@ -14,6 +14,7 @@ import typer
 
 from presage._version import __version__
 from presage.cli.common import StoreOption
+from presage.cli.fit import FitCommand, fit, validate
 from presage.cli.generate import GenerateCommand, generate
 from presage.cli.names import list_
 from presage.cli.new import app as new_app
@@ -34,6 +35,8 @@ app = typer.Typer(
 app.command(cls=RunCommand)(run)
 app.command(cls=GenerateCommand)(generate)
 app.command(cls=TrainCommand)(train)
+app.command(cls=FitCommand)(fit)
+app.command()(validate)
 app.command("list")(list_)
 app.add_typer(store_app, name="store")
 app.add_typer(new_app, name="new")

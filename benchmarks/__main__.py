@@ -26,6 +26,7 @@ BENCHMARKS = {
     "loop": "loop",
     "memory": "memory",
     "batches": "batches",
+    "principal": "principal",
     "binning": "binning",
     "models": "models",
     "posterior": "posterior",

@@ -1,9 +1,9 @@
 """Whether a stored basis does what it is for: its accuracy, what it takes, how fast it is.
 
 A basis is to clean as exactly as arithmetic in many digits does, in any of the ways that it is
-used: parts cleaned in float64, stored in float32 and added; sums of parts, in float64 and in float32, whose rounding is then in them.
-It takes a share of the signal, and leaves some foreground, for every number of modes. And it is to
-be worth its place: what it replaces is a PCA of every batch.
+used: parts cleaned in float64, stored in float32 and added; sums of parts, in float64 and in
+float32, whose rounding is then in them. It takes a share of the signal, and leaves foreground,
+for every number of modes. And it is to be worth its place: it replaces a PCA of every batch.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def test_the_guide_to_results(
         "2d0ea644": product[:8],
     }
     names: dict[str, Any] = {}
-    store, numbers, _, plain = examples(root / "docs/results.md")
+    store, numbers, _, _, plain = examples(root / "docs/results.md")
     for example in (store, numbers, plain):
         run(example, instead, names)
     assert names["frame"].columns.tolist() == ["phi_label", "omega_label", "phi_mass", "omega_mass"]

@@ -42,7 +42,7 @@ def test_the_study_leaves_labelled_products(tiny):
 
 
 def test_the_guide_to_posterior_draws(tiny, root):
-    _, _, example, _ = examples(root / "docs/results.md")
+    _, _, example, *_ = examples(root / "docs/results.md")
     names = {"theirs": tiny.store}
     run(example, {"a5538ede": tiny.products["posteriors"]}, names)
     stored = tiny.store.open(tiny.products["posteriors"])["draws"]

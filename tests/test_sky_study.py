@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from guides import examples, run
 from presage.labels import LabelError
 from presage.pipeline import run_study
 from presage.pipeline.run import Run
@@ -62,6 +64,14 @@ def test_the_study_leaves_figures_and_a_table(tiny: Run) -> None:
     text = tiny.summary()
     for word in ("U-Net over PCA", "× limit", "another sky", "Nobody recovers"):
         assert word in text
+
+
+def test_the_guide_to_cleaned_skies(tiny: Run, root: Path) -> None:
+    *_, example, _ = examples(root / "docs/results.md")
+    names: dict[str, Any] = {"theirs": tiny.store}
+    run(example, {"b71c04d9": tiny.products["residuals"]}, names)
+    assert names["plane"].shape == names["skies"].dataset["mode_count"].shape
+    assert names["cube"].dims == ("frequency", "y", "x")
 
 
 def test_nothing_is_fitted_to_what_is_held_out(tiny: Run, campaign: Campaign) -> None:

@@ -289,6 +289,15 @@ def test_a_mask_equals_gaps_and_unseen_values_do_not_matter() -> None:
     assert far(matrix(as_gaps), expected) < 1e-12
 
 
+def test_a_mask_that_empties_a_channel_is_said() -> None:
+    mask = xr.DataArray((np.arange(CHANNELS) != 4).astype(float), dims="frequency")
+    with pytest.warns(UserWarning, match="1 of 10 channels along 'frequency' hold no data"):
+        basis = PCA.fit(cube("real"), weights=mask)
+    assert basis.clean(cube("real"), 3).isnull().sum() == cube("real").size / CHANNELS
+    with pytest.raises(LabelError, match="number from 0 to 9, got 10"):
+        basis.clean(cube("real"), 10)
+
+
 def test_an_indefinite_covariance_is_clipped_and_said() -> None:
     data = cube("real", samples=2)
     seen = xr.DataArray(np.random.default_rng(3).random(data.shape) > 0.5, dims=data.dims)
@@ -297,12 +306,14 @@ def test_an_indefinite_covariance_is_clipped_and_said() -> None:
     assert (basis["eigenvalues"] >= 0).all()
 
 
+@pytest.mark.filterwarnings("ignore:.*hold no data:UserWarning")
 @pytest.mark.parametrize("kind", KINDS)
 def test_dead_channels_are_dropped_and_come_back_as_nan(kind: str) -> None:
     data = cube(kind).copy()
     dead = [2, 7]
     hidden = data.where(~data["frequency"].isin(FREQUENCY.values[dead]))
-    basis = PCA.fit(hidden)
+    with pytest.warns(UserWarning, match=r"2 of 10 channels .* left out: 522.222, 577.778"):
+        basis = PCA.fit(hidden)
     assert basis.eigenvalues.sizes["mode"] == CHANNELS - 2
     live = np.setdiff1d(np.arange(CHANNELS), dead)
     alone = PCA.fit(data.isel(frequency=live))

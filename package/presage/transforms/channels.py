@@ -18,6 +18,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from presage.labels import LabelError, from_complex, nearest, to_complex
+from presage.labels.caller import warn_caller
 
 Matrix = NDArray[Any]
 COMPONENT = "component"
@@ -105,6 +106,14 @@ class Channels:
             raise LabelError(
                 f"the channels along {dim!r} stand in another order than those fitted, "
                 f"{_few(self.values)}; sort or select them by coordinate first"
+            )
+
+    def say_dead(self, live: Matrix) -> None:
+        """Warn of channels without data, which a fit leaves out."""
+        if not live.all():
+            warn_caller(
+                f"{int((~live).sum())} of {len(live)} channels along {self.dim!r} hold no data and "
+                f"are left out: {_few(self.values[~live])}"
             )
 
     def _same(self, values: Matrix) -> Matrix:

@@ -119,12 +119,18 @@ class SpectralMoments:
         ------
         LabelError
             No data, or two live channels that were never seen together.
+
+        Warns
+        -----
+        UserWarning
+            Channels hold no data, or are hidden throughout by their weights.
         """
         if self._channels is None or self._sums is None or not self._sums.weight.any():
             raise LabelError("there are no data to take moments of; call update(chunk) first")
         mean, matrix = _normalised(self._sums, centred)
         live = _live(self._sums, mean)
         self._refuse_unseen(live)
+        self._channels.say_dead(live)
         modes = principal_modes(matrix[np.ix_(live, live)])
         mean[~live] = matrix[~live] = matrix[:, ~live] = (
             NAN if self._channels.is_complex else np.nan

@@ -130,7 +130,9 @@ class TransverseMoments:
         number = self._modes.count * self.maps
         power = [sums.diagonal(axis1=-2, axis2=-1).real for sums in self._sums]
         seen = [(one > 0).any(axis=tuple(range(one.ndim - 1))) for one in power]
-        live = np.flatnonzero(self._live & seen[0] & seen[1])
+        alive = self._live & seen[0] & seen[1]
+        self._channels.say_dead(alive)
+        live = np.flatnonzero(alive)
         unit = f"{self._channels.data_unit}^2"
         dims = (*self.apart, "shell", self.dim, f"{self.dim}_other")
         labels = {d: self._frame[d] for d in (*self.apart, self.dim)}

@@ -145,12 +145,42 @@ def _residual(
                 sums[b] += rows.T @ rows
     counts = samples * weights.sum(1)
     mean_square = sums.diagonal(dim1=1, dim2=2).sum(0) / counts.sum()
-    return sums / counts[:, None, None].clamp(min=1e-12), mean_square
+    return _steadied(sums, counts), mean_square
+
+
+def _steadied(sums: Tensor, counts: Tensor) -> Tensor:
+    """Return covariances of sums over so many modes; few of them lean on those of all shells."""
+    pooled, rows = sums.sum(0) / counts.sum(), sums.shape[-1]
+    power = sums.diagonal(dim1=1, dim2=2).mean(1) / counts.clamp(min=1e-12)
+    like = pooled * (power / pooled.diagonal().mean()).clamp(min=1e-12)[:, None, None]
+    return (sums + rows * like) / (counts + rows)[:, None, None]
 
 
 def delay_power(residual: Tensor, length: int) -> Tensor:
     """Return the power of a covariance ``[node, row, row]`` in each delay, ``[node, row]``."""
-    count = residual.shape[1] // length
-    blocks = torch.kron(torch.eye(count, dtype=torch.float64), delay_rows(length))
-    power: Tensor = ((blocks @ residual) * blocks).sum(-1)
+    rows = _delays(residual, length)
+    power: Tensor = ((rows @ residual) * rows).sum(-1)
     return power.clamp(min=1e-12 * float(power.max()))
+
+
+def delay_weights(residual: Tensor, length: int) -> Tensor:
+    """Return what takes an array of this covariance to its delays, each with a mean square of 1."""
+    return _delays(residual, length) / delay_power(residual, length).sqrt()[..., None]
+
+
+def whitening(residual: Tensor) -> Tensor:
+    """Return what takes an array of this covariance ``[node, row, row]`` to white noise.
+
+    Combinations of channels of which less than 1e-4 of the usual is left count as those: no more
+    is known of them from so few samples.
+    """
+    values, vectors = torch.linalg.eigh(residual)
+    usual, mean = values.median(1, keepdim=True).values, values.mean(1, keepdim=True)
+    least = (1e-4 * usual).maximum(1e-6 * mean)
+    white: Tensor = (vectors / values.maximum(least).sqrt()[:, None]).mT
+    return white
+
+
+def _delays(residual: Tensor, length: int) -> Tensor:
+    count = residual.shape[1] // length
+    return torch.kron(torch.eye(count, dtype=torch.float64), delay_rows(length))

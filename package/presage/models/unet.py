@@ -76,7 +76,10 @@ class UNet:
     linear_step
         Of the linear map's weights as a share of those of the U-Net; 0 keeps it as it starts.
     loss
-        A name in :data:`~presage.models.unet_network.LOSSES`.
+        A name in :data:`~presage.models.unet_network.LOSSES`. On skies of a normal signal with
+        leakage the default ended 1.01 times above the true Wiener filter's error for
+        k_parallel > 0.05 h/Mpc, 1.05 in the worst cell, ``"delay_spectrum"`` at 1.01 and 1.4,
+        ``"mse"`` at 1.2 and 3.2.
     bands
         What the error is: the ``"half_width"`` that holds 68 %, or the ``"deviation"``.
     flips
@@ -99,7 +102,7 @@ class UNet:
     nodes: int = 12
     start: int = 256
     linear_step: float = 0.1
-    loss: str = "delay_spectrum"
+    loss: str = "whitened"
     bands: str = "half_width"
     flips: tuple[str, ...] | None = None
 
@@ -121,7 +124,7 @@ class UNet:
 
     def training(self, dataset: xr.Dataset) -> dict[str, Any]:
         """Return settings of :func:`presage.fit` that suit it."""
-        return {"epochs": 20, "batch_size": 8, "learning_rate": 2e-3}
+        return {"epochs": 20, "batch_size": 8, "learning_rate": 4e-3, "ema": 0.99, "clip": 1.0}
 
     def prepare(self, dataset: xr.Dataset) -> Prepared:
         """Look at a few samples: scales, and the linear map.

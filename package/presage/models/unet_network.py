@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from presage.models.cubes import Cube, Layout
-from presage.models.linear_start import delay_power, delay_rows
+from presage.models.linear_start import delay_weights, whitening
 from presage.models.mixing import Mixing
 from presage.models.unet_blocks import Trunk, pointwise
 
@@ -38,16 +39,17 @@ def log_cosh(_: UNetNetwork, rest: Tensor) -> Tensor:
     return (size + nn.functional.softplus(-2 * size) - math.log(2)).flatten(1).mean(1)
 
 
-def delay_spectrum(network: UNetNetwork, rest: Tensor) -> Tensor:
-    """Return the mean over shells and delays of power over that of the linear start.
+def weighed(network: UNetNetwork, rest: Tensor) -> Tensor:
+    """Return the mean square of what is left in units of what the linear answer leaves.
 
-    A mean square is ruled by the few modes that cannot be recovered at all; here each counts by
-    the ratio to what can be expected of it, and 1 is where training begins.
+    A mean square is ruled by the few modes that cannot be recovered at all. Here each shell across,
+    and in it each combination of channels (``"whitened"``) or each delay (``"delay_spectrum"``),
+    counts by the ratio to what can be expected of it; 1 is where training begins.
     """
     layout = network.layout
-    weighed = network.weighing.of_modes(layout.across.modes(layout.columns([rest])))
+    ratios = network.weighing.of_modes(layout.across.modes(layout.columns([rest])))
     weight = network.get_buffer("mode_share")
-    return (weighed.abs().square() * weight).flatten(1).mean(1)
+    return (ratios.abs().square() * weight).flatten(1).mean(1)
 
 
 #: Name → loss of each sample, of what is left ``[sample, channel, *axes]`` in the target's scale.
@@ -55,7 +57,8 @@ LOSSES: Mapping[str, Callable[[UNetNetwork, Tensor], Tensor]] = {
     "mse": mean_square,
     "log_mse": log_mean_square,
     "log_cosh": log_cosh,
-    "delay_spectrum": delay_spectrum,
+    "delay_spectrum": weighed,
+    "whitened": weighed,
 }
 
 
@@ -97,6 +100,12 @@ class UNetNetwork(nn.Module):
         self.inputs = [Cube(**cube) for cube in declaration["inputs"]]
         self.target = Cube(**declaration["target"])
         self.differenced, self.mixed = declaration["differenced"], declaration["mixed"]
+        length = layout.sizes[0]
+        self.weights = (
+            partial(delay_weights, length=length)
+            if settings.loss == "delay_spectrum"
+            else whitening
+        )
         self.loss_of_rest, self.score = LOSSES[settings.loss], BANDS[settings.bands]
         turned = settings.flips
         if turned is None:
@@ -134,14 +143,11 @@ class UNetNetwork(nn.Module):
 
     @torch.no_grad()
     def start_from(self, state: Mapping[str, NDArray[np.float64]]) -> None:
-        """Take over scales and linear map, and the weights of the loss `delay_spectrum`."""
+        """Take over scales and linear map, and the weights of the loss."""
         for name in ("shift", "width", "target_width", "left"):
             self.get_buffer(name).copy_(torch.as_tensor(state[name]))
         self.linear.matrix.copy_(torch.as_tensor(state["matrix"]))
-        length, residual = self.layout.sizes[0], torch.as_tensor(state["residual"])
-        rows = torch.kron(torch.eye(self.target.count, dtype=torch.float64), delay_rows(length))
-        power = delay_power(residual, length)
-        self.weighing.matrix.copy_(rows / power.sqrt()[..., None])
+        self.weighing.matrix.copy_(self.weights(torch.as_tensor(state["residual"])))
 
     # -- what it gives ---------------------------------------------------------------------
 

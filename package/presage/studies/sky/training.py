@@ -65,7 +65,7 @@ class Training(StudySettings):
     modes: int = setting(0, least=0)
     network_inputs: str = setting("cleaned+amplitude", choices=tuple(INPUTS))
     widths: tuple[int, ...] = (8, 16, 32)
-    loss: str = setting("delay_spectrum", choices=tuple(LOSSES))
+    loss: str = setting("whitened", choices=tuple(LOSSES))
     epochs: int = setting(20, least=1)
     batch_size: int = setting(8, least=1)
     learning_rate: float = 2e-3

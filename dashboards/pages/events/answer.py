@@ -68,10 +68,7 @@ def _arrays(
 def _words(
     exhibit: Exhibit, sliders: Sequence[Mapping[str, Any]], drawn: Drawn, flows: int
 ) -> dict[str, str]:
-    text = ", ".join(
-        f"{p['name']} = {value:.5g}{' ' * bool(p['unit'])}{p['unit']}"
-        for p, value in zip(sliders, drawn.label, strict=True)
-    )
+    text = _values(sliders, drawn.label, "{name} = ")
     known = np.isclose(exhibit.table, drawn.label, rtol=1e-6, atol=0).all(axis=1)
     region = exhibit.regions[int(known.argmax())] if known.any() else ""
     tag = {"": "never simulated", "trained": "in the training"}.get(region, "held out")
@@ -83,9 +80,12 @@ def _words(
 def _beside(sliders: Sequence[Mapping[str, Any]], drawn: Drawn) -> str:
     if drawn.no_rival:
         return f"no rival: {drawn.no_rival}"
-    values = zip(sliders, drawn.nearest, strict=True)
-    near = ", ".join(f"{value:.5g}{' ' * bool(p['unit'])}{p['unit']}" for p, value in values)
-    return f"nearest trained: {near}"
+    return f"nearest trained: {_values(sliders, drawn.nearest)}"
+
+
+def _values(sliders: Sequence[Mapping[str, Any]], label: Sequence[float], before: str = "") -> str:
+    return ", ".join(f"{before.format(**p)}{value:.5g} {p['unit']}".rstrip()
+                     for p, value in zip(sliders, label, strict=True))  # fmt: skip
 
 
 def _table(exhibit: Exhibit, drawn: Drawn) -> str:

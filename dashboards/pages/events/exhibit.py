@@ -86,10 +86,13 @@ class Exhibit:
         columns = [self.product[p.name].values for p in self.parameters]
         return np.stack(columns, axis=1).astype(float)
 
+    def _texts(self, name: str) -> list[str]:
+        return [str(text) for text in self.product[name].values]
+
     @cached_property
     def sources(self) -> list[str]:
         """All sources, the reference first."""
-        return [str(name) for name in self.product["source"].values]
+        return self._texts("source")
 
     @cached_property
     def drawn(self) -> list[str]:
@@ -100,24 +103,24 @@ class Exhibit:
     @cached_property
     def variables(self) -> list[str]:
         """Names of the variables."""
-        return [str(name) for name in self.product["variable"].values]
+        return self._texts("variable")
 
     @cached_property
     def axis_titles(self) -> list[str]:
         """What each variable's axis is called, units included."""
         if "title" in self.product.coords:
-            return [str(title) for title in self.product["title"].values]
+            return self._texts("title")
         return [plain(name) for name in self.variables]
 
     @cached_property
     def pairs(self) -> list[str]:
         """Names of the pairs, ``"phi_mass,omega_mass"``."""
-        return [str(name) for name in self.product["pair"].values]
+        return self._texts("pair")
 
     @cached_property
     def regions(self) -> list[str]:
         """``interior``, ``edge`` or ``trained`` for each label."""
-        return [str(region) for region in self.product["region"].values]
+        return self._texts("region")
 
     @cached_property
     def names(self) -> list[str]:

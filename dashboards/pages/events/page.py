@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from bokeh.models import Range1d
 
 from dashboards.kit.arrays import Array, Fetched, words
@@ -189,43 +188,37 @@ def _table(exhibit: Exhibit) -> Panel:
 
 
 def _numbers_of(exhibit: Exhibit, pair: str) -> Table:
+    """Return a row for each metric: of each variable of a pair, or one of the pair or of all."""
     names, numbers, floor = pair.split(","), exhibit.numbers, exhibit.floor
     rivals = [k for k in range(1, len(exhibit.sources)) if k != floor]
-    columns: list[dict[str, Any]] = []
-    for name in names:
-        columns += [
-            {"group": plain(name), "member": "source"},
-            {"group": plain(name), "member": "against", "when": "against"},
-            {"group": plain(name), "title": "floor"},
-        ]
+    shown = ({"member": "source"}, {"member": "against", "when": "against"}, {"title": "floor"})
+    columns = [{"group": plain(name), **about} for name in names for about in shown]
     of: dict[str, dict[str, int]] = {}
-    for k, (metric, what) in enumerate(zip(numbers["metric"].values, numbers["of"].values,
-                                           strict=True)):  # fmt: skip
+    metrics = zip(numbers["metric"].values, numbers["of"].values, strict=True)
+    for k, (metric, what) in enumerate(metrics):
         of.setdefault(str(metric), {})[str(what)] = k
+
+    def cells(place: int | None, best: float | None) -> list[Cell | None]:
+        """Return a source's number, that of the one it is held against, and the floor."""
+        if place is None:
+            return [None, None, None]
+        at = [{"column": place, "source": source} for source in ("source", "against", floor)]
+        return [*(Cell("value", one, best=best, among=rivals) for one in at[:2]),
+                Cell("value", at[2], floor=True)]  # fmt: skip
+
     rows = []
     for places in of.values():
         single = places.get(pair if exhibit.pairs else "", places.get(""))
-        chosen = [single, *[None] * (len(names) - 1)] if single is not None else [
-            places.get(name) for name in names]  # fmt: skip
+        alone = [single, *[None] * (len(names) - 1)]
         about = numbers.isel(column=next(iter(places.values())))
+        title, best = str(about["title"].item()), float(about["best"])
         rows.append({
-            "title": str(about["title"].item()).rpartition(" · ")[0] or str(about["title"].item()),
-            "said": str(about["said"].item()), "mark": list(places.values()),
-            "cells": [cell for k in chosen for cell in _cells(k, about, rivals, floor)],
+            "title": title.rpartition(" · ")[0] or title, "said": str(about["said"].item()),
+            "mark": list(places.values()),
+            "cells": [cell for place in (map(places.get, names) if single is None else alone)
+                      for cell in cells(place, None if np.isnan(best) else best)],
         })  # fmt: skip
     return Table([plain(name) for name in names], columns, rows)
-
-
-def _cells(
-    column_: int | None, about: xr.Dataset, rivals: list[int], floor: int
-) -> list[Cell | None]:
-    """Return a source's number, that of the one it is held against, and the floor."""
-    if column_ is None:
-        return [None, None, None]
-    best = None if about["best"].isnull() else float(about["best"])
-    one, other, chance = ({"column": column_, "source": s} for s in ("source", "against", floor))
-    return [Cell("value", one, best=best, among=rivals), Cell("value", other, best=best,
-            among=rivals), Cell("value", chance, floor=True)]  # fmt: skip
 
 
 # -- controls, words, live -----------------------------------------------------------------------

@@ -10,15 +10,12 @@ from presage.batches import Paired
 from presage.fitting import fit
 from presage.generate import simulate
 from presage.store import Store
-from presage.studies import Study
 from presage.studies.sky.covariance import exact_filter
 from presage.studies.sky.measure import measure
 from presage.studies.sky.rivals import RIVALS, Examples, Filter
 from presage.studies.sky.skies import sky
 from presage.transforms import PCABasis
 from presage.transforms.pca import PCA
-
-STUDY = Study("sky", "cleaned skies", (), page="dashboards.pages.sky:PAGE")
 
 
 def made(root: Path, channels: int = 16, pixels: int = 16, n: int = 24) -> tuple[Store, xr.Dataset]:

@@ -39,7 +39,7 @@ def stocked(tmp_path_factory) -> tuple[Store, dict[str, str], xr.Dataset]:
 @pytest.fixture(scope="module")
 def site(stocked, tmp_path_factory, servers) -> Site:
     log = tmp_path_factory.mktemp("server") / "log"
-    return start(stocked[0].root, stocked[1]["good"], servers, log, studies=("sky_toy:STUDY",))
+    return start(stocked[0].root, stocked[1]["good"], servers, log)
 
 
 def at(site: Site, key: str = "", **query: str) -> str:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from presage.analysis.canvas import titled
+
 _TYPES = ("uint8", "uint16", "int32", "float32", "float64")
 #: Codes of eight bits: the last one stands for "nothing here".
 CODES, NOTHING = 255, 255
@@ -102,6 +104,12 @@ class Fetched:
         key = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
         about = [array.about(name, key=key) for name, array in found.items()]
         return about, {name: array.sent() for name, array in found.items()}
+
+
+def title_of(array: xr.DataArray) -> str:
+    """Return what an array is called, with its unit."""
+    name = str(array.attrs.get("long_name", array.name)).replace("_", " ")
+    return titled(name, str(array.attrs.get("units", "1")))
 
 
 def words(texts: Any, *dims: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from dashboards.kit.arrays import Array, Fetched, words
+from dashboards.kit.arrays import Array, Fetched, title_of, words
 from dashboards.kit.choice import Choice, entries_menu
 from dashboards.kit.opened import checked, opened
 from dashboards.kit.page import Cast, Page, Panel, View, Visit
@@ -21,6 +22,7 @@ from dashboards.kit.panels import (
     Picture,
     Scale,
     Table,
+    axis,
     caption,
     curve,
     head,
@@ -30,7 +32,6 @@ from dashboards.kit.panels import (
 )
 from dashboards.kit.pieces import column, row
 from dashboards.kit.theme import MASK, whole
-from presage.analysis.canvas import titled
 from presage.store import EntryInfo
 from presage.studies.sky.figures import style
 from presage.studies.sky.report import LOST, SkyResiduals
@@ -46,12 +47,11 @@ _TRUTH = "#9a9a9a"
 _PLANE = ("method", "k_perpendicular", "k_parallel")
 _NEEDED = {
     "residual": _PLANE, "power_ratio": _PLANE, "correlation": _PLANE, "ratio_to_limit": _PLANE,
-    "expected_limit": _PLANE[1:], "mode_count": _PLANE[1:], "residual_1d": ("method", "k"),
-    "power_ratio_1d": ("method", "k"), "correlation_1d": ("method", "k"),
-    "residual_1d_error": ("method", "k"), "power_ratio_1d_error": ("method", "k"),
-    "correlation_1d_error": ("method", "k"), "residual_parallel": ("method", "k_parallel"),
-    **{f"{name}_band": ("method", "band")
-       for name in ("residual", "power_ratio", "correlation", "ratio_to_limit")},
+    "expected_limit": _PLANE[1:], "mode_count": _PLANE[1:],
+    **{f"{name}_{over}{error}": ("method", dim) for error in ("", "_error")
+       for over, dim in (("1d", "k"), ("parallel", "k_parallel"), ("band", "band"))
+       for name in ("residual", "power_ratio", "correlation")},
+    "ratio_to_limit_band": ("method", "band"),
 }  # fmt: skip
 _OVER = "P residual over that of the limit on the same skies; best: 1"
 _RESIDUAL = "P residual / P true in the last band; best: what the limit has"
@@ -88,9 +88,32 @@ class Exhibit:
         return [SHORT.get(name, name.replace("_", " ")) for name in self.methods]
 
     @cached_property
+    def over(self) -> dict[str, str]:
+        """Wave numbers that spectra are shown over, and their signs."""
+        signs = {"k": "k", "k_parallel": "k∥"}  # of visibilities there is one bin of k
+        return {axis: sign for axis, sign in signs.items() if self.product.sizes[axis] > 1}
+
+    @cached_property
+    def rms(self) -> float:
+        """Of the signal."""
+        return float(self.product["truth"].std())
+
+    @cached_property
+    def unit(self) -> str:
+        """What the maps are in."""
+        return str(self.product["truth"].attrs.get("units", "mK"))
+
+    @cached_property
+    def scale(self) -> tuple[float, str]:
+        """What maps are divided by to be readable numbers, and their unit then."""
+        power = 3 * math.floor(math.log10(self.rms) / 3 + 0.5)
+        digits = str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        return 10.0**power, f"10{digits} {self.unit}" if power else self.unit
+
+    @cached_property
     def reach(self) -> float:
-        """End of the colours of maps, the same for all: mK."""
-        return float(f"{3 * float(self.product['truth'].std()):.1g}")
+        """End of the colours of maps, the same for all."""
+        return float(f"{3 * self.rms / self.scale[0]:.1g}")
 
     @cached_property
     def scan(self) -> bool:
@@ -139,6 +162,8 @@ class Exhibit:
                    titles=("over the limit", "residual", "P ratio", "r")),
             Choice("curves", names, shown, "curves", titles, several=True,
                    colours=dict(zip(names, self.colours, strict=True))),
+            Choice.numbered("over", list(self.over), heading="over" if len(self.over) > 1 else "",
+                            titles=list(self.over.values()), cycle="k"),
             *scan, *cells,
         ]  # fmt: skip
 
@@ -171,8 +196,8 @@ def view(visit: Visit) -> View:
         panels += [removed, *scan]
         cells += [panel.place for panel in scan]
         sliders = [removed.place]
-    products = entries_menu("product", visit.products[::-1], visit.entry, title=_title, width=134)
-    rows = [[*products, "method", "other", "sky", channel.place, "plane"],
+    products = entries_menu("product", visit.products[::-1], visit.entry, title=_title, width=150)
+    rows = [[*products, "method", "other", "sky", channel.place, "plane", "over"],
             ["curves", "colours", *sliders, "scanned"]]  # fmt: skip
     return View(
         exhibit.choices, panels, column("whole", top.place, maps.place, row("checks", *cells)),
@@ -204,16 +229,17 @@ def _prepared(product: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
 
 def _fetched(exhibit: Exhibit) -> dict[str, Fetched]:
     """Return what is asked for: the cubes of a sky, and the spectra along one line of sight."""
-    product, (y, x) = exhibit.product, exhibit.across
+    product, (y, x), (unit, _) = exhibit.product, exhibit.across, exhibit.scale
 
     def coded(cube: xr.DataArray, reach: float) -> Array:
         return Array.coded(cube, y, x, low=-reach, high=reach)
 
     def truth(state: Mapping[str, Any]) -> dict[str, Array]:
-        return {"truth": coded(product["truth"].isel(sky=state["sky"]), exhibit.reach)}
+        here = product["truth"].isel(sky=state["sky"]) / unit
+        return {"truth": coded(here, exhibit.reach)}
 
     def cleaned(state: Mapping[str, Any], by: str, tail: str) -> dict[str, Array]:
-        here = product[["truth", "cleaned"]].isel(sky=state["sky"], method=state[by]).load()
+        here = product[["truth", "cleaned"]].isel(sky=state["sky"], method=state[by]) / unit
         rest = here["cleaned"] - here["truth"]
         own = min(exhibit.reach, float(np.abs(rest).max()) or 1.0)
         return {
@@ -223,7 +249,7 @@ def _fetched(exhibit: Exhibit) -> dict[str, Fetched]:
 
     def sight(state: Mapping[str, Any]) -> dict[str, Array]:
         names = [n for n in ("truth", "cleaned", "signal_error") if n in product]
-        here = product[names].isel({name: state[name] for name in ("sky", y, x)})
+        here = product[names].isel({name: state[name] for name in ("sky", y, x)}) / unit
         error = here.get("signal_error", xr.full_like(here["cleaned"], np.nan))
         band = xr.concat([here["cleaned"] + k * error if k else here["cleaned"]
                           for k in (-1, 0, 1)], "level")  # fmt: skip
@@ -243,7 +269,8 @@ def _maps(exhibit: Exhibit) -> Panel:
     """Return truth, cleaned and residual of two methods on one scale."""
     product, across = exhibit.product, exhibit.across
     ends = {name: exhibit.reach / float(name) for name in ("1", "10")}
-    scales = {name: Scale(-end, end, "mK", True, ticks=[-end, -end / 2, 0, end / 2, end])
+    ticks = (-1, -0.5, 0, 0.5, 1)
+    scales = {name: Scale(-end, end, exhibit.scale[1], True, ticks=[end * tick for tick in ticks])
               for name, end in ends.items()}  # fmt: skip
     drawn = [("truth", "", "truth"), ("cleaned", "plus", "*"), ("rest", "plus", "* − truth"),
              ("cleaned_other", "minus", "*"), ("rest_other", "minus", "* − truth")]  # fmt: skip
@@ -251,32 +278,16 @@ def _maps(exhibit: Exhibit) -> Panel:
                 for array, role, title in drawn]  # fmt: skip
     shape = product.sizes[across[0]], product.sizes[across[1]]
     return images(
-        "maps", pictures, {}, shape, [_axis(product[dim]) for dim in across[::-1]], "colours",
+        "maps", pictures, {}, shape, [axis(product[dim]) for dim in across[::-1]], "colours",
         ["sky", "frequency", "method", "other"], across[::-1], fetched=True,
     )  # fmt: skip
-
-
-def _titled(array: xr.DataArray) -> str:
-    name = str(array.attrs.get("long_name", array.name)).replace("_", " ")
-    return titled(name, str(array.attrs.get("units", "1")))
-
-
-def _axis(coordinate: xr.DataArray) -> dict[str, Any]:
-    """Return edges and title of an axis; of cells that are not alike their numbers."""
-    values = coordinate.values.astype(float)
-    step = np.diff(values) if len(values) > 1 else np.ones(1)
-    title = _titled(coordinate)
-    if not np.allclose(step, step[0], rtol=1e-3):
-        return {"edges": [-0.5, len(values) - 0.5], "title": title,
-                "names": [f"{value:.3g}" for value in values]}  # fmt: skip
-    return {"edges": [values[0] - step[0] / 2, values[-1] + step[0] / 2], "title": title}
 
 
 def _sight(exhibit: Exhibit, cast: Cast) -> Panel:
     """Return the spectra along the line of sight at the marked pixel."""
     frequency = exhibit.product["frequency"]
     arrays = {"channels": Array(frequency.values, ()), "channel": Array.of(frequency)}
-    line = Line("line of sight [mK]", _titled(frequency), "channels", "sight",
+    line = Line(f"line of sight [{exhibit.scale[1]}]", title_of(frequency), "channels", "sight",
                 "sight_true")  # fmt: skip
     return curve("half", [line], arrays, 3, cast, mark="channel", pair=True, fetched=True,
                  truth_colour=_TRUTH, on=["sky", *exhibit.across])  # fmt: skip
@@ -345,22 +356,23 @@ def _table(exhibit: Exhibit) -> Panel:
 
 
 def _spectra(exhibit: Exhibit, cast: Cast) -> list[Panel]:
-    """Return power ratio, correlation and residual over k, always together."""
+    """Return power ratio, correlation and residual over wave numbers, always together."""
     product, found = exhibit.product, []
     for name, title, ends in (
-        ("power_ratio_1d", "P cleaned / P true", (0.0, 2.0)),
-        ("correlation_1d", "correlation r", (0.0, 1.0)),
-        ("residual_1d", "P residual / P true", (1e-4, 10.0)),
+        ("power_ratio", "P cleaned / P true", (0.0, 2.0)),
+        ("correlation", "correlation r", (0.0, 1.0)),
+        ("residual", "P residual / P true", (1e-4, 10.0)),
     ):  # fmt: skip
-        log = name == "residual_1d"
-        band = xr.concat(
-            [product[name] + k * product[f"{name}_error"] for k in (-1, 0, 1)], "level"
-        )
-        arrays = {"k": Array(product["k"].values, ()), name: Array.of(band, "level", "k"),
-                  "one": Array(np.ones(product.sizes["k"]), ())}  # fmt: skip
-        line = Line(title, "k [h/Mpc]", "k", name, "" if log else "one", log=True, log_y=log,
-                    ends=ends)  # fmt: skip
-        found.append(curve("half", [line], arrays, 3, cast, truth_colour=_TRUTH))
+        log, lines, arrays = name == "residual", [], {}
+        for k, sign in exhibit.over.items():
+            values = product[f"{name}_{'1d' if k == 'k' else 'parallel'}"]
+            of, error = str(values.name), product[f"{values.name}_error"]
+            band = xr.concat([values + width * error for width in (-1, 0, 1)], "level")
+            arrays |= {k: Array(product[k].values, ()), of: Array.of(band, "level", k),
+                       f"one_{k}": Array(np.ones(product.sizes[k]), ())}  # fmt: skip
+            lines.append(Line(title, f"{sign} [h/Mpc]", k, of, "" if log else f"one_{k}",
+                              log=True, log_y=log, ends=ends))  # fmt: skip
+        found.append(curve("half", lines, arrays, 3, cast, "over", truth_colour=_TRUTH))
     return found
 
 
@@ -387,7 +399,8 @@ def _scan(exhibit: Exhibit) -> list[Panel]:
            _SCAN[name] == ("modes", "k_parallel")},
         "limit": Array.of(product["residual_parallel"].isel(method=0), "k_parallel"),
     }  # fmt: skip
-    values = Line("eigenvalue [mK²]", "mode", "number", "eigenvalues", log_y=True,
+    square = f"({exhibit.unit})²" if " " in exhibit.unit else f"{exhibit.unit}²"
+    values = Line(f"eigenvalue [{square}]", "mode", "number", "eigenvalues", log_y=True,
                   further=("signal_eigenvalues", "noise"))  # fmt: skip
     total = Line("P residual / P true", "N_FG", "removed", "scan_total", log_y=True,
                  ends=(1e-3, 1e3), further=[f"scan{k}" for k in places])  # fmt: skip
@@ -423,7 +436,7 @@ def _words(exhibit: Exhibit) -> dict[str, Any]:
     about = [f"noise {100 * noise:.2g} % of the signal",
              f"{product.attrs.get('n_skies', len(skies))} held-out skies"]  # fmt: skip
     if "observed" in product:
-        over = float(f"{float(product['observed'].std() / product['truth'].std()):.1g}")
+        over = float(f"{float(product['observed'].std()) / exhibit.rms:.1g}")
         about.insert(0, f"foregrounds {whole(int(over))} ×")
     said = [f'<div class="caption">{escape(text)}</div>' for text in exhibit.verdicts]
     return {
@@ -445,6 +458,7 @@ PAGE = Page(
         ("1–9", "method; with ⇧ the one beside it"),
         (", .", "N_FG, modes that PCA removes"),
         ("P", "what the plane shows"),
+        ("K", "spectra over k or k∥"),
         ("N", "what is shown at this N_FG"),
         ("C", "colours ten times as sensitive"),
     ),

@@ -8,6 +8,7 @@ from .heatmap import heatmap as heatmap
 from .histogram import histogram as histogram
 from .images import Picture as Picture
 from .images import Scale as Scale
+from .images import axis as axis
 from .images import images as images
 from .sample import sample as sample
 from .sound import audio as audio

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from bokeh.models import BasicTicker, ColumnDataSource, LinearColorMapper, LogColorMapper, Range1d
 from bokeh.plotting import figure
 
-from dashboards.kit.arrays import Array
+from dashboards.kit.arrays import Array, title_of
 from dashboards.kit.figure import (
     BAR,
     BARE,
@@ -68,6 +69,16 @@ class Picture:
     bar: bool = True  # Whether the scale is shown beside it.
 
 
+def axis(coordinate: xr.DataArray) -> dict[str, Any]:
+    """Return an axis of :func:`images`: edges, title, and names of cells that are not alike."""
+    values, title = coordinate.values.astype(float), title_of(coordinate)
+    step = np.diff(values) if len(values) > 1 else np.ones(1)
+    if not np.allclose(step, step[0], rtol=1e-3):
+        names = [f"{value:.3g}" for value in values]
+        return {"edges": [-0.5, len(values) - 0.5], "title": title, "names": names}
+    return {"edges": [values[0] - step[0] / 2, values[-1] + step[0] / 2], "title": title}
+
+
 def images(
     name: str,
     pictures: Sequence[Picture],
@@ -112,9 +123,9 @@ def images(
         models["chosen"] = columns("x", "y")
         for plot in figures:
             _clickable(plot, models["chosen"])
-    for axis, about in zip((figures[0].xaxis[0], figures[0].yaxis[0]), axes, strict=False):
+    for shown, about in zip((figures[0].xaxis[0], figures[0].yaxis[0]), axes, strict=False):
         if "names" in about:
-            name_places(axis, about["names"], about["title"], 6)
+            name_places(shown, about["names"], about["title"], 6)
     spec = {
         "pictures": [
             {name: given for name, given in vars(one).items() if name not in ("scales", "bar")}

@@ -323,7 +323,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "pattern": (lambda: Interferometer("none"), "dishes have a beam"),
     "overlap": (lambda: Interferometer(shortest=5.0), "none shorter than a dish is wide"),
     "fringes": (
-        lambda: next(Interferometer(longest=80.0).weights(PATCH)),
+        lambda: Interferometer(longest=80.0).weights(PATCH),
         "fringes finer than pixels of 0.25 degrees at 600 MHz; take longest <= 57.3",
     ),
     "amplitude": (lambda: Component(-1.0, 2.4, 2.8, 4.0), "amplitude of at least 0"),

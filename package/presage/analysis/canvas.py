@@ -140,6 +140,7 @@ def tidy(
     for side in ("left", "bottom"):
         axes.spines[side].set_color(INK)
     axes.tick_params(labelsize=SMALL, color=INK, labelcolor=INK, which="both")
+    axes.yaxis.get_offset_text().set_fontsize(SMALL)
     if inches is not None:
         width = max(8, int(inches * 72 / (0.56 * TEXT)))
         xlabel, ylabel = (wrapped(text, width) for text in (xlabel, ylabel))
@@ -169,6 +170,7 @@ def colourbar(
     bar = figure.colorbar(mappable, ax=axes, fraction=0.05, pad=0.02, aspect=28, **how)
     bar.set_label(label, fontsize=TEXT, color=INK)
     bar.ax.tick_params(labelsize=SMALL, color=INK, labelcolor=INK, which="both")
+    bar.ax.yaxis.get_offset_text().set_fontsize(SMALL)
     bar.outline.set_visible(False)
     if bar.solids is not None:
         bar.solids.set_alpha(1.0)

@@ -184,7 +184,8 @@ class Beam:
         patch
             Channels and pixels.
         sky
-            Covariance of the sky's modes ``[shell, frequency, frequency]`` by ``patch.shells``.
+            Covariances of the sky's modes ``[..., shell, frequency, frequency]`` by
+            ``patch.shells``.
 
         Returns
         -------

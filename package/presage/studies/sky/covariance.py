@@ -59,8 +59,8 @@ def covariances(sky: Sky, baselines: slice = ALL) -> xr.Dataset:
     rest = sky.foregrounds.covariance(patch, multipole)
     mean = sky.foregrounds.mean(patch) * patch.pixels
     rest[0] += np.outer(mean, mean)
-    seen = _seen(sky, sky.signal.covariance(patch, multipole), baselines)
-    blocked = _seen(sky, rest, baselines)
+    both = np.stack([sky.signal.covariance(patch, multipole), rest])
+    seen, blocked = _seen(sky, both, baselines)
     noise = np.diag(sky.beam.noise(patch, sky.receiver))
     if isinstance(sky.beam, Interferometer):
         noise = 2 * noise  # of the real and of the imaginary part
@@ -156,10 +156,8 @@ def foreground_modes(sky: Sky, baselines: slice = ALL) -> int:
     count = _shells(sky, baselines)["mode_count"].values
     parts = (sky.foregrounds.covariance(patch, multipole), sky.signal.covariance(patch, multipole))
     bright, faint = (
-        np.linalg.eigvalsh(
-            np.tensordot(count / count.sum(), _seen(sky, part, baselines), count.ndim)
-        )
-        for part in parts
+        np.linalg.eigvalsh(np.tensordot(count / count.sum(), part, count.ndim))
+        for part in _seen(sky, np.stack(parts), baselines)
     )
     return int((bright > faint[-1]).sum())
 
@@ -169,7 +167,7 @@ def _seen(sky: Sky, covariance: Array, baselines: slice) -> NDArray[Any]:
     if not isinstance(sky.beam, Interferometer):
         return sky.beam.covariance(sky.patch, covariance)
     found = sky.beam.covariance(sky.patch, covariance, baselines)
-    return np.asarray(np.fft.fftshift(found, axes=1))
+    return np.asarray(np.fft.fftshift(found, axes=-3))
 
 
 def _shells(sky: Sky, baselines: slice) -> xr.Dataset:

@@ -15,9 +15,9 @@ V(b, m) between frequencies is exactly sum over ky of W W* times that of the sky
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -104,33 +104,22 @@ class Interferometer(Beam):
             Coordinate("right_ascension", x.values, "deg", "right ascension"),
         )
 
-    def weights(self, patch: Patch, which: Any = slice(None)) -> Iterator[Complex]:
-        """Yield W ``[baseline, ky, m]`` of each channel, for all modes m of both signs.
+    def weights(self, patch: Patch) -> Complex:
+        """Return W ``[frequency, m, baseline, ky]``, for all modes m of both signs.
+
+        Those of the last patches are kept: they take longer than all else of a few skies.
 
         Parameters
         ----------
         patch
             Channels and pixels.
-        which
-            Of the baselines, an index or slice.
 
         Raises
         ------
         LabelError
             Fringes are finer than the pixels.
         """
-        finest = LIGHT / (2 * np.deg2rad(patch.pixel) * patch.high)
-        if self.longest > finest:
-            raise LabelError(
-                f"a baseline of {self.longest:g} m has fringes finer than pixels of "
-                f"{patch.pixel:g} degrees at {patch.high:g} MHz; take longest <= {finest:.1f}"
-            )
-        side, turns = patch.pixels, -2j * np.pi / LIGHT * self.positions[which].reshape(-1, 2)
-        up, along = _angles(patch)
-        for nu, pattern in zip(patch.frequency, self.patterns(patch), strict=True):
-            fringes = np.exp(nu * turns[:, 1, None] * up)[:, :, None]
-            fringes = fringes * np.exp(nu * turns[:, 0, None] * along)[:, None, :]
-            yield side**1.5 * patch.pixel_area * ifft2(pattern * fringes)
+        return _weights(self, patch)
 
     def patterns(self, patch: Patch) -> Array:
         """Return A^2 with the gain ``[frequency, y, x]``, its middle at x = 0."""
@@ -149,7 +138,7 @@ class Interferometer(Beam):
         for i, weight in enumerate(self.weights(patch)):
             sky = both_signs(modes[:, i])
             # A product of [baseline, ky] and [ky, n] for each mode along right ascension.
-            product = weight.astype(modes.dtype).transpose(2, 0, 1) @ sky.transpose(2, 1, 0)
+            product = weight.astype(modes.dtype, copy=False) @ sky.transpose(2, 1, 0)
             visibility = ifft(product.transpose(2, 1, 0), norm="ortho")
             seen[:, i, 0], seen[:, i, 1] = visibility.real, visibility.imag
         return seen
@@ -162,26 +151,30 @@ class Interferometer(Beam):
         patch
             Channels and pixels.
         sky
-            Covariance of the sky's modes ``[shell, frequency, frequency]`` by ``patch.shells``.
+            Covariances of the sky's modes ``[..., shell, frequency, frequency]`` by
+            ``patch.shells``: several of them together take little longer than one.
         which
             Of the baselines, an index or slice: all of them take much memory.
 
         Returns
         -------
         numpy.ndarray
-            ``[baseline, m, frequency, frequency]``, Hermitian, (mK sr)^2, m as in ``fftfreq``.
+            ``[..., baseline, m, frequency, frequency]``, Hermitian, (mK sr)^2, m as in ``fftfreq``.
         """
-        weights = np.stack(
-            list(self.weights(patch, which)), axis=-1
-        )  # [baseline, ky, m, frequency]
-        place = both_signs(patch.shells[1])
-        total = np.empty((*weights.shape[::2], *sky.shape[1:]), np.complex128)
-        seen = abs(weights).max(axis=-1) > UNSEEN * abs(weights).max()
-        for b, m in np.ndindex(total.shape[:2]):
-            some = seen[b, :, m]
-            weight = weights[b, some, m]
-            outer = weight[:, :, None] * weight[:, None, :].conj()
-            total[b, m] = np.einsum("qfg,qfg->fg", outer, sky[place[some, m]])
+        side, weights = patch.pixels, self.weights(patch)
+        chosen = np.arange(self.baselines)[which].reshape(-1)
+        place = both_signs(patch.shells[1])[: side // 2 + 1]
+        # ky and -ky see the same covariance of the sky.
+        rows = np.stack([np.arange(side // 2 + 1), -np.arange(side // 2 + 1) % side], axis=1)
+        twice = np.stack([np.ones(len(rows)), rows[:, 0] != rows[:, 1]], axis=1)
+        shape = (*sky.shape[:-3], len(chosen), side, *sky.shape[-2:])
+        total, least = np.empty(shape, np.complex128), UNSEEN * abs(weights).max()
+        for (b, baseline), m in itertools.product(enumerate(chosen), range(side)):
+            weight = weights[:, m, baseline].T[rows] * twice[:, :, None]  # [row, 2, frequency]
+            some = abs(weight).max(axis=(1, 2)) > least
+            outer = weight[some].swapaxes(1, 2) @ weight[some].conj()
+            seen = sky[..., place[some, m], :, :]
+            total[..., b, m, :, :] = np.einsum("qfg,...qfg->...fg", outer, seen)
         return total
 
     def noise(self, patch: Patch, receiver: Receiver) -> Array:
@@ -197,6 +190,26 @@ class Interferometer(Beam):
         alike = 0.5 * receiver.dishes * (receiver.dishes - 1) / self.baselines
         total = (receiver.system(patch) * solid_angle) ** 2
         return np.asarray(0.5 * total / (1e6 * patch.width * seconds * alike))
+
+
+@lru_cache(maxsize=2)
+def _weights(array: Interferometer, patch: Patch) -> Complex:
+    finest = LIGHT / (2 * np.deg2rad(patch.pixel) * patch.high)
+    if array.longest > finest:
+        raise LabelError(
+            f"a baseline of {array.longest:g} m has fringes finer than pixels of "
+            f"{patch.pixel:g} degrees at {patch.high:g} MHz; take longest <= {finest:.1f}"
+        )
+    side, turns = patch.pixels, -2j * np.pi / LIGHT * array.positions
+    weights = np.empty((patch.channels, side, array.baselines, side), np.complex128)
+    up, along = _angles(patch)
+    for i, (nu, pattern) in enumerate(zip(patch.frequency, array.patterns(patch), strict=True)):
+        fringes = np.exp(nu * turns[:, 1, None] * up)[:, :, None]
+        fringes = fringes * np.exp(nu * turns[:, 0, None] * along)[:, None, :]
+        weights[i] = ifft2(pattern * fringes).transpose(2, 0, 1)
+    weights *= side**1.5 * patch.pixel_area
+    weights.flags.writeable = False
+    return weights
 
 
 def _angles(patch: Patch) -> tuple[Array, Array]:

@@ -59,18 +59,9 @@ def _raw(value: Tensor, scale: str, low: float, high: float) -> Tensor:
 class CurvePool(LeastSquares):
     """Least squares of one feature on fixed functions of the others.
 
-    Parameters
-    ----------
-    fitted
-        With ``names`` and ``rotation``.
-    encoder
-        Its settings: `regress`, the feature that is fitted, and `place`, the one that the
-        polynomials are of.
-
-    Attributes
-    ----------
-    outputs
-        Numbers that a set becomes.
+    `fitted` has ``names`` and ``rotation``; the encoder's settings are `regress`, the feature that
+    is fitted, and `place`, the one that the polynomials are of. `outputs` is the numbers that a set
+    becomes.
     """
 
     def __init__(self, fitted: Mapping[str, Any], encoder: Any) -> None:

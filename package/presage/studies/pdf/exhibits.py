@@ -70,18 +70,10 @@ _NUMBERS = {
 def recipe(
     product: str, problem: Problem, inputs: Iterable[Any] = (), seed: int = 0, **settings: Any
 ) -> Recipe:
-    """Return the recipe of a product, under which the store keeps it.
+    """Return the recipe of :data:`POSTERIORS` or :data:`CALIBRATION`, its place in the store.
 
-    Parameters
-    ----------
-    product
-        :data:`POSTERIORS` or :data:`CALIBRATION`.
-    problem
-        What it is about.
-    inputs
-        Datasets of a store and fits (anything with a ``key``) that it was made from.
-    seed, settings
-        What else decides about its numbers (draws, sizes).
+    Inputs are datasets of a store and fits (anything with a ``key``) that it was made from; the
+    settings are what else decides about its numbers (draws, sizes).
     """
     check_name("product", product, _VERSIONS)
     parents = tuple(_parent(value) for value in inputs)

@@ -246,14 +246,6 @@ class Paired(BatchSource):
 
     # -- labels ----------------------------------------------------------------------------
 
-    @cached_property
-    def flat(self) -> Mapping[str, str]:
-        """Ragged variable → its ragged dimension."""
-        if self.combine is not None:
-            return {}
-        found = ((c, self._rows[t[0][0]].flat.get(t[0][1])) for c, t in self._terms.items())
-        return {column: dim for column, dim in found if dim is not None}
-
     @property
     def schema(self) -> Schema:  # type: ignore[override]  # of the class elsewhere
         """Labels of what `combine` returns."""

@@ -341,7 +341,6 @@ class Part(BatchSource):
         wanted = choose(names, whole.names, whole.names)
         counts = [f"{whole.flat[name]}_count" for name in wanted if name in whole.flat]
         self.names = tuple(dict.fromkeys([*counts, *wanted]))
-        self.flat = {name: whole.flat[name] for name in wanted if name in whole.flat}
         self.labels = whole.labels[[name for name in self.names if name in whole.labels]]
 
     def gather(self, numbers: Positions, epoch: int, buffers: Buffers) -> dict[str, Array]:

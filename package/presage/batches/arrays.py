@@ -33,7 +33,7 @@ class ArraySource(BatchSource):
         block: int = 0,
     ) -> None:
         self.samples, self.tables, self.names = samples, tables, names
-        self.flat, self.order, self.block = flat, order, block
+        self.flat, self._order, self.block = flat, order, block
         self.row_bytes = sum(table.row_bytes for table in tables)
         self.mapped_bytes = sum(table.row_bytes for table in tables if table.mapped) * samples
 
@@ -54,10 +54,6 @@ class ArraySource(BatchSource):
     def table_of(self, name: str) -> Table:
         """Return the table of a variable that is not ragged."""
         return next(table for table in self.tables if name in table.dense)
-
-    def in_dataset(self, positions: Positions) -> Positions:
-        """Return the positions in the dataset of positions of the plan."""
-        return positions if self.order is None else self.order[positions]
 
     def read_ahead(self, start: int, stop: int) -> None:
         """Let the kernel read the mapped files of these positions, without waiting for it."""

@@ -146,7 +146,7 @@ class Made(BatchSource):
         block: int = 0,
     ) -> None:
         self.samples, self.names, self.flat = samples, tuple(arrays), {}
-        self.order, self.block = order, block
+        self._order, self.block = order, block
         self._arrays, self._rows = arrays, rows
         self._maker = next(iter(arrays.values())).maker
         self.fresh = self._maker.fresh
@@ -179,10 +179,6 @@ class Made(BatchSource):
             for name, array in out.items():
                 array[places] = made[name][rows[places] - block * size]
         return out
-
-    def in_dataset(self, positions: Positions) -> Positions:
-        """Return the positions in the dataset of positions of the plan."""
-        return positions if self.order is None else self.order[positions]
 
     def automatic(self, limit: float) -> str:
         """Return the one order there is."""

@@ -100,6 +100,7 @@ class BatchSource(ABC):
     block: int = 0
     #: Bytes of all samples that lie in mapped files.
     mapped_bytes: int = 0
+    _order: Positions | None = None
 
     @abstractmethod
     def gather(self, numbers: Positions, epoch: int, buffers: Buffers) -> dict[str, Array]:
@@ -262,7 +263,7 @@ class BatchSource(ABC):
 
     def in_dataset(self, positions: Positions) -> Positions:
         """Return the positions in the dataset of positions of the plan."""
-        return positions
+        return positions if self._order is None else self._order[positions]
 
     def read_ahead(self, start: int, stop: int) -> None:
         """Let the kernel read the mapped files of these positions, without waiting for it."""

@@ -97,6 +97,14 @@ def test_sums_of_cached_cubes_are_the_cleaned_sum(campaign: Campaign) -> None:
         assert np.sqrt((error**2).mean()) < 1e-6 * float(signal.std())
 
 
+def test_all_that_is_trained_is_found_again(tiny: Run, campaign: Campaign) -> None:
+    found = Training.preset("tiny").fit(campaign, tiny.store)
+    assert found.basis.attrs["presage_key"] == tiny.products["basis"]
+    assert found.network.key == tiny.products["network_pca"]
+    with pytest.raises(LabelError, match="trains on a campaign"):
+        Training.preset("tiny").fit(campaign.pools()["signal"], tiny.store)
+
+
 WRONG = {
     "no sky": ({"sky": "leek"}, "did you mean 'leakage'"),
     "few skies": ({"n_skies": 1}, "n_skies should be at least 10"),

@@ -235,7 +235,9 @@ def coerce(name: str, value: Any, kind: Kind) -> Any:
     converted = _scalar(read, kind.name)
     if converted is None:
         shown = f"the text {value!r}" if isinstance(value, str) else f"{value!r}"
-        spelled = f"; a list of one is written [{value}]" if kind.is_sequence else ""
+        one = str(value).strip("[]")
+        one = f'"{one}"' if kind.item and kind.item.name in _TEXTS else one
+        spelled = f"; a list of one is written [{one}]" if kind.is_sequence else ""
         raise ParameterError(f"{name} should be {kind}, got {shown}{spelled}")
     return converted
 

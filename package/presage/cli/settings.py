@@ -86,7 +86,7 @@ def owners_of(name: str, groups: Sequence[Group]) -> list[tuple[int, str]]:
 def build(thing: Any, settings: Mapping[str, Any], store: Any = None) -> Any:
     """Return an object of a class, another one with some other settings, or what a function gives.
 
-    A function that has an argument `store` gets it.
+    What has an argument `store`, a function or a class, gets it.
     """
     known, given = settings_of(thing), {n: v for n, v in settings.items() if "." not in n}
     for name in {name.partition(".")[0] for name in settings if "." in name}:
@@ -94,7 +94,7 @@ def build(thing: Any, settings: Mapping[str, Any], store: Any = None) -> Any:
         given[name] = build(known[name].default, parts)
     if is_dataclass(thing) and not isinstance(thing, type):
         return replace(thing, **given)
-    if not isinstance(thing, type) and "store" in known:
+    if "store" in known:
         given["store"] = store
     lacking = [n for n, d in known.items() if d.default is MISSING and n not in given]
     if lacking:

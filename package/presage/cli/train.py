@@ -171,7 +171,7 @@ def _trained(
 
     if hasattr(kind, "fit"):
         made: Mapping[str, Any] = build(kind, settings[0]).fit(data, store)._asdict()
-        return made
+        return {part: one for part, one in made.items() if one is not None}
     return {name: fit(build(kind, settings[0]), data, store=store, **settings[1])}
 
 

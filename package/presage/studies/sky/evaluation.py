@@ -47,7 +47,7 @@ class Network:
 def trained(campaign: Campaign, training: Training, over: str) -> Network:
     """Return a network and what it starts from; what is missing is trained."""
     before = PCA(campaign.basis) if over == "pca" else Wiener(campaign.wiener)
-    return Network(training.fit(campaign, over), before, training.n_modes(campaign))
+    return Network(training.train(campaign, over), before, training.n_modes(campaign))
 
 
 def evaluate(campaign: Campaign, training: Training, sky: Sky | None = None) -> SkyResiduals:

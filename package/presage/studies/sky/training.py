@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import xarray as xr
 
 from presage.batches import Paired
 from presage.fitting import fit
 from presage.generate import simulate
+from presage.labels import LabelError
 from presage.models.fitted_cubes import FittedCubes
 from presage.models.unet import INPUTS, UNet
 from presage.models.unet_network import LOSSES
+from presage.store import Store
 from presage.studies.settings import StudySettings, setting
 from presage.studies.sky.campaign import POOLS, Campaign
 from presage.studies.sky.cleaned import CleanedSky
@@ -25,6 +27,15 @@ from presage.studies.sky.study import STUDY
 
 #: What a network starts from, and what that method is called in comparisons.
 NETWORKS = {"pca": "network", "wiener": "network_wiener"}
+
+
+class Trained(NamedTuple):
+    """What a training leaves: linear fits as datasets, and networks over each."""
+
+    basis: xr.Dataset
+    wiener: xr.Dataset
+    network: FittedCubes | None = None
+    network_wiener: FittedCubes | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +117,31 @@ class Training(StudySettings):
             loss=self.loss,
         )
 
-    def fit(self, campaign: Campaign, over: str = "pca", progress: bool = True) -> FittedCubes:
+    def fit(self, campaign: Campaign, store: Store | None = None) -> Trained:
+        """Fit and train all of it, or return what was.
+
+        Parameters
+        ----------
+        campaign
+            Whose training skies are made first, where they are missing.
+        store
+            That of the campaign, if any.
+
+        Raises
+        ------
+        LabelError
+            Another store, or no campaign.
+        """
+        if not isinstance(campaign, Campaign) or store not in (None, campaign.store):
+            raise LabelError(
+                "the study sky trains on a campaign, whose pools and store go together: "
+                "presage train sky presage.studies.sky:Campaign --sky hard"
+            )
+        campaign.make()
+        networks = {NETWORKS[over]: self.train(campaign, over) for over in self.over}
+        return Trained(campaign.basis, campaign.wiener, **networks)
+
+    def train(self, campaign: Campaign, over: str = "pca", progress: bool = True) -> FittedCubes:
         """Train a network over cleaned pools, or return it."""
         return fit(
             self.network(campaign, over),

@@ -17,6 +17,7 @@ from bokeh.models import (
     Grid,
     Legend,
     LegendItem,
+    Line,
     LogTicker,
     Plot,
     Range1d,
@@ -128,8 +129,9 @@ def lines(
 ) -> ColumnDataSource:
     """Add lines that NaN separates; return their source."""
     source = columns("x", "y")
-    plot.line("x", "y", line_color=colour, line_width=width, source=source,
-              line_dash=list(dash or ()), line_join="round")  # fmt: skip
+    glyph = Line(x="x", y="y", line_color=colour, line_width=width, line_dash=list(dash or ()),
+                 line_join="round")  # fmt: skip
+    plot.add_glyph(source, glyph)  # half the time of `plot.line`, and a page has a hundred
     return source
 
 

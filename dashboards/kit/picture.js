@@ -111,7 +111,7 @@ const fontOf = () => getComputedStyle(document.body).fontFamily || "sans-serif";
 function pictureTitle() {
   if (!cast?.a) return wordsOf("picture");
   const other = !live && state[cast.b] ? ` and ${called(state[cast.b])}` : "";
-  return `${cast.names[state[cast.a]]}${other} · ${wordsOf("head")} (${wordsOf("tag")})`;
+  return `${called(state[cast.a])}${other} · ${wordsOf("head")} (${wordsOf("tag")})`;
 }
 
 function picture() {

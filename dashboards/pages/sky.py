@@ -207,9 +207,9 @@ def view(visit: Visit) -> View:
 
 
 def _title(entry: EntryInfo) -> str:
-    """Return what the menu calls a product, ``"leakage 1a2b3c4d"``."""
+    """Return what the menu calls a product, ``"1a2b3c leakage"``."""
     name = entry.recipe.fields.get("name", "") if entry.recipe is not None else ""
-    return f"{name} {entry.key[:8]}".strip()
+    return f"{entry.key[:6]} {name}".strip()
 
 
 def _prepared(product: xr.Dataset) -> tuple[xr.Dataset, list[str]]:

@@ -207,6 +207,18 @@ def test_the_start_is_the_wiener_filter(pairs):
     assert (ratio < 1.3).all()
 
 
+@pytest.mark.parametrize("loss", ["whitened", "delay_spectrum"])
+def test_losses_that_weigh_begin_at_one(loss, pairs):
+    network, _ = network_of(replace(SMALL, start=160, loss=loss), pairs.dataset)
+    names = ("cleaned", "amplitude", "signal")
+    batch = {n: torch.as_tensor(np.array(pairs.dataset[n].values)) for n in names}
+    with torch.no_grad():
+        made, _ = network.eval()._heads(batch)
+        wanted = network.target.into(batch["signal"]) / network._wide("target_width")
+        loss = float(network.loss_of_rest(network, wanted - made).mean())
+    assert 0.8 < loss < 1.15
+
+
 # -- trained --------------------------------------------------------------------------------
 
 

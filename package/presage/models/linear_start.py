@@ -177,7 +177,8 @@ def whitening(residual: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(residual)
     usual, mean = values.median(1, keepdim=True).values, values.mean(1, keepdim=True)
     least = (1e-4 * usual).maximum(1e-6 * mean)
-    white: Tensor = (vectors / values.maximum(least).sqrt()[:, None]).mT
+    # The symmetric root, which changes little from node to node: hats interpolate between them.
+    white: Tensor = vectors / values.maximum(least).sqrt()[:, None] @ vectors.mT
     return white
 
 

@@ -12,6 +12,7 @@ from presage.recipe import Recipe
 from presage.store import Store
 
 pytestmark = pytest.mark.browser
+MARKUP = '<img src=x onerror="window.hit=1">'
 PANEL = {"maps": 2, "sight": 3, "plane": 4, "scan": 13}
 
 
@@ -24,7 +25,7 @@ def stocked(tmp_path_factory) -> tuple[Store, dict[str, str], xr.Dataset]:
     kinds = {
         "no truth": good.drop_vars("truth"),
         "other dims": good.rename(k_parallel="k_along"),
-        "few": good.isel(method=[0, 2], sky=[0]).drop_vars(["coverage", "scan_total"]),
+        "few": _foreign(good.isel(method=[0, 2], sky=[0])),
         "visibilities": turned.assign_coords(baseline=np.arange(16.0) ** 2).assign_attrs(
             across="baseline,right_ascension"
         ),
@@ -34,6 +35,14 @@ def stocked(tmp_path_factory) -> tuple[Store, dict[str, str], xr.Dataset]:
         store.put(recipe, product)
         keys[name] = recipe.key
     return store, keys, good
+
+
+def _foreign(few: xr.Dataset) -> xr.Dataset:
+    """Return a product without what may be missing, with markup wherever there is text."""
+    few = few.drop_vars(["coverage", "scan_total", "signal_error", "observed"])
+    few["method_title"] = few["method_title"] + MARKUP
+    few.attrs = {"sky": MARKUP}
+    return few
 
 
 @pytest.fixture(scope="module")
@@ -162,9 +171,13 @@ def test_picture_file_and_help_are_there_and_nonsense_is_said(visit, site):
 
 
 @needs_browser
-def test_few_methods_without_a_scan_are_shown(visit, site, stocked):
+def test_few_methods_without_a_scan_are_shown_and_foreign_text_as_text(visit, site, stocked):
     visit.open(at(site, stocked[1]["few"]))
+    visit.still()
     assert "PCA" in visit.piece("table.numbers")
+    assert MARKUP in visit.piece(".head")
+    assert MARKUP in visit.piece(".note-box .caption")
+    assert visit.page.evaluate("window.hit === undefined")
     assert visit.page.locator("input.slide").count() == 1, "frequency"
     assert visit.page.locator(".bk-Figure:visible").count() == 10
 

@@ -51,7 +51,7 @@ _NEEDED = {
     **{f"{name}_{over}{error}": ("method", dim) for error in ("", "_error")
        for over, dim in (("1d", "k"), ("parallel", "k_parallel"), ("band", "band"))
        for name in ("residual", "power_ratio", "correlation")},
-    "ratio_to_limit_band": ("method", "band"),
+    "ratio_to_limit_band": ("method", "band"), "method_title": ("method",),
 }  # fmt: skip
 _OVER = "P residual over that of the limit on the same skies; best: 1"
 _RESIDUAL = "P residual / P true in the last band; best: what the limit has"
@@ -96,7 +96,7 @@ class Exhibit:
     @cached_property
     def rms(self) -> float:
         """Of the signal."""
-        return float(self.product["truth"].std())
+        return float(self.product["truth"].std()) or 1.0
 
     @cached_property
     def unit(self) -> str:
@@ -139,13 +139,15 @@ class Exhibit:
             Choice.numbered(dim, [str(k) for k in range(product.sizes[dim])],
                             str(product.sizes[dim] // 2)) for dim in self.across
         ]  # fmt: skip
-        scan = [
-            Choice.numbered("modes", [str(int(n)) for n in product["modes"].values],
-                            str(int(product.attrs.get("best_modes", product["modes"][0]))),
-                            keys=(",", "."), titles=[f"{int(n)}" for n in product["modes"].values]),
-            Choice.numbered("scanned", ("residual", "power", "r"), heading="at N_FG",
-                            titles=("residual", "P ratio", "r"), cycle="n"),
-        ] if self.scan else []  # fmt: skip
+        scan: list[Choice] = []
+        if self.scan:
+            removed = [int(n) for n in product["modes"].values]
+            best = min(removed, key=lambda n: abs(n - int(product.attrs.get("best_modes", n))))
+            scan = [
+                Choice.numbered("modes", [str(n) for n in removed], str(best), keys=(",", ".")),
+                Choice.numbered("scanned", ("residual", "power", "r"), heading="at N_FG",
+                                titles=("residual", "P ratio", "r"), cycle="n"),
+            ]  # fmt: skip
         return [
             Choice("method", names, first, "method", titles, 146, range(len(names)),
                    digits=rivals),
@@ -432,9 +434,9 @@ def _words(exhibit: Exhibit) -> dict[str, Any]:
     channels = [f"{value:.6g}" for value in product["frequency"].values]
     heads = [[f"{name}, sky {sky}, {at} MHz" for at in channels] for sky in skies]
     files = [[f"sky-{name}-{sky}-{at}MHz" for at in channels] for sky in skies]
-    noise = float(product.attrs.get("noise_share", np.nan))
-    about = [f"noise {100 * noise:.2g} % of the signal",
-             f"{product.attrs.get('n_skies', len(skies))} held-out skies"]  # fmt: skip
+    about = [f"{product.attrs.get('n_skies', len(skies))} held-out skies"]
+    if "noise_share" in product.attrs:
+        about.insert(0, f"noise {100 * float(product.attrs['noise_share']):.2g} % of the signal")
     if "observed" in product:
         over = float(f"{float(product['observed'].std()) / exhibit.rms:.1g}")
         about.insert(0, f"foregrounds {whole(int(over))} ×")

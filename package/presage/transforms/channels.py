@@ -26,8 +26,9 @@ COMPONENT = "component"
 NAN = complex(np.nan, np.nan)
 #: Values read at a time from a lazy array.
 SLAB = 1 << 24
-#: Values in a block of float64: so few that they stay in a core's second-level cache, for
-#: applying; so many that merging costs little, for fitting.
+#: Values in a block of float64: so few that they stay in a core's second-level cache, and thin
+#: products with them on one thread of BLAS, for applying; so many that merging costs little, for
+#: fitting.
 APPLIED, FITTED = 1 << 17, 1 << 20
 #: Slabs of fewer values are not worth a second thread.
 THREADED = 1 << 20

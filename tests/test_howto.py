@@ -21,6 +21,7 @@ INSTEAD = {
     "problem": {"2_000": "200", "n_events=100": "n_events=30", "1_000": "100"},
     "simulator": {"70_000": "2_100", "70000": "2100", "20_000": "300", "epochs=20": "epochs=1",
                   "--epochs 20": "--epochs 1"},
+    "sky_cubes": {"200": "40", '"quick"': '"tiny"'},
     "three_labels": {"2_000": "150", "epochs=20": "epochs=1"},
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import glob
 import inspect
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -284,10 +285,14 @@ def absolute(path: str) -> str:
 
 
 def literal(text: str) -> Any:
-    """Return the Python literal that a text spells, else the text itself."""
+    """Return the Python literal that a text spells, or a list or mapping in JSON, else the text."""
     try:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError):
+        pass
+    try:
+        return json.loads(text) if text.strip()[:1] in ("{", "[") else text
+    except ValueError:
         return text
 
 

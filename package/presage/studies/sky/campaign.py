@@ -3,13 +3,17 @@
 Three pools of cubes are simulated apart and added: foregrounds, signals, noises. Those of the
 training are fitted and trained on; skies for validation choose settings; held-out skies are looked
 at once, at the end. A second set of foregrounds, of another sky model, is held out as well.
+
+Foregrounds may be cubes of one's own. Their covariances are then measured, on all of them, and the
+filter that knows these stands where the limit stands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import xarray as xr
@@ -17,16 +21,20 @@ import xarray as xr
 from presage.batches import Paired
 from presage.fitting import fit
 from presage.generate import simulate
+from presage.generate.reading import read_back
+from presage.labels import LabelError
 from presage.lineage import parent_of
 from presage.recipe import Recipe
 from presage.store import Store
 from presage.studies import made_by
 from presage.studies.settings import StudySettings, setting
+from presage.studies.sky.covariance import covariances, exact_filter
+from presage.studies.sky.cubes import SkyCubes, patch_of
 from presage.studies.sky.measure import VERSION, scan_modes
 from presage.studies.sky.scales import Scales
 from presage.studies.sky.skies import SKIES, Sky
 from presage.studies.sky.study import STUDY
-from presage.transforms import PCA, LearnedWiener, PCABasis
+from presage.transforms import PCA, LearnedWiener, PCABasis, Wiener
 
 #: Name of a pool, which is that of its variable as well.
 POOLS = ("foreground", "signal", "noise")
@@ -54,6 +62,14 @@ class Campaign(StudySettings):
         Whether the signal is a lognormal field instead of a Gaussian one.
     sources
         Whether the real radio sources shine.
+    foreground_files
+        Foregrounds of one's own: a file of cubes, a folder or a pattern. The last ones are held
+        out, those before them are for validation. Signal and noise are simulated on their
+        channels and pixels, the signal under the beam of the `sky`, which the cubes should have
+        as well; empty simulates foregrounds.
+    file_settings
+        What these files do not say, name to value: settings of
+        :class:`~presage.studies.sky.SkyCubes`.
     n_skies
         Members of each training pool.
     n_held_out
@@ -69,6 +85,8 @@ class Campaign(StudySettings):
     noise: float = 0.0025
     lognormal: bool = False
     sources: bool = False
+    foreground_files: str | Path = ""
+    file_settings: Mapping[str, Any] = field(default_factory=dict)
     n_skies: int = setting(1000, least=10)
     n_held_out: int = setting(200, least=2)
     seed: int = 0
@@ -76,17 +94,35 @@ class Campaign(StudySettings):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = STUDY.presets
 
     def inputs(self) -> dict[str, str]:
-        """Return the recipe keys of the training pools, which hold the sky and its settings."""
-        return {name: s.recipe(self.seed).key for name, s in self.model.simulators().items()}
+        """Return recipe keys of the training pools: of the sky's settings, of files' content."""
+        made = {name: s.recipe(self.seed).key for name, s in self.model.simulators().items()}
+        return made | ({"foreground": self.reader.recipe().key} if self.reader else {})
+
+    @cached_property
+    def reader(self) -> SkyCubes | None:
+        """What reads foregrounds of one's own; None if they are simulated.
+
+        Raises
+        ------
+        LabelError
+            There are no such files, or the sky is one of visibilities.
+        """
+        if not str(self.foreground_files):
+            return None
+        if self.sky == "visibilities":
+            raise LabelError("foreground_files are cubes of maps; take another sky than that")
+        settings = {"role": "foreground", **self.file_settings}
+        return SkyCubes(str(self.foreground_files), **settings)
 
     @cached_property
     def model(self) -> Sky:
         """The sky as it is simulated."""
         found = SKIES[self.sky]
         sizes = {n: value for n in ("channels", "pixels") if (value := getattr(self, n))}
+        patch = patch_of(self.reader) if self.reader else replace(found.patch, **sizes)
         made = replace(
             found,
-            patch=replace(found.patch, **sizes),
+            patch=patch,
             signal=replace(found.signal, lognormal=self.lognormal),
             foregrounds=replace(found.foregrounds, sources=self.sources),
         )
@@ -109,9 +145,12 @@ class Campaign(StudySettings):
 
     def make(self) -> dict[str, xr.Dataset]:
         """Make what is missing of all pools and return those of the training."""
+        if self.reader:
+            simulate(self.reader, store=self.store)
         for part in PARTS:
-            for simulator in self.model.simulators().values():
-                simulate(simulator, self._count(part), seed=self._seed(part), store=self.store)
+            for name, simulator in self.model.simulators().items():
+                if not (self.reader and name == "foreground"):
+                    simulate(simulator, self._count(part), seed=self._seed(part), store=self.store)
         foregrounds = self.other.simulators()["foreground"]
         simulate(foregrounds, self.n_held_out, seed=self._seed("held_out"), store=self.store)
         return self.pools("train")
@@ -127,9 +166,28 @@ class Campaign(StudySettings):
         found, n = {}, self._count(part)
         for name, simulator in (sky or self.model).simulators().items():
             with made_by("1_simulate", "these skies", "sky"):
-                recipe = simulator.recipe(self._seed(part))
-                found[name] = self.store.open(recipe, 0, n)
+                if name == "foreground" and self.measured(sky or self.model):
+                    found[name] = self._read(part)
+                else:
+                    recipe = simulator.recipe(self._seed(part))
+                    found[name] = self.store.open(recipe, 0, n)
         return found
+
+    def _read(self, part: str = "") -> xr.Dataset:
+        """Return the cubes of a part, of all parts by default, labelled as simulated ones are."""
+        assert self.reader is not None
+        whole, _ = read_back(self.reader, None, self.store)
+        total, apart = whole.sizes["sample"], self.n_held_out
+        if total < 2 * apart + 2:
+            raise LabelError(
+                f"{total} cubes of foregrounds are too few for n_held_out={apart}, for validation "
+                f"and once more held out; take n_held_out={max(2, total // 4)}, or more cubes"
+            )
+        ends = {"train": (0, total - 2 * apart), "validation": (total - 2 * apart, total - apart),
+                "held_out": (total - apart, total)}  # fmt: skip
+        cubes = self.store.open(self.reader.recipe(), *ends.get(part, (0, total)))
+        # The same numbers as those of simulated cubes, to the last bit.
+        return cubes.assign_coords({c.name: c.variable() for c in self.model.patch.coordinates})
 
     def skies(self, part: str = "train", sky: Sky | None = None) -> Paired:
         """Return what a telescope sees of a part, ``sky``, beside its ``signal``."""
@@ -150,6 +208,34 @@ class Campaign(StudySettings):
         columns = {"signal": "signal.signal", "contaminant": contaminant}
         source = Paired(self.pools(), columns, seed=self.seed)
         return fit(LearnedWiener(across=self.across, apart=self.apart), source, store=self.store)
+
+    def measured(self, sky: Sky) -> bool:
+        """Return whether a sky's foregrounds come from files, so that nobody knows covariances."""
+        return self.reader is not None and sky == self.model
+
+    def limit(self, sky: Sky | None = None) -> Wiener:
+        """Return the Wiener filter that knows a sky's covariances, by default the campaign's.
+
+        Of foregrounds from files the covariances are those of all cubes, of which held-out ones
+        are a part; those of the signal are exact.
+        """
+        sky = sky or self.model
+        if not self.measured(sky):
+            return exact_filter(sky)
+        known, grid = covariances(sky)["signal_covariance"], self.measurement.coords.to_dataset()
+        rest = self.measurement["contaminant_covariance"]
+        return Wiener.from_covariances(known, rest, grid, across=self.across)
+
+    @cached_property
+    def measurement(self) -> xr.Dataset:
+        """Covariances of all foregrounds from files and of noise, as a filter's dataset."""
+        pools = {**self.pools(), "foreground": self._read()}
+        columns = {
+            "signal": "signal.signal",
+            "contaminant": ["foreground.foreground", "noise.noise"],
+        }
+        source = Paired(pools, columns, seed=self.seed)
+        return fit(LearnedWiener(across=self.across), source, validation=0.0, store=self.store)
 
     @cached_property
     def scan(self) -> xr.Dataset:

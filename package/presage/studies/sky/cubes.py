@@ -38,6 +38,7 @@ from presage.studies.sky.cube_layout import (
     names,
     pixel_size,
 )
+from presage.studies.sky.geometry import Patch
 
 Paths = str | os.PathLike[str] | FileInput | tuple[str | os.PathLike[str] | FileInput, ...]
 #: What cubes are, and the type they are stored in: float32 would round a signal away that
@@ -296,6 +297,27 @@ class SkyCubes(SkyFiles):
                     yield {self.role: cubes.astype(ROLES[self.role], copy=False)}
         notes = [note for layout in self._layouts for note in layout.notes]
         return self.left_out(notes, tally, self._layouts[0].frequency)
+
+
+def patch_of(cubes: SkyCubes) -> Patch:
+    """Return the patch that cubes are of, for signal and noise to be simulated on it.
+
+    Raises
+    ------
+    LabelError
+        Channels are irregular, or maps are no squares of square pixels.
+    """
+    nu, y, x = (np.asarray(c.values) for c in cubes.coordinates)
+    width, side = np.diff(nu), [abs(float(np.diff(axis[:2]).sum())) for axis in (y, x)]
+    if len(nu) < 2 or not np.allclose(width, width.mean(), rtol=1e-3):
+        raise LabelError("a signal is simulated for two channels or more, at equal distances")
+    if len(y) != len(x) or len(y) < 2 or not np.isclose(side[0], side[1], rtol=1e-4):
+        raise LabelError(
+            f"a signal is simulated on squares of square pixels, got {len(y)} x {len(x)} of "
+            f"{' x '.join(f'{s:g}' for s in side)} degrees; cut the maps"
+        )
+    half = 0.5 * float(width.mean())
+    return Patch(float(nu[0]) - half, float(nu[-1]) + half, len(nu), len(y), side[0])
 
 
 def frequencies(values: Floats) -> Coordinate:

@@ -8,7 +8,6 @@ import xarray as xr
 
 from presage.models.fitted_cubes import FittedCubes
 from presage.studies.sky.campaign import Campaign
-from presage.studies.sky.covariance import exact_filter
 from presage.studies.sky.measure import measure
 from presage.studies.sky.report import SkyResiduals
 from presage.studies.sky.rivals import RIVALS, Cleaner, Examples, Filter
@@ -65,12 +64,12 @@ def evaluate(campaign: Campaign, training: Training, sky: Sky | None = None) -> 
     """
     own, sky = campaign.model, sky or campaign.model
     basis, filtered = PCA(campaign.basis), Wiener(campaign.wiener)
-    modes = training.n_modes(campaign)
+    modes, measured = training.n_modes(campaign), campaign.measured(sky)
     pools = campaign.pools()
     examples = Examples(own, pools, basis, modes)
     cleaners: dict[str, Cleaner] = {
         # Of two skies each is the other's.
-        "wiener_other": Filter(exact_filter(campaign.other if sky == own else own)).clean,
+        "wiener_other": Filter(campaign.limit(campaign.other if sky == own else own)).clean,
         "wiener_learned": Filter(filtered).clean,
         **{name: rival(examples).clean for name, rival in RIVALS.items()},
     }
@@ -82,8 +81,11 @@ def evaluate(campaign: Campaign, training: Training, sky: Sky | None = None) -> 
         cleaners,
         basis=basis,
         modes=modes,
+        limit=campaign.limit() if measured else None,
+        measured=measured,
         inputs=(
             filtered.dataset,
+            *([campaign.measurement] if campaign.reader else []),
             *campaign.pools().values(),
             *(n.fitted for n in networks.values()),
         ),

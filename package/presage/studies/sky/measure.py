@@ -22,7 +22,7 @@ from presage.progress import Bar
 from presage.recipe import Parent, Recipe
 from presage.store import Store
 from presage.studies.sky import covariance
-from presage.studies.sky.product import METHODS, Tally, assembled
+from presage.studies.sky.product import MEASURED, METHODS, Tally, assembled
 from presage.studies.sky.report import SkyResiduals
 from presage.studies.sky.rivals import CHUNK, Cleaner, Filter, observed
 from presage.studies.sky.scales import Scales, shell_counts
@@ -44,6 +44,7 @@ def measure(
     basis: PCA,
     modes: int,
     limit: Wiener | None = None,
+    measured: bool = False,
     inputs: Iterable[Any] = (),
     store: Store | None = None,
     name: str = "",
@@ -67,6 +68,9 @@ def measure(
         of modes are gone through, and how many are removed.
     limit
         That filter, where it is at hand: it takes a while to work out.
+    measured
+        Whether its covariances were measured, as of cubes of which nobody knows the true ones;
+        table and verdict say so.
     inputs
         All else that the cleaners were made from: datasets of a store, or fits with a ``key``.
     store
@@ -96,10 +100,13 @@ def measure(
         tallies, cubes = _gone_through(scales, pools, methods, shown, progress)
         known = [_expected(sky, best), _eigenvalues(sky, best, basis)]
         product = xr.merge([assembled(tallies, cubes), *known, scan_modes(scales, basis, pools)])
+        if measured:
+            product["method_title"][0] = MEASURED
         return product.assign_attrs(
             sky=name,
             across=",".join((*best.apart, *best.across.dims)),
             best_modes=modes,
+            covariances="measured" if measured else "true",
             noise_share=sky.noise_share,
             n_skies=pools["signal"].sizes["sample"],
         )
@@ -108,7 +115,7 @@ def measure(
         return SkyResiduals(make())
     parents = (*pools.values(), basis.dataset, *inputs)
     fields = {"sky": sky, "methods": given, "modes": modes, "shown": shown, "name": name,
-              "pools": list(pools)}  # fmt: skip
+              "pools": list(pools), **({"measured": True} if measured else {})}  # fmt: skip
     recipe = Recipe("sky_residuals", VERSION, fields, parents=tuple(map(_parent, parents)))
     return SkyResiduals(store.compute(recipe, make))
 

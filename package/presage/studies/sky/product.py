@@ -25,6 +25,8 @@ METHODS = {
     "network": "U-Net over PCA",
     "network_wiener": "U-Net over learned filter",
 }
+#: Title of the limit whose covariances were measured, on all cubes.
+MEASURED = "Limit: Wiener filter, measured"
 _NAMES = {"ratio": "power_ratio", "correlation": "correlation", "residual": "residual"}
 #: Spectra → the ending of their variables, and the dims of their bins.
 _ENDINGS = {"plane": "", "1d": "_1d", "parallel": "_parallel", "band": "_band"}

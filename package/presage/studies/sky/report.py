@@ -130,7 +130,10 @@ def _recoverable(product: xr.Dataset) -> str:
     parts = [f"{_percent(float(left.sel(band=b)))} at {b} h/Mpc" for b in left["band"].values]
     lost = [str(b) for b in left["band"].values if float(left.sel(band=b)) > LOST]
     nobody = f" Nobody recovers {' and '.join(lost)}." if lost else ""
-    return f"The limit, true covariances, leaves of the signal's power {', '.join(parts)}.{nobody}"
+    known = "true covariances"
+    if product.attrs.get("covariances") == "measured":
+        known = "with covariances measured on all cubes, held-out ones among them"
+    return f"The limit, {known}, leaves of the signal's power {', '.join(parts)}.{nobody}"
 
 
 def _highest(product: xr.Dataset, name: str, method: str) -> tuple[float, float]:

@@ -71,7 +71,9 @@ def observed(pools: Mapping[str, xr.Dataset], where: slice = slice(None)) -> xr.
     values = np.array(first.values, dtype=np.float64)
     for part in (parts[0], parts[2]):
         values += part.transpose(*first.dims).values
-    return first.copy(data=values).rename("observed").assign_attrs(long_name="observed sky")
+    seen = first.copy(data=values).rename("observed").assign_attrs(long_name="observed sky")
+    # Pools that are parts of others have other numbers.
+    return seen.assign_coords(sample=parts[0]["sample"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,7 @@ class Examples:
     def chunks(self) -> Iterator[tuple[xr.DataArray, xr.DataArray, xr.DataArray]]:
         """Yield observed skies, their signals, and the signals of other skies."""
         signal = self.pools["signal"]["signal"]
-        count = min(CHOSEN_ON, signal.sizes["sample"])
+        count = min(CHOSEN_ON, *(pool.sizes["sample"] for pool in self.pools.values()))
         for start in range(0, count, CHUNK):
             where = slice(start, min(start + CHUNK, count))
             own = signal.isel(sample=where)

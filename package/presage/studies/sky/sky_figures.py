@@ -11,7 +11,7 @@ import xarray as xr
 from presage.analysis.canvas import INK, SERIES, SMALL, WIDTH, Page, colourbar, tidy
 from presage.analysis.spectra import power
 from presage.studies.sky.campaign import POOLS, Campaign
-from presage.studies.sky.covariance import covariances, exact_filter, limit
+from presage.studies.sky.covariance import covariances, limit
 from presage.studies.sky.evaluation import trained
 from presage.studies.sky.rivals import observed
 from presage.studies.sky.scales import Scales
@@ -25,7 +25,7 @@ LOOKED_AT = 64
 def strengths(campaign: Campaign) -> pd.DataFrame:
     """Return the root mean square of each pool, beside what its covariances say.
 
-    The mean spectrum of the foregrounds is part of both.
+    The mean spectrum of the foregrounds is part of both. Of foregrounds from files nothing is said.
     """
     sky, known = campaign.model, covariances(campaign.model)
     exact = {"noise": float(sky.beam.noise(sky.patch, sky.receiver).mean())}
@@ -37,6 +37,8 @@ def strengths(campaign: Campaign) -> pd.DataFrame:
         halves = 0.5 if "component" in known[matrix].dims else 1.0
         exact[name] = halves * float((share.values * variance).sum())
     exact["foreground"] = exact.pop("rest") - exact["noise"]
+    if campaign.reader:
+        exact["foreground"] = np.nan
     rows = {}
     for name, pool in campaign.pools().items():
         cubes = pool[name][:LOOKED_AT].astype(np.float64)
@@ -72,7 +74,7 @@ def power_figure(campaign: Campaign) -> Page:
     """Draw the mean power of many signals along and across, over what was asked for."""
     scales = Scales(campaign.model)
     cubes = campaign.pools()["signal"]["signal"][:LOOKED_AT]
-    exact = exact_filter(campaign.model)
+    exact = campaign.limit()
     page = Page(WIDTH, 2.9)
     names = {"k_parallel": ("k∥", scales.parallel), "k_perpendicular": ("k⊥", scales.perpendicular)}
     for axes, (name, (title, edges)) in zip(page.subplots(1, 2), names.items(), strict=True):
@@ -112,12 +114,14 @@ def learned_figure(campaign: Campaign) -> Page:
     """Draw what the learned filter is expected to leave, beside what the true one leaves."""
     scales = Scales(campaign.model)
     edges: dict[str, Any] = {"k_perpendicular": scales.signal_left, "k_parallel": scales.parallel}
-    found = limit(campaign.model, learned=Wiener(campaign.wiener), **edges)
+    best, learned = campaign.limit(), Wiener(campaign.wiener)
+    found = limit(campaign.model, best=best, learned=learned, **edges)
     found = found.isel(k_perpendicular=0)
     wave = found["k_parallel"]
     page = Page(WIDTH, 2.9)
     first, second = page.subplots(1, 2)
-    for name, title, line in (("limit", "true covariances", SERIES[0]),
+    known = "measured on all cubes" if campaign.reader else "true covariances"
+    for name, title, line in (("limit", known, SERIES[0]),
                               ("learned", "learned", SERIES[1])):  # fmt: skip
         left = found[f"expected_{name}"]
         first.loglog(wave, left, color=line.colour, ls=line.dash, label=title)

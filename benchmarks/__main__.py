@@ -38,6 +38,7 @@ BENCHMARKS = {
     "event_sets.processes": "event_sets:processes",
     "event_sets.memory": "event_sets:memory",
     "sky.simulation": "sky_simulation",
+    "sky.network": "sky_network",
 }
 
 

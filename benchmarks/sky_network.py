@@ -73,6 +73,6 @@ def _measured(name: str, report: SkyResiduals, known: bool) -> list[Result]:
         results.append(Result(f"sky_network/{name}/{method}", float(ratio), "× limit", bar, True,
                               note=note, **beside))  # fmt: skip
         if network:
-            inside = float(product["coverage"].sel(method=method, level=0.68))
+            inside = float(product["coverage"].sel(level=0.68).sel({"method": method}))
             results.append(Result(f"sky_network/{name}/{method} in 68 %", inside, "1"))
     return results

@@ -187,3 +187,18 @@ def test_the_command_fits_and_validates(tmp_path: Path, capsys: pytest.CaptureFi
         (("validate", "wiener", stored, *parts), "there is no check of 'wiener'"),
     ):
         assert text in run(capsys, *words, *place)
+
+
+def test_scattered_foregrounds_are_each_brighter_or_fainter_as_a_whole(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    parts = pools("leakage", store)
+    basis = ps.fit(PCABasis("sky"), paired(parts), store=store, progress=False)
+    plain, scattered = (
+        ps.simulate(CleanedSky(parts["foreground"], basis, 3, scatter), store=store, progress=False)
+        for scatter in (0.0, 0.5)
+    )
+    factor = np.sqrt((scattered**2).mean(["y", "x"]) / (plain**2).mean(["y", "x"]))
+    whole = factor["amplitude"].isel(mode=0)
+    np.testing.assert_allclose(factor["amplitude"], whole.broadcast_like(factor["amplitude"]), 1e-4)
+    np.testing.assert_allclose(factor["cleaned"].mean("frequency"), whole, 1e-3)
+    assert 0.2 < float(np.log(whole).std()) < 0.9

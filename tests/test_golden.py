@@ -27,6 +27,7 @@ from guides import command as presage
 from presage.pipeline.choose import combinations
 from presage.pipeline.records import find, read
 from presage.pipeline.steps import known_parameters, notebooks_of
+from presage.store import StoreError
 from presage.store.sidecar import fingerprint
 from presage.studies import events as events_study
 from presage.studies import pdf as pdf_study
@@ -78,7 +79,7 @@ def is_raised(store: ps.Store, key: str) -> bool:
     """Say whether a dataset, or one that it was made from, is of a raised version."""
     try:
         recipe = store.find(key)
-    except ps.StoreError:  # made on the fly
+    except StoreError:  # made on the fly
         return False
     return recipe.version == RAISED.get(recipe.producer) or any(
         is_raised(store, parent.key) for parent in recipe.parents

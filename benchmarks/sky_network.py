@@ -57,7 +57,7 @@ def _measured(name: str, report: SkyResiduals, known: bool) -> list[Result]:
     product = report.dataset
     band = product.isel(band=_BAND)
     ratios = dict(
-        zip(product["method"].values.astype(str), band["ratio_to_limit_band"].values, strict=True)
+        zip(product["cleaner"].values.astype(str), band["ratio_to_limit_band"].values, strict=True)
     )
     power = dict(zip(ratios, band["power_ratio_band"].values, strict=True))
     results = []
@@ -73,6 +73,6 @@ def _measured(name: str, report: SkyResiduals, known: bool) -> list[Result]:
         results.append(Result(f"sky_network/{name}/{method}", float(ratio), "× limit", bar, True,
                               note=note, **beside))  # fmt: skip
         if network:
-            inside = float(product["coverage"].sel(level=0.68).sel({"method": method}))
+            inside = float(product["coverage"].sel(level=0.68).sel({"cleaner": method}))
             results.append(Result(f"sky_network/{name}/{method} in 68 %", inside, "1"))
     return results

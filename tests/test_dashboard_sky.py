@@ -25,7 +25,7 @@ def stocked(tmp_path_factory) -> tuple[Store, dict[str, str], xr.Dataset]:
     kinds = {
         "no truth": good.drop_vars("truth"),
         "other dims": good.rename(k_parallel="k_along"),
-        "few": _foreign(good.isel(method=[0, 2], sky=[0])),
+        "few": _foreign(good.isel(cleaner=[0, 2], sky=[0])),
         "visibilities": turned.assign_coords(baseline=np.arange(16.0) ** 2).assign_attrs(
             across="baseline,right_ascension"
         ),
@@ -40,7 +40,7 @@ def stocked(tmp_path_factory) -> tuple[Store, dict[str, str], xr.Dataset]:
 def _foreign(few: xr.Dataset) -> xr.Dataset:
     """Return a product without what may be missing, with markup wherever there is text."""
     few = few.drop_vars(["coverage", "scan_total", "signal_error", "observed"])
-    few["method_title"] = few["method_title"] + MARKUP
+    few["cleaner_title"] = few["cleaner_title"] + MARKUP
     few.attrs = {"sky": MARKUP}
     return few
 
@@ -106,7 +106,7 @@ def test_keys_step_through_channels_and_what_the_scan_says_without_the_server(vi
 
 @needs_browser
 def test_what_is_drawn_is_what_the_product_holds(visit, site, stocked):
-    visit.open(at(site, sky="1", method="pca", plane="residual"))
+    visit.open(at(site, sky="1", cleaner="pca", plane="residual"))
     visit.still()
     _, _, good = stocked
     here = good.isel(sky=1, frequency=8)
@@ -117,28 +117,28 @@ def test_what_is_drawn_is_what_the_product_holds(visit, site, stocked):
         np.log10(good["scan_residual"].sel(modes=good.attrs["best_modes"]).values), rel=1e-5
     )
     known = good["mode_count"] > 0
-    plane = good["residual"].sel({"method": "pca"}).where(known).T.values.ravel()
+    plane = good["residual"].sel({"cleaner": "pca"}).where(known).T.values.ravel()
     assert image(visit, 0, "plane") == pytest.approx(plane.astype("f4"), nan_ok=True)
-    assert f"{float(good['ratio_to_limit_band'].sel({'method': 'pca'})[2]):.2f}" in visit.piece(
+    assert f"{float(good['ratio_to_limit_band'].sel({'cleaner': 'pca'})[2]):.2f}" in visit.piece(
         "table.numbers"
     )
     visit.page.keyboard.press("5")
     arrived(visit, "rest", [1, 5])
-    rest = (here["cleaned"].sel({"method": "fastica"}) - here["truth"]).values.ravel()
+    rest = (here["cleaned"].sel({"cleaner": "fastica"}) - here["truth"]).values.ravel()
     assert image(visit, 2) == pytest.approx(rest.clip(-reach, reach), abs=reach / 100)
     assert "FastICA" in visit.piece(".note-box .caption")
     visit.page.keyboard.press("Shift+Digit1")
     arrived(visit, "rest_other", [1, 1])
-    other = here["cleaned"].sel({"method": "wiener_other"}).values.ravel()
+    other = here["cleaned"].sel({"cleaner": "wiener_other"}).values.ravel()
     assert image(visit, 3) == pytest.approx(other.clip(-reach, reach), abs=reach / 100)
-    visit.address("method=fastica&other=wiener_other")
+    visit.address("cleaner=fastica&other=wiener_other")
 
 
 @needs_browser
 @pytest.mark.parametrize("kind", ["good", "visibilities"])
 def test_a_click_into_a_map_chooses_the_line_of_sight(visit, site, stocked, kind):
     _, keys, good = stocked
-    visit.open(at(site, keys[kind], method="pca"))
+    visit.open(at(site, keys[kind], cleaner="pca"))
     figure = f"presage.models.panels.panel{PANEL['maps']}.pictures[2].figure"
     place = 3.2 if kind == "visibilities" else float(good["y"][3]) + 0.05
     x = float(good["x"][11]) - 0.05
@@ -146,7 +146,7 @@ def test_a_click_into_a_map_chooses_the_line_of_sight(visit, site, stocked, kind
     arrived(visit, "sight", [0, 3, 11])
     seen = good.isel(sky=0, y=3, x=11)
     assert line(visit, "sight", "truth") == pytest.approx(seen["truth"].values, rel=1e-6)
-    cleaned = seen["cleaned"].sel({"method": "pca"}).values
+    cleaned = seen["cleaned"].sel({"cleaner": "pca"}).values
     assert line(visit, "sight", "lines[2]") == pytest.approx(cleaned, rel=1e-6)
     across = good.rename(y="baseline", x="right_ascension") if kind == "visibilities" else good
     names = list(across["truth"].dims)[2:]
@@ -155,7 +155,7 @@ def test_a_click_into_a_map_chooses_the_line_of_sight(visit, site, stocked, kind
 
 @needs_browser
 def test_picture_file_and_help_are_there_and_nonsense_is_said(visit, site):
-    visit.open(at(site, sky="7", method="networ", other="%00", modes="-1", frequency="500,"))
+    visit.open(at(site, sky="7", cleaner="networ", other="%00", modes="-1", frequency="500,"))
     said = " ".join(notice.inner_text() for notice in visit.page.locator(".notice").all())
     assert "there is no sky '7'" in said
     assert "did you mean 'network'" in said

@@ -78,19 +78,19 @@ def found(examples, pools, cleaners, store):
 
 LAYOUT = {
     ("truth", "observed"): ("sky", "frequency", "y", "x"),
-    ("cleaned", "signal_error"): ("method", "sky", "frequency", "y", "x"),
+    ("cleaned", "signal_error"): ("cleaner", "sky", "frequency", "y", "x"),
     ("power_ratio", "correlation", "residual", "residual_error", "ratio_to_limit"):
-        ("method", "k_perpendicular", "k_parallel"),
+        ("cleaner", "k_perpendicular", "k_parallel"),
     ("expected_limit", "mode_count"): ("k_perpendicular", "k_parallel"),
-    ("power_ratio_1d", "correlation_1d", "residual_1d", "residual_1d_error"): ("method", "k"),
+    ("power_ratio_1d", "correlation_1d", "residual_1d", "residual_1d_error"): ("cleaner", "k"),
     ("power_true_1d",): ("k",),
-    ("angular_power_ratio",): ("method", "multipole"),
-    ("residual_parallel", "ratio_to_limit_parallel"): ("method", "k_parallel"),
+    ("angular_power_ratio",): ("cleaner", "multipole"),
+    ("residual_parallel", "ratio_to_limit_parallel"): ("cleaner", "k_parallel"),
     ("eigenvalues", "signal_eigenvalues"): ("mode",),
     ("scan_residual", "scan_power_ratio", "scan_correlation"): ("modes", "k_parallel"),
     ("scan_total",): ("modes",),
-    ("coverage", "coverage_error"): ("method", "level"),
-    ("residual_band", "ratio_to_limit_band_error"): ("method", "band"),
+    ("coverage", "coverage_error"): ("cleaner", "level"),
+    ("residual_band", "ratio_to_limit_band_error"): ("cleaner", "band"),
 }  # fmt: skip
 
 
@@ -103,13 +103,13 @@ def test_the_product_has_the_agreed_dims_units_and_types(found, names):
         assert product[name].dtype == (np.float32 if name in cubes else product[name].dtype)
         assert {"units", "long_name"} <= set(product[name].attrs), name
         assert set(product[name].dims) - {"sky"} <= set(product.coords), name
-    order = [m for m in METHODS if m in product["method"]]
-    assert list(product["method"].values) == [*order, "halved"]
+    order = [m for m in METHODS if m in product["cleaner"]]
+    assert list(product["cleaner"].values) == [*order, "halved"]
 
 
 def test_the_limit_leaves_what_its_covariances_say(found):
     product = found.dataset
-    limit = product.sel({"method": "limit"})
+    limit = product.sel({"cleaner": "limit"})
     pull = (limit["residual"] - product["expected_limit"]) / limit["residual_error"]
     assert (abs(pull) < 4.5).all()
     assert abs(float(pull.mean())) < 0.5
@@ -118,13 +118,13 @@ def test_the_limit_leaves_what_its_covariances_say(found):
 
 def test_no_method_is_below_the_limit(found):
     ratio, error = (found.dataset[f"ratio_to_limit_band{e}"] for e in ("", "_error"))
-    linear = [m for m in ratio["method"].values if m != "halved"]
-    assert (ratio + 3 * error).sel({"method": linear}).min() >= 1
-    np.testing.assert_array_equal(ratio.sel({"method": "limit"}), 1)
+    linear = [m for m in ratio["cleaner"].values if m != "halved"]
+    assert (ratio + 3 * error).sel({"cleaner": linear}).min() >= 1
+    np.testing.assert_array_equal(ratio.sel({"cleaner": "limit"}), 1)
 
 
 def test_who_hides_half_of_the_amplitude_is_found_out(found):
-    halved = found.dataset.sel({"method": "halved"})
+    halved = found.dataset.sel({"cleaner": "halved"})
     for name, value in {"power_ratio": 0.25, "correlation": 1.0, "residual": 0.25}.items():
         for ending in ("", "_1d", "_parallel", "_band"):
             np.testing.assert_allclose(halved[name + ending], value, rtol=1e-5)
@@ -136,11 +136,11 @@ def test_who_hides_half_of_the_amplitude_is_found_out(found):
 
 def test_the_limit_knows_its_errors(found):
     coverage, error = (
-        found.dataset[f"coverage{e}"].sel({"method": "limit"}) for e in ("", "_error")
+        found.dataset[f"coverage{e}"].sel({"cleaner": "limit"}) for e in ("", "_error")
     )
     assert (abs(coverage - coverage["level"]) < 4 * error).all()
     assert (error < 0.03).all()
-    assert found.dataset["coverage"].sel({"method": "pca"}).isnull().all()
+    assert found.dataset["coverage"].sel({"cleaner": "pca"}).isnull().all()
 
 
 def test_it_is_made_once(found, examples, pools, cleaners, store, monkeypatch):
@@ -165,7 +165,7 @@ def test_visibilities_are_measured_by_baseline(store):
     product = found.dataset
     assert product["truth"].dims == ("sky", "frequency", "baseline", "right_ascension")
     assert product.attrs["across"] == "baseline,right_ascension"
-    limit = product.sel({"method": "limit"})
+    limit = product.sel({"cleaner": "limit"})
     pull = (limit["residual"] - product["expected_limit"]) / limit["residual_error"]
     assert (abs(pull) < 5).all()
     assert (abs(limit["coverage"] - limit["level"]) < 0.03).all()
@@ -234,13 +234,13 @@ def test_power_is_corrected_by_that_of_other_skies(found):
         ("k∥ < 0.03", n) for n in ("residual", "× limit", "power", "r")
     ]
     corrected = table.xs("corrected", axis=1, level=1)
-    assert corrected.shape == (len(found.dataset["method"]), 3)
+    assert corrected.shape == (len(found.dataset["cleaner"]), 3)
     np.testing.assert_allclose(corrected, 0.5)
 
 
 def test_the_verdict_says_what_nobody_recovers_and_who_stands_where(found):
     lost = found.dataset.copy(deep=True)
-    lost["residual_band"].loc[{"method": "limit", "band": "k∥ < 0.03"}] = 0.9
+    lost["residual_band"].loc[{"cleaner": "limit", "band": "k∥ < 0.03"}] = 0.9
     said = SkyResiduals(lost).verdict("pca")
     for text in ("Nobody recovers k∥ < 0.03.", "PCA leaves", "times the limit", "worse than",
                  "of the true power there, with r ="):  # fmt: skip

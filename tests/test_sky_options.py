@@ -53,7 +53,7 @@ def test_methods_stand_where_they_can(residuals: SkyResiduals) -> None:
     assert band.min() > 0.97
     assert band["wiener_learned"] < 1.2
     assert band["network_wiener"] < 1.5 < band["pca"]
-    assert abs(float(product["coverage"].sel({"method": "limit", "level": 0.68})) - 0.68) < 0.04
+    assert abs(float(product["coverage"].sel({"cleaner": "limit", "level": 0.68})) - 0.68) < 0.04
 
 
 def test_sums_of_cached_visibilities_are_the_cleaned_sum(campaign: Campaign) -> None:

@@ -34,7 +34,7 @@ def campaign(tiny: Run) -> Campaign:
 
 def test_the_study_leaves_labelled_products(tiny: Run) -> None:
     found = SkyResiduals(tiny.store.open(tiny.products["residuals"])).dataset
-    methods = set(found["method"].values)
+    methods = set(found["cleaner"].values)
     assert {"limit", "wiener_learned", "wiener_other", "pca", "network"} <= methods
     assert found["truth"].attrs["units"] == "mK"
     assert found["frequency"].attrs["units"] == "MHz"
@@ -54,7 +54,7 @@ def test_methods_stand_where_they_can(tiny: Run) -> None:
     assert band.min() > 0.97
     assert band[["wiener_learned", "network", "network_wiener"]].max() < 1.15
     assert band["pca"] > 1.15
-    assert abs(float(found["coverage"].sel({"method": "limit", "level": 0.68})) - 0.68) < 0.03
+    assert abs(float(found["coverage"].sel({"cleaner": "limit", "level": 0.68})) - 0.68) < 0.03
 
 
 def test_the_study_leaves_figures_and_a_table(tiny: Run) -> None:

@@ -44,14 +44,14 @@ SHORT = {
 }  # fmt: skip
 _DASHED = ("wiener_other", "pca_transfer", "polynomial", "fastica")
 _TRUTH = "#9a9a9a"
-_PLANE = ("method", "k_perpendicular", "k_parallel")
+_PLANE = ("cleaner", "k_perpendicular", "k_parallel")
 _NEEDED = {
     "residual": _PLANE, "power_ratio": _PLANE, "correlation": _PLANE, "ratio_to_limit": _PLANE,
     "expected_limit": _PLANE[1:], "mode_count": _PLANE[1:],
-    **{f"{name}_{over}{error}": ("method", dim) for error in ("", "_error")
+    **{f"{name}_{over}{error}": ("cleaner", dim) for error in ("", "_error")
        for over, dim in (("1d", "k"), ("parallel", "k_parallel"), ("band", "band"))
        for name in ("residual", "power_ratio", "correlation")},
-    "ratio_to_limit_band": ("method", "band"), "method_title": ("method",),
+    "ratio_to_limit_band": ("cleaner", "band"), "cleaner_title": ("cleaner",),
 }  # fmt: skip
 _OVER = "P residual over that of the limit on the same skies; best: 1"
 _RESIDUAL = "P residual / P true in the last band; best: what the limit has"
@@ -80,7 +80,7 @@ class Exhibit:
     @cached_property
     def methods(self) -> list[str]:
         """Names of the methods; the first is the one that others are held against."""
-        return [str(name) for name in self.product["method"].values]
+        return [str(name) for name in self.product["cleaner"].values]
 
     @cached_property
     def titles(self) -> list[str]:
@@ -149,7 +149,7 @@ class Exhibit:
                                 titles=("residual", "P ratio", "r"), cycle="n"),
             ]  # fmt: skip
         return [
-            Choice("method", names, first, "method", titles, 146, range(len(names)),
+            Choice("cleaner", names, first, "cleaner", titles, 146, range(len(names)),
                    digits=rivals),
             Choice("other", names, names[0], "beside", titles, 146, range(len(names)),
                    silent=names[0], digits=rivals, shifted=True),
@@ -180,7 +180,7 @@ def view(visit: Visit) -> View:
     exhibit = Exhibit(*opened(visit.store, [visit.entry.key], _prepared), visit)
     names = exhibit.methods
     cast = Cast(
-        "method", names, exhibit.colours, exhibit.titles, a="method", b="other", overlay="curves",
+        "cleaner", names, exhibit.colours, exhibit.titles, a="cleaner", b="other", overlay="curves",
         drawn=range(len(names)), dashed=_DASHED, filled=f"{exhibit.titles[0]} ± σ",
     )  # fmt: skip
     top, channel = head(True, [("truth", f"border-color:{_TRUTH}", "")]), slider(
@@ -199,7 +199,7 @@ def view(visit: Visit) -> View:
         cells += [panel.place for panel in scan]
         sliders = [removed.place]
     products = entries_menu("product", visit.products[::-1], visit.entry, title=_title, width=150)
-    rows = [[*products, "method", "other", "sky", channel.place, "plane", "over"],
+    rows = [[*products, "cleaner", "other", "sky", channel.place, "plane", "over"],
             ["curves", "colours", *sliders, "scanned"]]  # fmt: skip
     return View(
         exhibit.choices, panels, column("whole", top.place, maps.place, row("checks", *cells)),
@@ -218,11 +218,11 @@ def _prepared(product: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
     """Return a product and what is said of each method, or say what is not as it should be."""
     across = str(product.attrs.get("across", "y,x")).split(",")
     cube = ("sky", "frequency", *across)
-    needed = {**_NEEDED, "truth": cube, "cleaned": ("method", *cube)}
+    needed = {**_NEEDED, "truth": cube, "cleaned": ("cleaner", *cube)}
     needed |= {name: dims for name, dims in _SCAN.items() if name in product}
     product = checked(product, "cleaned skies", needed)
     report = SkyResiduals(product)
-    said = [report.verdict(str(method)) for method in product["method"].values]
+    said = [report.verdict(str(method)) for method in product["cleaner"].values]
     return product.assign_attrs(across=",".join(across)), said
 
 
@@ -241,7 +241,7 @@ def _fetched(exhibit: Exhibit) -> dict[str, Fetched]:
         return {"truth": coded(here, exhibit.reach)}
 
     def cleaned(state: Mapping[str, Any], by: str, tail: str) -> dict[str, Array]:
-        here = product[["truth", "cleaned"]].isel(sky=state["sky"], method=state[by]) / unit
+        here = product[["truth", "cleaned"]].isel(sky=state["sky"], cleaner=state[by]) / unit
         rest = here["cleaned"] - here["truth"]
         own = min(exhibit.reach, float(np.abs(rest).max()) or 1.0)
         return {
@@ -260,7 +260,8 @@ def _fetched(exhibit: Exhibit) -> dict[str, Fetched]:
 
     return {
         "truth": Fetched(("truth",), ("sky",), truth),
-        "one": Fetched(("cleaned", "rest"), ("sky", "method"), lambda s: cleaned(s, "method", "")),
+        "one": Fetched(("cleaned", "rest"), ("sky", "cleaner"),
+                       lambda s: cleaned(s, "cleaner", "")),
         "two": Fetched(("cleaned_other", "rest_other"), ("sky", "other"),
                        lambda s: cleaned(s, "other", "_other")),
         "sight": Fetched(("sight", "sight_true"), ("sky", y, x), sight),
@@ -281,7 +282,7 @@ def _maps(exhibit: Exhibit) -> Panel:
     shape = product.sizes[across[0]], product.sizes[across[1]]
     return images(
         "maps", pictures, {}, shape, [axis(product[dim]) for dim in across[::-1]], "colours",
-        ["sky", "frequency", "method", "other"], across[::-1], fetched=True,
+        ["sky", "frequency", "cleaner", "other"], across[::-1], fetched=True,
     )  # fmt: skip
 
 
@@ -298,9 +299,9 @@ def _sight(exhibit: Exhibit, cast: Cast) -> Panel:
 def _plane(exhibit: Exhibit) -> Panel:
     """Return the (k_perpendicular, k_parallel) plane of the chosen method."""
     product = exhibit.product
-    own = product["residual"].isel(method=0) / product["expected_limit"]
+    own = product["residual"].isel(cleaner=0) / product["expected_limit"]
     over = product["ratio_to_limit"].copy()
-    over[{"method": 0}] = own.transpose(*over.isel(method=0).dims)
+    over[{"cleaner": 0}] = own.transpose(*over.isel(cleaner=0).dims)
     over = over.where(~exhibit.hopeless)
     known = product["mode_count"] > 0
     stacked = xr.concat(
@@ -317,10 +318,10 @@ def _plane(exhibit: Exhibit) -> Panel:
              "names": [f"{value:.2g}" for value in product[dim].values]}
             for dim, name in (("k_perpendicular", "k⊥"), ("k_parallel", "k∥"))]  # fmt: skip
     drawn = "k_parallel", "k_perpendicular"
-    arrays = {"plane": Array.of(stacked.transpose("plane", "method", ...), *drawn)}
+    arrays = {"plane": Array.of(stacked.transpose("plane", "cleaner", ...), *drawn)}
     shape = product.sizes["k_parallel"], product.sizes["k_perpendicular"]
     picture = Picture("plane", scales, "*", "plus")
-    return images("half", [picture], arrays, shape, axes, "plane", ["method"])
+    return images("half", [picture], arrays, shape, axes, "plane", ["cleaner"])
 
 
 def _table(exhibit: Exhibit) -> Panel:
@@ -342,19 +343,19 @@ def _table(exhibit: Exhibit) -> Panel:
     if "coverage" in product:
         columns.append({"group": "bands", "title": "68 %", "hint": _COVERAGE})
         numbers.append(("coverage", {"level": 0}, "ratio", 0.68))
-    full, rivals = product["method_title"].values, range(1, len(exhibit.methods))
+    full, rivals = product["cleaner_title"].values, range(1, len(exhibit.methods))
     rows = []
     for k, title in enumerate(exhibit.titles):
         cells = [
-            Cell(name, {"method": k, **at}, how, not k, best=best, among=list(rivals) if k else (),
+            Cell(name, {"cleaner": k, **at}, how, not k, best=best, among=list(rivals) if k else (),
                  off=(0.68, 0.05) if name == "coverage" else None)
             for name, at, how, best in numbers
         ]  # fmt: skip
         rows.append({"title": title, "said": str(full[k]), "cells": cells, "mark": [k]})
     arrays = {name: Array.of(product[name].astype("f4")) for name, *_ in numbers}
     groups = list(dict.fromkeys(column["group"] for column in columns))
-    return table(Table(groups, columns, rows), arrays, floor=0, column="method",
-                 on=["method", "other"])  # fmt: skip
+    return table(Table(groups, columns, rows), arrays, floor=0, column="cleaner",
+                 on=["cleaner", "other"])  # fmt: skip
 
 
 def _spectra(exhibit: Exhibit, cast: Cast) -> list[Panel]:
@@ -399,7 +400,7 @@ def _scan(exhibit: Exhibit) -> list[Panel]:
            for k in places},
         **{name: _level(product[name], "k_parallel") for name in _SCAN if
            _SCAN[name] == ("modes", "k_parallel")},
-        "limit": Array.of(product["residual_parallel"].isel(method=0), "k_parallel"),
+        "limit": Array.of(product["residual_parallel"].isel(cleaner=0), "k_parallel"),
     }  # fmt: skip
     square = f"({exhibit.unit})²" if " " in exhibit.unit else f"{exhibit.unit}²"
     values = Line(f"eigenvalue [{square}]", "mode", "number", "eigenvalues", log_y=True,
@@ -444,7 +445,7 @@ def _words(exhibit: Exhibit) -> dict[str, Any]:
     return {
         "head": words(heads, "sky", "frequency"),
         "tag": words(", ".join(about)),
-        "verdict": words(said, "method"),
+        "verdict": words(said, "cleaner"),
         "foot": words(f"presage · sky_residuals {key}"),
         "file": words(files, "sky", "frequency"),
     }  # fmt: skip

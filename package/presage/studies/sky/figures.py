@@ -71,7 +71,7 @@ def planes_figure(product: xr.Dataset, methods: Sequence[str] = ()) -> Page:
     colourbar(page, image, flat[0], "residual power / true power", extend="both")
     over = None
     for axes, name in zip(flat[1:], names, strict=False):
-        ratio = product["ratio_to_limit"].sel({"method": name}).where(expected < _LOST)
+        ratio = product["ratio_to_limit"].sel({"cleaner": name}).where(expected < _LOST)
         over = _plane(axes, ratio, _title(product, name), LogNorm(1, 30), "cividis")
         axes.set_facecolor(FAINT)
     for axes in flat[1 + len(names) :]:
@@ -103,7 +103,7 @@ def spectra_figure(product: xr.Dataset, methods: Sequence[str] = ()) -> Page:
     k = product["k_parallel"].values
     for axes, (quantity, title) in zip(panels, shown, strict=True):
         for name in names:
-            _curve(axes, k, product.sel({"method": name}), quantity, _title(product, name), name)
+            _curve(axes, k, product.sel({"cleaner": name}), quantity, _title(product, name), name)
         axes.set_xscale("log")
         tidy(axes, ALONG, "", title, inches=2.2)
         plain_log(axes.xaxis, *axes.get_xlim())
@@ -111,7 +111,7 @@ def spectra_figure(product: xr.Dataset, methods: Sequence[str] = ()) -> Page:
     panels[0].set_ylim(0, 1.6)
     panels[1].set_ylim(0, 1.03)
     panels[2].set_yscale("log")
-    left = product["residual_parallel"].sel({"method": names})
+    left = product["residual_parallel"].sel({"cleaner": names})
     panels[2].set_ylim(0.5 * float(left.min()), min(30.0, 2 * float(left.max())))
     page.key_of(*panels)
     return page
@@ -147,7 +147,7 @@ def maps_figure(
     title = f"observed, rms {float(seen.std()):.3g} {unit}"
     _map(panels[1, 0], seen, title, {"cmap": "magma"})
     for column, name in enumerate(names, start=1):
-        cleaned = here["cleaned"].sel({"method": name})
+        cleaned = here["cleaned"].sel({"cleaner": name})
         _map(panels[0, column], cleaned, _title(product, name), scale)
         off = (cleaned - here["truth"]).assign_attrs(here["truth"].attrs)
         _map(panels[1, column], off, f"off by, rms {float(off.std()):.2g}", scale)
@@ -217,7 +217,7 @@ def lines_figure(product: xr.Dataset, sky: int = 0, methods: Sequence[str] = ())
         here = product.isel({"sky": sky, **place})
         axes.plot(frequency, here["truth"], color="#8c8c8c", lw=2.5, label="truth")
         for name in names:
-            one, line = here.sel({"method": name}), style(name)
+            one, line = here.sel({"cleaner": name}), style(name)
             axes.plot(frequency, one["cleaned"], color=line.colour, ls=line.dash, lw=1,
                       label=_title(product, name))  # fmt: skip
             if name != "limit" and "signal_error" in one:
@@ -232,7 +232,7 @@ def lines_figure(product: xr.Dataset, sky: int = 0, methods: Sequence[str] = ())
 
 
 def _methods(product: xr.Dataset) -> list[str]:
-    return [str(name) for name in product["method"].values]
+    return [str(name) for name in product["cleaner"].values]
 
 
 def _chosen(product: xr.Dataset, methods: Sequence[str], default: Sequence[str]) -> list[str]:
@@ -245,7 +245,7 @@ def _chosen(product: xr.Dataset, methods: Sequence[str], default: Sequence[str])
 
 
 def _title(product: xr.Dataset, method: str) -> str:
-    return str(product["method_title"].sel({"method": method}).values)
+    return str(product["cleaner_title"].sel({"cleaner": method}).values)
 
 
 def _edges(middles: Array) -> Array:

@@ -101,7 +101,7 @@ def measure(
         known = [_expected(sky, best), _eigenvalues(sky, best, basis)]
         product = xr.merge([assembled(tallies, cubes), *known, scan_modes(scales, basis, pools)])
         if measured:
-            product["method_title"][0] = MEASURED
+            product["cleaner_title"][0] = MEASURED
         return product.assign_attrs(
             sky=name,
             across=",".join((*best.apart, *best.across.dims)),

@@ -96,7 +96,7 @@ def assembled(
     data |= _bands(tallies, data.get("truth"))
     product = xr.Dataset(data).drop_vars(["sample"], errors="ignore")
     titles = np.array([METHODS.get(m, m.replace("_", " ")) for m in methods], dtype=object)
-    product = product.assign_coords(method_title=("method", titles))
+    product = product.assign_coords(cleaner_title=("cleaner", titles))
     product["multipole"].attrs = {"units": "1", "long_name": "multipole"}
     return product
 
@@ -152,12 +152,12 @@ def _bands(tallies: Mapping[str, Tally], truth: xr.DataArray | None) -> dict[str
             share[row] = inside.mean(axis=0)
             if len(inside) > 1:
                 error[row] = inside.std(axis=0, ddof=1) / np.sqrt(len(inside))
-    coords = {"method": _names(tallies), "level": list(LEVELS)}
+    coords = {"cleaner": _names(tallies), "level": list(LEVELS)}
     data = {}
     said = {"coverage": "share of pixels within the band", "coverage_error": "its standard error"}
     for (name, title), values in zip(said.items(), (share, error), strict=True):
         attributes = {"units": "1", "long_name": title}
-        data[name] = xr.DataArray(values, coords, ("method", "level"), attrs=attributes)
+        data[name] = xr.DataArray(values, coords, ("cleaner", "level"), attrs=attributes)
     if truth is not None:
         nan = xr.full_like(truth, np.nan)
         errors = {m: _shown(t.errors) if t.errors else nan for m, t in tallies.items()}
@@ -178,11 +178,11 @@ def _shown(parts: Sequence[xr.DataArray]) -> xr.DataArray:
 
 
 def _stacked(arrays: Mapping[str, xr.DataArray]) -> xr.DataArray:
-    """Return the methods' arrays as one, ``method`` first."""
+    """Return the methods' arrays as one, ``cleaner`` first."""
     first = next(iter(arrays.values()))
     values = np.stack([array.transpose(*first.dims).values for array in arrays.values()])
-    coords = {"method": _names(arrays), **first.coords}
-    return xr.DataArray(values, coords, ("method", *first.dims), attrs=first.attrs)
+    coords = {"cleaner": _names(arrays), **first.coords}
+    return xr.DataArray(values, coords, ("cleaner", *first.dims), attrs=first.attrs)
 
 
 def _names(methods: Mapping[str, object]) -> np.ndarray[tuple[int, ...], np.dtype[np.object_]]:

@@ -62,11 +62,11 @@ class SkyResiduals:
             columns |= {(str(band), new): here[f"{old}_band"].values for old, new in shown.items()}
             if reference is not None:
                 there = reference.dataset["power_ratio_band"].sel(band=band)
-                there = there.sel({"method": here["method"]})
+                there = there.sel({"cleaner": here["cleaner"]})
                 columns[str(band), "corrected"] = (here["power_ratio_band"] / there).values
         if "coverage" in self.dataset:
             columns["pixels", "in 68 %"] = self.dataset["coverage"].sel(level=0.68).values
-        titles = self.dataset["method_title"].values.astype(str)
+        titles = self.dataset["cleaner_title"].values.astype(str)
         return pd.DataFrame(columns, index=pd.Index(titles, name="method"))
 
     def verdict(self, method: str | None = None) -> str:
@@ -78,7 +78,7 @@ class SkyResiduals:
             By default the network, and without one the best of the others.
         """
         said = [_recoverable(self.dataset)]
-        methods = list(self.dataset["method"].values.astype(str))
+        methods = list(self.dataset["cleaner"].values.astype(str))
         others = [m for m in methods if m != "limit"]
         if not others:
             return said[0]
@@ -126,7 +126,7 @@ def _percent(share: float) -> str:
 
 def _recoverable(product: xr.Dataset) -> str:
     """Say what the limit leaves, band by band."""
-    left = product["residual_band"].sel({"method": "limit"})
+    left = product["residual_band"].sel({"cleaner": "limit"})
     parts = [f"{_percent(float(left.sel(band=b)))} at {b} h/Mpc" for b in left["band"].values]
     lost = [str(b) for b in left["band"].values if float(left.sel(band=b)) > LOST]
     nobody = f" Nobody recovers {' and '.join(lost)}." if lost else ""
@@ -138,7 +138,7 @@ def _recoverable(product: xr.Dataset) -> str:
 
 def _highest(product: xr.Dataset, name: str, method: str) -> tuple[float, float]:
     """Return a number and its error in the band of the largest k_parallel."""
-    here = product.sel({"method": method}).isel(band=-1)
+    here = product.sel({"cleaner": method}).isel(band=-1)
     return float(here[f"{name}_band"]), float(here[f"{name}_band_error"])
 
 
@@ -147,7 +147,7 @@ def _best(product: xr.Dataset, methods: list[str]) -> str:
 
 
 def _title(product: xr.Dataset, method: str) -> str:
-    return str(product["method_title"].sel({"method": method}).values)
+    return str(product["cleaner_title"].sel({"cleaner": method}).values)
 
 
 def _standing(product: xr.Dataset, method: str, others: list[str]) -> str:
@@ -190,9 +190,9 @@ def _coverage(product: xr.Dataset, method: str) -> str:
     """Say whether a method's errors are what it claims."""
     if "coverage" not in product:
         return ""
-    share = float(product["coverage"].sel({"method": method, "level": 0.68}))
+    share = float(product["coverage"].sel({"cleaner": method, "level": 0.68}))
     if not np.isfinite(share):
         return ""
-    error = float(product["coverage_error"].sel({"method": method, "level": 0.68}))
+    error = float(product["coverage_error"].sel({"cleaner": method, "level": 0.68}))
     fits = "as they should" if COVERED[0] <= share <= COVERED[1] else "not as they claim"
     return f"Its 68 % bands hold {100 * share:.1f} ± {100 * error:.1f} % of pixels, {fits}."

@@ -49,6 +49,7 @@ def test_methods_stand_where_they_can(residuals: SkyResiduals) -> None:
     product = residuals.dataset
     assert product["truth"].dims == ("sky", "frequency", "baseline", "right_ascension")
     assert product["truth"].attrs["units"] == "mK sr"
+    assert product.sizes["k"] > 4
     band = product["ratio_to_limit_band"].isel(band=-1).to_series()
     assert band.min() > 0.97
     assert band["wiener_learned"] < 1.2

@@ -52,7 +52,8 @@ class Campaign(StudySettings):
         Where datasets live.
     sky
         What is simulated: foregrounds alone ("easy"), through a beam, with polarised leakage,
-        both and a ripple of the beam ("hard"), or what an interferometer sees.
+        both and a ripple of the beam ("hard"), or what an interferometer sees ("visibilities":
+        at full size the exact covariances take 6 GB of memory, and their filter half of that).
     channels, pixels
         Of the cubes; 0 takes the sky's own.
     noise

@@ -97,7 +97,10 @@ class Scales:
     def whole(self) -> Array:
         """Edges of the wave number in all directions, h/Mpc."""
         ends = [self.perpendicular[0], self.parallel[0]]
-        high = np.hypot(self.perpendicular[-1], self.parallel[-1])
+        high = float(np.hypot(self.perpendicular[-1], self.parallel[-1]))
+        if self.baselines is not None:  # of which the shortest is no fundamental mode
+            low = float(np.hypot(*ends))
+            return np.geomspace(low, high, 1 + int(np.ceil(10 * np.log10(high / low))))
         edges = wave_edges(2 * max(ends), high)
         return np.append(min(ends), edges[1:])
 

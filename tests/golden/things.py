@@ -33,6 +33,7 @@ from presage.studies.pdf import Training as SetTraining
 from presage.studies.pdf.measure import Effort, calibrate, posteriors
 from presage.studies.pdf.problems import problem
 from presage.studies.pdf.reference import reference
+from presage.studies.sky import sky
 
 #: Settings of a training that takes no time.
 QUICK: dict[str, Any] = {"epochs": 1, "batch_size": 128, "learning_rate": 1e-3, "progress": False}
@@ -91,6 +92,18 @@ SOURCES: dict[str, tuple[Callable[[Path], Any], int | None]] = {
         lambda _: problem("simplified_dis", n_events=5, box="original"),
         8,
     ),
+    **{
+        f"sky_{part}, {name}": (
+            lambda _, name=name, part=part: sky(name, channels=4, pixels=8).simulators()[part],
+            8,
+        )
+        for name, part in (
+            ("leakage", "signal"),
+            ("leakage", "noise"),
+            ("hard", "foreground"),
+            ("visibilities", "foreground"),
+        )
+    },
     "root files": (lambda files: RootReader.fedhex(files / "grid", min_events=1), None),
     "numpy file": (
         lambda files: NumpyReader(files / "events.npy", columns=["x", "y"], labels=["a"]),

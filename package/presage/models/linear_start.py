@@ -8,7 +8,8 @@ vary, where the error bands start, and their covariance, by which a loss can wei
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,9 @@ from presage.models.mixing import Across, Mixing, NormalEquations, real_rows
 #: Shares of the diagonal that are tried: the least is above the squared rounding of float32, so
 #: that what a projection removed is not divided by its rounding; the largest adds nearly nothing.
 RIDGES = (1e-9, 1e-6, 1e-4, 1e-2, 1e2)
+
+#: Share of a normal distribution within one standard deviation.
+HELD = 0.6826894921370859
 
 #: Columns of inputs and of the target of some samples, ``[sample, *apart, column, *periodic]``.
 Pairs = Iterable[tuple[Tensor, Tensor]]
@@ -52,8 +56,9 @@ def fit_start(
     -------
     dict
         ``shift`` and ``width`` ``[column]`` of the inputs, ``target_width`` ``[row]``,
-        ``matrix`` ``[node, row, column]`` in these scales, and of what it leaves ``left``
-        ``[row]``, the mean square, and ``residual`` ``[node, row, row]``, the covariance.
+        ``matrix`` ``[node, row, column]`` in these scales, and of what it leaves: ``deviation``
+        and ``half_width`` ``[row]``, which holds 68 % of it, ``power`` ``[mode]``, its mean square,
+        and ``residual`` ``[node, row, row]``, its covariance where that is divided out.
 
     Raises
     ------
@@ -84,16 +89,28 @@ def fit_start(
     equations = NormalEquations(across, nodes, power)
     for x, y in added(train()):
         equations.update(x, y)
-    solved = [equations.solve(ridge) for ridge in RIDGES]
-    left = [_residual(matrix, added(check()), across, nodes) for matrix in solved]
-    best = int(np.argmin([delay_power(r, layout.sizes[0]).log().mean() for r, _ in left]))
-    matrix, (residual, mean_square) = solved[best], left[best]
+
+    def rest(matrix: Tensor) -> Iterator[Tensor]:
+        """Yield the modes that the judges' samples have left."""
+        mixing = Mixing(across, nodes, rows, mixed).double()
+        mixing.matrix.copy_(matrix)
+        yield from (y - mixing.of_modes(x) for x, y in added(check()))
+
+    def level(matrix: Tensor) -> float:
+        covariance = _covariance(rest(matrix), across, nodes)
+        return float(delay_power(covariance, layout.sizes[0]).log().mean())
+
+    matrix = min((equations.solve(ridge) for ridge in RIDGES), key=level)
+    power = _of_shells(_power(rest(matrix), torch.ones(rows)), across)
+    deviation, half_width = _widths(rest(matrix), across)
+    root = torch.as_tensor(np.sqrt(power))
+    residual = _covariance((some / root for some in rest(matrix)), across, nodes)
     matrix[:, range(rows), range(rows)] += identity
     found = {
         "shift": shift, "width": width, "target_width": target_width, "matrix": matrix,
-        "residual": residual, "left": mean_square,
+        "residual": residual, "deviation": deviation, "half_width": half_width,
     }  # fmt: skip
-    return {name: value.numpy() for name, value in found.items()}
+    return {"power": power, **{name: value.numpy() for name, value in found.items()}}
 
 
 def delay_rows(length: int) -> Tensor:
@@ -128,24 +145,38 @@ def _power(modes: Iterable[Tensor], width: Tensor) -> NDArray[np.float64]:
     return power
 
 
-def _residual(
-    matrix: Tensor, pairs: Pairs, across: Across, nodes: Sequence[float]
-) -> tuple[Tensor, Tensor]:
-    """Return covariance in each shell and mean square of what a linear map leaves."""
-    mixing = Mixing(across, nodes, *matrix.shape[1:]).double()
-    mixing.matrix.data = matrix
-    weights = torch.as_tensor(across.hats(nodes) * across.multiplicity())
-    sums, samples = torch.zeros(len(nodes), *matrix.shape[1:2] * 2, dtype=torch.float64), 0
-    with torch.no_grad():
-        for x, y in pairs:
-            rest, samples = y - mixing.of_modes(x), samples + len(y)
-            for b, weight in enumerate(weights):
-                at = torch.nonzero(weight)[:, 0]
-                rows = real_rows(rest[..., at] * weight[at].sqrt())
-                sums[b] += rows.T @ rows
-    counts = samples * weights.sum(1)
-    mean_square = sums.diagonal(dim1=1, dim2=2).sum(0) / counts.sum()
-    return _steadied(sums, counts), mean_square
+def _of_shells(power: NDArray[np.float64], across: Across) -> NDArray[np.float64]:
+    """Return the mean over modes of the same wave number, at least 1e-4 of the largest.
+
+    Where a beam leaves no signal there is nothing to be wrong about, and such shells count less.
+    """
+    _, shell = np.unique(across.wave_number().round(9), return_inverse=True)
+    mean = np.bincount(shell, power) / np.bincount(shell)
+    floored: NDArray[np.float64] = np.maximum(mean, 1e-4 * mean.max())[shell]
+    return floored
+
+
+def _widths(modes: Iterable[Tensor], across: Across) -> tuple[Tensor, Tensor]:
+    """Return root mean square, and the half width that holds 68 %, of each column's values."""
+    squares, widths = [], []
+    for some in modes:
+        fields = across.fields(some).movedim(1, 0).flatten(1).abs().numpy()
+        squares.append(np.square(fields).mean(1))
+        widths.append(np.quantile(fields, HELD, axis=1))
+    return torch.as_tensor(np.sqrt(np.mean(squares, 0))), torch.as_tensor(np.mean(widths, 0))
+
+
+def _covariance(modes: Iterable[Tensor], across: Across, nodes: Sequence[float]) -> Tensor:
+    """Return the covariance of columns in each shell, ``[node, row, row]``."""
+    weights, samples = torch.as_tensor(across.hats(nodes) * across.multiplicity()), 0
+    sums: list[Any] = [0.0] * len(nodes)
+    for some in modes:
+        samples += len(some)
+        for b, weight in enumerate(weights):
+            at = torch.nonzero(weight)[:, 0]
+            rows = real_rows(some[..., at] * weight[at].sqrt())
+            sums[b] = sums[b] + rows.T @ rows
+    return _steadied(torch.stack(sums), samples * weights.sum(1))
 
 
 def _steadied(sums: Tensor, counts: Tensor) -> Tensor:

@@ -107,7 +107,7 @@ class UNet:
     flips: tuple[str, ...] | None = None
 
     name: ClassVar[str] = "unet"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     fitted: ClassVar[type[FittedCubes]] = FittedCubes
 
     def __post_init__(self) -> None:

@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from presage.models.cubes import Cube, Layout
-from presage.models.linear_start import delay_weights, whitening
+from presage.models.linear_start import HELD, delay_weights, whitening
 from presage.models.mixing import Mixing
 from presage.models.unet_blocks import Trunk, pointwise
 
 #: Share of the second head's score in the loss.
 _BANDS = 0.1
-#: Share of a normal distribution within one standard deviation.
-_HELD = 0.6826894921370859
 
 
 def mean_square(_: UNetNetwork, rest: Tensor) -> Tensor:
@@ -65,7 +63,7 @@ LOSSES: Mapping[str, Callable[[UNetNetwork, Tensor], Tensor]] = {
 def half_width(rest: Tensor, band: Tensor, left: Tensor) -> Tensor:
     """Return the pinball score of a band that is to hold 68.27 % of what is left."""
     beyond = rest.abs() - band
-    return torch.maximum(_HELD * beyond, (_HELD - 1) * beyond) / left
+    return torch.maximum(HELD * beyond, (HELD - 1) * beyond) / left
 
 
 def deviation(rest: Tensor, band: Tensor, left: Tensor) -> Tensor:
@@ -107,6 +105,7 @@ class UNetNetwork(nn.Module):
             else whitening
         )
         self.loss_of_rest, self.score = LOSSES[settings.loss], BANDS[settings.bands]
+        self.band = settings.bands
         turned = settings.flips
         if turned is None:
             turned = () if layout.channels else layout.periodic
@@ -121,8 +120,7 @@ class UNetNetwork(nn.Module):
         self.step = settings.linear_step
         if self.step:
             self.change = nn.Parameter(torch.zeros(len(nodes), rows, self.mixed))
-        share = torch.as_tensor(across.multiplicity() / across.multiplicity().mean())
-        self.register_buffer("mode_share", share.float(), persistent=False)
+        self.register_buffer("mode_share", torch.ones(len(across.multiplicity())))
         place = torch.linspace(-1, 1, layout.sizes[0]).reshape(-1, *[1] * (len(layout.axes) - 1))
         self.register_buffer("place", place, persistent=False)
         self._add_convolutions(settings)
@@ -144,9 +142,13 @@ class UNetNetwork(nn.Module):
     @torch.no_grad()
     def start_from(self, state: Mapping[str, NDArray[np.float64]]) -> None:
         """Take over scales and linear map, and the weights of the loss."""
-        for name in ("shift", "width", "target_width", "left"):
+        for name in ("shift", "width", "target_width"):
             self.get_buffer(name).copy_(torch.as_tensor(state[name]))
         self.linear.matrix.copy_(torch.as_tensor(state["matrix"]))
+        self.get_buffer("left").copy_(torch.as_tensor(state[self.band]))
+        modes = self.layout.across.multiplicity()
+        share = torch.as_tensor(modes / modes.mean() / state["power"])
+        self.get_buffer("mode_share").copy_(share)
         self.weighing.matrix.copy_(self.weights(torch.as_tensor(state["residual"])))
 
     # -- what it gives ---------------------------------------------------------------------
@@ -169,7 +171,7 @@ class UNetNetwork(nn.Module):
         with self._exact(made):
             wanted = self.target.into(batch[self.target.name]) / self._wide("target_width")
             rest = wanted - made
-            score = self.score(rest.detach(), band, self._wide("left").sqrt())
+            score = self.score(rest.detach(), band, self._wide("left"))
             return self.loss_of_rest(self, rest) + _BANDS * score.flatten(1).mean(1)
 
     def _heads(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -190,7 +192,7 @@ class UNetNetwork(nn.Module):
         with self._exact(columns):
             # ln(e - 1), where softplus is 1.
             ratio = nn.functional.softplus(bands.to(best.dtype) + 0.5413248546129181)
-            return best + added.to(best.dtype), ratio * self._wide("left").sqrt() + 1e-9
+            return best + added.to(best.dtype), ratio * self._wide("left") + 1e-9
 
     def _moved(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return a batch that is moved round rings and turned round, at random."""

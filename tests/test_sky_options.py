@@ -121,6 +121,7 @@ def test_foregrounds_of_ones_own_go_all_the_way(own: Campaign) -> None:
     assert band.min() > 0.97
     assert band["wiener_learned"] < 1.05 < band["pca"]
     assert "measured on all cubes" in found.verdict()
+    assert found.dataset.attrs["sky"] == "easy, own cubes"
     assert found.table().index[0] == "Limit: Wiener filter, measured"
     true = exact_filter(own.model)  # of what the file was made with
     left = [np.einsum("sff->s", c) for c in

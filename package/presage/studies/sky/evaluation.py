@@ -90,5 +90,5 @@ def evaluate(campaign: Campaign, training: Training, sky: Sky | None = None) -> 
             *(n.fitted for n in networks.values()),
         ),
         store=campaign.store,
-        name=campaign.sky if sky == own else f"{campaign.sky}, another sky",
+        name=campaign.sky + (", another sky" if sky != own else ", own cubes" * measured),
     )

@@ -246,6 +246,9 @@ def test_the_verdict_says_what_nobody_recovers_and_who_stands_where(found):
                  "of the true power there, with r ="):  # fmt: skip
         assert text in said, text
     assert "68 % bands hold" in found.verdict("limit")
+    for name, value in (("ratio_to_limit_band", 0.8), ("ratio_to_limit_band_error", 0.01)):
+        lost[name].loc[{"cleaner": "pca"}] = value
+    assert "0.8 ± 0.01 times the limit: beyond it" in SkyResiduals(lost).verdict("pca")
     assert "PCA" in repr(found)
     assert "<table" in found._repr_html_()
 

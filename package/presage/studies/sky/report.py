@@ -15,6 +15,8 @@ from presage.studies.sky import figures
 
 #: Residual power of the limit over the true one above which nobody recovers anything.
 LOST = 0.5
+#: How far below the limit of linear methods is no chance.
+BEYOND = 0.02
 #: Bars: residual over the limit's, power and correlation, share of pixels in 68 % bands.
 NEAR, CLOSE, CORRELATED, COVERED = 1.15, 0.05, 0.95, (0.63, 0.73)
 
@@ -156,6 +158,8 @@ def _standing(product: xr.Dataset, method: str, others: list[str]) -> str:
     left, _ = _highest(product, "residual", method)
     ratio, error = _highest(product, "ratio_to_limit", method)
     at = "at the limit" if ratio <= NEAR else "not at the limit"
+    if ratio < 1 - BEYOND and ratio + 3 * error < 1:
+        at = "beyond it, as is possible where sky or noise are not Gaussian"
     text = (
         f"{_title(product, method)} leaves {_percent(left)} at {band} h/Mpc, "
         f"{ratio:.3g} ± {error:.2g} times the limit: {at}."

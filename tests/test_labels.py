@@ -22,6 +22,7 @@ from presage.labels import (
     from_complex,
     nearest,
     require,
+    squared,
     to_complex,
 )
 from presage.recipe import Recipe
@@ -231,6 +232,14 @@ def test_a_declaration_that_means_something_else_has_another_key() -> None:
         Parameter("x", tolerance=1e-3),
     ]
     assert len({Recipe("golden", 1, {"x": kind}).key for kind in kinds}) == len(kinds)
+
+
+@pytest.mark.parametrize(
+    ("unit", "square"),
+    [("mK", "mK2"), ("mK sr", "(mK sr)2"), ("m/s", "(m/s)2"), ("cm2", "(cm2)2"), ("1", "1")],
+)
+def test_the_unit_of_squares(unit: str, square: str) -> None:
+    assert squared(unit) == square
 
 
 def test_titles_name_the_unit_where_there_is_one() -> None:

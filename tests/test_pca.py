@@ -78,7 +78,7 @@ def test_covariance_is_that_of_one_matrix_product(kind: str, centred: bool) -> N
     assert far(numbers(basis["mean"]).values, mean[:, 0]) < 1e-13
     assert basis["mean"].attrs["units"] == "mK"
     assert basis["frequency"].attrs["units"] == "MHz"
-    assert basis["covariance"].attrs["units"] == "mK^2"
+    assert basis["covariance"].attrs["units"] == "mK2"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import get_window
 
-from presage.labels import LabelError, from_complex, nearest, to_complex
+from presage.labels import LabelError, from_complex, nearest, squared, to_complex
 
 Array = NDArray[np.float64]
 
@@ -141,7 +141,7 @@ class Box:
         waves, count = self._waves(dict(zip(inner, shape, strict=True)), inner[-1], real)
         unit = str(cube.attrs.get("units", "1"))
         dims = "" if self.length == "1" else f" ({self.length}){len(self.spacing)}"
-        units = ("1" if unit == "1" else unit + "2") + dims, self.wave
+        units = squared(unit) + dims, self.wave
         return Modes(found.reshape(len(found), -1, len(count)), waves, count, units)
 
     def scaled(self, cube: xr.DataArray, scale: Callable[[Modes], Array]) -> xr.DataArray:

@@ -25,4 +25,5 @@ from presage.labels.variables import Coordinate as Coordinate
 from presage.labels.variables import Parameter as Parameter
 from presage.labels.variables import Variable as Variable
 from presage.labels.variables import real as real
+from presage.labels.variables import squared as squared
 from presage.labels.variables import unitless as unitless

@@ -256,6 +256,13 @@ def unitless(long_name: str) -> dict[str, str]:
     return {"long_name": long_name, "units": "1"}
 
 
+def squared(unit: str) -> str:
+    """Return the unit of squares: ``mK2``, ``(mK sr)2``."""
+    if unit in ("", "1"):
+        return "1"
+    return f"({unit})2" if set(unit) & set(" */^0123456789") else f"{unit}2"
+
+
 COMPONENT = Coordinate("component", ("real", "imag"), long_name="part of a complex number")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from presage.labels import COMPONENT, from_complex
+from presage.labels import COMPONENT, from_complex, squared
 from presage.labels.caller import warn_caller
 from presage.transforms.channels import NAN, Channels, Matrix
 
@@ -40,7 +40,7 @@ def labelled_basis(
     ones, `modes` the eigenvalues and eigenvectors of the `live` ones.
     """
     dim, other, unit = channels.dim, f"{channels.dim}_other", channels.data_unit
-    square = unit if unit == "1" else f"{unit}^2"
+    square = squared(unit)
     values, vectors = modes
     full = np.full((len(live), len(values)), NAN if channels.is_complex else np.nan, vectors.dtype)
     full[live] = vectors

@@ -27,7 +27,7 @@ from typing import ClassVar
 import numpy as np
 import xarray as xr
 
-from presage.labels import LabelError
+from presage.labels import LabelError, squared
 from presage.transforms.across import Across, Modes, arranged, check_whole, living
 from presage.transforms.channels import Channels, Matrix
 from presage.transforms.wiener import Wiener
@@ -133,7 +133,6 @@ class TransverseMoments:
         alive = self._live & seen[0] & seen[1]
         self._channels.say_dead(alive)
         live = np.flatnonzero(alive)
-        unit = f"{self._channels.data_unit}^2"
         dims = (*self.apart, "shell", self.dim, f"{self.dim}_other")
         labels = {d: self._frame[d] for d in (*self.apart, self.dim)}
         made = []
@@ -143,6 +142,7 @@ class TransverseMoments:
                 sample = sums[place][:, live[:, None], live] / number[:, None, None]
                 known = ways(sample, number, self._shells.values) if shrink else sample
                 matrices[place][:, live[:, None], live] = known
+            unit = squared(self._channels.data_unit)
             attributes = {"units": unit, "long_name": "covariance of modes across"}
             made.append(xr.DataArray(matrices, labels, dims, attrs=attributes))
         signal = made[0].assign_coords(wave_number=self._shells)

@@ -19,7 +19,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from presage.analysis.spectra import Spectra
-from presage.labels import from_complex
+from presage.labels import from_complex, squared
 from presage.studies.sky.cosmology import Array
 from presage.studies.sky.geometry import LIGHT
 from presage.studies.sky.scales import Scales
@@ -64,7 +64,7 @@ def covariances(sky: Sky, baselines: slice = ALL) -> xr.Dataset:
     noise = np.diag(sky.beam.noise(patch, sky.receiver))
     if isinstance(sky.beam, Interferometer):
         noise = 2 * noise  # of the real and of the imaginary part
-    unit = {"units": f"({sky.beam.units})2" if " " in sky.beam.units else f"{sky.beam.units}2"}
+    unit = {"units": squared(sky.beam.units)}
     titles = {"long_name": "covariance of the signal"}, {"long_name": "covariance of all else"}
     data = {
         "signal_covariance": (seen, titles[0] | unit),

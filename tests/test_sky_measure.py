@@ -151,6 +151,21 @@ def test_it_is_made_once(found, examples, pools, cleaners, store, monkeypatch):
     )  # fmt: skip
     assert again.dataset.attrs["presage_key"] == found.dataset.attrs["presage_key"]
     assert again.dataset.attrs["best_modes"] == MODES
+    said = store.find(again.dataset.attrs["presage_key"]).fields["chosen"]
+    assert said["fastica"] == {"components": MODES}
+    assert said["halved"] == {}
+
+
+def test_a_method_of_other_settings_is_measured_anew(examples, pools, cleaners, store, monkeypatch):
+    def refuse(*_):
+        raise NotImplementedError
+
+    monkeypatch.setattr(module, "_gone_through", refuse)
+    with pytest.raises(NotImplementedError):
+        measure(
+            SKY, pools["held_out"], {**cleaners, "polynomial": LogPolynomial(7).clean},
+            basis=examples.basis, modes=MODES, store=store, name="beam", shown=2,
+        )  # fmt: skip
 
 
 def test_visibilities_are_measured_by_baseline(store):

@@ -31,13 +31,12 @@ from presage.studies.settings import StudySettings, setting
 from presage.studies.sky.covariance import covariances, exact_filter
 from presage.studies.sky.cubes import SkyCubes, patch_of
 from presage.studies.sky.measure import VERSION, scan_modes
+from presage.studies.sky.rivals import POOLS
 from presage.studies.sky.scales import Scales
 from presage.studies.sky.skies import SKIES, Sky
 from presage.studies.sky.study import STUDY
 from presage.transforms import PCA, LearnedWiener, PCABasis, Wiener
 
-#: Name of a pool, which is that of its variable as well.
-POOLS = ("foreground", "signal", "noise")
 #: What is held out has seeds of its own, this far from that of the training.
 PARTS = {"train": 0, "validation": 1, "held_out": 2}
 

@@ -63,6 +63,7 @@ def measure(
         Method → function from an observed sky to its signal, or to a dataset of ``signal`` and
         ``signal_error``. :data:`METHODS` gives order and titles; others follow these. The first,
         ``"limit"``, is the Wiener filter with the true covariances of `sky`, and comes by itself.
+        The recipe has the ``settings`` of what a function is a method of.
     basis, modes
         Principal components of the training skies, whose eigenvalues are shown and whose numbers
         of modes are gone through, and how many are removed.
@@ -114,8 +115,11 @@ def measure(
     if store is None:
         return SkyResiduals(make())
     parents = (*pools.values(), basis.dataset, *inputs)
-    fields = {"sky": sky, "methods": given, "modes": modes, "shown": shown, "name": name,
-              "pools": list(pools), **({"measured": True} if measured else {})}  # fmt: skip
+    owners = {name: getattr(cleaners[name], "__self__", None) for name in given}
+    chosen = {name: getattr(owner, "settings", {}) for name, owner in owners.items()}
+    fields = {"sky": sky, "methods": given, "chosen": chosen, "modes": modes, "shown": shown,
+              "name": name, "pools": list(pools),
+              **({"measured": True} if measured else {})}  # fmt: skip
     recipe = Recipe("sky_residuals", VERSION, fields, parents=tuple(map(_parent, parents)))
     return SkyResiduals(store.compute(recipe, make))
 

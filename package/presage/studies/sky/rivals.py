@@ -20,6 +20,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -37,7 +38,8 @@ from presage.transforms.wiener import Wiener
 #: From an observed sky to the signal: an array, or ``signal`` beside ``signal_error``.
 Cleaner = Callable[[xr.DataArray], xr.DataArray | xr.Dataset]
 
-POOLS = ("signal", "foreground", "noise")
+#: Name of a pool, which is that of its variable as well.
+POOLS = ("foreground", "signal", "noise")
 #: Skies that choices are made on, and that are held in memory at a time.
 CHOSEN_ON, CHUNK = 32, 8
 #: Where a transfer function is less nothing is divided by it: it would amplify what is not signal.
@@ -51,7 +53,7 @@ def observed(pools: Mapping[str, xr.Dataset], where: slice = slice(None)) -> xr.
     Parameters
     ----------
     pools
-        ``signal``, ``foreground`` and ``noise``: datasets with a variable of that name.
+        ``foreground``, ``signal`` and ``noise``: datasets with a variable of that name.
     where
         Which samples.
 
@@ -67,13 +69,13 @@ def observed(pools: Mapping[str, xr.Dataset], where: slice = slice(None)) -> xr.
     if len({part.sizes["sample"] for part in parts}) > 1:
         sizes = {name: p.sizes["sample"] for name, p in zip(POOLS, parts, strict=True)}
         raise LabelError(f"pools are added one to one and are equally long, got {sizes}")
-    first = parts[1]
+    first = parts[0]
     values = np.array(first.values, dtype=np.float64)
-    for part in (parts[0], parts[2]):
+    for part in parts[1:]:
         values += part.transpose(*first.dims).values
     seen = first.copy(data=values).rename("observed").assign_attrs(long_name="observed sky")
     # Pools that are parts of others have other numbers.
-    return seen.assign_coords(sample=parts[0]["sample"])
+    return seen.assign_coords(sample=parts[1]["sample"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +128,11 @@ class LogPolynomial:
     weight: Array | None = None
     logarithmic: bool = True
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was chosen."""
+        return {"degree": self.degree, "logarithmic": self.logarithmic}
+
     def clean(self, data: xr.DataArray) -> xr.DataArray:
         """Return what is left of the data without the fit.
 
@@ -163,6 +170,11 @@ class IndependentComponents:
     """
 
     components: int
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was chosen."""
+        return {"components": self.components}
 
     def clean(self, data: xr.DataArray) -> xr.DataArray:
         """Return what is left of the data without their independent components."""
@@ -203,6 +215,11 @@ class PrincipalComponents:
     modes: int
     scales: Scales | None = None
     transfer: Array | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was chosen."""
+        return {"modes": self.modes, "corrected": self.transfer is not None}
 
     def clean(self, data: xr.DataArray) -> xr.DataArray:
         """Return the data without the components."""

@@ -10,10 +10,10 @@ import xarray as xr
 
 from presage.analysis.canvas import INK, SERIES, SMALL, WIDTH, Page, colourbar, tidy
 from presage.analysis.spectra import power
-from presage.studies.sky.campaign import POOLS, Campaign
+from presage.studies.sky.campaign import Campaign
 from presage.studies.sky.covariance import covariances, limit
 from presage.studies.sky.evaluation import trained
-from presage.studies.sky.rivals import observed
+from presage.studies.sky.rivals import POOLS, observed
 from presage.studies.sky.scales import Scales
 from presage.studies.sky.training import Training
 from presage.transforms import PCA, Wiener

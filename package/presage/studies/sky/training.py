@@ -21,8 +21,9 @@ from presage.models.unet import INPUTS, UNet
 from presage.models.unet_network import LOSSES
 from presage.store import Store
 from presage.studies.settings import StudySettings, setting
-from presage.studies.sky.campaign import POOLS, Campaign
+from presage.studies.sky.campaign import Campaign
 from presage.studies.sky.cleaned import CleanedSky
+from presage.studies.sky.rivals import POOLS
 from presage.studies.sky.study import STUDY
 
 #: What a network starts from, and what that method is called in comparisons.
@@ -48,8 +49,8 @@ class Training(StudySettings):
         What networks start from, one for each: cubes cleaned by principal components ("pca"), by
         the learned Wiener filter ("wiener").
     modes
-        Principal components that are removed; 0 takes the number that leaves the least error on
-        validation skies.
+        Principal components that are removed; 0 takes the number after which validation skies
+        are most like their signals: of the highest correlation.
     scatter
         Of the foregrounds that networks train on: each is multiplied by a factor with this
         standard deviation of its logarithm. It makes a network cautious where foregrounds are

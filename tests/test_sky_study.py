@@ -120,6 +120,11 @@ def test_wrong_settings_are_explained(tmp_path: Path, given, text) -> None:
     assert text in str(error.value)
 
 
+def test_a_network_over_nothing_known_is_refused() -> None:
+    with pytest.raises(LabelError, match="no over 'wienr'; did you mean 'wiener'"):
+        Training(over=("pca", "wienr"))
+
+
 def test_what_was_not_made_names_its_notebook(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="1_simulate makes these skies"):
         Campaign.preset("tiny", store=Store(tmp_path)).pools()

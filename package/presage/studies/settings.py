@@ -36,7 +36,7 @@ def setting(
     least
         The smallest value.
     choices
-        Names that it may have.
+        Names that it may have; each of several, where it has several.
     group
         Entry points of installed packages whose names it may have as well; then
         ``"my_module:MyThing"`` may be given too.
@@ -57,12 +57,13 @@ class StudySettings:
             if least is not None and value < least:
                 raise LabelError(f"{f.name} should be at least {least}, got {value}")
             known = f.metadata.get("choices")
-            if not known or value in known:
-                continue
-            group = f.metadata["group"]
-            known = {*known, *(plugins.installed(group) if group else ())}
-            if value not in known and not (group and plugins.is_address(value)):
-                raise LabelError(f"no {f.name} {value!r}{nearest(str(value), known)}")
+            for one in value if isinstance(value, tuple) else (value,):
+                if not known or one in known:
+                    continue
+                group = f.metadata["group"]
+                known = {*known, *(plugins.installed(group) if group else ())}
+                if one not in known and not (group and plugins.is_address(one)):
+                    raise LabelError(f"no {f.name} {one!r}{nearest(str(one), known)}")
 
     @classmethod
     def preset(

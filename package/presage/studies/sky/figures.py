@@ -36,8 +36,8 @@ _OF = {name: i for i, name in enumerate(
     ("wiener_other", "wiener_learned", "pca", "pca_transfer", "polynomial", "fastica", "network",
      "network_wiener"))}  # fmt: skip
 _MARKS = (4, 2, 1, 5, 3, 7, 0, 6)
-#: Residual of the limit above which there is nothing to be had.
-_LOST = 0.5
+#: Residual power of the limit over the true one above which nobody recovers anything.
+LOST = 0.5
 
 
 def style(method: str) -> Style:
@@ -59,7 +59,7 @@ def planes_figure(product: xr.Dataset, methods: Sequence[str] = ()) -> Page:
         is more than half of the power the others are grey.
     """
     names = _chosen(product, methods, [m for m in _methods(product) if m != "limit"])
-    some = (product["expected_limit"] < _LOST).any("k_parallel").values  # the rest is all grey
+    some = (product["expected_limit"] < LOST).any("k_parallel").values  # the rest is all grey
     product = product.isel(k_perpendicular=slice(0, 2 + np.flatnonzero(some).max(initial=2)))
     columns = min(3, 1 + len(names))
     rows = -(-(1 + len(names)) // columns)
@@ -71,8 +71,8 @@ def planes_figure(product: xr.Dataset, methods: Sequence[str] = ()) -> Page:
     colourbar(page, image, flat[0], "residual power / true power", extend="both")
     over = None
     for axes, name in zip(flat[1:], names, strict=False):
-        ratio = product["ratio_to_limit"].sel({"cleaner": name}).where(expected < _LOST)
-        over = _plane(axes, ratio, _title(product, name), LogNorm(1, 30), "cividis")
+        ratio = product["ratio_to_limit"].sel({"cleaner": name}).where(expected < LOST)
+        over = _plane(axes, ratio, title_of(product, name), LogNorm(1, 30), "cividis")
         axes.set_facecolor(FAINT)
     for axes in flat[1 + len(names) :]:
         axes.set_visible(False)
@@ -103,7 +103,7 @@ def spectra_figure(product: xr.Dataset, methods: Sequence[str] = ()) -> Page:
     k = product["k_parallel"].values
     for axes, (quantity, title) in zip(panels, shown, strict=True):
         for name in names:
-            _curve(axes, k, product.sel({"cleaner": name}), quantity, _title(product, name), name)
+            _curve(axes, k, product.sel({"cleaner": name}), quantity, title_of(product, name), name)
         axes.set_xscale("log")
         tidy(axes, ALONG, "", title, inches=2.2)
         plain_log(axes.xaxis, *axes.get_xlim())
@@ -141,17 +141,19 @@ def maps_figure(
     panels = page.subplots(2, 1 + len(names), sharex=True, sharey=True, squeeze=False)
     most = 3.0 * float(here["truth"].std())
     scale = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
-    image = _map(panels[0, 0], here["truth"], f"truth, {at[channel]:.1f} MHz", scale)
+    image = draw_map(panels[0, 0], here["truth"], f"truth, {at[channel]:.1f} MHz", scale)
     seen = here["observed"] - here["observed"].mean()
     unit = str(here["truth"].attrs.get("units", "1"))
     title = f"observed, rms {float(seen.std()):.3g} {unit}"
-    _map(panels[1, 0], seen, title, {"cmap": "magma"})
+    draw_map(panels[1, 0], seen, title, {"cmap": "magma"})
     for column, name in enumerate(names, start=1):
         cleaned = here["cleaned"].sel({"cleaner": name})
-        _map(panels[0, column], cleaned, _title(product, name), scale)
+        draw_map(panels[0, column], cleaned, title_of(product, name), scale)
         off = (cleaned - here["truth"]).assign_attrs(here["truth"].attrs)
-        _map(panels[1, column], off, f"off by, rms {float(off.std()):.2g}", scale)
-    colourbar(page, image, [a for row in panels for a in row], f"signal [{unit}]", shrink=0.8)
+        draw_map(panels[1, column], off, f"off by, rms {float(off.std()):.2g}", scale)
+    for axes in panels.ravel():
+        axes.label_outer()
+    colourbar(page, image, [*panels.ravel()], f"signal [{unit}]", shrink=0.8)
     return page
 
 
@@ -219,12 +221,13 @@ def lines_figure(product: xr.Dataset, sky: int = 0, methods: Sequence[str] = ())
         for name in names:
             one, line = here.sel({"cleaner": name}), style(name)
             axes.plot(frequency, one["cleaned"], color=line.colour, ls=line.dash, lw=1,
-                      label=_title(product, name))  # fmt: skip
+                      label=title_of(product, name))  # fmt: skip
             if name != "limit" and "signal_error" in one:
                 error = one["signal_error"].values
                 axes.fill_between(frequency, one["cleaned"] - error, one["cleaned"] + error,
                                   color=line.colour, alpha=0.15, lw=0)  # fmt: skip
-        said = ", ".join(f"{in_words(d)} = {float(here[d]):.3g}" for d in dims)
+        units = {d: str(here[d].attrs.get("units", "")) for d in dims}
+        said = ", ".join(f"{in_words(d)} = {float(here[d]):.3g} {units[d]}" for d in dims)
         tidy(axes, "", f"signal [{unit}]", said)
     panels[-1].set_xlabel("frequency [MHz]", fontsize=SMALL + 1, color=INK)
     page.key_of(panels[0])
@@ -244,7 +247,8 @@ def _chosen(product: xr.Dataset, methods: Sequence[str], default: Sequence[str])
     return list(methods) or [method for method in default if method in known]
 
 
-def _title(product: xr.Dataset, method: str) -> str:
+def title_of(product: xr.Dataset, method: str) -> str:
+    """Return what a method is called."""
     return str(product["cleaner_title"].sel({"cleaner": method}).values)
 
 
@@ -285,7 +289,7 @@ def _curve(
     axes.fill_between(k, values - error, values + error, color=line.colour, alpha=0.2, lw=0)
 
 
-def _map(axes: Axes, values: xr.DataArray, title: str, scale: dict[str, Any]) -> Any:
+def draw_map(axes: Axes, values: xr.DataArray, title: str, scale: dict[str, Any]) -> Any:
     """Draw a map on the coordinates of its two dims."""
     vertical, horizontal = map(str, values.dims)
     x, y = values[horizontal], values[vertical]
@@ -294,5 +298,4 @@ def _map(axes: Axes, values: xr.DataArray, title: str, scale: dict[str, Any]) ->
         axes.set_aspect("equal")
     xlabel, ylabel = (titled(in_words(str(d.name)), str(d.attrs.get("units", "1"))) for d in (x, y))
     tidy(axes, xlabel, ylabel, wrapped(title, 17), inches=1.3)
-    axes.label_outer()
     return image

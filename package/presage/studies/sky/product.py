@@ -174,6 +174,11 @@ def _shown(parts: Sequence[xr.DataArray]) -> xr.DataArray:
     coords = {n: c for n, c in first.coords.items() if "sample" not in c.dims}
     cubes = xr.DataArray(values, coords, first.dims, attrs=first.attrs).rename(sample="sky")
     cubes = cubes.assign_coords(sky=np.arange(len(values)))
+    return real_part(cubes)
+
+
+def real_part(cubes: xr.DataArray) -> xr.DataArray:
+    """Return the real part of visibilities; maps as they are."""
     return cubes.sel(component="real", drop=True) if "component" in cubes.dims else cubes
 
 

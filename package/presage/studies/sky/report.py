@@ -13,8 +13,6 @@ from presage.analysis.canvas import Page
 from presage.labels import LabelError
 from presage.studies.sky import figures
 
-#: Residual power of the limit over the true one above which nobody recovers anything.
-LOST = 0.5
 #: How far below the limit of linear methods is no chance.
 BEYOND = 0.02
 #: Bars: residual over the limit's, power and correlation, share of pixels in 68 % bands.
@@ -130,7 +128,7 @@ def _recoverable(product: xr.Dataset) -> str:
     """Say what the limit leaves, band by band."""
     left = product["residual_band"].sel({"cleaner": "limit"})
     parts = [f"{_percent(float(left.sel(band=b)))} at {b} h/Mpc" for b in left["band"].values]
-    lost = [str(b) for b in left["band"].values if float(left.sel(band=b)) > LOST]
+    lost = [str(b) for b in left["band"].values if float(left.sel(band=b)) > figures.LOST]
     nobody = f" Nobody recovers {' and '.join(lost)}." if lost else ""
     known = "true covariances"
     if product.attrs.get("covariances") == "measured":
@@ -148,10 +146,6 @@ def _best(product: xr.Dataset, methods: list[str]) -> str:
     return min(methods, key=lambda method: _highest(product, "residual", method)[0])
 
 
-def _title(product: xr.Dataset, method: str) -> str:
-    return str(product["cleaner_title"].sel({"cleaner": method}).values)
-
-
 def _standing(product: xr.Dataset, method: str, others: list[str]) -> str:
     """Say where a method stands between the limit and its rivals in the highest band."""
     band = str(product["band"].values[-1])
@@ -161,7 +155,7 @@ def _standing(product: xr.Dataset, method: str, others: list[str]) -> str:
     if ratio < 1 - BEYOND and ratio + 3 * error < 1:
         at = "beyond it, as is possible where sky or noise are not Gaussian"
     text = (
-        f"{_title(product, method)} leaves {_percent(left)} at {band} h/Mpc, "
+        f"{figures.title_of(product, method)} leaves {_percent(left)} at {band} h/Mpc, "
         f"{ratio:.3g} ± {error:.2g} times the limit: {at}."
     )
     sides: dict[str, list[str]] = {"better than": [], "as good as": [], "worse than": []}
@@ -170,7 +164,7 @@ def _standing(product: xr.Dataset, method: str, others: list[str]) -> str:
         even = abs(ratio - there) <= 2 * np.hypot(error, off)
         side = "as good as" if even else "better than" if ratio < there else "worse than"
         if rival != method:
-            sides[side].append(f"{_title(product, rival)} ({there:.3g})")
+            sides[side].append(f"{figures.title_of(product, rival)} ({there:.3g})")
     standing = [f"{side} {', '.join(names)}" for side, names in sides.items() if names]
     return f"{text} It is {'; '.join(standing)}." if standing else text
 

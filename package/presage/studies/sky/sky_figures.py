@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
-from presage.analysis.canvas import INK, SERIES, SMALL, WIDTH, Page, colourbar, tidy
+from presage.analysis.canvas import INK, SERIES, SMALL, WIDTH, Page, colourbar, plain_log, tidy
 from presage.analysis.spectra import power
 from presage.studies.sky.campaign import Campaign
 from presage.studies.sky.covariance import covariances, limit
 from presage.studies.sky.evaluation import trained
+from presage.studies.sky.figures import draw_map
+from presage.studies.sky.product import real_part
 from presage.studies.sky.rivals import POOLS, observed
 from presage.studies.sky.scales import Scales
 from presage.studies.sky.training import Training
@@ -31,7 +32,7 @@ def strengths(campaign: Campaign) -> pd.DataFrame:
     exact = {"noise": float(sky.beam.noise(sky.patch, sky.receiver).mean())}
     share = known["mode_count"] / known["mode_count"].sum()
     for name, matrix in (("signal", "signal_covariance"), ("rest", "contaminant_covariance")):
-        matrices = _real(known[matrix]).transpose(*share.dims, "frequency", "frequency_other")
+        matrices = real_part(known[matrix]).transpose(*share.dims, "frequency", "frequency_other")
         variance = np.einsum("...ff->...", matrices) / matrices.sizes["frequency"]
         # Each part of a complex number has half of its variance.
         halves = 0.5 if "component" in known[matrix].dims else 1.0
@@ -52,21 +53,18 @@ def pools_figure(campaign: Campaign, sky: int = 0) -> Page:
     """Draw one member of each pool at one frequency, and the spectra of a line of sight."""
     page = Page(WIDTH, 4.2)
     panels = page.subplots(2, 3)
-    for column, (name, pool) in enumerate(campaign.pools().items()):
-        cube = _real(pool[name].isel(sample=sky))
-        frequency = cube["frequency"].values
-        dims = [d for d in cube.dims if d != "frequency"]
-        here = cube.isel(frequency=len(frequency) // 2).transpose(*dims)
-        ends = [v for d in dims[::-1] for v in (cube[d].values[0], cube[d].values[-1])]
-        colours = "magma" if name == "foreground" else "RdBu_r"
-        shown = {"origin": "lower", "extent": ends, "aspect": "auto", "cmap": colours}
-        image = panels[0, column].imshow(here, **shown)
-        at = f"{frequency[len(frequency) // 2]:.1f} MHz"
-        tidy(panels[0, column], _titled(cube[dims[1]]), _titled(cube[dims[0]]), f"{name}, {at}")
-        colourbar(page, image, panels[0, column], f"[{cube.attrs['units']}]")
-        middle = cube.isel({d: cube.sizes[d] // 2 for d in dims})
-        panels[1, column].plot(frequency, middle, color=INK, lw=1)
-        tidy(panels[1, column], "frequency [MHz]", f"[{cube.attrs['units']}]", "a line of sight")
+    for (above, below), (name, pool) in zip(panels.T, campaign.pools().items(), strict=True):
+        cube = real_part(pool[name].isel(sample=sky))
+        frequency, unit = cube["frequency"].values, cube.attrs["units"]
+        at = len(frequency) // 2
+        colours = {"cmap": "magma" if name == "foreground" else "RdBu_r"}
+        image = draw_map(
+            above, cube.isel(frequency=at), f"{name}, {frequency[at]:.1f} MHz", colours
+        )
+        colourbar(page, image, above, f"[{unit}]")
+        middle = {d: cube.sizes[d] // 2 for d in cube.dims if d != "frequency"}
+        below.plot(frequency, cube.isel(middle), color=INK, lw=1)
+        tidy(below, "frequency [MHz]", f"[{unit}]", "a line of sight")
     return page
 
 
@@ -86,6 +84,7 @@ def power_figure(campaign: Campaign) -> Page:
         axes.errorbar(found[name], ratio, error, fmt="o", ms=3, lw=1, color=SERIES[0].colour)
         axes.set_xscale("log")
         tidy(axes, f"{title} [h/Mpc]", "measured / asked for", f"power of {len(cubes)} signals")
+        plain_log(axes.xaxis, *axes.get_xlim())
     return page
 
 
@@ -129,35 +128,31 @@ def learned_figure(campaign: Campaign) -> Page:
     first.legend(fontsize=SMALL, frameon=False)
     second.semilogx(wave, found["expected_learned"] / found["expected_limit"], ".-", color=INK)
     tidy(second, "k∥ [h/Mpc]", "learned / true", "the price of learning")
+    for axes in (first, second):
+        plain_log(axes.xaxis, *axes.get_xlim())
     return page
 
 
 def look_figure(campaign: Campaign, training: Training) -> Page:
     """Draw a validation sky's signal, networks' answers, their errors and what they expect."""
     pools = campaign.pools("validation")
-    seen, truth = observed(pools, slice(0, 1)), _real(pools["signal"]["signal"].isel(sample=0))
-    at = truth.sizes["frequency"] // 2
+    seen, truth = observed(pools, slice(0, 1)), real_part(pools["signal"]["signal"].isel(sample=0))
+    at, unit = truth.sizes["frequency"] // 2, truth.attrs["units"]
     page = Page(WIDTH, 0.2 + 1.9 * len(training.over))
     panels = page.subplots(len(training.over), 4, sharex=True, sharey=True, squeeze=False)
-    wide = 3 * float(truth.std())
     for row, over in zip(panels, training.over, strict=True):
         found = trained(campaign, training, over).clean(seen).isel(sample=0)
-        signal, error = _real(found["signal"]), _real(found["signal_error"])
-        off, narrow = signal - truth, 3 * float(error.std() + error.mean())
-        texts = ("truth", f"network over {over}", "off by", "expected error")
-        for axes, cube, text in zip(row, (truth, signal, off, error), texts, strict=True):
-            most = wide if text in texts[:2] else narrow
-            image = axes.imshow(cube.isel(frequency=at), origin="lower", aspect="auto",
-                                cmap="RdBu_r", vmin=-most, vmax=most)  # fmt: skip
-            tidy(axes, title=text)
-            if text in texts[1:3]:
-                colourbar(page, image, axes, f"[{truth.attrs['units']}]")
+        signal, error = (real_part(found[name]) for name in ("signal", "signal_error"))
+        wide, narrow = 3 * float(truth.std()), 3 * float(error.mean())
+        cubes = {"truth": truth, f"network over {over}": signal,
+                 "off by": signal - truth, "expected error": error}  # fmt: skip
+        for axes, (text, cube) in zip(row, cubes.items(), strict=True):
+            most = narrow if cube is error or text == "off by" else wide
+            scale = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
+            if cube is error:
+                scale = {"cmap": "magma", "vmin": 0.0, "vmax": most}
+            image = draw_map(axes, cube.isel(frequency=at), text, scale)
+            axes.label_outer()
+            if text != "truth":
+                colourbar(page, image, axes, f"[{unit}]")
     return page
-
-
-def _real(cube: xr.DataArray) -> xr.DataArray:
-    return cube.sel(component="real", drop=True) if "component" in cube.dims else cube
-
-
-def _titled(coordinate: xr.DataArray) -> str:
-    return f"{coordinate.attrs.get('long_name', coordinate.name)} [{coordinate.attrs['units']}]"

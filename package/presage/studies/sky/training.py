@@ -77,7 +77,7 @@ class Training(StudySettings):
         Of the trainings.
     """
 
-    over: tuple[str, ...] = ("pca", "wiener")
+    over: tuple[str, ...] = setting(("pca", "wiener"), choices=("pca", "wiener"))
     modes: int = setting(0, least=0)
     scatter: float = 0.5
     network_inputs: str = setting("cleaned+amplitude", choices=tuple(INPUTS))

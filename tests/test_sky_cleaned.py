@@ -178,7 +178,10 @@ def test_the_command_fits_and_validates(tmp_path: Path, capsys: pytest.CaptureFi
     said = run(capsys, *words)
     assert "met 1e-05 of the signal" in said.partition("added")[2].splitlines()[0]
     assert picture.read_bytes()[1:4] == b"PNG"
+    wide = sky("easy", channels=16, pixels=8, pixel=0.5).simulators()["noise"]
+    other = ps.simulate(wide, 8, store=store, progress=False).attrs["presage_key"]
     for words, text in (
+        (("validate", "pca", basis, parts[0], f"noise={other}"), "has other values of 'y' than"),
         (("fit", "pca", keys["signal"] + ".sgnal"), "did you mean 'signal'"),
         (("fit", "pcs", keys["signal"]), "did you mean 'pca'"),
         (("fit", "pca", "abc"), "no dataset with key 'abc'"),

@@ -248,6 +248,8 @@ BAD = [
     (lambda: sky("esay"), "no sky 'esay'; did you mean 'easy'"),
     (lambda: sky("easy", chanels=3), "a patch has no 'chanels'; did you mean 'channels'"),
     (lambda: sky("easy").with_noise(0.0), "a positive share"),
+    (lambda: sky("easy", pixels=16.5), "at least 2 channels and 2 pixels"),
+    (lambda: sky("easy", channels="16"), "at least 2 channels and 2 pixels"),
 ]
 
 

@@ -189,6 +189,9 @@ def test_learning_takes_dead_channels_and_refuses_gaps() -> None:
     moments = TransverseMoments().update(maps)
     with pytest.raises(LabelError, match="another pixel size"):
         moments.update(maps.assign_coords(x=2 * maps["x"]))
+    kelvin = maps.assign(contaminant=c.assign_attrs(units="K"))
+    with pytest.raises(LabelError, match="first data were in 'mK', these are in 'K'"):
+        TransverseMoments().update(kelvin)
 
 
 def sky() -> xr.DataArray:

@@ -98,6 +98,10 @@ def check_basis(
         name: part.transpose(*first.dims).drop_vars(sample, errors="ignore").load()
         for name, part in parts.items()
     }
+    for name, part in aligned.items():
+        unlike = [d for d in part.indexes if not part.indexes[d].equals(first.indexes[d])]
+        if unlike:
+            raise LabelError(f"{name!r} has other values of {unlike[0]!r} than {signal!r}")
     vectors = pca.vectors(basis.sizes["mode"])
     apart = np.abs(vectors.conj().T @ vectors - np.eye(vectors.shape[1])).max()
     return xr.Dataset(

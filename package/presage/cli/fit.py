@@ -104,7 +104,7 @@ def validate(
     from presage.store import Store
 
     if what != "pca":
-        raise ParameterError(f"there is no check of {what!r}{nearest(what, ['pca'])}; there is pca")
+        raise ParameterError(f"there is no check of {what!r}{nearest(what, ['pca'])}")
     held = Store(store)
     parts = {}
     for name, terms in _columns(samples, held).items():

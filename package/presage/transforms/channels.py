@@ -109,6 +109,14 @@ class Channels:
                 f"{_few(self.values)}; sort or select them by coordinate first"
             )
 
+    def check_unit(self, other: Channels) -> None:
+        """Refuse data in another unit than those before."""
+        if other.data_unit != self.data_unit:
+            raise LabelError(
+                f"the first data were in {self.data_unit!r}, these are in {other.data_unit!r}; "
+                "convert them first"
+            )
+
     def say_dead(self, live: Matrix) -> None:
         """Warn of channels without data, which a fit leaves out."""
         if not live.all():

@@ -91,11 +91,7 @@ class SpectralMoments:
             self._channels = channels
             return
         self._channels.check(channels)
-        if channels.data_unit != self._channels.data_unit:
-            raise LabelError(
-                f"the first data were in {self._channels.data_unit!r}, "
-                f"these are in {channels.data_unit!r}; convert them first"
-            )
+        self._channels.check_unit(channels)
 
     def _add(self, sums: Sums) -> None:
         self._sums = sums if self._sums is None else self._sums.merge(sums)

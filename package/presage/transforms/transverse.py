@@ -77,7 +77,9 @@ class TransverseMoments:
         if self._frame is None:
             self._begin(arrays[0])
         for array, sums in zip(arrays, self._sums, strict=True):
-            self._channels.check(Channels.of(array, self.dim))
+            channels = Channels.of(array, self.dim)
+            self._channels.check(channels)
+            self._channels.check_unit(channels)
             self._grid.check(Across.of(array, self.across))
             maps = arranged(array, self.apart, self.dim, self._grid)
             shape = [maps.sizes[d] for d in self.apart]

@@ -195,7 +195,7 @@ class Wiener:
         Raises
         ------
         LabelError
-            Other channels, pixels or units than the filter's; values that are missing.
+            Other channels or pixels than the filter's; values that are missing.
         """
         self.channels.check(Channels.of(data, self.dim))
         self.across.check(Across.of(data, self.across.dims))

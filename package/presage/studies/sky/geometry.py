@@ -56,7 +56,8 @@ class Patch:
     def __post_init__(self) -> None:
         if not 0 < self.low < self.high:
             raise LabelError(f"a band goes from low to high in MHz, got {self.low} to {self.high}")
-        if self.channels < 2 or self.pixels < 2 or self.pixel <= 0:
+        whole = all(isinstance(n, int | np.integer) and n > 1 for n in (self.channels, self.pixels))
+        if not (whole and self.pixel > 0):
             raise LabelError(
                 f"a patch has at least 2 channels and 2 pixels of positive size, got "
                 f"{self.channels} channels and {self.pixels} pixels of {self.pixel} degrees"

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from presage.analysis.canvas import SERIES, WIDTH, Page, tidy
+from presage.analysis.canvas import SERIES, WIDTH, Page, raised, tidy
 from presage.labels import LabelError, nearest
 from presage.transforms.channels import joined
 from presage.transforms.pca import PCA
@@ -218,7 +219,7 @@ def basis_figure(check: xr.Dataset) -> Page:
     modes = int(check.attrs["modes"])
     values = check["eigenvalues"]
     axes[0].semilogy(values["mode"] + 1, values, color=SERIES[0].colour)
-    tidy(axes[0], "mode", f"eigenvalue [{values.attrs.get('units', '1')}]")
+    tidy(axes[0], "mode", f"eigenvalue [{raised(values.attrs.get('units', '1'))}]")
     for style, name in zip(SERIES, ("left", "lost"), strict=False):
         share = check[name][1:-1]
         axes[1].semilogy(
@@ -228,6 +229,7 @@ def basis_figure(check: xr.Dataset) -> Page:
     axes[1].legend(frameon=False, fontsize=7)
     for axis in axes[:2]:
         axis.axvline(modes, color="#4d4d4d", lw=0.8, ls=":")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axis, name, text in ((axes[2], "error", "way"), (axes[3], "seconds", "work")):
         bars = check[name]
         axis.barh(bars[text].values, bars.values, color=SERIES[0].colour)

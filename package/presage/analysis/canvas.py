@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -112,6 +113,11 @@ def colours(sources: Sequence[str]) -> dict[str, str]:
 def in_words(source: str) -> str:
     """Return a source's name as words, for legends and titles."""
     return source.replace("_", " ")
+
+
+def raised(unit: str) -> str:
+    """Return a unit with its powers raised: mK² for mK2."""
+    return re.sub(r"(?<=[A-Za-z)])[23]\b", lambda power: "²³"[int(power[0]) - 2], unit)
 
 
 def titled(name: str, unit: str = "1") -> str:

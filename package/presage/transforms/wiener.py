@@ -24,7 +24,7 @@ import numpy as np
 import scipy.linalg
 import xarray as xr
 
-from presage.labels import LabelError, from_complex, nearest
+from presage.labels import LabelError, from_complex, nearest, unitless
 from presage.transforms.across import Across, Modes, arranged, check_whole, living
 from presage.transforms.channels import COMPONENT, NAN, Channels, Matrix, joined, like, stored_type
 
@@ -139,6 +139,11 @@ class Wiener:
         array = joined(self.dataset[name])
         order = (*self.apart, "shell", self.dim, f"{self.dim}_other")
         return np.asarray(array.transpose(*order).values)
+
+    @property
+    def mode_count(self) -> xr.DataArray:
+        """Modes of the whole plane in each ``shell``."""
+        return xr.DataArray(self._modes.count, dims="shell", attrs=unitless("modes of the shell"))
 
     @cached_property
     def gain(self) -> xr.DataArray:

@@ -38,7 +38,7 @@ from presage.studies.sky.cube_layout import (
     names,
     pixel_size,
 )
-from presage.studies.sky.geometry import Patch
+from presage.studies.sky.geometry import Patch, angles, frequencies
 
 Paths = str | os.PathLike[str] | FileInput | tuple[str | os.PathLike[str] | FileInput, ...]
 #: What cubes are, and the type they are stored in: float32 would round a signal away that
@@ -318,24 +318,6 @@ def patch_of(cubes: SkyCubes) -> Patch:
         )
     half = 0.5 * float(width.mean())
     return Patch(float(nu[0]) - half, float(nu[-1]) + half, len(nu), len(y), side[0])
-
-
-def frequencies(values: Floats) -> Coordinate:
-    """Label channels, in MHz."""
-    return Coordinate("frequency", tuple(values.tolist()), "MHz", "frequency")
-
-
-def angles(lengths: tuple[int, ...], pixel: tuple[float, ...]) -> tuple[Coordinate, ...]:
-    """Label y and x with angles from the middle of the map, in degrees."""
-    return tuple(
-        Coordinate(
-            dim,
-            tuple((step * (np.arange(n) - 0.5 * (n - 1))).tolist()),
-            "deg",
-            f"angle along {dim}",
-        )
-        for dim, n, step in zip("yx", lengths, pixel, strict=True)
-    )
 
 
 def check_memory(lengths: tuple[int, ...], memory: int, where: str) -> None:

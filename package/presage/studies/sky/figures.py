@@ -22,6 +22,7 @@ from presage.analysis.canvas import (
     colourbar,
     in_words,
     plain_log,
+    raised,
     tidy,
     titled,
     wrapped,
@@ -181,7 +182,7 @@ def eigenvalue_figure(basis: xr.Dataset, scan: xr.Dataset) -> Page:
     if "noise_eigenvalue" in basis:
         left.axhline(float(basis["noise_eigenvalue"]), color=SERIES[2].colour, ls=SERIES[2].dash,
                      label="noise alone")  # fmt: skip
-    unit = str(basis["eigenvalues"].attrs.get("units", "1")).replace("2", "²")
+    unit = raised(str(basis["eigenvalues"].attrs.get("units", "1")))
     tidy(left, "principal component", f"eigenvalue [{unit}]", "variance over frequency")
     number = scan["modes"].values
     for place, line in zip((0.02, 0.04, 0.1), SERIES[3:], strict=False):

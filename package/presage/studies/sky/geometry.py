@@ -115,9 +115,20 @@ class Patch:
     @property
     def coordinates(self) -> tuple[Coordinate, ...]:
         """Labels of frequency, y and x."""
-        angle = tuple((self.pixel * (np.arange(self.pixels) - 0.5 * (self.pixels - 1))).tolist())
-        return (
-            Coordinate("frequency", tuple(self.frequency.tolist()), "MHz", "frequency"),
-            Coordinate("y", angle, "deg", "angle along y"),
-            Coordinate("x", angle, "deg", "angle along x"),
+        size = (self.pixels, self.pixels), (self.pixel, self.pixel)
+        return (frequencies(self.frequency), *angles(*size))
+
+
+def frequencies(values: Array) -> Coordinate:
+    """Label channels, in MHz."""
+    return Coordinate("frequency", tuple(values.tolist()), "MHz", "frequency")
+
+
+def angles(lengths: tuple[int, ...], pixel: tuple[float, ...]) -> tuple[Coordinate, ...]:
+    """Label y and x with angles from the middle of the map, in degrees."""
+    return tuple(
+        Coordinate(
+            d, tuple((w * (np.arange(n) - 0.5 * (n - 1))).tolist()), "deg", f"angle along {d}"
         )
+        for d, n, w in zip("yx", lengths, pixel, strict=True)
+    )

@@ -25,7 +25,7 @@ from presage.studies.sky import covariance
 from presage.studies.sky.product import MEASURED, METHODS, Tally, assembled
 from presage.studies.sky.report import SkyResiduals
 from presage.studies.sky.rivals import CHUNK, Cleaner, Filter, observed
-from presage.studies.sky.scales import Scales, shell_counts
+from presage.studies.sky.scales import Scales
 from presage.studies.sky.skies import Sky
 from presage.transforms.pca import PCA
 from presage.transforms.wiener import Wiener
@@ -203,8 +203,9 @@ def _expected(sky: Sky, best: Wiener) -> xr.Dataset:
 
 def _eigenvalues(sky: Sky, limit: Wiener, basis: PCA) -> xr.Dataset:
     """Return the training's eigenvalues beside those of the signal, and the noise's."""
-    counts = xr.DataArray(shell_counts(limit), dims="shell")
-    signal = limit.dataset["signal_covariance"].weighted(counts).mean([*limit.apart, "shell"])
+    signal = (
+        limit.dataset["signal_covariance"].weighted(limit.mode_count).mean([*limit.apart, "shell"])
+    )
     signal = to_complex(signal) if "component" in signal.dims else signal
     values = np.linalg.eigvalsh(signal.transpose(limit.dim, ...).values)[::-1]
     parts = 2 if limit.channels.is_complex else 1

@@ -30,7 +30,7 @@ from sklearn.exceptions import ConvergenceWarning
 from presage.analysis.fourier import Array
 from presage.analysis.spectra import Spectra
 from presage.labels import LabelError
-from presage.studies.sky.scales import Scales, shell_counts
+from presage.studies.sky.scales import Scales
 from presage.studies.sky.skies import Sky
 from presage.transforms.pca import PCA
 from presage.transforms.wiener import Wiener
@@ -254,7 +254,7 @@ class Filter:
         left = self.wiener.residual_covariance()
         if "component" in left.dims:  # half of the variance in each part
             left = 0.5 * left.sel(component="real", drop=True)
-        dim, count = self.wiener.dim, shell_counts(self.wiener)
+        dim, count = self.wiener.dim, self.wiener.mode_count.values
         variance = np.einsum("...sff,s->...f", left.transpose(..., "shell", dim, f"{dim}_other"),
                              count / count.sum())  # fmt: skip
         coords = {d: left[d] for d in (*self.wiener.apart, dim)}

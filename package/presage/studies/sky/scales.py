@@ -19,8 +19,6 @@ from presage.analysis.spectra import Spectra, wave_edges
 from presage.studies.sky.geometry import LIGHT
 from presage.studies.sky.skies import Sky
 from presage.studies.sky.visibilities import Interferometer
-from presage.transforms import across
-from presage.transforms.wiener import Wiener
 
 #: Share of the power that a beam has to leave.
 LEFT = 0.01
@@ -138,9 +136,3 @@ class Scales:
     def transform(self, cubes: xr.DataArray) -> tuple[Modes, Modes]:
         """Return the modes in the box and on the sphere."""
         return self.box.transform(cubes), self.sphere.transform(cubes)
-
-
-def shell_counts(wiener: Wiener) -> Array:
-    """Return how many of all modes across belong to each shell of a filter."""
-    wave = wiener.dataset["wave_number"].values
-    return np.asarray(across.Modes(wiener.across, wave, wiener.channels.is_complex).count)

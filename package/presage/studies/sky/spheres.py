@@ -24,7 +24,8 @@ from presage.labels import Array, Coordinate, Floats, LabelError, Variable, near
 from presage.store.files import reading
 from presage.studies.sky.cube_files import fits_file
 from presage.studies.sky.cube_layout import FREQUENCY, TEMPERATURE, Tally, ascending, factor
-from presage.studies.sky.cubes import ROLES, SkyFiles, angles, check_memory, frequencies
+from presage.studies.sky.cubes import ROLES, SkyFiles, check_memory
+from presage.studies.sky.geometry import angles, frequencies
 
 _ORDERINGS = {"RING": "ring", "NEST": "nested", "NESTED": "nested"}
 _UNSEEN = -1.6e30  # and below: HEALPix' number for no value, -1.6375e30

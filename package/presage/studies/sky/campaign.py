@@ -204,10 +204,8 @@ class Campaign(StudySettings):
     @cached_property
     def wiener(self) -> xr.Dataset:
         """The learned Wiener filter, fitted once."""
-        contaminant = ["foreground.foreground", "noise.noise"]
-        columns = {"signal": "signal.signal", "contaminant": contaminant}
-        source = Paired(self.pools(), columns, seed=self.seed)
-        return fit(LearnedWiener(across=self.across, apart=self.apart), source, store=self.store)
+        learned = LearnedWiener(across=self.across, apart=self.apart)
+        return fit(learned, self._unmixed(self.pools()), store=self.store)
 
     def measured(self, sky: Sky) -> bool:
         """Return whether a sky's foregrounds come from files, so that nobody knows covariances."""
@@ -229,13 +227,14 @@ class Campaign(StudySettings):
     @cached_property
     def measurement(self) -> xr.Dataset:
         """Covariances of all foregrounds from files and of noise, as a filter's dataset."""
-        pools = {**self.pools(), "foreground": self._read()}
-        columns = {
-            "signal": "signal.signal",
-            "contaminant": ["foreground.foreground", "noise.noise"],
-        }
-        source = Paired(pools, columns, seed=self.seed)
+        source = self._unmixed({**self.pools(), "foreground": self._read()})
         return fit(LearnedWiener(across=self.across), source, validation=0.0, store=self.store)
+
+    def _unmixed(self, pools: Mapping[str, xr.Dataset]) -> Paired:
+        """Return signals beside all that they are under."""
+        contaminant = ["foreground.foreground", "noise.noise"]
+        columns = {"signal": "signal.signal", "contaminant": contaminant}
+        return Paired(pools, columns, seed=self.seed)
 
     @cached_property
     def scan(self) -> xr.Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import xarray as xr
 
@@ -67,9 +68,14 @@ def evaluate(campaign: Campaign, training: Training, sky: Sky | None = None) -> 
     modes, measured = training.n_modes(campaign), campaign.measured(sky)
     pools = campaign.pools()
     examples = Examples(own, pools, basis, modes)
+
+    @cache
+    def unlike() -> Filter:
+        """Return the filter of the other sky of two, which takes a while to work out."""
+        return Filter(campaign.limit(campaign.other if sky == own else own))
+
     cleaners: dict[str, Cleaner] = {
-        # Of two skies each is the other's.
-        "wiener_other": Filter(campaign.limit(campaign.other if sky == own else own)).clean,
+        "wiener_other": lambda data: unlike().clean(data),
         "wiener_learned": Filter(filtered).clean,
         **{name: rival(examples).clean for name, rival in RIVALS.items()},
     }

@@ -20,6 +20,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -248,7 +249,7 @@ class Filter:
         cleaned = self.wiener.clean(data)
         return xr.Dataset({"signal": cleaned, "signal_error": self.error})
 
-    @property
+    @cached_property
     def error(self) -> xr.DataArray:
         """Root of the posterior variance in a pixel ``[frequency]``."""
         left = self.wiener.residual_covariance()

@@ -19,17 +19,7 @@ from presage.transforms import PCA, Wiener
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A trained network, and the linear cleaning that comes before it.
-
-    Parameters
-    ----------
-    fitted
-        The network.
-    before
-        The Wiener filter or the principal components of the training.
-    modes
-        Components that are removed.
-    """
+    """A trained network, and the linear cleaning before it, by which `modes` components go."""
 
     fitted: FittedCubes
     before: PCA | Wiener

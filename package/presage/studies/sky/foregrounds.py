@@ -144,21 +144,7 @@ class Foregrounds:
         return mean_sky(patch.frequency)
 
     def modes(self, patch: Patch, rng: np.random.Generator, n: int) -> Modes:
-        """Draw skies, mean included.
-
-        Parameters
-        ----------
-        patch
-            Channels and pixels.
-        rng
-            Where they are drawn from.
-        n
-            How many.
-
-        Returns
-        -------
-        numpy.ndarray
-            Modes across ``[n, frequency, ky, kx]``, mK, of ``rfft2(norm="ortho")``.
+        """Draw `n` skies, mean included: modes ``[n, frequency, ky, kx]`` as of ``rfft2``, mK.
 
         Raises
         ------
@@ -187,22 +173,10 @@ class Foregrounds:
         return drawn[:, : patch.channels], drawn[:, patch.channels :]
 
     def covariance(self, patch: Patch, multipole: Array) -> Array:
-        """Return the exact covariance about the mean of :meth:`modes`.
+        """Return the exact covariance of :meth:`modes` about their mean, by multipole.
 
         Real sources, which are not Gaussian, count by their second moment, as though they were
-        scattered at random.
-
-        Parameters
-        ----------
-        patch
-            Channels and pixels.
-        multipole
-            ``[shell]``, of the modes across.
-
-        Returns
-        -------
-        numpy.ndarray
-            ``[shell, frequency, frequency]``, mK^2.
+        scattered at random. ``[shell, frequency, frequency]``, mK^2.
         """
         multipole = np.atleast_1d(np.asarray(multipole, dtype=np.float64))
         total = np.zeros((len(multipole), patch.channels, patch.channels))

@@ -35,12 +35,7 @@ class Underlying(NamedTuple):
 def underlying(power: Array, shape: tuple[int, ...]) -> Underlying:
     """Return the Gaussian field whose lognormal one has this power.
 
-    Parameters
-    ----------
-    power
-        Variance of every mode of ``rfftn(delta, norm="ortho")``.
-    shape
-        Of the box.
+    `power` is the variance of every mode of ``rfftn(delta, norm="ortho")``, `shape` the box's.
 
     Raises
     ------

@@ -70,15 +70,7 @@ class Tally:
 def assembled(
     tallies: Mapping[str, Tally], cubes: Mapping[str, Sequence[xr.DataArray]]
 ) -> xr.Dataset:
-    """Return the product of some methods, without what is known beforehand.
-
-    Parameters
-    ----------
-    tallies
-        Method → what was kept; the limit is among them.
-    cubes
-        ``truth`` and ``observed``, in parts.
-    """
+    """Return the product of some methods, the limit among them, and of cubes in parts."""
     methods = list(tallies)
     data: dict[str, xr.DataArray] = {}
     for name, ending in _ENDINGS.items():

@@ -91,17 +91,8 @@ class Signal:
     def power(self, patch: Patch, k_perpendicular: Array, k_parallel: Array) -> Array:
         """Return the power of the density in redshift space at the patch's middle redshift.
 
-        Parameters
-        ----------
-        patch
-            Whose cosmology and redshift are taken.
-        k_perpendicular, k_parallel
-            Wave numbers across and along the line of sight, h/Mpc, broadcast.
-
-        Returns
-        -------
-        numpy.ndarray
-            (Mpc/h)^3; times the squared amplitude, mK^2 (Mpc/h)^3.
+        Wave numbers, h/Mpc, are broadcast. It is in (Mpc/h)^3; times the squared amplitude, in
+        mK^2 (Mpc/h)^3.
         """
         cosmology, z = patch.cosmology, patch.middle
         k_square = np.square(k_perpendicular) + np.square(k_parallel)
@@ -118,21 +109,7 @@ class Signal:
         return np.asarray(patch.cosmology.brightness(patch.redshifts) * growth[:-1] / growth[-1])
 
     def modes(self, patch: Patch, rng: np.random.Generator, n: int) -> NDArray[np.complex64]:
-        """Draw signals of zero mean, as modes across.
-
-        Parameters
-        ----------
-        patch
-            Channels and pixels.
-        rng
-            Where they are drawn from.
-        n
-            How many.
-
-        Returns
-        -------
-        numpy.ndarray
-            ``[n, frequency, ky, kx]``, mK, of ``rfft2(norm="ortho")``.
+        """Draw `n` signals of zero mean: modes ``[n, frequency, ky, kx]`` as of ``rfft2``, mK.
 
         Raises
         ------
@@ -144,20 +121,7 @@ class Signal:
         return modes
 
     def covariance(self, patch: Patch, multipole: Array) -> Array:
-        """Return the covariance of :meth:`modes` between channels.
-
-        Parameters
-        ----------
-        patch
-            Channels and pixels.
-        multipole
-            ``[shell]``, of the modes across.
-
-        Returns
-        -------
-        numpy.ndarray
-            ``[shell, frequency, frequency]``, mK^2.
-        """
+        """Return the covariance of :meth:`modes`, ``[shell, frequency, frequency]``, mK^2."""
         sequence, amplitude = _sequence(self, patch, multipole), self.amplitude(patch)
         return np.stack([toeplitz(row) for row in sequence]) * np.outer(amplitude, amplitude)
 

@@ -10,15 +10,7 @@ from presage.studies.sky.report import SkyResiduals
 
 
 def summary(products: Mapping[str, str], root: Path) -> str:
-    """Return table and verdict on held-out skies, and those on skies of another model.
-
-    Parameters
-    ----------
-    products
-        Recorded name → key; ``residuals`` is needed, ``other_sky`` is told of where it is.
-    root
-        Folder of the store.
-    """
+    """Return table and verdict on held-out skies, and on those of another model where there are."""
     if "residuals" not in products:
         return "no residuals were recorded; notebook 4_residuals makes them"
     store, texts = Store(root), []

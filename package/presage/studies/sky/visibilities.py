@@ -109,11 +109,6 @@ class Interferometer(Beam):
 
         Those of the last patches are kept: they take longer than all else of a few skies.
 
-        Parameters
-        ----------
-        patch
-            Channels and pixels.
-
         Raises
         ------
         LabelError

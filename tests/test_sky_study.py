@@ -123,6 +123,8 @@ def test_wrong_settings_are_explained(tmp_path: Path, given, text) -> None:
 def test_a_network_over_nothing_known_is_refused() -> None:
     with pytest.raises(LabelError, match="no over 'wienr'; did you mean 'wiener'"):
         Training(over=("pca", "wienr"))
+    with pytest.raises(LabelError, match="pca, wiener or both"):
+        Training(over=())
 
 
 def test_what_was_not_made_names_its_notebook(tmp_path: Path) -> None:

@@ -93,6 +93,11 @@ class Training(StudySettings):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = STUDY.presets
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.over:
+            raise LabelError("over names what networks start from: pca, wiener or both")
+
     def n_modes(self, campaign: Campaign) -> int:
         """Return how many modes are removed."""
         return self.modes or int(campaign.scan.attrs["best_modes"])

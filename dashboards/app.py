@@ -78,6 +78,8 @@ def _made(
 ) -> list[Any]:  # fmt: skip
     """Return what stands on a page: of the product that the address asks for, or the newest."""
     page, entries = known[name], store.list()
+    if page.fault:
+        raise ValueError(page.fault)
     products = complete(entries, page.producer)
     if page.view is None or not products:
         query.given = {}

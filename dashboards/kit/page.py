@@ -170,3 +170,4 @@ class Page:
     reading: str = ""  # what colours and marks mean,
     # and (term, what it means, formula).
     terms: Callable[[], Sequence[tuple[str, str, str]]] = tuple
+    fault: str = ""  # Why there is no page.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from dashboards.kit.page import Page, View, Visit
+from dashboards.kit.page import Page
 from presage import plugins
 from presage.studies import STUDIES, study
 
@@ -48,10 +48,7 @@ def _page(address: str) -> Page:
 
 
 def _broken(name: str, error: Exception) -> Page:
-    def view(_visit: Visit) -> View:
-        raise ValueError(f"its page cannot be imported: {error}")
-
-    return Page(name, name, "products", "", view)
+    return Page(name, name, "products", fault=f"its page cannot be imported: {error}")
 
 
 def producers_of(name: str, more: Sequence[str] = ()) -> Sequence[str]:

@@ -33,8 +33,8 @@ from dashboards.kit.panels import (
 from dashboards.kit.pieces import column, row
 from dashboards.kit.theme import MASK, whole
 from presage.store import EntryInfo
-from presage.studies.sky.figures import style
-from presage.studies.sky.report import LOST, SkyResiduals
+from presage.studies.sky.figures import LOST, style
+from presage.studies.sky.report import SkyResiduals
 
 #: Method → what the page calls it.
 SHORT = {

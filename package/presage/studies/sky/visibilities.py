@@ -107,7 +107,7 @@ class Interferometer(Beam):
     def weights(self, patch: Patch) -> Complex:
         """Return W ``[frequency, m, baseline, ky]``, for all modes m of both signs.
 
-        Those of the last patches are kept: they take longer than all else of a few skies.
+        Those of the last patch are kept: they take longer than all else of a few skies.
 
         Raises
         ------
@@ -187,7 +187,7 @@ class Interferometer(Beam):
         return np.asarray(0.5 * total / (1e6 * patch.width * seconds * alike))
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)  # 400 MB at full size
 def _weights(array: Interferometer, patch: Patch) -> Complex:
     finest = LIGHT / (2 * np.deg2rad(patch.pixel) * patch.high)
     if array.longest > finest:

@@ -53,13 +53,17 @@ class Across(NamedTuple):
         return np.broadcast_to(last, (*self.sizes[:-1], len(last))).ravel()
 
     def nodes(self, count: int) -> tuple[float, ...]:
-        """Return up to `count` wave numbers of modes, about evenly spaced in their logarithm."""
+        """Return up to `count` wave numbers of modes, about evenly spaced in their logarithm.
+
+        Before them stands one for k = 0, which holds a mean that is like nothing else: without a
+        matrix of its own it would decide that of the lowest shell.
+        """
         k = np.unique(self.wave_number())
         if len(k) < 3 or count == 1:
             return (1.0,)
         wanted = np.geomspace(k[1], k[-1], count)
         nearest = np.abs(k[1:, None] / wanted - 1).argmin(0)
-        return tuple(np.unique(k[1:][nearest]).tolist())
+        return (0.1 * float(k[1]), *np.unique(k[1:][nearest]).tolist())
 
     def hats(self, nodes: Sequence[float]) -> NDArray[np.float64]:
         """Return ``[node, mode]``: piecewise linear in ln k, one in sum, level beyond the ends."""

@@ -99,7 +99,7 @@ class UNet:
     widths: tuple[int, ...] = (8, 16, 32)
     blocks: int = 1
     pooled: tuple[str, ...] | None = None
-    nodes: int = 12
+    nodes: int = 24
     start: int = 256
     linear_step: float = 0.1
     loss: str = "whitened"
@@ -107,7 +107,7 @@ class UNet:
     flips: tuple[str, ...] | None = None
 
     name: ClassVar[str] = "unet"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     fitted: ClassVar[type[FittedCubes]] = FittedCubes
 
     def __post_init__(self) -> None:

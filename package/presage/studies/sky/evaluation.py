@@ -40,7 +40,9 @@ def trained(campaign: Campaign, training: Training, over: str) -> Network:
     return Network(training.train(campaign, over), before, training.n_modes(campaign))
 
 
-def evaluate(campaign: Campaign, training: Training, sky: Sky | None = None) -> SkyResiduals:
+def evaluate(
+    campaign: Campaign, training: Training, sky: Sky | None = None, part: str = "held_out"
+) -> SkyResiduals:
     """Compare all methods on held-out skies, once; then read the store.
 
     Parameters
@@ -52,6 +54,9 @@ def evaluate(campaign: Campaign, training: Training, sky: Sky | None = None) -> 
     sky
         Of the held-out skies: the campaign's own, or `campaign.other`, whose foregrounds no
         method knows.
+    part
+        ``"validation"`` for the skies that settings are chosen on, whose transfer of power
+        :meth:`SkyResiduals.table` takes.
     """
     own, sky = campaign.model, sky or campaign.model
     basis, filtered = PCA(campaign.basis), Wiener(campaign.wiener)
@@ -73,7 +78,7 @@ def evaluate(campaign: Campaign, training: Training, sky: Sky | None = None) -> 
     cleaners |= {NETWORKS[over]: network.clean for over, network in networks.items()}
     return measure(
         sky,
-        campaign.pools("held_out", sky),
+        campaign.pools(part, sky),
         cleaners,
         basis=basis,
         modes=modes,

@@ -237,7 +237,7 @@ def test_the_guide_s_python_example(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "grid.toml").write_text(
         'files = "grid"\npath = "mA{mA}_mH{mH}"\n[columns]\nx = "x"\ny = "y"\n', "utf-8"
     )
-    (example,) = examples(GUIDE)
+    example, *_ = examples(GUIDE)
     names: dict[str, Any] = {}
     small = "SplineFlow(hidden=(8,), bins=4), train, epochs=1,"
     run(example, {"100_000": "300", "SplineFlow(), train,": small}, names)

@@ -178,8 +178,8 @@ def test_a_run_starts_from_what_files_hold_and_not_from_where_they_lie(
         (
             "events",
             "model",
-            "resnet",
-            "no model 'resnet'; there is coupling_spline, ensemble, maf",
+            "quux",
+            "no model 'quux'; there is coupling_spline, ensemble, maf",
         ),
         ("events", "source", "rot", "no source 'rot'; did you mean 'root'"),
         ("events", "source", "root", "needs path="),

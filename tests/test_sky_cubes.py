@@ -284,7 +284,7 @@ def several(**changed: Any) -> Callable[[Path], Path]:
 
 #: What is given, with which settings, and what is said.
 ERRORS: dict[str, tuple[Callable[[Path], Any], dict[str, Any], str]] = {
-    "no file": (lambda path: path / "none.h5", {}, "there is no file of .h5, .* at .*none.h5"),
+    "no file": (lambda path: path / "none.h5", {}, "there is no file of .h5, .* at "),
     "empty folder": (lambda path: path, {}, "there is no file of .h5, .hdf5"),
     "role": (plain, {"role": "noisy"}, "role='noisy' is not known; did you mean 'noise'"),
     "text": (text, {}, "no HDF5, netCDF or FITS file: it begins with b'hello'"),

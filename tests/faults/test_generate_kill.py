@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ import pytest
 from faults import toys
 from faults.killing import GENERATE, kill_after, start
 from presage.generate import samples, simulate, verify
-from presage.store import Store
+from presage.store import Store, files
 
 N = 400
 SLOW = toys.Waves(delay=0.01)
@@ -82,3 +85,21 @@ class Failing(toys.Waves):
         if index == 2:
             raise RuntimeError("the detector is off")
         return super().block(seed, index)
+
+
+def test_what_a_process_left_that_ended_and_nobody_waited_for_is_cleared(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    stat = Path(f"/proc/{ended.pid}/stat")
+    begun = stat.read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    name = files._owner().split("@")[0]
+    left = tmp_path / f".shard.nc.{name}@{ended.pid}@{begun}.0.tmp"
+    left.touch()
+    assert not files._is_dead(left)
+    ended.kill()
+    while stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z":
+        time.sleep(0.01)
+    assert files._is_dead(left)
+    ended.wait()
+    assert files._is_dead(left)
+    assert ended.stdin is not None
+    ended.stdin.close()

@@ -346,8 +346,10 @@ def _owner() -> str:
 
 
 def _start_time(pid: int) -> str:
+    """Return when a process began, nothing of one that ended and was not yet waited for."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return "" if stat[0] in ("Z", "X") else stat[19]
     except (OSError, IndexError):
         return "0"
 

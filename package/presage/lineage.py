@@ -112,6 +112,24 @@ def parent_of(dataset: xr.Dataset) -> Parent:
     return Parent(key, start, stop, hashlib.sha256(values.astype("<i8").tobytes()).hexdigest())
 
 
+def input_parent(value: Any) -> Parent:
+    """Name what a product was made from: a dataset in hand, or anything with a key, as a fit.
+
+    Raises
+    ------
+    LabelError
+        It is neither.
+    """
+    if isinstance(value, xr.Dataset):
+        return parent_of(value)
+    key = getattr(value, "key", None)
+    if not isinstance(key, str):
+        raise LabelError(
+            f"an input is a dataset of a store or a fit with a key, got {type(value).__name__}"
+        )
+    return Parent(key)
+
+
 def flat_start(dim: str) -> str:
     """Return the name of the coordinate that says where each sample's part of `dim` begins."""
     return f"{dim}_start"

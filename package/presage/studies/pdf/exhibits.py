@@ -32,9 +32,9 @@ import xarray as xr
 
 from presage.analysis import bands, corner
 from presage.labels import LabelError, check_name, unitless
-from presage.lineage import parent_of
+from presage.lineage import input_parent
 from presage.models.threads import one_thread
-from presage.recipe import Parent, Recipe
+from presage.recipe import Recipe
 from presage.studies.pdf.calibration_product import calibration_product
 from presage.studies.pdf.completing import completed
 from presage.studies.pdf.posterior_parts import (
@@ -76,7 +76,7 @@ def recipe(
     settings are what else decides about its numbers (draws, sizes).
     """
     check_name("product", product, _VERSIONS)
-    parents = tuple(_parent(value) for value in inputs)
+    parents = tuple(input_parent(value) for value in inputs)
     fields = {"problem": problem.name, "n_events": problem.n_events, **settings}
     return Recipe(product, _VERSIONS[product], fields, seed=seed, parents=parents)
 
@@ -203,14 +203,3 @@ def _numbers(numbers: xr.Dataset | None, product: xr.Dataset) -> dict[str, Any]:
             blank = given[name].reindex(shape).transpose(*dims)
         found[name] = (dims, blank.values.astype(float), unitless(words))
     return found
-
-
-def _parent(value: Any) -> Parent:
-    if isinstance(value, xr.Dataset):
-        return parent_of(value)
-    key = getattr(value, "key", None)
-    if not isinstance(key, str):
-        raise LabelError(
-            f"an input is a dataset of a store or a fit with a key, got {type(value).__name__}"
-        )
-    return Parent(key)

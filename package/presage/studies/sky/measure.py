@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from presage.labels import LabelError, to_complex
-from presage.lineage import parent_of
+from presage.labels import to_complex
+from presage.lineage import input_parent
 from presage.progress import Bar
-from presage.recipe import Parent, Recipe
+from presage.recipe import Recipe
 from presage.store import Store
 from presage.studies.sky import covariance
 from presage.studies.sky.product import MEASURED, METHODS, Tally, assembled
@@ -120,7 +120,7 @@ def measure(
     fields = {"sky": sky, "methods": given, "chosen": chosen, "modes": modes, "shown": shown,
               "name": name, "pools": list(pools),
               **({"measured": True} if measured else {})}  # fmt: skip
-    recipe = Recipe("sky_residuals", VERSION, fields, parents=tuple(map(_parent, parents)))
+    recipe = Recipe("sky_residuals", VERSION, fields, parents=tuple(map(input_parent, parents)))
     return SkyResiduals(store.compute(recipe, make))
 
 
@@ -218,14 +218,3 @@ def _eigenvalues(sky: Sky, limit: Wiener, basis: PCA) -> xr.Dataset:
             "noise_eigenvalue": ((), noise, {**unit, "long_name": "noise"}),
         }
     )
-
-
-def _parent(value: Any) -> Parent:
-    if isinstance(value, xr.Dataset):
-        return parent_of(value)
-    key = getattr(value, "key", None)
-    if not isinstance(key, str):
-        raise LabelError(
-            f"an input is a dataset of a store or a fit with a key, got {type(value).__name__}"
-        )
-    return Parent(key)

@@ -25,7 +25,7 @@ from faults import failpoints, toys
 from presage.generate import repair, samples, simulate, verify
 from presage.store import Store, StoreError, StoreWarning
 from presage.store import entry as entry_module
-from presage.store.files import _owner
+from presage.store.files import _owner, locked
 
 TESTS = Path(__file__).resolve().parents[1]
 PATHS = os.pathsep.join([str(TESTS), str(TESTS.parent / "package")])
@@ -425,6 +425,25 @@ def test_leftovers_of_the_living_are_left_alone(store: Store) -> None:
     os.utime(old, (0, 0))
     simulate(WAVES, 20, store=store, progress=False)
     assert [p.exists() for p in (mine, dead, far, old)] == [True, False, True, False]
+
+
+def test_a_lock_goes_with_its_process_and_with_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "work" / "lock"
+    waiting, told = os.pipe()
+    if (pid := os.fork()) == 0:
+        with locked(path) as mine:
+            os.write(told, b"y" if mine else b"n")
+            signal.pause()
+    assert os.read(waiting, 1) == b"y"
+    with locked(path) as mine:
+        assert not mine
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    with locked(path) as mine, locked(path) as again:
+        assert (mine, again) == (True, False)
+        path.unlink()
+        with locked(path) as another:
+            assert another
 
 
 def test_memory_mapped_arrays_cannot_be_written(store: Store) -> None:

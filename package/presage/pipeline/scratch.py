@@ -6,7 +6,6 @@ ends, however it ends; a process's number would say little, for numbers come aga
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
@@ -16,13 +15,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-fcntl: Any
-try:
-    import fcntl
-except ImportError:  # not on Windows: there nothing is swept
-    fcntl = None
+from presage.store.files import try_lock
 
 #: What the lock is called.
 LOCK = ".in-use"
@@ -41,9 +35,7 @@ def in_use(folder: Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     unlocked = folder / f"{LOCK}.new"
     with unlocked.open("wb") as file:
-        if fcntl is not None:
-            with contextlib.suppress(OSError):  # where files cannot be locked, nothing is swept
-                fcntl.flock(file, fcntl.LOCK_EX)
+        try_lock(file.fileno())  # where files cannot be locked, nothing is swept
         unlocked.rename(folder / LOCK)  # seen only once it is locked
         try:
             yield folder
@@ -78,16 +70,15 @@ def _is_abandoned(folder: Path, old: float | None) -> bool:
 
     One without a lock is abandoned at an age of `old` seconds; None is never.
     """
-    if fcntl is None:
+    if not hasattr(os, "getuid"):  # on Windows nothing is locked, and nothing swept
         return False
     try:
         status = folder.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             return False
         with (folder / LOCK).open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return try_lock(file.fileno()) is True
     except FileNotFoundError:
         return old is not None and time.time() - status.st_ctime > old
-    except OSError:  # somebody holds it, or it cannot be known
+    except OSError:
         return False
-    return True

@@ -1,0 +1,151 @@
+"""Files that somebody is at work on, told by a lock that the system lets go of at his death.
+
+Numbers of processes say nothing from one container to the next, and clocks differ. The lock is
+on one byte far beyond the content, so that it is in nobody's way, not even where a lock forbids
+reading. Where a mount has no locks, or keeps them to one machine, age decides, by its own clock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
+
+#: Seconds after which what nobody can be asked about is taken for abandoned.
+DAY = 24 * 3600.0
+_FAR = 1 << 62
+
+
+def take(descriptor: int) -> bool | None:
+    """Lock an open file until it is closed; False where it is held, None where that cannot be."""
+    if fcntl is None:
+        return None
+    try:
+        if sys.platform == "linux":  # of the opened file, not of the process: threads are apart
+            byte = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, _FAR, 1, 0)
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, byte)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def create(path: Path) -> int:
+    """Make a new file, held until its descriptor is closed, and return that.
+
+    Raises
+    ------
+    FileExistsError
+        It is there.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        while take(descriptor) is False:  # somebody looks whether it is abandoned
+            time.sleep(0.001)
+        if _is_named(descriptor, path):
+            return descriptor
+        os.close(descriptor)
+
+
+def remove_abandoned(path: Path, after: float = 0.0, unsure: float = DAY) -> bool:
+    """Remove a file that nobody holds; return whether it is gone.
+
+    Parameters
+    ----------
+    path
+        Which.
+    after
+        Seconds since its last change until it is removed.
+    unsure
+        The same where files cannot be locked.
+    """
+    try:
+        descriptor = _opened(path)
+        try:
+            taken = take(descriptor)
+            if taken is False or not _is_named(descriptor, path):
+                return False
+            least = after if taken else unsure
+            if least > 0 and age(path) < least:
+                return False
+            path.unlink()
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def age(path: Path) -> float:
+    """Return the seconds since a file's last change, by the clock of its file system."""
+    with tempfile.TemporaryFile(dir=path.parent, prefix=".age.", suffix=".tmp") as now:
+        return os.fstat(now.fileno()).st_ctime - path.stat().st_ctime
+
+
+@contextlib.contextmanager
+def alone(
+    path: Path,
+    after: float = 0.0,
+    unsure: float = 0.0,
+    waiting: Callable[[], object] = lambda: None,
+) -> Iterator[None]:
+    """Hold the lock file at `path`; others wait here until the block or the process has ended.
+
+    Parameters
+    ----------
+    path
+        It is made, and removed afterwards.
+    after, unsure
+        As for :func:`remove_abandoned`; by default nobody is kept out where there are no locks.
+    waiting
+        Called once when another holds it.
+    """
+    told = False
+    while True:
+        try:
+            descriptor = create(path)
+            break
+        except FileExistsError:
+            if remove_abandoned(path, after, unsure):
+                continue
+        if not told:
+            waiting()
+            told = True
+        time.sleep(0.02)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # one that stays is seen to be abandoned
+            path.unlink()
+        os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR)  # as some mounts need it for a lock
+    except PermissionError:
+        return os.open(path, os.O_RDONLY)
+
+
+def _is_named(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

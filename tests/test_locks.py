@@ -1,0 +1,113 @@
+"""Who is at work on a file: locks that the system lets go of, across process namespaces."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from presage.store import locks
+
+HOLD = """
+import os, sys
+from pathlib import Path
+from presage.store import locks
+locks.create(Path(sys.argv[1]))
+print(os.getpid(), flush=True)
+input()
+"""
+APART = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
+
+
+def apart() -> list[str]:
+    """Return the words that put a command into a process namespace of its own."""
+    if not shutil.which("unshare") or subprocess.run([*APART, "true"], check=False).returncode:
+        pytest.skip("process namespaces are not to be had here")
+    return APART
+
+
+def test_a_file_is_held_across_process_namespaces_until_its_process_is_killed(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "held"
+    with subprocess.Popen(
+        [*apart(), sys.executable, "-c", HOLD, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "1\n"  # the number of many a process elsewhere
+        assert not locks.remove_abandoned(path)
+        with pytest.raises(FileExistsError):
+            locks.create(path)
+        holder.kill()
+        holder.wait()
+        while not locks.remove_abandoned(path):  # its child dies a moment later
+            pass
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL])
+def test_without_locks_age_decides_by_the_clock_of_the_mount(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(code, "no locks here")
+
+    monkeypatch.setattr(locks.fcntl, "fcntl", refuse)
+    monkeypatch.setattr("time.time", lambda: 4e9)  # a clock that is far ahead
+    path = tmp_path / "held"
+    os.close(locks.create(path))
+    assert abs(locks.age(path)) < 60
+    assert not locks.remove_abandoned(path, unsure=60)
+    assert not locks.remove_abandoned(path)
+    with locks.alone(path):  # which keeps nobody out
+        pass
+    os.close(locks.create(path))
+    assert locks.remove_abandoned(path, unsure=-1)
+
+
+def test_one_at_a_time_holds_a_lock_file(tmp_path: Path) -> None:
+    inside, most, said = 0, 0, []
+
+    def work(number: int) -> None:
+        nonlocal inside, most
+        for _ in range(5):
+            with locks.alone(tmp_path / "lock", waiting=lambda: said.append(number)):
+                inside += 1
+                most = max(most, inside)
+                time.sleep(0.001)
+                inside -= 1
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+    assert said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_may_not_be_written_is_judged_by_age(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, opened = tmp_path / "theirs", os.open
+    path.touch()
+
+    def refuse(name: object, flags: int, *mode: int) -> int:
+        if name == path and flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, "not yours")
+        return opened(name, flags, *mode)  # type: ignore[call-overload, no-any-return]
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert not locks.remove_abandoned(path)
+    assert locks.remove_abandoned(path, unsure=-1)

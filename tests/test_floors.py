@@ -19,7 +19,14 @@ import presage
 PACKAGE = Path(__file__).resolve().parents[1] / "package" / "presage"
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
 #: Where torch may be imported when a module is loaded; elsewhere inside functions.
-TORCH = ("models", "fit", "studies/pdf", "analysis/two_sample.py", "batches/tensors.py")
+TORCH = (
+    "models",
+    "fit",
+    "studies/pdf",
+    "studies/amp",
+    "analysis/two_sample.py",
+    "batches/tensors.py",
+)
 
 
 def top_level(path: Path) -> list[ast.Import | ast.ImportFrom]:

@@ -1,0 +1,159 @@
+"""An amplifier: what a weight file says, whichever format it came in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from presage.labels.variables import unitless
+from presage.studies.amp.architecture import LSTM, AmplifierError, WaveNet, architecture_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from presage.studies.amp.networks import Network
+
+
+@dataclass(frozen=True, eq=False)
+class Amplifier:
+    """A network with its numbers.
+
+    Parameters
+    ----------
+    architecture
+        What the network is.
+    weights
+        Name → numbers, as `architecture` has them; kept in float64, so that a file's numbers come
+        back as they were.
+    sample_rate
+        For which the network was made, Hz.
+    form
+        Format of the file: ``simple_rnn``, ``nam`` or ``rtneural``.
+    rest
+        The file without its numbers, for writing it again.
+
+    Raises
+    ------
+    AmplifierError
+        Names, shapes or numbers are not those of the architecture.
+    """
+
+    architecture: LSTM | WaveNet
+    weights: Mapping[str, NDArray[np.float64]]
+    sample_rate: float
+    form: str = "nam"
+    rest: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shapes = self.architecture.shapes()
+        if set(shapes) != set(self.weights):
+            apart = sorted(set(shapes) ^ set(self.weights))[0]
+            raise AmplifierError(
+                f"{apart} is {'missing' if apart in shapes else 'none'} of the weights of "
+                f"{self.architecture}"
+            )
+        held = {}
+        for name, shape in shapes.items():
+            array = np.array(self.weights[name], dtype=np.float64)
+            if array.shape != shape:
+                raise AmplifierError(f"{name} should have the shape {shape}, it has {array.shape}")
+            if not np.isfinite(array).all():
+                raise AmplifierError(f"{name} holds numbers that are not finite")
+            array.setflags(write=False)
+            held[name] = array
+        object.__setattr__(self, "weights", held)
+        if not (math.isfinite(self.sample_rate) and self.sample_rate > 0):
+            raise AmplifierError(f"the sample rate should be above 0 Hz, got {self.sample_rate}")
+        object.__setattr__(self, "sample_rate", float(self.sample_rate))
+
+    @property
+    def flat(self) -> NDArray[np.float64]:
+        """All numbers, in the order of the architecture's shapes."""
+        return np.concatenate([array.ravel() for array in self.weights.values()])
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the architecture, the numbers and the sample rate, whatever the format."""
+        said = f"{self.architecture.text()}\0{self.sample_rate!r}\0".encode()
+        return hashlib.sha256(said + self.flat.astype("<f8").tobytes()).hexdigest()
+
+    def network(self, dtype: torch.dtype | None = None) -> Network:
+        """Return the network, on the CPU, float32 where no other type is asked for."""
+        import torch
+
+        from presage.studies.amp.networks import network_of
+
+        network = network_of(self.architecture).to(torch.float64)
+        network.load_state_dict({n: torch.tensor(a) for n, a in self.weights.items()})
+        return network.to(dtype or torch.float32)
+
+    def with_weights(self, network: Network) -> Amplifier:
+        """Return what a network has become, in the format that this one came in.
+
+        Raises
+        ------
+        AmplifierError
+            It is another network.
+        """
+        if network.architecture != self.architecture:
+            raise AmplifierError(f"expected {self.architecture}, got {network.architecture}")
+        held = {name: t.detach().cpu().double().numpy() for name, t in network.state_dict().items()}
+        return replace(self, weights=held)
+
+    def dataset(self) -> xr.Dataset:
+        """Return all of it as a labelled dataset, which :meth:`of` reads."""
+        weight = xr.Variable("weight", self.flat, unitless("numbers of the network"))
+        attributes = {
+            "architecture": self.architecture.text(),
+            "sample_rate": self.sample_rate,
+            "form": self.form,
+            "rest": json.dumps(self.rest),
+        }
+        return xr.Dataset({"weight_value": weight}, attrs=attributes)
+
+    @classmethod
+    def of(cls, dataset: xr.Dataset) -> Amplifier:
+        """Return the amplifier that :meth:`dataset` has written.
+
+        Raises
+        ------
+        AmplifierError
+            The dataset holds none.
+        """
+        try:
+            architecture = architecture_of(dataset.attrs["architecture"])
+            flat = dataset["weight_value"].values
+            rate, form = float(dataset.attrs["sample_rate"]), str(dataset.attrs["form"])
+            rest = json.loads(dataset.attrs["rest"])
+        except (KeyError, TypeError, RecursionError) as error:
+            raise AmplifierError(f"the dataset holds no amplifier: {error!r}") from error
+        return cls(architecture, split(flat, architecture), rate, form, rest)
+
+
+def split(flat: NDArray[Any], architecture: LSTM | WaveNet) -> dict[str, NDArray[np.float64]]:
+    """Return name → array of numbers that stand one after the other.
+
+    Raises
+    ------
+    AmplifierError
+        There are more or fewer than the architecture has.
+    """
+    check_count(flat.size, architecture.count)
+    shapes = architecture.shapes()
+    ends = np.cumsum([math.prod(shape) for shape in shapes.values()])[:-1]
+    parts = zip(shapes.items(), np.split(np.ravel(flat), ends), strict=True)
+    return {name: part.reshape(shape) for (name, shape), part in parts}
+
+
+def check_count(given: int, expected: int) -> None:
+    """Refuse a file that holds another number of weights than it declares."""
+    if given != expected:
+        raise AmplifierError(f"the architecture has {expected} weights, the file holds {given}")

@@ -23,7 +23,7 @@ locks.create(Path(sys.argv[1]))
 print(os.getpid(), flush=True)
 input()
 """
-APART = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
+APART = ["unshare", "--user", "--map-root-user", "--pid", "--mount-proc", "--fork", "--kill-child"]
 
 
 def apart() -> list[str]:
@@ -45,12 +45,12 @@ def test_a_file_is_held_across_process_namespaces_until_its_process_is_killed(
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "1\n"  # the number of many a process elsewhere
-        assert not locks.remove_abandoned(path)
+        assert not locks.remove_abandoned(path, 0, 60)
         with pytest.raises(FileExistsError):
             locks.create(path)
         holder.kill()
         holder.wait()
-        while not locks.remove_abandoned(path):  # its child dies a moment later
+        while not locks.remove_abandoned(path, 0, 60):  # its child dies a moment later
             pass
     assert not path.exists()
 
@@ -67,12 +67,12 @@ def test_without_locks_age_decides_by_the_clock_of_the_mount(
     path = tmp_path / "held"
     os.close(locks.create(path))
     assert abs(locks.age(path)) < 60
-    assert not locks.remove_abandoned(path, unsure=60)
-    assert not locks.remove_abandoned(path)
+    assert not locks.remove_abandoned(path, 0, 60)
+    assert not locks.remove_abandoned(path, 0, 60)
     with locks.alone(path):  # which keeps nobody out
         pass
     os.close(locks.create(path))
-    assert locks.remove_abandoned(path, unsure=-1)
+    assert locks.remove_abandoned(path, 60, 0)
 
 
 def test_one_at_a_time_holds_a_lock_file(tmp_path: Path) -> None:
@@ -109,5 +109,5 @@ def test_a_file_that_may_not_be_written_is_judged_by_age(
         return opened(name, flags, *mode)  # type: ignore[call-overload, no-any-return]
 
     monkeypatch.setattr(os, "open", refuse)
-    assert not locks.remove_abandoned(path)
-    assert locks.remove_abandoned(path, unsure=-1)
+    assert not locks.remove_abandoned(path, 0, 60)
+    assert locks.remove_abandoned(path, 60, 0)

@@ -28,7 +28,7 @@ from typing import Any
 
 from faults import toys
 from presage.generate import simulate
-from presage.store import Store, StoreError, entry
+from presage.store import Store, StoreError, locks
 
 ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "EROFS": errno.EROFS}
 
@@ -222,7 +222,7 @@ def cases(scenario: str, steps: list[str], everything: bool) -> list[tuple[int, 
 def run(scenario: str, folder: Path, everything: bool) -> dict[str, Any]:
     """Fail at every step in turn; return the steps and what went wrong."""
     toys.small_shards()
-    entry._GRACE = 0.0  # the writer that died will not come back
+    locks.GRACE = 0.0  # the writer that died will not come back
     before, interrupted, check, links = SCENARIOS[scenario]
     master = folder / "master"
     before(Store(master))
@@ -265,7 +265,6 @@ def _one(
     faults = [_in_child(lambda: _interrupted(interrupted, point, root))]
     if point.action != "KILL":
         point.at = -1
-    _age_empty_locks(root)
     faults.append(_in_child(lambda: _again(interrupted, check, root, point.links)))
     return [fault for fault in faults if fault]
 
@@ -299,12 +298,6 @@ def _again(
     interrupted(store)
     remains = toys.leftovers(store)
     return f"the rerun left {remains}" if remains else check(Store(root), True)
-
-
-def _age_empty_locks(root: Path) -> None:
-    """A lock without its owner's name is trusted for ten seconds; here they pass at once."""
-    for lock in root.rglob("*.lock"):
-        os.utime(lock, (0, 0))
 
 
 def _in_child(function: Callable[[], str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,10 @@ import pytest
 
 from faults import toys
 from faults.killing import GENERATE, kill_after, start
+from faults.test_killed import until
 from presage.generate import samples, simulate, verify
 from presage.store import Store, files
+from test_locks import HOLD
 
 N = 400
 SLOW = toys.Waves(delay=0.01)
@@ -88,18 +89,12 @@ class Failing(toys.Waves):
 
 
 def test_what_a_process_left_that_ended_and_nobody_waited_for_is_cleared(tmp_path: Path) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    stat = Path(f"/proc/{ended.pid}/stat")
-    begun = stat.read_text(encoding="utf-8").rpartition(")")[2].split()[19]
-    name = files._owner().split("@")[0]
-    left = tmp_path / f".shard.nc.{name}@{ended.pid}@{begun}.0.tmp"
-    left.touch()
-    assert not files._is_dead(left)
-    ended.kill()
-    while stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z":
-        time.sleep(0.01)
-    assert files._is_dead(left)
-    ended.wait()
-    assert files._is_dead(left)
-    assert ended.stdin is not None
-    ended.stdin.close()
+    left = tmp_path / f".file.{files._host()}@01234567.tmp"
+    words = [sys.executable, "-c", HOLD, str(left)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as ended:
+        assert ended.stdout is not None
+        ended.stdout.readline()
+        files.sweep(tmp_path)
+        assert left.exists()
+        ended.kill()
+        assert until(lambda: files.sweep(tmp_path) or not left.exists())

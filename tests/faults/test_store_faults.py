@@ -23,9 +23,10 @@ import pytest
 
 from faults import failpoints, toys
 from presage.generate import repair, samples, simulate, verify
-from presage.store import Store, StoreError, StoreWarning
+from presage.store import Store, StoreError, StoreWarning, files, locks
 from presage.store import entry as entry_module
-from presage.store.files import _owner, locked
+from presage.store.files import locked
+from test_locks import apart
 
 TESTS = Path(__file__).resolve().parents[1]
 PATHS = os.pathsep.join([str(TESTS), str(TESTS.parent / "package")])
@@ -239,7 +240,7 @@ def test_a_dead_writers_file_without_sidecar_is_not_trusted(
     sidecar(store).unlink()
     flip(shard(store), data_position(shard(store)))
     assert Store(store.root).missing(WAVES.recipe(), 20) == [(8, 16)]
-    monkeypatch.setattr(entry_module, "_GRACE", 0.0)
+    monkeypatch.setattr(locks, "GRACE", 0.0)
     again = simulate(WAVES, 20, store=Store(store.root), progress=False)  # nothing to warn of
     assert toys.same(again, toys.truth(WAVES, 20))
     assert Store(store.root).check(WAVES.recipe()) == []
@@ -316,6 +317,7 @@ def test_a_file_just_published_is_not_taken_from_its_writer(tmp_path: Path) -> N
         real(*args)
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(locks, "GRACE", 0.0)  # it is held, however long that takes
         patch.setattr(entry_module, "publish_sidecar", rest)
         first = threading.Thread(target=failpoints.put_file, args=(store,), name="first")
         first.start()
@@ -414,17 +416,52 @@ def test_a_read_only_mount_is_readable(store: Store) -> None:
     assert re.search("[Rr]ead-only file system", done.stdout)
 
 
-def test_leftovers_of_the_living_are_left_alone(store: Store) -> None:
+RESTING = """
+import sys
+from faults import toys
+from presage.store import Store
+def write(sink):
+    toys.write_file(sink)
+    print("half way", flush=True)
+    input()
+Store(sys.argv[1]).put_file(toys.FILE, "weights.bin", write)
+"""
+
+
+def test_leftovers_of_the_living_are_left_alone(tmp_path: Path) -> None:
+    # As in two containers that share a host's name and have process numbers of their own.
+    store = Store(tmp_path)
+    entry = store.entry(toys.FILE)
+    with subprocess.Popen(
+        [*apart(), sys.executable, "-c", RESTING, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": PATHS},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "half way\n"
+        entry.prepare()
+        assert len(toys.leftovers(store)) == 1
+        writer.communicate("go on\n", timeout=60)
+        assert writer.returncode == 0
+    assert toys.leftovers(store) == []
+    assert failpoints.file_right(store, True) == ""
+
+
+def test_leftovers_of_the_dead_are_swept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = store.entry(WAVES.recipe()).folder
-    mine = folder / f".shard.nc.{_owner()}.abc.tmp"
-    dead = folder / ".shard.nc.{}@{}@1.abc.tmp".format(_owner().partition("@")[0], 2**22 + 5)
-    far = folder / ".shard.nc.elsewhere@12@34.abc.tmp"
-    old = folder / ".shard.nc.elsewhere@12@35.abc.tmp"
-    for path in (mine, dead, far, old):
+    here = files._host()
+    dead = folder / f".shard.nc.{here}@01234567.tmp"
+    far = folder / ".shard.nc.elsewhere@01234567.tmp"
+    before = folder / f".shard.nc.{here}@12@34.01234567.tmp"  # as an earlier version names them
+    for path in (dead, far, before):
         path.touch()
-    os.utime(old, (0, 0))
     simulate(WAVES, 20, store=store, progress=False)
-    assert [p.exists() for p in (mine, dead, far, old)] == [True, False, True, False]
+    assert [p.exists() for p in (dead, far, before)] == [False, True, True]
+    monkeypatch.setattr(locks, "DAY", -1.0)
+    simulate(WAVES, 20, store=store, progress=False)
+    assert toys.leftovers(store) == []
 
 
 def test_a_lock_goes_with_its_process_and_with_its_file(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from presage.labels import Array, Schema
 from presage.labels.caller import warn_caller
 from presage.recipe import Recipe, RecipeError
-from presage.store import verified
+from presage.store import locks, verified
 from presage.store.compare import Claim, shard_claim
 from presage.store.files import (
     Check,
@@ -23,11 +23,12 @@ from presage.store.files import (
     Write,
     make_folder,
     publish,
-    replace,
+    publishing,
     sweep,
     text,
     unchecked,
 )
+from presage.store.locks import abandoned
 from presage.store.netcdf import file_hash, map_shard, write_shard
 from presage.store.sidecar import (
     MARK,
@@ -42,7 +43,6 @@ from presage.store.sidecar import (
 )
 
 RECIPE_FILE = "recipe.json"
-_GRACE = 10.0  # seconds that another writer is given between a file and its sidecar
 
 
 class StoreWarning(UserWarning):
@@ -132,34 +132,24 @@ class Entry:
         self.prepare()
         path = self.folder / name
         provenance = {"environment": fingerprint(), "device": "cpu", **provenance}
-        if not publish(path, write, check):
-            if _becomes_marked(path):
-                self._settle(path, write, claim, provenance, check)
-            else:  # of a writer that died before its sidecar: nobody was ever told of it
-                replace(path, write, check)
-        sidecar = make_sidecar(
-            path, provenance, key=self.recipe.key, arrays=claim.content, **fields
-        )
-        publish_sidecar(path, sidecar)
-        verified.remember(path)
-        return path
+        while True:
+            with publishing(path, write, check) as first:
+                if first:
+                    sidecar = make_sidecar(
+                        path, provenance, key=self.recipe.key, arrays=claim.content, **fields
+                    )
+                    publish_sidecar(path, sidecar)
+                    verified.remember(path)
+                    return path
+            if _becomes_marked(path) and self._is_sound(path):
+                self._compare(path, claim, provenance)
+                return path
 
-    def _settle(
-        self,
-        path: Path,
-        write: Write,
-        claim: Claim,
-        provenance: Mapping[str, Any],
-        check: Check,
-    ) -> None:
-        """Another writer was first: its file must hold the same, or has to go."""
-        problem = self.problem(path)
-        if not problem:
-            self._compare(path, claim, provenance)
-            return
-        self.quarantine(path, problem)
-        if not publish(path, write, check):
-            raise StoreError(f"{path} came back while it was being replaced; run again")
+    def _is_sound(self, path: Path) -> bool:
+        """Return whether a file is sound; one that is not is quarantined aloud."""
+        if problem := self.problem(path):
+            self.quarantine(path, problem)
+        return not problem
 
     def _compare(self, path: Path, claim: Claim, provenance: Mapping[str, Any]) -> None:
         """Raise when a file made before from the same recipe holds other values."""
@@ -189,10 +179,7 @@ class Entry:
         if paths:
             self._look_at_recipe()
         for path in paths:
-            problem = self.problem(path)
-            if problem:
-                self.quarantine(path, problem)
-            else:
+            if self._is_sound(path):
                 sound.append(read_sidecar(sidecar_path(path)))
         return sound
 
@@ -275,10 +262,15 @@ def read_recipe(folder: Path) -> Recipe:
 
 
 def _becomes_marked(path: Path) -> bool:
-    """Wait for the sidecar of a file that another live writer may just have published."""
-    with contextlib.suppress(FileNotFoundError):
-        while time.time() - path.stat().st_ctime < _GRACE:
-            if sidecar_path(path).exists():
-                return True
-            time.sleep(0.02)
-    return sidecar_path(path).exists()
+    """Wait for the sidecar of a file that another writer may just have published.
+
+    Without, nobody was ever told of the file: of a writer that died it is removed.
+    """
+    mark = sidecar_path(path)
+    while not mark.exists():
+        with abandoned(path, locks.GRACE, locks.GRACE) as dead:
+            if dead and not mark.exists():
+                path.unlink(missing_ok=True)
+                return False
+        time.sleep(0.02)
+    return True

@@ -3,7 +3,8 @@
 A file is written through a :class:`Sink` under a temporary name in its own directory, read
 back, flushed to the disk, and then *linked* to its name. Linking fails when the name exists,
 so among several writers the first wins and nothing is ever overwritten. Where hard links are
-not to be had, a lock file made with ``O_EXCL`` guards a rename instead.
+not to be had, a lock file guards a rename instead. The file is locked by its writer meanwhile:
+what nobody holds was left by one that died, and is swept.
 
 Who may read it is said by the umask and, in a folder that a group shares (its set-group-ID
 bit is set), by that folder.
@@ -19,13 +20,13 @@ import re
 import shutil
 import socket
 import stat
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from presage.labels import LabelError
+from presage.store import locks
 
 fcntl: Any
 try:
@@ -34,7 +35,6 @@ except ImportError:  # not on Windows: there nothing is locked
     fcntl = None
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK, errno.EACCES}
-_FOREIGN_AGE = 24 * 3600.0  # seconds after which another machine's temporary is taken for dead
 _PIECE = 8 << 20  # bytes read back at a time
 
 
@@ -52,12 +52,12 @@ class Sink(io.RawIOBase):
     Parameters
     ----------
     path
-        It must not exist yet.
+        It must not exist yet. Until :meth:`release` nobody takes it for abandoned.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        self._descriptor = locks.create(path)
         self._error: OSError | None = None
         with self._noted():
             _share(path, 0o060)
@@ -119,14 +119,16 @@ class Sink(io.RawIOBase):
             self._error = self._error or error
 
     def finish(self) -> None:
-        """Flush to the disk and close; raise the first failure."""
+        """Flush to the disk; raise the first failure."""
         with self._noted():
             os.fsync(self._descriptor)
-        with self._noted():
-            os.close(self._descriptor)
-        self.close()
         if self._error is not None:
             raise self._error
+
+    def release(self) -> None:
+        """Close the file, which may be under another name by now, and let go of it."""
+        self.close()
+        os.close(self._descriptor)
 
 
 Write = Callable[[Sink], object]
@@ -155,10 +157,18 @@ def publish(path: Path, write: Write, check: Check = unchecked) -> bool:
     OSError
         Any other failure of the file system; the temporary is gone.
     """
+    with publishing(path, write, check) as first:
+        return first
+
+
+@contextlib.contextmanager
+def publishing(path: Path, write: Write, check: Check = unchecked) -> Iterator[bool]:
+    """Publish as :func:`publish` does; in the block nobody takes the new file for abandoned."""
     with _written(path, write, check) as temporary:
         first = _claim(temporary, path)
         fsync(path.parent)
-    return first
+        _remove(temporary)
+        yield first
 
 
 def replace(path: Path, write: Write, check: Check = unchecked) -> None:
@@ -176,23 +186,25 @@ def replace(path: Path, write: Write, check: Check = unchecked) -> None:
 def _written(path: Path, write: Write, check: Check) -> Iterator[Path]:
     """Give the name of a temporary that holds what `write` writes; remove it afterwards."""
     make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{_owner()}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = path.with_name(f".{path.name}.{_host()}@{uuid.uuid4().hex[:8]}.tmp")
     try:
         sink = Sink(temporary)
         try:
-            write(sink)
+            try:
+                write(sink)
+            finally:
+                sink.finish()
+            check(temporary)
+            yield temporary
         finally:
-            sink.finish()
-        check(temporary)
-        yield temporary
+            _remove(temporary)
+            sink.release()
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise disk_full(path.parent) from error
         if error.errno is not None and error.filename is None:
             error.filename = str(path)
         raise
-    finally:
-        _remove(temporary)
 
 
 def _remove(temporary: Path) -> None:
@@ -297,15 +309,12 @@ def fsync(path: Path) -> None:
 
 def sweep(folder: Path, name: str = "*") -> None:
     """Remove temporaries and locks, of one file or of all, whose writers are no longer alive."""
-    if not folder.is_dir():
-        return
-    for leftover in (*folder.glob(f".{name}.*.tmp"), *folder.glob(f".{name}.lock")):
-        try:
-            dead = _is_dead(leftover)
-        except FileNotFoundError:
-            continue
-        if dead:
-            _remove(leftover)
+    for lock in folder.glob(f".{name}.lock"):
+        locks.remove_abandoned(lock, locks.GRACE, locks.GRACE)
+    for temporary in folder.glob(f".{name}.*.tmp"):
+        # The locks of another machine may not be seen here.
+        here = temporary.name.rpartition("@")[0].endswith(f".{_host()}")
+        locks.remove_abandoned(temporary, 0.0 if here else locks.DAY, locks.DAY)
 
 
 def try_lock(descriptor: int) -> bool | None:
@@ -360,82 +369,12 @@ def _claim(temporary: Path, path: Path) -> bool:
 
 
 def _claim_by_lock(temporary: Path, path: Path) -> bool:
-    lock = path.with_name(f".{path.name}.{_owner()}.lock")
-    common = path.with_name(f".{path.name}.lock")
-    deadline = time.monotonic() + 60.0
-    while True:
-        try:
-            descriptor = os.open(common, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-            break
-        except FileExistsError:
-            if path.exists():
-                return False
-            if time.monotonic() > deadline or _lock_is_dead(common):
-                common.unlink(missing_ok=True)
-            time.sleep(0.01)
-    try:
-        os.write(descriptor, lock.name.encode())
+    with locks.alone(path.with_name(f".{path.name}.lock"), locks.GRACE, locks.GRACE):
         if path.exists():
             return False
         temporary.rename(path)
         return True
-    finally:
-        os.close(descriptor)
-        _remove(common)
 
 
-def _owner() -> str:
-    """Host, process and its start time: enough to tell a live writer from a dead one."""
-    host = "".join(c if c.isalnum() else "-" for c in socket.gethostname()) or "host"
-    return f"{host}@{os.getpid()}@{_start_time(os.getpid())}"
-
-
-def _start_time(pid: int) -> str:
-    """Return when a process began, nothing of one that ended and was not yet waited for."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        return "" if stat[0] in ("Z", "X") else stat[19]
-    except (OSError, IndexError):
-        return "0"
-
-
-def _is_dead(leftover: Path) -> bool:
-    name = leftover.name
-    if name.endswith(".lock") and "@" not in name:
-        return _lock_is_dead(leftover)
-    return _owner_is_dead(name, leftover)
-
-
-def _lock_is_dead(lock: Path) -> bool:
-    try:
-        owner = lock.read_text(encoding="utf-8")
-        # A lock just made may not hold its owner yet.
-        return _owner_is_dead(owner, lock) if owner else _age(lock) > 10.0
-    except FileNotFoundError:
-        return False
-
-
-def _owner_is_dead(name: str, path: Path) -> bool:
-    host, at, rest = name.partition("@")
-    mine = _owner().partition("@")[0]
-    if not at or not host.endswith(f".{mine}"):
-        return _age(path) > _FOREIGN_AGE
-    pid, _, tail = rest.partition("@")
-    start = tail.split(".")[0]
-    if not pid.isdigit() or not _alive(int(pid)):
-        return True
-    return start != _start_time(int(pid))
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _age(path: Path) -> float:
-    return time.time() - path.stat().st_mtime
+def _host() -> str:
+    return "".join(c if c.isalnum() else "-" for c in socket.gethostname()) or "host"

@@ -23,8 +23,10 @@ try:
 except ImportError:  # not on Windows
     fcntl = None
 
-#: Seconds after which what nobody can be asked about is taken for abandoned.
+#: Seconds after which what another machine, or a mount without locks, keeps counts as abandoned.
 DAY = 24 * 3600.0
+#: The same where somebody is at work for moments only.
+GRACE = 10.0
 _FAR = 1 << 62
 
 
@@ -62,35 +64,37 @@ def create(path: Path) -> int:
         os.close(descriptor)
 
 
-def remove_abandoned(path: Path, after: float = 0.0, unsure: float = DAY) -> bool:
-    """Remove a file that nobody holds; return whether it is gone.
+@contextlib.contextmanager
+def abandoned(path: Path, after: float, unsure: float) -> Iterator[bool]:
+    """Whether nobody is at work on a file, or it is gone; in the block that stays so.
 
     Parameters
     ----------
     path
         Which.
     after
-        Seconds since its last change until it is removed.
+        Seconds since its last change until it counts, once nobody holds it.
     unsure
         The same where files cannot be locked.
     """
     try:
         descriptor = _opened(path)
-        try:
-            taken = take(descriptor)
-            if taken is False or not _is_named(descriptor, path):
-                return False
-            least = after if taken else unsure
-            if least > 0 and age(path) < least:
-                return False
-            path.unlink()
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        yield isinstance(error, FileNotFoundError)
+        return
+    try:
+        yield _is_abandoned(descriptor, path, after, unsure)
+    finally:
+        os.close(descriptor)
+
+
+def remove_abandoned(path: Path, after: float, unsure: float) -> bool:
+    """Remove a file that nobody is at work on, see :func:`abandoned`; return whether it is gone."""
+    with contextlib.suppress(OSError), abandoned(path, after, unsure) as dead:
+        if dead:
+            path.unlink(missing_ok=True)
+            return True
+    return False
 
 
 def age(path: Path) -> float:
@@ -113,7 +117,7 @@ def alone(
     path
         It is made, and removed afterwards.
     after, unsure
-        As for :func:`remove_abandoned`; by default nobody is kept out where there are no locks.
+        As for :func:`abandoned`; by default nobody is kept out where there are no locks.
     waiting
         Called once when another holds it.
     """
@@ -142,6 +146,14 @@ def _opened(path: Path) -> int:
         return os.open(path, os.O_RDWR)  # as some mounts need it for a lock
     except PermissionError:
         return os.open(path, os.O_RDONLY)
+
+
+def _is_abandoned(descriptor: int, path: Path, after: float, unsure: float) -> bool:
+    taken = take(descriptor)
+    if taken is False or not _is_named(descriptor, path):
+        return False
+    least = after if taken else unsure
+    return least <= 0 or age(path) >= least
 
 
 def _is_named(descriptor: int, path: Path) -> bool:

@@ -25,7 +25,6 @@ from faults import failpoints, toys
 from presage.generate import repair, samples, simulate, verify
 from presage.store import Store, StoreError, StoreWarning, files, locks
 from presage.store import entry as entry_module
-from presage.store.files import locked
 from test_locks import apart
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -462,25 +461,6 @@ def test_leftovers_of_the_dead_are_swept(store: Store, monkeypatch: pytest.Monke
     monkeypatch.setattr(locks, "DAY", -1.0)
     simulate(WAVES, 20, store=store, progress=False)
     assert toys.leftovers(store) == []
-
-
-def test_a_lock_goes_with_its_process_and_with_its_file(tmp_path: Path) -> None:
-    path = tmp_path / "work" / "lock"
-    waiting, told = os.pipe()
-    if (pid := os.fork()) == 0:
-        with locked(path) as mine:
-            os.write(told, b"y" if mine else b"n")
-            signal.pause()
-    assert os.read(waiting, 1) == b"y"
-    with locked(path) as mine:
-        assert not mine
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    with locked(path) as mine, locked(path) as again:
-        assert (mine, again) == (True, False)
-        path.unlink()
-        with locked(path) as another:
-            assert another
 
 
 def test_memory_mapped_arrays_cannot_be_written(store: Store) -> None:

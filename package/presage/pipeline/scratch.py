@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from presage.store.files import try_lock
+from presage.store import locks
 
 #: What the lock is called.
 LOCK = ".in-use"
@@ -35,7 +35,7 @@ def in_use(folder: Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     unlocked = folder / f"{LOCK}.new"
     with unlocked.open("wb") as file:
-        try_lock(file.fileno())  # where files cannot be locked, nothing is swept
+        locks.take(file.fileno())  # where files cannot be locked, nothing is swept
         unlocked.rename(folder / LOCK)  # seen only once it is locked
         try:
             yield folder
@@ -76,8 +76,8 @@ def _is_abandoned(folder: Path, old: float | None) -> bool:
         status = folder.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             return False
-        with (folder / LOCK).open("rb") as file:
-            return try_lock(file.fileno()) is True
+        with (folder / LOCK).open("r+b") as file:
+            return locks.take(file.fileno()) is True
     except FileNotFoundError:
         return old is not None and time.time() - status.st_ctime > old
     except OSError:

@@ -28,12 +28,6 @@ from typing import Any
 from presage.labels import LabelError
 from presage.store import locks
 
-fcntl: Any
-try:
-    import fcntl
-except ImportError:  # not on Windows: there nothing is locked
-    fcntl = None
-
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK, errno.EACCES}
 _PIECE = 8 << 20  # bytes read back at a time
 
@@ -315,45 +309,6 @@ def sweep(folder: Path, name: str = "*") -> None:
         # The locks of another machine may not be seen here.
         here = temporary.name.rpartition("@")[0].endswith(f".{_host()}")
         locks.remove_abandoned(temporary, 0.0 if here else locks.DAY, locks.DAY)
-
-
-def try_lock(descriptor: int) -> bool | None:
-    """Lock an open file; False where somebody has it locked, None where that cannot be known.
-
-    The system lets go of the lock when the file is closed or its process ends, however it ends.
-    """
-    if fcntl is None:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # some network mounts know no locks
-        return None
-    return True
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[bool]:
-    """Hold the lock of a file, made when missing; False where somebody else holds it."""
-    while True:
-        make_folder(path.parent)
-        with contextlib.suppress(FileNotFoundError):  # the folder went in between: make it again
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-            break
-    try:
-        with contextlib.suppress(OSError):  # it may be somebody else's, and is shared already
-            _share(path, 0o060)
-        yield try_lock(descriptor) is not False and _is_at(path, descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _is_at(path: Path, descriptor: int) -> bool:
-    """Say whether an open file still stands at its path: who held the lock may have removed it."""
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    return False
 
 
 def _claim(temporary: Path, path: Path) -> bool:

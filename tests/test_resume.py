@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import threading
+import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +14,10 @@ import pytest
 import torch
 
 import fit_toys
-from presage.fitting import FitError, Fitted, fit, load
-from presage.store import Store
+from presage.fitting import FitError, Fitted, fit, load, turn
+from presage.progress import Bar
+from presage.store import Store, StoreWarning
+from presage.store.netcdf import file_hash
 
 #: Three epochs of six steps, with everything on that has state.
 SETTINGS = {
@@ -155,31 +162,92 @@ def test_the_workspace_goes_when_the_run_is_done(tmp_path):
     store = Store(tmp_path)
     killed(store, 9)
     fitted = run(store)
-    assert not (store.entry(fitted.recipe).folder / "work").exists()
+    folder = store.entry(fitted.recipe).folder
+    assert not list(folder.glob(".*"))
     assert store.check(fitted.key) == []
+    (folder / "work").mkdir()  # as a run leaves it that is killed after publishing
+    with store.workspace(fitted.recipe):
+        load(fitted.key, store, models={"toy": fit_toys.Toy})
+        assert (folder / "work").exists(), "of somebody who is at work"
+    for again in (run, lambda store: load(fitted.key, store, models={"toy": fit_toys.Toy})):
+        (folder / "work").mkdir(exist_ok=True)
+        again(store)
+        assert {entry.state for entry in store.list()} == {"complete"}
 
 
-def test_an_unreadable_checkpoint_says_what_to_remove(tmp_path):
+def checkpoints(store: Store) -> list[Path]:
+    return sorted(store.root.glob("fit-toy/*/work/epoch-*.pt"))
+
+
+def test_a_flipped_bit_is_said_and_the_checkpoint_before_is_taken(tmp_path, whole, capsys):
+    store, rng = Store(tmp_path / "store"), np.random.default_rng(0)
+    killed(store, 17, checkpoint_every=1)
+    (folder,) = {path.parent for path in checkpoints(store)}
+    shutil.copytree(folder, tmp_path / "kept")
+    for _ in range(6):
+        if not folder.exists():
+            shutil.rmtree(folder.parent)
+            shutil.copytree(tmp_path / "kept", folder)
+        _, last = checkpoints(store)
+        place = int(rng.integers(8 * last.stat().st_size))
+        content = bytearray(last.read_bytes())
+        content[place // 8] ^= 1 << place % 8
+        last.write_bytes(content)
+        with pytest.warns(StoreWarning, match=f"{last.name} was removed: its content"):
+            assert_same(run(store, progress=True), whole)
+        assert "going on at epoch 2, step 3" in capsys.readouterr().err
+
+
+DAMAGE = {
+    "cut": lambda path: os.truncate(path, 100),
+    "of an earlier version": lambda path: path.rename(path.with_name("step-000000000012.pt")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_where_no_checkpoint_is_sound_the_run_begins_anew(tmp_path, whole, damage, recwarn):
     store = Store(tmp_path)
     killed(store, 9, checkpoint_every=1)
-    (checkpoint,) = Path(tmp_path).glob("fit-toy/*/work/step-*.pt")
-    checkpoint.write_bytes(b"not a checkpoint")
-    with pytest.raises(FitError, match=r"cannot be read.*remove .*work to begin anew"):
-        run(store)
-
-
-def test_a_checkpoint_without_its_weights_is_passed_over(tmp_path, whole):
-    store = Store(tmp_path)
-    killed(store, 9, checkpoint_every=4)
-    (folder,) = Path(tmp_path).glob("fit-toy/*/work")
-    (folder / "step-000000000099.pt").write_bytes(b"")
+    for path in checkpoints(store):
+        DAMAGE[damage](path)
+    warnings.simplefilter("always")
     assert_same(run(store), whole)
+    assert "does not match the hash in its name" in str(recwarn[0].message)
 
 
 def test_a_pickled_object_in_a_checkpoint_is_refused(tmp_path):
     store = Store(tmp_path)
     killed(store, 9, checkpoint_every=1)
-    (checkpoint,) = Path(tmp_path).glob("fit-toy/*/work/step-*.pt")
-    torch.save({"progress": Path("/")}, checkpoint)
-    with pytest.raises(FitError, match="cannot be read"):
+    path = checkpoints(store)[-1]
+    torch.save({"progress": Path("/")}, path)
+    path.rename(path.with_name(f"epoch-000009-step-000000000-{file_hash(path)}.pt"))
+    with pytest.raises(FitError, match=r"cannot be read.*remove it to go on from the one before"):
         run(store)
+
+
+def test_a_second_run_waits_for_the_first_and_takes_its_result(tmp_path, monkeypatch, capsys):
+    store, results = Store(tmp_path), []
+    waiting, (network, loss) = threading.Event(), (TOY.network, TOY.network.loss)
+
+    def slow(self, batch):
+        assert waiting.wait(60)
+        return loss(self, batch)
+
+    monkeypatch.setattr(network, "loss", slow)
+    first = threading.Thread(target=lambda: results.append(run(store)))
+    first.start()
+    while not list(tmp_path.glob("fit-toy/*/work")):
+        time.sleep(0.01)
+
+    def bar(**settings):
+        waiting.set()
+        return Bar(**settings, delay=0)
+
+    monkeypatch.setattr(turn, "Bar", bar)
+    second = run(store, progress=True)
+    first.join()
+    assert_same(second, results[0])
+    said = capsys.readouterr().err
+    assert "another process trains it, waiting for its result" in said
+    assert "is in the store; nothing to train" in said
+    assert {entry.state for entry in store.list()} == {"complete"}

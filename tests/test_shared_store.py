@@ -17,6 +17,7 @@ import xarray as xr
 import fit_toys
 from presage.exchange import SUFFIXES, write_file
 from presage.fitting import fit
+from presage.fitting.checkpoint import Checkpoints
 from presage.store import Store
 from presage.store.files import text
 
@@ -36,9 +37,8 @@ def fill(root: Path) -> None:
     store = Store(root / "store")
     train = fit_toys.stored(store)
     fitted = fit(fit_toys.Toy(), train, epochs=1, batch_size=100, store=store, progress=False)
-    kept = store.workspace(fitted.recipe)
-    assert kept.is_dir()
-    store.write_work(fitted.recipe, "state", text("half way"))
+    with store.workspace(fitted.recipe) as folder:
+        Checkpoints(folder).save({"progress": {"epoch": 0, "step": 1}})
     store.put_file(fitted.recipe, "note.txt", text("µ"))
     product = store.adopt(PLAIN, "plain")
     store.check(product.attrs["presage_key"], remember=True)

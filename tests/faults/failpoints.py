@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from faults import toys
+from presage.fitting.checkpoint import Checkpoints, read
 from presage.generate import simulate
 from presage.store import Store, StoreError, locks
 
@@ -137,12 +138,14 @@ def put_file(store: Store) -> None:
     store.put_file(toys.FILE, "weights.bin", toys.write_file)
 
 
-def checkpoint(content: bytes) -> Callable[[Store], None]:
-    return lambda store: _checkpoint(store, content)
+def checkpoint(*steps: int) -> Callable[[Store], None]:
+    return lambda store: _checkpoint(store, steps)
 
 
-def _checkpoint(store: Store, content: bytes) -> None:
-    store.write_work(toys.FILE, "state.bin", lambda sink: sink.write(content))
+def _checkpoint(store: Store, steps: tuple[int, ...]) -> None:
+    with store.workspace(toys.FILE) as folder:
+        for step in steps:
+            Checkpoints(folder).save({"progress": {"epoch": 0, "step": step}, "is": "sound"})
 
 
 def nothing(store: Store) -> None:
@@ -178,12 +181,12 @@ def file_right(store: Store, rerun: bool) -> str:
     return "" if path.read_bytes() == toys.WRITTEN else "other bytes"
 
 
-OLD, NEW = b"old" * 50, b"new" * 70
-
-
 def checkpoint_right(store: Store, rerun: bool) -> str:
-    content = (store.workspace(toys.FILE) / "state.bin").read_bytes()
-    return "" if content == NEW or (content == OLD and not rerun) else "a torn checkpoint"
+    with store.workspace(toys.FILE) as folder:
+        path = Checkpoints(folder).newest()
+    held = read(path) if path else {}
+    step = held.get("progress", {}).get("step", 0)
+    return "" if held.get("is") == "sound" and step > (2 if rerun else 1) else f"holds {held}"
 
 
 Scenario = tuple[
@@ -197,7 +200,7 @@ SCENARIOS: dict[str, Scenario] = {
     "no_links": (nothing, generate("waves", 8), samples_right("waves", 8, 0), False),
     "product": (nothing, put_product, product_right, True),
     "file": (nothing, put_file, file_right, True),
-    "checkpoint": (checkpoint(OLD), checkpoint(NEW), checkpoint_right, True),
+    "checkpoint": (checkpoint(1, 2), checkpoint(3), checkpoint_right, True),
 }
 
 

@@ -63,7 +63,7 @@ def start(store: Store) -> subprocess.Popen[str]:
 
 
 def checkpoints(store: Store) -> list[Path]:
-    return sorted(store.root.glob("fit-toy/*/work/step-*.pt"))
+    return sorted(store.root.glob("fit-toy/*/work/epoch-*.pt"))
 
 
 def kill_after_some_steps(store: Store) -> bool:

@@ -1,92 +1,85 @@
 """Checkpoints: everything a run needs to go on as if nothing had happened.
 
-A checkpoint is two files in the recipe's workspace: ``step-N.safetensors`` (weights, their
-average, the best weights) and, written after it, ``step-N.pt`` (optimiser state, random
-generators, progress), read by ``torch.load(weights_only=True)``. Each is written under
-another name, flushed and renamed. Older ones go once the newer is complete, so a run that
-is killed at any moment leaves at least one whole checkpoint.
+A checkpoint is a file in the recipe's workspace, ``epoch-E-step-S-HASH.pt``: weights, their
+average, the best weights, optimiser state, random generators, progress, read by
+``torch.load(weights_only=True)``. Its name holds the XXH3-128 hash of its bytes, so damage to
+any of them shows. The last two are kept: where one is damaged, or half-written when the run is
+killed, the one before is whole.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
-import safetensors.torch
 import torch
-from torch import Tensor
+import xxhash
 
 from presage.fitting.errors import FitError
-from presage.recipe import Recipe
-from presage.store import Store
-from presage.store.files import Sink, reading, replace, sweep
+from presage.labels.caller import warn_caller
+from presage.store import StoreWarning
+from presage.store.files import replace
+from presage.store.netcdf import file_hash
 
-Groups = dict[str, dict[str, Tensor]]
+_KEPT = 2
 
 
 class Checkpoints:
-    """The checkpoints of one recipe.
+    """The checkpoints of one run.
 
     Parameters
     ----------
-    store, recipe
-        Whose workspace they are in.
+    folder
+        The workspace they are in.
     """
 
-    def __init__(self, store: Store, recipe: Recipe) -> None:
-        self._folder = store.workspace(recipe)
-        sweep(self._folder)
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
-    def save(self, position: int, weights: Groups, rest: Mapping[str, Any]) -> None:
-        """Write the checkpoint of a position, in steps since the beginning, then remove older ones.
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write plain values and tensors, ``progress`` among them, then remove older ones."""
+        buffer, progress = io.BytesIO(), state["progress"]
+        torch.save(dict(state), buffer)
+        content = buffer.getbuffer()
+        place = f"epoch-{progress['epoch']:06d}-step-{progress['step']:09d}"
+        name = f"{place}-{xxhash.xxh3_128_hexdigest(content)}.pt"
+        replace(self._folder / name, lambda sink: sink.write(content))
+        for old in self._newest_first()[_KEPT:]:
+            old.unlink(missing_ok=True)
 
-        `weights` are group ("network", "average", "best") → name → tensor; the `rest` (optimiser,
-        random states, progress) are plain values and tensors.
-        """
-        name = self._folder / f"step-{position:012d}"
-        flat = {f"{group}/{n}": t for group, tensors in weights.items() for n, t in tensors.items()}
-        replace(name.with_suffix(".safetensors"), lambda sink: write_tensors(sink, flat))
-        replace(name.with_suffix(".pt"), lambda sink: torch.save(dict(rest), cast(IO[bytes], sink)))
-        for old in self._folder.glob("step-*"):
-            if old.stem != name.name:
-                old.unlink(missing_ok=True)
-
-    def load(self) -> tuple[Groups, dict[str, Any]] | None:
-        """Return the newest complete checkpoint, None when there is none."""
-        for rest in sorted(self._folder.glob("step-*.pt"), reverse=True):
-            weights = rest.with_suffix(".safetensors")
-            if weights.exists():
-                return _read(weights, rest)
+    def newest(self) -> Path | None:
+        """Return the newest sound checkpoint; newer ones that are damaged are removed aloud."""
+        for path in self._newest_first():
+            try:
+                if path.stem.endswith(f"-{file_hash(path)}"):
+                    return path
+                problem = "its content does not match the hash in its name"
+            except PermissionError:  # somebody else's, and nothing is known against it
+                raise
+            except OSError as error:
+                problem = f"it cannot be read ({error.strerror})"
+            path.unlink(missing_ok=True)
+            warn_caller(
+                f"the checkpoint {path} was removed: {problem}. The training goes on from the one "
+                "before, or begins anew where there is none",
+                StoreWarning,
+            )
         return None
 
-
-def write_tensors(sink: Sink, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors, on whatever device they are, as safetensors."""
-    plain = {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in tensors.items()
-    }
-    sink.write(safetensors.torch.save(plain))
+    def _newest_first(self) -> list[Path]:
+        return sorted(self._folder.glob("*.pt"), reverse=True)
 
 
-def read_groups(path: Path) -> Groups:
-    """Read tensors back, grouped by what stands before the first ``/``."""
-    groups: Groups = {}
-    with reading(path):
-        tensors = safetensors.torch.load_file(path)
-    for name, tensor in tensors.items():
-        group, _, rest = name.partition("/")
-        groups.setdefault(group, {})[rest] = tensor
-    return groups
-
-
-def _read(weights: Path, rest: Path) -> tuple[Groups, dict[str, Any]]:
+def read(path: Path) -> dict[str, Any]:
+    """Return the state that a checkpoint holds."""
     try:
-        return read_groups(weights), torch.load(rest, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001  # every reader has errors of its own
         # torch's own words would advise to load the file unsafely.
         raise FitError(
-            f"the checkpoint {rest} cannot be read ({type(error).__name__}); "
-            f"remove {rest.parent} to begin anew"
+            f"the checkpoint {path} cannot be read ({type(error).__name__}); remove it to go on "
+            "from the one before"
         ) from None
+    return state

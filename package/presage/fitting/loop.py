@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from presage.fitting.checkpoint import Checkpoints
+from presage.fitting.checkpoint import Checkpoints, read
 from presage.fitting.compiling import compiled
 from presage.fitting.device import rng_states, set_aside, set_rng_states
 from presage.fitting.errors import FitError, NonFiniteLossError
@@ -285,12 +285,17 @@ class Loop:
         ranks = range(self.fabric.world_size)
         rngs = [{name: states[rank] for name, states in gathered.items()} for rank in ranks]
         if self.habits.checkpoints and self.fabric.global_rank == 0:
-            weights = {"network": self.network.state_dict(), "best": self.best}
-            if self.average:
-                weights["average"] = self.average.shadow
-            rest = {"optimizer": self.optimizer.state_dict(), "rng": rngs, "losses": losses}
-            rest["progress"] = state.as_dict()
-            self.habits.checkpoints.save(self.position, weights, rest)
+            self.habits.checkpoints.save(
+                {
+                    "network": self.network.state_dict(),
+                    "best": self.best,
+                    "average": self.average.shadow if self.average else {},
+                    "optimizer": self.optimizer.state_dict(),
+                    "rng": rngs,
+                    "losses": losses,
+                    "progress": state.as_dict(),
+                }
+            )
         self._saving += time.monotonic() - begun
 
     def _gathered(self, tensor: Tensor) -> list[Tensor]:
@@ -303,23 +308,25 @@ class Loop:
         return [states.cpu() for states in every]
 
     def _resume(self) -> None:
-        saved = self.habits.checkpoints.load() if self.habits.checkpoints else None
-        if saved is None:
+        if self.habits.checkpoints is None:
             return
-        weights, rest = saved
-        self.network.load_state_dict(weights["network"])
-        self.best = weights.get("best", {})
-        if self.average:
-            self.average.load(weights["average"])
-        self.optimizer.load_state_dict(rest["optimizer"])
-        self.state = Progress(**rest["progress"])
         rank = self.fabric.global_rank
-        if len(rest["rng"]) == self.fabric.world_size:
-            set_rng_states(rest["rng"][rank], self.fabric.device)
-            self.meter.load(rest["losses"][rank : rank + 1])
+        path = self.fabric.broadcast(self.habits.checkpoints.newest() if rank == 0 else None)
+        if path is None:
+            return
+        saved = read(path)
+        self.network.load_state_dict(saved["network"])
+        self.best = saved["best"]
+        if self.average:
+            self.average.load(saved["average"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.state = Progress(**saved["progress"])
+        if len(saved["rng"]) == self.fabric.world_size:
+            set_rng_states(saved["rng"][rank], self.fabric.device)
+            self.meter.load(saved["losses"][rank : rank + 1])
         else:  # another number of processes: one of them takes the sums of all
-            self.meter.load(rest["losses"] if rank == 0 else [])
-        if self.habits.progress and self.fabric.global_rank == 0:
+            self.meter.load(saved["losses"] if rank == 0 else [])
+        if self.habits.progress and rank == 0:
             at = f"epoch {self.state.epoch}, step {self.state.step}"
             Bar.write(f"{self.habits.title}: going on at {at}", file=sys.stderr)
 

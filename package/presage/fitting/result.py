@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
+import safetensors.torch
 import torch
 import xarray as xr
 from torch import Tensor
 
 import presage.plugins as plugins
-from presage.fitting.checkpoint import read_groups, write_tensors
 from presage.labels import nearest
 from presage.lineage import RECIPE, sample_dim
 from presage.models.fitted import FitError, Fitted, Specification
 from presage.models.table import MODELS, specification
 from presage.recipe import Parent, Recipe, encode, settings_of
 from presage.store import Store, parents_of
-from presage.store.files import text
+from presage.store.files import Sink, reading, text
 from presage.store.netcdf import open_dataset, write_dataset
 
 WEIGHTS, HISTORY, DECLARATION = "weights.safetensors", "history.nc", "declaration.json"
@@ -65,11 +65,10 @@ def publish(fitted: Fitted, store: Store) -> None:
         **{f"state/{n}": torch.from_numpy(np.array(a)) for n, a in fitted.state.items()},
     }
     declaration = json.dumps(fitted.declaration, indent=1, sort_keys=True, allow_nan=False)
-    store.put_file(fitted.recipe, WEIGHTS, lambda sink: write_tensors(sink, tensors))
+    store.put_file(fitted.recipe, WEIGHTS, lambda sink: _write_tensors(sink, tensors))
     store.put_file(fitted.recipe, HISTORY, lambda sink: write_dataset(sink, fitted.history))
     publish_seen(fitted, store)
     store.put_file(fitted.recipe, DECLARATION, text(declaration + "\n"))
-    store.clear_workspace(fitted.recipe)
 
 
 def publish_seen(fitted: Fitted, store: Store) -> None:
@@ -121,7 +120,7 @@ def load(
 
 
 def read(recipe: Recipe, model: Specification[F], store: Store) -> F:
-    """Read the model of a recipe whose specification is known."""
+    """Read the model of a recipe whose specification is known, and clear what is left of work."""
     names = (WEIGHTS, HISTORY, DECLARATION)
     paths = {name: path for name in names if (path := store.file(recipe, name)) is not None}
     missing = [name for name in names if name not in paths]
@@ -130,8 +129,9 @@ def read(recipe: Recipe, model: Specification[F], store: Store) -> F:
             f"the training of {recipe.producer} {recipe.key[:16]} is not finished "
             f"({', '.join(missing)} missing); run fit with the same settings to go on"
         )
+    store.clear_workspace(recipe)  # of a run that was killed between publishing and this line
     declaration = json.loads(paths[DECLARATION].read_text(encoding="utf-8"))
-    groups = read_groups(paths[WEIGHTS])
+    groups = _read_groups(paths[WEIGHTS])
     history, law = _read_dataset(paths[HISTORY]), store.file(recipe, SEEN)
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn only to be replaced
         network = model.build(declaration)
@@ -213,6 +213,26 @@ def model_fields(model: Any) -> dict[str, Any]:
                 "Store data on their own and name them by key in `parents`"
             )
     return found
+
+
+def _write_tensors(sink: Sink, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors, on whatever device they are, as safetensors."""
+    plain = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    sink.write(safetensors.torch.save(plain))
+
+
+def _read_groups(path: Path) -> dict[str, dict[str, Tensor]]:
+    """Read tensors back, grouped by what stands before the first ``/``."""
+    groups: dict[str, dict[str, Tensor]] = {}
+    with reading(path):
+        tensors = safetensors.torch.load_file(path)
+    for name, tensor in tensors.items():
+        group, _, rest = name.partition("/")
+        groups.setdefault(group, {})[rest] = tensor
+    return groups
 
 
 def _read_dataset(path: Path) -> xr.Dataset:

@@ -25,7 +25,6 @@ from presage.fitting.result import (
     F,
     complete_declaration,
     fitted_kind,
-    is_published,
     model_fields,
     origins,
     producer,
@@ -38,6 +37,7 @@ from presage.fitting.source import TensorBatch, Where, make_source
 from presage.fitting.splitting import split
 from presage.fitting.state import history_dataset
 from presage.fitting.streaming import OnePass, fit_one_pass
+from presage.fitting.turn import turn
 from presage.labels.missing import complete
 from presage.lineage import attributes_of, sample_dim, take
 from presage.models.fitted import Fitted, Specification, check_labels, declared_variables
@@ -250,31 +250,34 @@ def fit(
     recipe = fit_recipe(model, train, settings, seed, store, loss)
     fabric = make_fabric(device, precision, logger, f"{recipe.producer}-{recipe.key[:8]}")
     progress = progress and fabric.global_rank == 0
-    if store is not None and fabric.broadcast(is_published(recipe, store)):
-        if progress:
+
+    def trained(checkpoints: Checkpoints | None) -> F:
+        if compile:
+            check_compiler()
+        if progress and None in (epochs, batch_size, learning_rate):
+            Bar.write(
+                f"{recipe.producer}: epochs={settings.epochs}, batch_size={settings.batch_size}, "
+                f"learning_rate={settings.learning_rate:g}, for {source.samples} samples",
+                file=sys.stderr,
+            )
+        habits = Habits(checkpoints, checkpoint_every, progress, recipe.producer, compile)
+        with reproducible(fabric.device, seed):
+            fitted = _train(model, source, settings, recipe, fabric, habits, loss)
+        seeing = store is None or fabric.global_rank == 0
+        return _see(fitted, source, settings) if seeing else fitted
+
+    if store is None:
+        return trained(None)
+    with turn(recipe, store, fabric, progress) as folder:
+        if folder is not None:
+            fitted = trained(Checkpoints(folder))
+            if fabric.global_rank == 0:
+                publish(fitted, store)
+        elif progress:
             text = f"{recipe.producer} {recipe.key[:16]} is in the store; nothing to train"
             Bar.write(text, file=sys.stderr)
-        return _with_seen(read(recipe, model, store), source, settings, store, fabric)
-    if progress and None in (epochs, batch_size, learning_rate):
-        Bar.write(
-            f"{recipe.producer}: epochs={settings.epochs}, batch_size={settings.batch_size}, "
-            f"learning_rate={settings.learning_rate:g}, for {source.samples} samples",
-            file=sys.stderr,
-        )
-    if compile:
-        check_compiler()
-    checkpoints = Checkpoints(store, recipe) if store is not None else None
-    habits = Habits(checkpoints, checkpoint_every, progress, recipe.producer, compile)
-    with reproducible(fabric.device, seed):
-        fitted = _train(model, source, settings, recipe, fabric, habits, loss)
-    if store is None or fabric.global_rank == 0:
-        fitted = _see(fitted, source, settings)
-    if store is None:
-        return fitted
-    if fabric.global_rank == 0:
-        publish(fitted, store)
     fabric.barrier()
-    return read(recipe, model, store)
+    return _with_seen(read(recipe, model, store), source, settings, store, fabric)
 
 
 def settings_for(model: Any, train: xr.Dataset | BatchSource, **given: Any) -> Settings:
@@ -382,7 +385,8 @@ def _with_seen(
     fitted: F, source: BatchSource, settings: Settings, store: Store, fabric: Fabric
 ) -> F:
     """Return a stored model with the law of its data, made now where it was trained without."""
-    lacking = fitted.seen is None and type(fitted).law is not Fitted.law
+    has_law = isinstance(source, Labelled) and type(fitted).law is not Fitted.law
+    lacking = has_law and fitted.seen is None
     if not fabric.broadcast(lacking):
         return fitted
     if fabric.global_rank == 0:

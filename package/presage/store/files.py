@@ -54,7 +54,7 @@ class Sink(io.RawIOBase):
         self._descriptor = locks.create(path)
         self._error: OSError | None = None
         with self._noted():
-            _share(path, 0o060)
+            share(path, 0o060)
 
     def readable(self) -> bool:
         """Return True: what was written is read back."""
@@ -220,10 +220,10 @@ def make_folder(folder: Path) -> None:
     except PermissionError as error:
         why = "you may not write here; name a store of your own (store=, --store)"
         raise PermissionError(error.errno, why, str(folder)) from error
-    _share(folder, 0o070)
+    share(folder, 0o070)
 
 
-def _share(path: Path, bits: int) -> None:
+def share(path: Path, bits: int) -> None:
     """Give the group those rights to a new file or folder that it has to a shared folder."""
     above = path.parent.stat().st_mode
     mode = stat.S_IMODE(path.stat().st_mode)

@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from presage.inputs import LeftOut
 from presage.labels import Array, Schema, nearest
 from presage.lineage import LEFT_OUT, SAMPLE, attributes_of
 from presage.recipe import Recipe
-from presage.store import checked
+from presage.store import checked, locks
 from presage.store.adopt import adopted_samples, own_sample, product_recipe, without_origin
 from presage.store.compare import Claim, product_claim
 from presage.store.entry import Entry, entry_of, read_recipe
@@ -26,8 +27,8 @@ from presage.store.files import (
     StoreError,
     Write,
     make_folder,
-    replace,
     require_room,
+    share,
     sweep,
     text,
 )
@@ -40,6 +41,8 @@ from presage.store.spans import gaps, reach
 from presage.store.tags import read_tags, remove_tag, write_tag
 
 _COMPLETE = "complete.json"
+#: Held by whoever works in a workspace.
+_AT_WORK = f".{WORK}.in-use"
 
 
 class Store:
@@ -293,24 +296,24 @@ class Store:
         entry = self.entry(recipe)
         return entry.folder / name if entry.sidecars(name) else None
 
-    def workspace(self, recipe: Recipe) -> Path:
-        """Return a folder for unfinished state; write into it with :meth:`write_work`."""
+    @contextmanager
+    def workspace(self, recipe: Recipe) -> Iterator[Path]:
+        """Give a folder for unfinished state, once nobody else works in it."""
         entry = self.entry(recipe)
         entry.prepare()
-        folder = entry.folder / WORK
-        make_folder(folder)
-        sweep(folder)
-        return folder
-
-    def write_work(self, recipe: Recipe, name: str, write: Write) -> Path:
-        """Replace a file of the workspace; a reader sees the old one or the new one."""
-        path = self.workspace(recipe) / name
-        replace(path, write)
-        return path
+        with locks.alone(entry.folder / _AT_WORK):
+            share(entry.folder / _AT_WORK, 0o060)  # a colleague has to see whether it is held
+            make_folder(entry.folder / WORK)
+            sweep(entry.folder / WORK)
+            yield entry.folder / WORK
 
     def clear_workspace(self, recipe: Recipe) -> None:
-        """Remove the workspace."""
-        shutil.rmtree(self.entry(recipe).folder / WORK, ignore_errors=True)
+        """Remove the workspace, unless somebody works in it."""
+        folder = self.entry(recipe).folder
+        if not (folder / WORK).is_dir():
+            return
+        if locks.remove_abandoned(folder / _AT_WORK, 0.0, locks.DAY):
+            shutil.rmtree(folder / WORK, ignore_errors=True)
 
     def adopt(self, dataset: xr.Dataset, name: str, sample: str | None = None) -> xr.Dataset:
         """Take a dataset made elsewhere into the store; its identity is its content.

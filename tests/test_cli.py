@@ -83,7 +83,7 @@ def test_an_empty_store_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "events", "--preset", "quik"], "no preset 'quik'; did you mean 'quick'?"),
         (["run", "events", "-p", "sed", "1"], "no notebook has a parameter 'sed'"),
         (["run", "events", "-p", "seed", "x"], "-p: seed should be int, got the text 'x'"),
-        (["run", "events", "-f", "none.toml"], "cannot read none.toml: No such file"),
+        (["run", "events", "-f", "none.toml"], "there is no file none.toml"),
         (["run", "events", "--from", "abc"], "no step or product of events with key 'abc'"),
         (["generate", "resonanc", "-n", "5"], "did you mean 'resonance'?"),
         (["generate", "resonance", "-n", "0"], "n of at least 1, got 0"),

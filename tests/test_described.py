@@ -106,7 +106,7 @@ def test_a_campaign_of_a_numpy_file(folder: Path) -> None:
 
 #: What is wrong → description, and what the error says.
 WRONG: dict[str, tuple[str, str]] = {
-    "no TOML": ("= 1", r"cannot be read as TOML"),
+    "no TOML": ("= 1", r"is not TOML"),
     "no files": ("tree = 't'", r"needs files = '\.\.\.', a folder.*or file = '\.\.\.' of NumPy"),
     "unknown setting": ("file = 'own.npz'\nwhitning = 'none'", r"did you mean 'whitening'\?"),
     "unknown setting of ROOT": ("files = 'own.root'\ntre = 't'", r"did you mean 'tree'\?"),

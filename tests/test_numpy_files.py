@@ -17,15 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from presage.exchange import instructions
 from presage.generate import simulate
 from presage.inputs import InputError, InputWarning
 from presage.labels import LabelError, Parameter, Variable
 from presage.store import Store
-from presage.studies.events.numpy_files import (
-    NumpyFileError,
-    NumpyReader,
-    instructions,
-)
+from presage.studies.events.numpy_files import NumpyFileError, NumpyReader
 
 Dict = dict[str, Any]
 NAMES: Dict = {"columns": ["x", "y"], "labels": ["a", "b"]}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from presage.pipeline import ParameterError, PipelineError, run_study
-from presage.pipeline.choose import combinations, from_file
+from presage.pipeline.choose import combinations
 from presage.pipeline.parameters import by_name, declarations
 from presage.pipeline.records import find, read
 from presage.pipeline.steps import (
@@ -172,17 +172,6 @@ def test_sources_override_each_other_and_multiply_out() -> None:
 def test_unknown_parameters_suggest_the_nearest() -> None:
     with pytest.raises(ParameterError, match=r"-p: .*'n_event'; did you mean 'n_events'\?"):
         combinations([("-p", {"n_event": "1"})], declarations(CELL))
-
-
-@pytest.mark.parametrize(("text", "message"), [("a = ", "is not TOML"), (None, "cannot read")])
-def test_parameter_files_that_cannot_be_read(
-    text: str | None, message: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "params.toml"
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(ParameterError, match=message):
-        from_file(path)
 
 
 # -- runs of a toy study ----------------------------------------------------------------

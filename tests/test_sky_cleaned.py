@@ -150,7 +150,7 @@ def test_files_that_are_no_basis_are_refused(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="'signal_components' is missing"):
         read_original_basis(tmp_path / "less.pt", like=data)
     (tmp_path / "text.pt").write_text("no tensors")
-    with pytest.raises(LabelError, match="no file of tensors"):
+    with pytest.raises(LabelError, match="only tensors are read"):
         read_original_basis(tmp_path / "text.pt", like=data)
     twisted = data * np.exp(1j * np.arange(10))[:, None]
     with pytest.raises(LabelError, match="the original has real ones"):

@@ -295,7 +295,7 @@ ERRORS: dict[str, tuple[Callable[[Path], Any], dict[str, Any], str]] = {
     "linked, not named": (linked, SAID, "holds no array of three axes or more"),
     "virtual": (virtual, SAID, "'/map' has its values in other files"),
     "external storage": (external, SAID, "'/sky/map' has its values in other files"),
-    "bomb": (bomb, SAID, "refused as a possible decompression bomb"),
+    "bomb": (bomb, SAID, "more than 100 times as many"),
     "chunk": (huge_chunk, {**SAID, "memory": 1 << 20}, "chunks of 134217728 bytes are larger"),
     "memory": (
         lambda path: hdf5(path / "a.h5", np.ones((1, 5, 200, 200))),

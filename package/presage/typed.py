@@ -14,10 +14,12 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
+import presage.foreign as foreign
 from presage.labels import nearest
 
 _TEXTS = ("str", "Path")
@@ -286,14 +288,11 @@ def absolute(path: str) -> str:
 
 def literal(text: str) -> Any:
     """Return the Python literal that a text spells, or a list or mapping in JSON, else the text."""
-    try:
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError):
-        pass
-    try:
+    with suppress(ValueError):
+        return foreign.literal(text)
+    with suppress(ValueError, RecursionError):
         return json.loads(text) if text.strip()[:1] in ("{", "[") else text
-    except ValueError:
-        return text
+    return text
 
 
 def unquoted(text: str) -> str:

@@ -125,11 +125,11 @@ def _look_here() -> None:
 
 
 def _is_expected(error: Exception) -> bool:
-    """Return whether presage raised it on purpose, or the system refused a file.
+    """Return whether presage raised it on purpose, or the system refused a file or memory.
 
     What other libraries raise in the middle of things is a fault to be seen in full.
     """
-    if isinstance(error, OSError):
+    if isinstance(error, (OSError, MemoryError)):
         return True
     frames = traceback.extract_tb(error.__traceback__)
     package = str(Path(__file__).resolve().parents[1])

@@ -20,6 +20,7 @@ from presage.cli.common import (
     plain_name,
 )
 from presage.cli.settings import Group
+from presage.foreign import read_toml
 from presage.hashes import forget
 from presage.typed import Declared
 
@@ -83,7 +84,6 @@ def run(
     Their parameters are options too: presage run STUDY --help lists them. Several values
     (--seed 0,1,2) are a sweep.
     """
-    from presage.pipeline.choose import from_file
     from presage.pipeline.run import run_study
 
     if rehash:
@@ -93,7 +93,7 @@ def run(
             study,
             preset=preset,
             parameters=pairs(parameter),
-            file=from_file(file) if file else None,
+            file=read_toml(file) if file else None,
             from_key=from_key,
             store=store,
             runs=runs,

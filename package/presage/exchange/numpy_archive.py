@@ -9,7 +9,6 @@ Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
 from __future__ import annotations
 
-import ast
 import io
 import math
 import re
@@ -24,6 +23,7 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
+from presage.foreign import literal, unpacks_too_far
 from presage.labels import Array, LabelError
 
 MAGIC = b"\x93NUMPY"
@@ -32,13 +32,10 @@ _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
 #: Longest header that is parsed: NumPy's own limit.
 _MAX_HEADER = 10_000
 _MAX_DIMS = 8
-_SIMPLE = re.compile(r"[<>|=]?([biuf]\d{1,2}|[SU]\d{1,7})")
+_SIMPLE = re.compile(r"[<>|=]?([biuf]\d{1,2}|[SU][1-9]\d{0,6})")
 _KEYS = {"descr", "fortran_order", "shape"}
 #: Largest piece that is read of a file at once, the archive's directory among them.
 _PIECE = 4 << 20
-#: An archive may hold this much, or this many times the file's size: numbers that are no
-#: constant columns compress a few times, a bomb a thousand times.
-_FREE, _RATIO = 256 << 20, 100
 #: What zipfile and zlib raise at damaged archives: everything is possible.
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, LookupError,
@@ -100,8 +97,8 @@ def mapped(
 
 def _parse(text: bytes, where: str) -> dict[str, Any]:
     try:
-        fields = ast.literal_eval(text.decode("utf-8").strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        fields = literal(text.decode("utf-8"))
+    except ValueError:
         fields = None
     if not isinstance(fields, dict) or fields.keys() != _KEYS:
         raise NumpyFileError(f"{where}: its header is not one that NumPy writes: {text[:60]!r}")
@@ -111,7 +108,8 @@ def _parse(text: bytes, where: str) -> dict[str, Any]:
 def _checked(fields: dict[str, Any], where: str, offset: int) -> Header:
     shape, fortran = fields["shape"], fields["fortran_order"]
     lengths = isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)
-    if not lengths or len(shape) > _MAX_DIMS or type(fortran) is not bool:
+    known = lengths and len(shape) <= _MAX_DIMS and math.prod(filter(None, shape)) < 1 << 58
+    if not known or type(fortran) is not bool:
         raise NumpyFileError(
             f"{where}: its header declares shape {str(shape)[:60]} and fortran_order "
             f"{str(fortran)[:20]}; expected at most {_MAX_DIMS} lengths, and True or False"
@@ -173,17 +171,17 @@ class Member:
                 "it cannot be read in pieces; save numpy.ascontiguousarray of it"
             )
         columns = self.shape[1] if self.header.fortran and len(self.shape) == 2 else 0
-        with _told(self.where):
+        with told(self.where):
             if not self._streams:
                 self._streams = [self._stream(place) for place in range(max(columns, 1))]
             shape = (rows.stop - rows.start, *(() if columns else self.shape[1:]))
-            parts = [self._read(stream, shape) for stream in self._streams]
+            parts = [filled(s, shape, self.dtype, self.where) for s in self._streams]
         return np.stack(parts, axis=1) if columns else parts[0]
 
     def whole(self) -> Array:
         """Return the array, all of it, of any number of dimensions."""
-        with _told(self.where):
-            flat = self._read(self._stream(0), (math.prod(self.shape),))
+        with told(self.where):
+            flat = filled(self._stream(0), (math.prod(self.shape),), self.dtype, self.where)
         return flat.reshape(self.shape, order="F" if self.header.fortran else "C")
 
     def _stream(self, column: int) -> BinaryIO:
@@ -195,37 +193,47 @@ class Member:
             skip -= len(stream.read(min(skip, _PIECE))) or skip
         return stream
 
-    def _read(self, stream: BinaryIO, shape: tuple[int, ...]) -> Array:
-        array = np.empty(shape, self.dtype)
-        left = memoryview(array.reshape(-1).view(np.uint8).data)
-        while left.nbytes:
-            piece = stream.read(min(left.nbytes, _PIECE))
-            if not piece:
-                raise NumpyFileError(f"{self.where}: truncated, {left.nbytes} bytes are missing")
-            left[: len(piece)] = piece
-            left = left[len(piece) :]
-        return array
+
+def filled(stream: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> Array:
+    """Return an array of a stream's next bytes."""
+    array = np.empty(shape, dtype)
+    left = memoryview(array.reshape(-1).view(np.uint8).data)
+    while left.nbytes:
+        piece = stream.read(min(left.nbytes, _PIECE))
+        if not piece:
+            raise NumpyFileError(f"{where}: truncated, {left.nbytes} bytes are missing")
+        left[: len(piece)] = piece
+        left = left[len(piece) :]
+    return array
+
+
+@contextmanager
+def open_zip(path: Path, where: str) -> Iterator[zipfile.ZipFile]:
+    """Open a zip archive, and check the sizes that it declares."""
+    with _Cautious(path) as file:
+        with told(where):
+            archive = zipfile.ZipFile(cast(BinaryIO, file))
+            _check_sizes(archive.infolist(), path.stat().st_size, where)
+        with archive:
+            yield archive
 
 
 @contextmanager
 def open_archive(path: Path, where: str) -> Iterator[Mapping[str, Member]]:
     """Open an ``.npz`` archive and check what it declares."""
-    with _Cautious(path) as file:
-        with _told(where):
-            archive = zipfile.ZipFile(cast(BinaryIO, file))
-            _check_sizes(archive.infolist(), path.stat().st_size, where)
+    with open_zip(path, where) as archive:
+        with told(where):
             named = [_member(archive, info, where) for info in archive.infolist()]
         members = dict(named)
         if len(members) < len(named):
             names = [name for name, _ in named]
             twice = next(name for name in names if names.count(name) > 1)
             raise NumpyFileError(f"{where}: two arrays are called {twice!r}; which one is meant?")
-        with archive:
-            yield members
+        yield members
 
 
 @contextmanager
-def _told(where: str) -> Iterator[None]:
+def told(where: str) -> Iterator[None]:
     """Turn what zipfile and zlib raise into an error that names the file."""
     try:
         yield
@@ -237,11 +245,8 @@ def _told(where: str) -> Iterator[None]:
 
 def _check_sizes(infos: list[zipfile.ZipInfo], size: int, where: str) -> None:
     declared = sum(info.file_size for info in infos)
-    if declared > max(_FREE, _RATIO * size):
-        raise NumpyFileError(
-            f"{where}: {size} bytes declare {declared} bytes of arrays, more than {_RATIO} times "
-            "as many; measured numbers do not compress like that"
-        )
+    if wrong := unpacks_too_far(declared, size):
+        raise NumpyFileError(f"{where}: {wrong}")
     for info in infos:
         if info.compress_type not in _METHODS or info.flag_bits & 1:
             raise NumpyFileError(f"{where}: {info.filename!r} is encrypted or oddly compressed")

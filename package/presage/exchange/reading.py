@@ -6,7 +6,6 @@ samples.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ import xarray as xr
 from presage.exchange.about import ABOUT, check_suffix, restore
 from presage.exchange.grouped import read_hdf5, read_netcdf
 from presage.exchange.numpy_archive import open_archive
+from presage.exchange.tensors import read_tensors
+from presage.foreign import file_size
 from presage.inputs import LeftOut
 from presage.labels import LabelError
 from presage.lineage import LEFT_OUT
@@ -52,8 +53,7 @@ def read_file(path: Path, sample: str = "sample", group: str | None = None) -> x
         There is no such file.
     """
     check_suffix(path, _READERS)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
+    file_size(path)
     if group is not None and path.suffix in (".npz", ".pt"):
         raise LabelError(f"{path.name}: there are no groups in {path.suffix}; leave {group!r} out")
     with reading(path):
@@ -87,21 +87,8 @@ def _read_npz(path: Path, _: str | None) -> tuple[dict[str, Any], LeftOut]:
 
 
 def _read_pt(path: Path, _: str | None) -> tuple[dict[str, Any], LeftOut]:
-    import torch
-
-    try:
-        content = torch.load(path, weights_only=True, map_location="cpu")
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        # torch's own words would advise to load the file unsafely.
-        raise LabelError(
-            f"{path.name} holds other Python objects than tensors by name, or is damaged "
-            f"({type(error).__name__}); only tensors are read"
-        ) from None
-    if not isinstance(content, dict):
-        raise LabelError(f"{path.name} holds a {type(content).__name__}, not tensors by name")
-    found: dict[str, Any] = {
-        str(n): t.numpy() for n, t in content.items() if isinstance(t, torch.Tensor)
-    }
+    content = read_tensors(path)
+    found: dict[str, Any] = {n: a for n, a in content.items() if isinstance(a, np.ndarray)}
     if isinstance(content.get(ABOUT), str):  # written by presage: text stands there as lists
         found |= {str(n): np.asarray(t) for n, t in content.items() if _is_text(t)}
     return found, LeftOut()

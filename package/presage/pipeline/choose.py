@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import tomllib
+import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from presage.pipeline.parameters import full_name, spread
@@ -13,16 +12,7 @@ from presage.typed import Declared, Kind, ParameterError, values
 
 #: A parameter that notebooks may declare for Jupyter and plain papermill.
 _STORE = "store"
-
-
-def from_file(path: Path) -> dict[str, Any]:
-    """Read a TOML file of parameters, one ``name = value`` a line, also in ``[campaign]``."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ParameterError(f"cannot read {path}: {error.strerror}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ParameterError(f"{path} is not TOML: {error}") from None
+_MOST = 10_000  # combinations of a sweep
 
 
 def combinations(
@@ -44,6 +34,8 @@ def combinations(
                 merged[name] = values(name.rpartition(".")[2], value, kind)
         except ParameterError as error:
             raise ParameterError(f"{source}: {error}") from None
+    if (count := math.prod(map(len, merged.values()))) > _MOST:
+        raise ParameterError(f"a sweep of {count} combinations; at most {_MOST} are run")
     return [
         _nested(dict(zip(merged, combination, strict=True)))
         for combination in itertools.product(*merged.values())

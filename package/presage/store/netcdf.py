@@ -18,6 +18,7 @@ import xarray as xr
 import xxhash
 from xarray.backends import H5NetCDFStore
 
+from presage.foreign import unpacks_too_far
 from presage.labels import Array, Schema
 from presage.progress import Bar
 from presage.store.files import Sink, StoreError, reading
@@ -128,12 +129,8 @@ def _map_array(path: Path, dataset: h5py.Dataset, size: int) -> Array:
 
 def check_unpacked(path: Path, size: int) -> None:
     """Refuse a file whose arrays are far larger than the file."""
-    packed = path.stat().st_size
-    if size > 64 * packed + (1 << 20):
-        raise StoreError(
-            f"{path.name} unpacks to {size} bytes from a file of {packed}; refused as a possible "
-            "decompression bomb"
-        )
+    if wrong := unpacks_too_far(size, path.stat().st_size):
+        raise StoreError(f"{path.name}: {wrong}")
 
 
 def hash_array(array: Array) -> str:

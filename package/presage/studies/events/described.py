@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from presage.foreign import read_toml
 from presage.labels import LabelError, Parameter, Variable, nearest
 from presage.studies.events.numpy_files import NumpyReader
 from presage.studies.events.root import FEDHEX, RootReader
 
-_MAX_BYTES = 1 << 20
 _LAYOUTS = {"fedhex": FEDHEX}
 
 
@@ -52,11 +51,14 @@ def read_description(path: str | os.PathLike[str], **others: Any) -> RootReader 
 
     Raises
     ------
-    DescriptionError
+    LabelError
         It cannot be read, or names a setting that there is not.
     """
     path = Path(path).expanduser()
-    given = {**_parsed(path), **others}
+    try:
+        given = {**read_toml(path), **others}
+    except FileNotFoundError as error:
+        raise DescriptionError(f"{error}: a description (docs/files.md) is needed") from None
     numpy_file = "file" in given
     kind: type[RootReader | NumpyReader] = NumpyReader if numpy_file else RootReader
     known = [f.name for f in fields(kind)]
@@ -74,19 +76,6 @@ def read_description(path: str | os.PathLike[str], **others: Any) -> RootReader 
         return _root(path, given, settings)
     except TypeError as error:  # min_events = "many"
         raise DescriptionError(f"{path}: a setting is of another type: {error}") from error
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise DescriptionError(f"there is no file {path}: a description (docs/files.md) is needed")
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise DescriptionError(
-                f"{path} is too large for a description ({path.stat().st_size} bytes)"
-            )
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DescriptionError(f"{path} cannot be read as TOML: {error}") from error
 
 
 def _root(path: Path, given: Mapping[str, Any], settings: dict[str, Any]) -> RootReader:

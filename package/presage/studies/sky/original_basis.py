@@ -12,13 +12,13 @@ of a signal 1e5 times fainter; one fitted by :func:`presage.fit` does not.
 from __future__ import annotations
 
 import io
-import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from presage.exchange.tensors import read_tensors
 from presage.labels import LabelError
 from presage.store.files import replace
 from presage.transforms.basis import labelled_basis
@@ -123,14 +123,9 @@ def write_original_basis(basis: PCA | xr.Dataset, modes: int, folder: Path | str
 
 def _held(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     """Return the file's arrays, float64."""
-    import torch
-
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise LabelError(f"{path} is no file of tensors: {error}") from error
+    content = read_tensors(path)
     names = ("fg_components", "signal_components", "eigenvalues", "mean_per_freq")
-    missing = [name for name in names if not isinstance(content, dict) or name not in content]
+    missing = [name for name in names if not isinstance(content.get(name), np.ndarray)]
     if missing:
         raise LabelError(f"{path} is no basis of components: {missing[0]!r} is missing")
-    return {name: torch.as_tensor(content[name]).double().numpy() for name in names}
+    return {name: np.asarray(content[name], np.float64) for name in names}

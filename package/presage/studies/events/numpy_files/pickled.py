@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from presage.exchange.instructions import Instructions, Place
 from presage.exchange.numpy_archive import NumpyFileError, mapped
-from presage.studies.events.numpy_files.instructions import Instructions, Place
 
 _MAX_DIMS = 4
 _TYPE = re.compile(r"[<>|=]?([biufcSUO])\d{0,4}")
@@ -94,7 +94,7 @@ class _NumpyPickle(Instructions):
                 return self._scalar(dtype, offset, length)
         raise self.refusal(f"a call of {getattr(function, 'name', 'something')} that NumPy has not")
 
-    def build(self, target: Any, state: tuple[Any, ...]) -> None:
+    def build(self, target: Any, state: Any) -> None:
         match target, state:
             case _Type(dtype), (_, order, None, None, None, *_):
                 if order in ("<", ">"):

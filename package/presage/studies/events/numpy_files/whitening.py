@@ -83,7 +83,9 @@ def _numbers(
     given: Any, columns: int, where: str, needed: NDArray[np.bool_] | bool = True
 ) -> NDArray[np.float64]:
     """Return one number a column; those that are not needed may be anything."""
-    values = np.asarray(given)
+    # Nested lists can be 2^60 numbers in a few hundred bytes, where one follows them all.
+    flat = not isinstance(given, (list, tuple)) or all(map(np.isscalar, given))
+    values = np.asarray(given if flat else "lists of lists")
     if values.dtype.kind not in "iuf" or values.shape not in ((), (1,), (columns,)):
         raise NumpyFileError(
             f"{where} should be {columns} numbers, got {values.dtype} of shape {values.shape}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 
 from presage.labels import Variable, nearest
 from presage.studies.events.root.errors import RootError
@@ -32,16 +33,14 @@ def aliases_of(given: Mapping[str, str] | Iterable[tuple[str, str]]) -> tuple[tu
     for name in aliases:
         if not name.isidentifier():
             raise RootError(f"an alias is a name such as 'photon_pt', not {name!r}")
-        _follow(name, aliases, ())
+    try:
+        TopologicalSorter({n: Expression(text).names for n, text in aliases.items()}).prepare()
+    except CycleError as error:
+        *_, circle = error.args
+        raise RootError(
+            f"alias {circle[0]!r} refers to itself: {' -> '.join(reversed(circle))}"
+        ) from None
     return tuple(sorted(aliases.items()))
-
-
-def _follow(name: str, aliases: Mapping[str, str], path: tuple[str, ...]) -> None:
-    if name in path:
-        raise RootError(f"alias {name!r} refers to itself: {' -> '.join((*path, name))}")
-    if name in aliases:
-        for inner in Expression(aliases[name]).names:
-            _follow(inner, aliases, (*path, name))
 
 
 def branches_needed(
@@ -76,9 +75,17 @@ class Names(dict[str, Values]):
         super().__init__(given)
         self._aliases = aliases
 
-    def __missing__(self, name: str) -> Values:
-        if name not in self._aliases:
-            known = {*self, *self._aliases}
-            raise RootError(f"no branch or alias {name!r}{nearest(name, known)}")
-        self[name] = self._aliases[name].evaluate(self)
-        return self[name]
+    def __missing__(self, wanted: str) -> Values:
+        waiting = [wanted]  # and no recursion, for there may be thousands behind one another
+        while waiting:
+            name = waiting[-1]
+            if name not in self._aliases:
+                known = {*self, *self._aliases}
+                raise RootError(f"no branch or alias {name!r}{nearest(name, known)}")
+            expression = self._aliases[name]
+            lacking = [inner for inner in expression.names if inner not in self]
+            if lacking:
+                waiting += lacking
+            elif waiting.pop() not in self:
+                self[name] = expression.evaluate(self)
+        return self[wanted]

@@ -157,7 +157,7 @@ def _matching(pattern: Path, found: Found) -> Iterator[tuple[str, Path]]:
         raise RootError(f"{pattern}: no such directory: {base}")
     chosen = not parts[-1].endswith("*")  # the pattern itself says which suffix is meant
     names: dict[Path, str] = {}
-    for path in _expand(base, parts[fixed:], found):
+    for path in _expand(base, parts[fixed:], found, set()):
         if _is_dir(path):
             names.update((inner, name) for name, inner in _below(path, base, found))
         elif chosen or _is_root(path.name):
@@ -167,27 +167,35 @@ def _matching(pattern: Path, found: Found) -> Iterator[tuple[str, Path]]:
     yield from ((name, path) for path, name in names.items())
 
 
-def _expand(folder: Path, parts: Sequence[str], found: Found) -> Iterator[Path]:
-    """Yield the paths that match the parts of a pattern one by one, as a shell does."""
+def _expand(
+    folder: Path, parts: Sequence[str], found: Found, seen: set[tuple[Path, int]]
+) -> Iterator[Path]:
+    """Yield the paths that match the parts of a pattern one by one, as a shell does.
+
+    Several ``**`` lead to a folder in many ways; it is `seen` once with so many parts to come.
+    """
+    if (folder, len(parts)) in seen:
+        return
+    seen.add((folder, len(parts)))
     if not parts:
         yield folder
         return
     part, *rest = parts
     if part == "**" and rest:
-        yield from _expand(folder, rest, found)
+        yield from _expand(folder, rest, found, seen)
         for inner in _entries(folder, found):
             if _is_dir(inner) and not inner.name.startswith(".") and not _loops(inner, found):
-                yield from _expand(inner, parts, found)
+                yield from _expand(inner, parts, found, seen)
     elif part == "**":
         yield folder
     elif not glob.has_magic(part):
         if (folder / part).exists():
-            yield from _expand(folder / part, rest, found)
+            yield from _expand(folder / part, rest, found, seen)
     elif _is_dir(folder):
         for inner in _entries(folder, found):
             hidden = inner.name.startswith(".") and not part.startswith(".")
             if fnmatch.fnmatchcase(inner.name, part) and not hidden:
-                yield from _expand(inner, rest, found)
+                yield from _expand(inner, rest, found, seen)
             elif fnmatch.fnmatchcase(inner.name.lower(), part.lower()):  # *.root and a.ROOT
                 found.others.append(inner.name)
 

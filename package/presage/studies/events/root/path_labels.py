@@ -9,8 +9,11 @@ import string
 from presage.studies.events.root.errors import RootError
 from presage.studies.events.root.finding import RootFile
 
-#: As generators write numbers: ``p`` for the decimal point, ``m`` for a minus.
-_NUMBER = r"[-+m]?\d+(?:[p.]\d+)?(?:[eE][-+m]?\d+)?"
+#: As generators write numbers: ``p`` for the decimal point, ``m`` for a minus. It is taken as
+#: far as it goes, and never tried shorter: that can take for ever.
+_NUMBER = r"(?>[-+m]?\d+(?:[p.]\d+)?(?:[eE][-+m]?\d+)?)"
+#: Text behind a number with which it could go on.
+_CONTINUES = re.compile(r"\d|[p.]\d|[eE][-+m]?\d")
 
 
 @functools.lru_cache(maxsize=64)
@@ -18,6 +21,11 @@ def _regular(pattern: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
     names: list[str] = []
     regular = r"(?<![A-Za-z0-9])"
     for literal, name, *_ in string.Formatter().parse(pattern):
+        if names and _CONTINUES.match(literal + "0" * (name is not None)):
+            raise RootError(
+                f"path pattern {pattern!r}: {{{names[-1]}}} is followed by what could belong to "
+                "its number; put other text there"
+            )
         regular += re.escape(literal)
         if name is not None:
             if not name.isidentifier() or name in names:

@@ -15,7 +15,7 @@ import pickletools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 from presage.exchange.numpy_archive import NumpyFileError
 
@@ -44,6 +44,9 @@ class Place:
 class Instructions(ABC):
     """Follows one pickle, at which `file` is positioned, of `size` bytes with all before it."""
 
+    keys: ClassVar[tuple[type, ...]] = (str,)  # types of the keys of dictionaries
+    max_steps: ClassVar[int] = MAX_STEPS
+
     def __init__(self, file: BinaryIO, size: int, where: str) -> None:
         self.file, self.size, self.where = file, size, where
         self._stack: list[Any] = []
@@ -59,13 +62,17 @@ class Instructions(ABC):
         """Return what stands for the result of a call."""
 
     @abstractmethod
-    def build(self, target: Any, state: tuple[Any, ...]) -> None:
+    def build(self, target: Any, state: Any) -> None:
         """Complete what :meth:`call` returned."""
+
+    def named(self, name: Any) -> Any:
+        """Return what a name stands for that is no global: of bytes beside the pickle."""
+        raise self.refusal("the instruction BINPERSID")
 
     def run(self) -> Any:
         """Return what the pickle describes."""
         try:
-            for _ in range(MAX_STEPS):
+            for _ in range(self.max_steps):
                 code = self.take(1)
                 if code == b".":
                     return self._stack.pop()
@@ -75,7 +82,7 @@ class Instructions(ABC):
                 f"{self.where}: not a pickle that NumPy writes ({type(error).__name__} at byte "
                 f"{self.file.tell()})"
             ) from None
-        raise self.refusal(f"more than {MAX_STEPS} instructions")
+        raise self.refusal(f"more than {self.max_steps} instructions")
 
     def refusal(self, what: str) -> NumpyFileError:
         """Return the error for something that is not read."""
@@ -156,7 +163,7 @@ class Instructions(ABC):
         target, keys = self._stack[-1], items[::2]
         if not isinstance(target, dict) or len(items) % 2:
             raise TypeError
-        if not all(isinstance(key, str) for key in keys):
+        if not all(type(key) in self.keys for key in keys):
             raise self.refusal("a dictionary with keys that are not text")
         target.update(zip(keys, items[1::2], strict=True))
 
@@ -179,8 +186,6 @@ class Instructions(ABC):
 
     def _build(self, _: None) -> None:
         state = self._stack.pop()
-        if not isinstance(state, tuple):
-            raise TypeError
         self.build(self._stack[-1], state)
 
 
@@ -199,6 +204,7 @@ _RULES: dict[str, Callable[[Instructions, Any], Any]] = {
     # INST is of old; what it names is refused by its name at least.
     **dict.fromkeys(("GLOBAL", "INST"), lambda own, names: own._global(*names)),
     "STACK_GLOBAL": lambda own, _: own._global(*own._pop(2)),
+    "BINPERSID": lambda own, _: own._push(own.named(own._pop(1)[0])),
     "NONE": lambda own, _: own._push(None),
     "NEWTRUE": lambda own, _: own._push(True),
     "NEWFALSE": lambda own, _: own._push(False),

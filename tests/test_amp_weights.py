@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
-from presage.studies.amp import LSTM, Amplifier, AmplifierError, LayerArray, WaveNet
+import presage.studies.amp
+from presage.studies.amp import (
+    LSTM,
+    Amplifier,
+    AmplifierError,
+    LayerArray,
+    WaveNet,
+    read_amplifier,
+    write_amplifier,
+)
 from presage.studies.amp.architecture import architecture_of
 from presage.studies.amp.networks import network_of
 
@@ -229,3 +244,328 @@ def test_what_is_no_network_is_refused_in_a_sentence(expected) -> None:
     with pytest.raises(AmplifierError) as caught:
         WRONG[expected]()
     assert str(caught.value).startswith(expected)
+
+
+# -- files ------------------------------------------------------------------------------
+
+DATA = Path(presage.studies.amp.__file__).parent / "data"
+HERE = Path(__file__).parent / "data" / "amp"
+FILES = {
+    "ts9": DATA / "neuralseed_lstm8_ts9.json",
+    "lstm": DATA / "namcore_lstm_1x3.nam",
+    "tiny": DATA / "namcore_wavenet_tiny.nam",
+    "standard": DATA / "namcore_wavenet_a1_standard.nam",
+    "deep": HERE / "lstm_2x4.nam",
+    "gated": HERE / "wavenet_gated.nam",
+}
+
+
+def tree(name: str) -> dict:
+    return json.loads(FILES[name].read_text())
+
+
+def keras(inputs: int = 1, units: int = 3, layers: int = 1) -> dict:
+    """Return what RTNeural reads, as Keras would write it."""
+    rng = np.random.default_rng(7)
+
+    def drawn(*shape: int) -> list:
+        return rng.normal(0, 0.7, shape).tolist()
+
+    held = [
+        {
+            "type": "lstm",
+            "activation": "tanh",
+            "shape": [None, None, units],
+            "weights": [
+                drawn(inputs if n == 0 else units, 4 * units),
+                drawn(units, 4 * units),
+                drawn(4 * units),
+            ],
+        }
+        for n in range(layers)
+    ]
+    dense = {"type": "dense", "activation": "", "shape": [None, None, 1], "num_samples": 0}
+    held.append(dense | {"weights": [drawn(units, 1), drawn(1)]})
+    return {"in_shape": [None, None, inputs], "layers": held, "in_skip": 1, "metadata": {"a": [1]}}
+
+
+def saved(content: dict, path: Path) -> Path:
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_published_file_is_written_as_it_was_and_plays_the_slow_recurrence(
+    name, tmp_path
+) -> None:
+    amp = read_amplifier(FILES[name])
+    written = json.loads(write_amplifier(amp, tmp_path / "copy").read_text())
+    assert json.dumps(written) == json.dumps(tree(name))  # values, keys and order
+    x = signals(1, 40 if name == "standard" else 300)
+    with torch.no_grad():
+        y, _ = amp.network(torch.float64)(x)
+    assert np.abs(y.numpy() - slow(amp, x)).max() < 1e-12
+    assert read_amplifier(tmp_path / "copy").sha256 == amp.sha256
+
+
+@pytest.mark.parametrize("name", ["lstm", "tiny", "standard", "deep", "gated"])
+def test_answers_agree_with_the_reference_implementation(name) -> None:
+    kept = np.load(HERE / "reference.npz")
+    expected = kept[FILES[name].stem].astype(np.float64)
+    x = torch.tensor(kept["input"] / np.float32(32768))[None]
+    for dtype in (torch.float32, torch.float64):
+        with torch.no_grad():
+            y, _ = read_amplifier(FILES[name]).network(dtype)(x.to(dtype))
+        left = y[0, : len(expected)].numpy() - expected
+        assert 10 * np.log10((left**2).sum() / (expected**2).sum() + 1e-30) < -115
+
+
+def test_a_wavenet_of_the_newer_version_is_the_same_network(tmp_path) -> None:
+    old = read_amplifier(FILES["gated"])
+    new = json.loads((HERE / "wavenet_gated_070.nam").read_text())
+    new["weights"] = tree("gated")["weights"]
+    amp = read_amplifier(saved(new, tmp_path / "new.nam"))
+    assert amp.sha256 == old.sha256
+    assert json.loads(write_amplifier(amp, tmp_path / "again").read_text()) == new
+
+
+def test_a_simple_rnn_and_a_keras_file_are_torch_networks(tmp_path) -> None:
+    state = {n: torch.tensor(v, dtype=torch.float64) for n, v in tree("ts9")["state_dict"].items()}
+    rec = torch.nn.LSTM(1, 8, batch_first=True).double()
+    rec.load_state_dict({n[4:]: v for n, v in state.items() if n.startswith("rec.")})
+    x = signals(2, 200)
+    expected = rec(x[..., None])[0] @ state["lin.weight"][0] + state["lin.bias"] + x
+    y, _ = read_amplifier(FILES["ts9"]).network(torch.float64)(x)
+    assert (y - expected).abs().max() < 1e-12
+
+    content = keras(layers=2)
+    path = saved(content, tmp_path / "aida.json")
+    rec = torch.nn.LSTM(1, 3, num_layers=2, batch_first=True).double()
+    for n, layer in enumerate(content["layers"][:2]):
+        kernel, recurrent, bias = (torch.tensor(w, dtype=torch.float64) for w in layer["weights"])
+        for kind, value in (("weight_ih", kernel.T), ("weight_hh", recurrent.T), ("bias_ih", bias)):
+            getattr(rec, f"{kind}_l{n}").data[:] = value
+        getattr(rec, f"bias_hh_l{n}").data.zero_()
+    weight, bias = (torch.tensor(w, dtype=torch.float64) for w in content["layers"][2]["weights"])
+    expected = (rec(x[..., None])[0] @ weight)[..., 0] + bias + x
+    amp = read_amplifier(path)
+    assert (amp.network(torch.float64)(x)[0] - expected).abs().max() < 1e-12
+    assert amp.sample_rate == 48000.0
+    assert json.loads(write_amplifier(amp, path).read_text()) == content
+
+
+def test_sample_rates_are_those_of_the_file_or_of_its_format(tmp_path) -> None:
+    rates = {name: read_amplifier(path).sample_rate for name, path in FILES.items()}
+    assert rates == {
+        "ts9": 44100,
+        "lstm": 48000,
+        "tiny": 48000,
+        "standard": 48000,
+        "deep": 96000,
+        "gated": 44100,
+    }
+    for more in ({"samplerate": 44100}, {"samplerate": 1, "metadata": {"samplerate": 44100.0}}):
+        path = saved(keras() | more, tmp_path / "aida.json")
+        assert read_amplifier(path).sample_rate == 44100.0
+
+
+def test_a_student_is_written_in_the_format_of_its_teacher(tmp_path) -> None:
+    teachers = [*FILES.values(), saved(keras(inputs=2), tmp_path / "aida.json")]
+    for path in teachers:
+        teacher = read_amplifier(path)
+        network = teacher.network()
+        for parameter in network.parameters():
+            parameter.data += 0.125
+        student = teacher.with_weights(network)
+        again = read_amplifier(write_amplifier(student, tmp_path / path.name))
+        assert (again.form, again.architecture) == (teacher.form, teacher.architecture)
+        if path.suffix == ".nam":
+            assert json.dumps(again.rest) == json.dumps(teacher.rest)
+        x = signals(1, 30)
+        y = [a.network(torch.float64)(x)[0] for a in (student, again, teacher)]
+        assert (y[0] - y[1]).abs().max() < 1e-12 < 1e-3 < (y[0] - y[2]).abs().max()
+
+
+@pytest.mark.parametrize(("source", "form"), [("ts9", "rtneural"), ("silent", "rtneural")])
+def test_what_another_format_can_say_is_written_in_it(source, form, tmp_path) -> None:
+    content = tree("ts9")
+    content["model_data"]["skip"] = int(source == "ts9")
+    amp = read_amplifier(saved(content, tmp_path / "a.json"))
+    forms = [form, "simple_rnn"] if source == "ts9" else [form, "nam", "simple_rnn", "nam"]
+    x, there = signals(1, 100), amp
+    for number, one in enumerate(forms):
+        there = read_amplifier(write_amplifier(there, tmp_path / str(number), one))
+        assert (there.form, there.sample_rate) == (one, amp.sample_rate)
+        y = [a.network(torch.float64)(x)[0] for a in (amp, there)]
+        assert (y[0] - y[1]).abs().max() < 1e-12
+    wavenet = replace(read_amplifier(FILES["gated"]), form="", rest={})
+    assert read_amplifier(write_amplifier(wavenet, tmp_path / "w", "nam")).sha256 == wavenet.sha256
+
+
+CANNOT = {
+    "an LSTM of a .nam file cannot add its input": ("ts9", "nam"),
+    "a file of simple_rnn begins with a state of zero": ("lstm", "simple_rnn"),
+    "a file of rtneural begins with a state of zero": ("lstm", "rtneural"),
+    "a file of rtneural holds an LSTM, this is a WaveNet": ("tiny", "rtneural"),
+    "a SimpleRNN file is for 44100 Hz": ("fast", "simple_rnn"),
+    "no format 'namm'; did you mean 'nam'": ("tiny", "namm"),
+    "what is kept of the file is about LSTM": ("other", "simple_rnn"),
+}
+
+
+@pytest.mark.parametrize("expected", CANNOT)
+def test_what_a_format_cannot_say_is_not_written(expected, tmp_path) -> None:
+    name, form = CANNOT[expected]
+    amp = read_amplifier(FILES.get(name, FILES["ts9"]))
+    if name == "fast":
+        amp = replace(amp, sample_rate=48000.0)
+    if name == "other":
+        amp = replace(amp, rest=amp.rest | {"model_data": amp.rest["model_data"] | {"skip": 0}})
+    with pytest.raises(AmplifierError) as caught:
+        write_amplifier(amp, tmp_path / "out", form)
+    assert str(caught.value).startswith(expected)
+    assert not list(tmp_path.iterdir())
+
+
+def at(*keys: object, put: object) -> Callable[[dict], None]:
+    """Return what puts a value in its place in a tree; ``...`` takes the place away."""
+
+    def change(content: Any) -> None:
+        for key in keys[:-1]:
+            content = content[key]
+        if put is ...:
+            del content[keys[-1]]
+        else:
+            content[keys[-1]] = put
+
+    return change
+
+
+DATA_OF, STATE, ARRAY0 = "model_data", "state_dict", ("config", "layers", 0)
+WRONG_FILES = [
+    ("ts9", at(DATA_OF, "hidden_size", put=10**9), "hidden_size should be a whole number from 1"),
+    ("ts9", at(DATA_OF, "hidden_size", put=9), "rec.weight_ih_l0 should hold numbers in the shape"),
+    ("ts9", at(DATA_OF, "num_layers", put=2), "state_dict has no 'rec.weight_ih_l1'"),
+    ("ts9", at(DATA_OF, "num_layers", put="1"), "num_layers should be a whole number from 1 to 64"),
+    ("ts9", at(DATA_OF, "hidden_size", put=...), "hidden_size should be a whole number from 1 to"),
+    ("ts9", at(DATA_OF, "input_size", put=2), "rec.weight_ih_l0 should hold numbers in the shape"),
+    ("ts9", at(DATA_OF, "skip", put=2), "skip should be true or false, got '2'"),
+    ("ts9", at(DATA_OF, "unit_type", put="GRU"), "model_data has unit_type 'GRU'; only 'LSTM' is"),
+    ("ts9", at(DATA_OF, "model", put="RecNet"), "model_data has model 'RecNet'; only 'SimpleRNN'"),
+    ("ts9", at(DATA_OF, "bias_fl", put=False), "model_data has bias_fl False; only True is"),
+    ("ts9", at(DATA_OF, put=[1]), "model_data should be an object with names, got list"),
+    ("ts9", at(STATE, put=3), "state_dict should be an object with names, got 3"),
+    ("ts9", at(STATE, "lin.weigth", put=[0]), "state_dict has 'lin.weigth'; did you mean 'lin.wei"),
+    ("ts9", at(STATE, "lin.bias", put=[True]), "lin.bias should hold numbers, got True"),
+    ("ts9", at(STATE, "lin.bias", put=["0"]), "lin.bias should hold numbers, got '0'"),
+    ("ts9", at(STATE, "lin.bias", put=[10**400]), "lin.bias holds numbers that are not finite"),
+    ("ts9", at(STATE, "lin.bias", put=[float("nan")]), "the file holds NaN, which is no number"),
+    ("ts9", at(STATE, "lin.bias", put=[-float("inf")]), "the file holds -Infinity, which is no nu"),
+    ("ts9", at(STATE, "rec.weight_hh_l0", 3, put=[0.0]), "rec.weight_hh_l0 should hold numbers in"),
+    ("lstm", at("weights", 69, put=...), "the architecture has 70 weights, the file holds 69"),
+    ("lstm", at("weights", 3, put=[1.0]), "weights should hold numbers, got list"),
+    ("lstm", at("weights", put={}), "weights should be a list, got dict"),
+    ("lstm", at("config", "hidden_size", put=4096), "the architecture has 67153921 weights"),
+    ("lstm", at("config", "hidden_size", put=-3), "hidden_size should be a whole number from 1 to"),
+    ("lstm", at("config", "proj_size", put=2), "an LSTM says 'proj_size', which is not understood"),
+    ("lstm", at("config", put=None), "config should be an object with names, got None"),
+    ("lstm", at("sample_rate", put="48k"), "the sample rate should be a number of Hz, got '48k'"),
+    ("lstm", at("sample_rate", put=0), "the sample rate should be a number of Hz, got 0"),
+    ("lstm", at("architecture", put="LSTMM"), "no architecture 'LSTMM' is known; did you mean 'LS"),
+    ("lstm", at("architecture", put=["LSTM"]), "no architecture list is known"),
+    ("lstm", at("architecture", put="SlimmableContainer"), "a SlimmableContainer holds several ne"),
+    ("lstm", at("architecture", put=...), "the file is of no known format, which are known by key"),
+    ("tiny", at("weights", 130, put=...), "the architecture has 131 weights, the file holds 130"),
+    ("tiny", at("config", "head", put={"channels": 8}), "the WaveNet has a head after its arrays"),
+    ("tiny", at("config", "condition_dsp", put={}), "the WaveNet has a network before (condition_"),
+    ("tiny", at("config", "layers", put=[]), "layers should be a list, got list"),
+    ("tiny", at(*ARRAY0, put=8), "an array of layers should be an object with names, got 8"),
+    ("tiny", at(*ARRAY0, "dilations", put=[1, -2]), "dilations should be a whole number from 1 to"),
+    ("tiny", at(*ARRAY0, "dilations", put=[1, 1 << 40]), "dilations should be a whole number from"),
+    ("tiny", at(*ARRAY0, "dilations", put=[1] * 5000), "the number of layers of an array should b"),
+    ("tiny", at(*ARRAY0, "channels", put=4), "array 1 has input_size 3, 4 would fit what comes"),
+    ("tiny", at(*ARRAY0, "head_size", put=3), "array 1 has channels 2, 3 would fit what comes bef"),
+    ("tiny", at(*ARRAY0, "kernel_size", put=...), "an array of layers says no kernel_size"),
+    ("tiny", at(*ARRAY0, "gated", put="yes"), "gated should be true or false, got 'yes'"),
+    ("tiny", at(*ARRAY0, "groups", put=2), "an array of layers has 'groups', which is not known"),
+    ("tiny", at(*ARRAY0, "groups_input", put=2), "an array of layers has groups_input, which is n"),
+    ("tiny", at(*ARRAY0, "bottleneck", put=2), "an array of layers has a bottleneck, which is not"),
+    ("tiny", at(*ARRAY0, "conv_pre_film", put={"active": True}), "an array of layers has conv_pre"),
+    ("tiny", at(*ARRAY0, "activation", put=["Tanh", "ReLU"]), "activation should be the same for"),
+    ("tiny", at(*ARRAY0, "activation", put={"type": "Hardtanh", "min_val": 0}), "an activation ha"),
+    ("tiny", at(*ARRAY0, "gating_mode", put="blended"), "the gates 'blended' of None are not"),
+    ("aida", at("in_skip", put=2), "in_skip should be true or false, got '2'"),
+    ("aida", at("out_gain", put=3.5), "the file has out_gain 3.5 dB; only 0 is understood"),
+    ("aida", at("in_shape", put=[None, None]), "input_size should be a whole number from 1 to 409"),
+    ("aida", at("layers", 0, "type", put="gru"), "a layer is of type 'gru', 'lstm' is understood"),
+    ("aida", at("layers", 0, "shape", put=[None, 10**9]), "hidden_size should be a whole number f"),
+    ("aida", at("layers", 0, "shape", put=[None, 4]), "layer 0 should hold numbers in the shape ("),
+    ("aida", at("layers", 0, "weights", put=[1]), "layer 0 should hold 3 arrays, got 1"),
+    ("aida", at("layers", 1, put=...), "a layer is of type 'lstm', 'dense' is understood there"),
+    ("aida", at("layers", 0, put=...), "the layers should be LSTMs of the same size and a dense l"),
+    ("aida", at("layers", 1, "activation", put="tanh"), "a layer 'dense' has the activation 'tanh"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "expected"), WRONG_FILES)
+def test_a_wrong_file_is_refused_in_a_sentence(name, change, expected, tmp_path) -> None:
+    content = keras() if name == "aida" else tree(name)
+    change(content)
+    with pytest.raises(AmplifierError) as caught:
+        read_amplifier(saved(content, tmp_path / "a.nam"))
+    assert str(caught.value).startswith(f"a.nam: {expected}")
+
+
+DAMAGED = {
+    "the file is no JSON, or only part of one": FILES["tiny"].read_bytes()[:-9],
+    "the file is no JSON, or only part": b"\xff\xfe\x00",
+    "the file is no JSON": b"",
+    "the file should hold an object": b"[1, 2]",
+    "the file is nested too deeply": b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+    "the file is larger than 16 MiB": b" " * ((16 << 20) + 1),
+    "the file is of no known format": b'{"weights": [1]}',
+}
+
+
+@pytest.mark.parametrize("expected", DAMAGED)
+def test_a_damaged_file_is_refused_in_a_sentence(expected, tmp_path) -> None:
+    (tmp_path / "a.json").write_bytes(DAMAGED[expected])
+    with pytest.raises(AmplifierError, match=f"^a.json: {expected}"):
+        read_amplifier(tmp_path / "a.json")
+    for nothing in (tmp_path, tmp_path / "b.json"):
+        with pytest.raises(AmplifierError, match="there is no such file"):
+            read_amplifier(nothing)
+
+
+def test_metadata_may_be_nested_but_not_without_end(tmp_path) -> None:
+    for depth in (50, 70, 700):
+        text = FILES["lstm"].read_text().replace('"Steve"', "[" * depth + "]" * depth)
+        (tmp_path / "a.nam").write_text(text)
+        if depth == 50:
+            write_amplifier(read_amplifier(tmp_path / "a.nam"), tmp_path / "a.nam")
+        else:
+            with pytest.raises(AmplifierError, match="nested too deeply"):
+                read_amplifier(tmp_path / "a.nam")
+
+
+def test_no_change_of_a_file_brings_another_error(tmp_path) -> None:
+    rng = np.random.default_rng(3)
+    strange = [None, True, -1, 0, 1.5, 10**30, "x", "", [], {}, [[]], {"active": 1}, [0.0] * 3]
+    sources = [*(tree(n) for n in ("ts9", "lstm", "tiny", "deep")), keras()]
+    sources.append(json.loads((HERE / "wavenet_gated_070.nam").read_text()))
+    for _ in range(400):
+        content = json.loads(json.dumps(sources[rng.integers(len(sources))]))
+        for _ in range(rng.integers(1, 3)):
+            place = content
+            while True:
+                keys = list(place) if isinstance(place, dict) else range(len(place))
+                key = list(keys)[rng.integers(len(keys))]
+                if not isinstance(place[key], (dict, list)) or not place[key] or rng.random() < 0.3:
+                    break
+                place = place[key]
+            place[key] = strange[rng.integers(len(strange))]
+        try:
+            amp = read_amplifier(saved(content, tmp_path / "a.json"))
+        except AmplifierError:
+            continue
+        assert json.loads(write_amplifier(amp, tmp_path / "b.json").read_text()) == content

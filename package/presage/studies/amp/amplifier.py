@@ -5,16 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from presage.labels.variables import unitless
-from presage.studies.amp.architecture import LSTM, AmplifierError, WaveNet, architecture_of
+from presage.studies.amp.architecture import (
+    LSTM,
+    AmplifierError,
+    Array,
+    WaveNet,
+    Weights,
+    architecture_of,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +53,7 @@ class Amplifier:
     """
 
     architecture: LSTM | WaveNet
-    weights: Mapping[str, NDArray[np.float64]]
+    weights: Mapping[str, Array]
     sample_rate: float
     form: str = "nam"
     rest: Mapping[str, Any] = field(default_factory=dict)
@@ -75,7 +81,7 @@ class Amplifier:
         object.__setattr__(self, "sample_rate", float(self.sample_rate))
 
     @property
-    def flat(self) -> NDArray[np.float64]:
+    def flat(self) -> Array:
         """All numbers, in the order of the architecture's shapes."""
         return np.concatenate([array.ravel() for array in self.weights.values()])
 
@@ -138,8 +144,8 @@ class Amplifier:
         return cls(architecture, split(flat, architecture), rate, form, rest)
 
 
-def split(flat: NDArray[Any], architecture: LSTM | WaveNet) -> dict[str, NDArray[np.float64]]:
-    """Return name → array of numbers that stand one after the other.
+def split(flat: Array, architecture: LSTM | WaveNet) -> Weights:
+    """Return name → array of numbers that stand in the order of the architecture's shapes.
 
     Raises
     ------
@@ -148,9 +154,14 @@ def split(flat: NDArray[Any], architecture: LSTM | WaveNet) -> dict[str, NDArray
     """
     check_count(flat.size, architecture.count)
     shapes = architecture.shapes()
-    ends = np.cumsum([math.prod(shape) for shape in shapes.values()])[:-1]
-    parts = zip(shapes.items(), np.split(np.ravel(flat), ends), strict=True)
-    return {name: part.reshape(shape) for (name, shape), part in parts}
+    return dict(zip(shapes, cut(flat, list(shapes.values())), strict=True))
+
+
+def cut(flat: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
+    """Return arrays of these shapes, of numbers that stand one after the other."""
+    ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
+    parts = np.split(flat, ends)
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def check_count(given: int, expected: int) -> None:

@@ -12,9 +12,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from presage.labels import nearest
 
 Shapes: TypeAlias = dict[str, tuple[int, ...]]
+Array: TypeAlias = NDArray[np.float64]
+Weights: TypeAlias = dict[str, Array]
 
 #: The largest of each that is believed; published models stay a hundred times below.
 LARGEST = {
@@ -144,6 +149,7 @@ class LayerArray:
             whole(name, getattr(self, name))
         if not isinstance(self.dilations, (tuple, list)) or not self.dilations:
             raise AmplifierError("dilations should be a list of whole numbers, one for each layer")
+        whole("the number of layers of an array", len(self.dilations), 1024)
         object.__setattr__(self, "dilations", tuple(whole("dilations", d) for d in self.dilations))
         if self.activation not in ACTIVATIONS:
             near = nearest(str(self.activation)[:40], ACTIVATIONS)
@@ -242,3 +248,21 @@ def layer_array(said: Mapping[str, Any]) -> LayerArray:
         if name not in known:
             raise AmplifierError(f"an array of layers has {name!r}, which is not known")
     return LayerArray(**said)
+
+
+def silent_lstm(architecture: LSTM | WaveNet, weights: Mapping[str, Array], form: str) -> LSTM:
+    """Return an LSTM whose first state is zero, which is all that some formats can say.
+
+    Raises
+    ------
+    AmplifierError
+        It is a WaveNet, or begins with another state.
+    """
+    if not isinstance(architecture, LSTM):
+        raise AmplifierError(f"a file of {form} holds an LSTM, this is a WaveNet; write it as nam")
+    if weights["hidden"].any() or weights["cell"].any():
+        raise AmplifierError(
+            f"a file of {form} begins with a state of zero, this LSTM with another; write it as "
+            "nam, or set its weights 'hidden' and 'cell' to zero"
+        )
+    return architecture

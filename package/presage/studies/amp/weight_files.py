@@ -1,0 +1,112 @@
+"""Weight files of amplifiers, read and written in whichever format they are.
+
+The format is known by what a file holds, not by its name. Files come from anywhere: nothing is
+made of what one declares before its numbers have been counted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from presage.labels import nearest
+from presage.store import files
+from presage.studies.amp import nam, rtneural, simple_rnn
+from presage.studies.amp.amplifier import Amplifier
+from presage.studies.amp.architecture import AmplifierError
+
+#: Name → module that reads and writes the format.
+FORMS: dict[str, ModuleType] = {"simple_rnn": simple_rnn, "nam": nam, "rtneural": rtneural}
+#: Bytes of the largest file that is read, and how deep its lists may be nested in one another;
+#: published ones are below 2 MiB and 6 deep.
+LARGEST, DEEPEST = 16 << 20, 64
+
+
+def read_amplifier(path: Path | str) -> Amplifier:
+    """Read a weight file: SimpleRNN (Proteus and kin), .nam, or RTNeural (AIDA-X).
+
+    Raises
+    ------
+    AmplifierError
+        There is no such file, it is damaged, or holds a network of a kind that is not known.
+    """
+    path = Path(path)
+    try:
+        tree = _tree(path)
+        for form in FORMS.values():
+            if all(key in tree for key in form.KEYS):
+                amplifier: Amplifier = form.parse(tree)
+                return amplifier
+        keys = "; ".join(f"{name}: {', '.join(form.KEYS)}" for name, form in FORMS.items())
+        raise AmplifierError(f"the file is of no known format, which are known by keys ({keys})")
+    except AmplifierError as error:
+        raise AmplifierError(f"{path.name}: {error}") from error
+
+
+def write_amplifier(amplifier: Amplifier, path: Path | str, form: str = "") -> Path:
+    """Write a weight file, in the format that the amplifier came in or another.
+
+    Parameters
+    ----------
+    amplifier
+        What is written; all that its own file said besides numbers is said again.
+    path
+        Where to; what is there is replaced.
+    form
+        ``simple_rnn``, ``nam`` or ``rtneural``; by default the amplifier's own.
+
+    Raises
+    ------
+    AmplifierError
+        The format cannot say what this network is.
+    """
+    path, form = Path(path), form or amplifier.form
+    if form not in FORMS:
+        raise AmplifierError(f"no format {form!r}{nearest(form, FORMS)}")
+    if form != amplifier.form:
+        amplifier = replace(amplifier, form=form, rest={})
+    tree = FORMS[form].compose(amplifier)
+    again: Amplifier = FORMS[form].parse(tree)
+    if again.architecture != amplifier.architecture or again.sample_rate != amplifier.sample_rate:
+        raise AmplifierError(
+            f"what is kept of the file is about {again.architecture} at {again.sample_rate:g} Hz, "
+            f"the network is {amplifier.architecture} at {amplifier.sample_rate:g} Hz"
+        )
+    text = json.dumps(tree, allow_nan=False).encode()
+    files.replace(path, lambda sink: sink.write(text))
+    return path
+
+
+def _tree(path: Path) -> Mapping[str, Any]:
+    """Return the JSON of a file."""
+    if not path.is_file():
+        raise AmplifierError("there is no such file")
+    with path.open("rb") as source:
+        text = source.read(LARGEST + 1)
+    if len(text) > LARGEST:
+        raise AmplifierError(f"the file is larger than {LARGEST >> 20} MiB")
+    try:
+        tree = json.loads(text.decode("utf-8-sig"), parse_constant=_refuse)
+    except AmplifierError:
+        raise
+    except ValueError as error:
+        raise AmplifierError(f"the file is no JSON, or only part of one: {error}") from error
+    except RecursionError as error:
+        raise AmplifierError("the file is nested too deeply to be read") from error
+    if not isinstance(tree, dict):
+        raise AmplifierError("the file should hold an object with names")
+    level: list[Any] = [tree]
+    for _ in range(DEEPEST):
+        inner = (item.values() if isinstance(item, dict) else item for item in level)
+        level = [item for items in inner for item in items if isinstance(item, (dict, list))]
+    if level:  # copying and writing it again would fail
+        raise AmplifierError("the file is nested too deeply to be read")
+    return tree
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise AmplifierError(f"the file holds {constant}, which is no number that can be played")

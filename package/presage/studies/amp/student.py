@@ -1,0 +1,213 @@
+"""A student: a copy of the teacher that learns to answer tones without aliases.
+
+Both have the same architecture and begin with the same weights; the student is then trained until
+its own answer to a sine is the band-limited answer of the teacher (Carson et al. 2025,
+arXiv:2505.11375). The loss of a tone is
+
+    w_ESR ESR + w_NMR NMR + w_DC DC,
+
+the error's energy over the signal's, what of the error is heard over what is masked
+(:mod:`presage.studies.amp.ear`), and the squared error of the mean over the signal's energy. A
+recurrent network goes through a tone in segments, with a step of the optimiser after each
+(truncated back-propagation); one with a finite memory takes a stretch of the tone at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.signal import firwin, kaiserord
+from torch import Tensor, nn
+
+from presage.labels import LabelError, Variable
+from presage.lineage import sample_dim
+from presage.models.fitted_map import FittedMap
+from presage.models.prepared import Prepared
+from presage.studies.amp.amplifier import Amplifier, split
+from presage.studies.amp.architecture import architecture_of
+from presage.studies.amp.ear import FRAME, Ear
+from presage.studies.amp.networks import network_of
+
+#: Where the low-pass filter before the loss begins and ends, Hz, and how deep it is, dB.
+PASS, STOP, DEPTH = 12_000.0, 16_000.0, 80.0
+_TIME = ("time",)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FittedStudent(FittedMap):
+    """A trained student; ``student.apply(signals, along="time", length=44_100)`` plays it."""
+
+    @property
+    def amplifier(self) -> Amplifier:
+        """The student in its teacher's format, to be written and played elsewhere."""
+        said = self.declaration["amplifier"]
+        network: Any = self.network
+        architecture = network.amplifier.architecture
+        held = {n: t.double().numpy() for n, t in network.amplifier.state_dict().items()}
+        return Amplifier(architecture, held, said["sample_rate"], said["form"], said["rest"])
+
+
+@dataclass(frozen=True)
+class Student:
+    """What a student minimises, and how.
+
+    Trained from :class:`~presage.studies.amp.ToneBatches`, which know the teacher.
+
+    Parameters
+    ----------
+    esr, nmr, dc
+        Weights of the loss's parts.
+    low_pass
+        Whether the loss looks at both signals through a low-pass filter, from 12 to 16 kHz.
+    segment
+        Samples after which a recurrent student takes a step; at least 2048, a frame of the ear.
+
+    Raises
+    ------
+    LabelError
+        Weights that are negative or all zero, or a segment that is too short.
+    """
+
+    esr: float = 0.5
+    nmr: float = 0.5
+    dc: float = 1.0
+    low_pass: bool = True
+    segment: int = 4410
+
+    name: ClassVar[str] = "amp_student"
+    version: ClassVar[int] = 1
+    fitted: ClassVar[type[FittedStudent]] = FittedStudent
+
+    def __post_init__(self) -> None:
+        weights = (self.esr, self.nmr, self.dc)
+        if min(weights) < 0 or not any(weights):
+            raise LabelError(f"esr, nmr and dc are at least 0, and not all of them, got {weights}")
+        if self.segment < FRAME:
+            raise LabelError(f"segment is at least {FRAME} samples, got {self.segment}")
+
+    def prepare(self, dataset: xr.Dataset) -> Prepared:
+        """Declare signals and teacher; nothing is fitted."""
+        if "weight_value" not in dataset:
+            raise LabelError(
+                "a student is trained from ToneBatches(tones, teacher), which know the teacher"
+            )
+        teacher = Amplifier.of(dataset)
+        declaration = {
+            "sample": sample_dim(dataset),
+            "variables": [asdict(Variable.of(dataset[n], sample_dim(dataset)))
+                          for n in ("input", "target")],
+            "takes": ["input"],
+            "gives": [asdict(Variable("output", _TIME, long_name="answer of the student"))],
+            "warm_up": int(dataset.attrs["warm_up"]),
+            "architecture": teacher.architecture.text(),
+            "amplifier": {
+                "sample_rate": teacher.sample_rate,
+                "form": teacher.form,
+                "rest": dict(teacher.rest),
+            },
+        }  # fmt: skip
+        return Prepared(None, {"weights": teacher.flat}, json.loads(json.dumps(declaration)))
+
+    def build(self, declaration: Mapping[str, Any]) -> StudentNetwork:
+        """Return the network, with weights that do not matter."""
+        architecture = architecture_of(declaration["architecture"])
+        kind = StretchStudent if architecture.receptive_field else SegmentStudent
+        rate = float(declaration["amplifier"]["sample_rate"])
+        return kind(self, network_of(architecture), rate, int(declaration["warm_up"]))
+
+
+class StudentNetwork(nn.Module):
+    """A network of an amplifier with the loss that it is trained by."""
+
+    taps: Tensor
+
+    def __init__(self, settings: Student, amplifier: Any, sample_rate: float, warm_up: int) -> None:
+        super().__init__()
+        self.settings, self.amplifier, self.warm_up = settings, amplifier, warm_up
+        self.ear = Ear(sample_rate).float()
+        taps = _low_pass(sample_rate) if settings.low_pass else np.ones(1)
+        self.register_buffer("taps", torch.as_tensor(taps, dtype=torch.float32), persistent=False)
+
+    def start_from(self, state: Mapping[str, NDArray[np.float64]]) -> None:
+        """Take over the teacher's weights."""
+        held = split(state["weights"], self.amplifier.architecture)
+        self.amplifier.load_state_dict({name: torch.as_tensor(a) for name, a in held.items()})
+
+    def forward(self, batch: Mapping[str, Tensor], carry: Any = None) -> Any:
+        """Return the answers to signals, and what the next part of them needs."""
+        output, carry = self.amplifier(batch["input"], carry)
+        return {"output": output}, carry
+
+    def _losses(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of each tone; signals begin with as much more as the filter is long."""
+        if len(self.taps) > 1:
+            taps = self.taps[None, None]
+            output, target = (
+                nn.functional.conv1d(s[:, None], taps)[:, 0] for s in (output, target)
+            )
+        settings, error = self.settings, output - target
+        energy = target.square().mean(1).clamp_min(1e-12)
+        losses = settings.esr * error.square().mean(1) / energy
+        losses = losses + settings.dc * error.mean(1).square() / energy
+        return losses + settings.nmr * self.ear(output, target) if settings.nmr else losses
+
+
+class SegmentStudent(StudentNetwork):
+    """A recurrent student."""
+
+    def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return the loss of whole tones, for validation."""
+        output, _ = self.amplifier(batch["input"])
+        begin = self.warm_up - len(self.taps) + 1
+        return self._losses(output[:, begin:], batch["target"][:, begin:])
+
+    def segment_loss(self, batch: Mapping[str, Tensor], carry: Any) -> tuple[Tensor, Any]:
+        """Return the loss of a segment, and what the next one needs."""
+        before = len(self.taps) - 1
+        if carry is None:
+            with torch.no_grad():
+                output, state = self.amplifier(batch["input"][:, : self.warm_up])
+            carry = self.warm_up, state, output[:, self.warm_up - before :]
+        start, state, tail = carry
+        total = batch["input"].shape[1]
+        stop = start + self.settings.segment
+        if total - stop < self.settings.segment:  # the last one takes the rest
+            stop = total
+        output, state = self.amplifier(batch["input"][:, start:stop], state)
+        output = torch.cat([tail, output], 1)
+        losses = self._losses(output, batch["target"][:, start - before : stop])
+        if stop == total:
+            return losses, None
+        kept = output[:, output.shape[1] - before :].detach()
+        return losses, (stop, tuple(s.detach() for s in state), kept)
+
+
+class StretchStudent(StudentNetwork):
+    """A student with a finite memory, for which the warm-up is long enough."""
+
+    def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return the loss of each tone."""
+        past, begin = self.amplifier.architecture.receptive_field - 1, self.warm_up
+        if (begin := begin - len(self.taps) + 1) < past:
+            raise LabelError(
+                f"this network looks back on {past} samples: warm_up should be at least "
+                f"{past + len(self.taps) - 1}, got {self.warm_up}"
+            )
+        inputs = batch["input"]
+        output, _ = self.amplifier(inputs[:, begin:], inputs[:, begin - past : begin])
+        return self._losses(output, batch["target"][:, begin:])
+
+
+def _low_pass(sample_rate: float) -> NDArray[np.float64]:
+    """Return the taps of a filter that passes what is below 12 kHz and stops what is above 16."""
+    count, beta = kaiserord(DEPTH, (STOP - PASS) / (sample_rate / 2))
+    taps: NDArray[np.float64] = firwin(count | 1, (PASS + STOP) / 2, window=("kaiser", beta),
+                                       fs=sample_rate)  # fmt: skip
+    return taps

@@ -1,0 +1,24 @@
+"""The declaration of the study `amp`: notebooks, presets, producers."""
+
+from __future__ import annotations
+
+from presage.studies import Study
+
+STUDY = Study(
+    name="amp",
+    title="neural amplifiers without aliases, beside the oversampled teacher",
+    notebooks=("1_teacher", "2_train", "3_aliasing"),
+    presets={
+        "quick": {"n_tones": 1000, "epochs": 4},
+        "full": {"teacher": "wavenet", "n_tones": 10_000, "epochs": 20},
+        "full_lstm": {"teacher": "circuit", "n_tones": 10_000, "epochs": 20},
+        "tiny": {"teacher": "lstm_tiny", "n_tones": 64, "epochs": 1, "length": 4410},
+    },
+    trainer="presage.studies.amp.training:Training",
+    producers={
+        "amp": "presage.studies.amp.teacher:TeacherTones",
+        "fit-amp_student": "presage.studies.amp.student:Student",
+        "amp_aliasing": "presage.studies.amp.evaluation:VERSION",
+    },
+    summary="presage.studies.amp.summary:summary",
+)

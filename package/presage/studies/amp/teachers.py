@@ -1,0 +1,105 @@
+"""Which amplifier is the teacher: a file of one's own, one that comes along, a named configuration.
+
+The eight configurations are those of the published system. Its files are not part of presage: each
+says which one it needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from presage.labels import nearest
+from presage.studies.amp.amplifier import Amplifier
+from presage.studies.amp.architecture import LSTM, AmplifierError, WaveNet
+from presage.studies.amp.weight_files import read_amplifier
+
+#: Name → file of the amplifiers that come along, under the MIT licence.
+EMBEDDED = {
+    "ts9": "neuralseed_lstm8_ts9.json",
+    "wavenet": "namcore_wavenet_a1_standard.nam",
+    "wavenet_tiny": "namcore_wavenet_tiny.nam",
+    "lstm_tiny": "namcore_lstm_1x3.nam",
+}
+#: The one that is taken where none is named: a small LSTM of an overdrive pedal.
+DEFAULT = "ts9"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A teacher of the published system."""
+
+    title: str
+    kind: type[LSTM] | type[WaveNet]
+    sample_rate: float
+    file: str
+
+    def check(self, amplifier: Amplifier) -> None:
+        """Refuse another kind of network, or one of another sample rate."""
+        given = type(amplifier.architecture)
+        if given is not self.kind or amplifier.sample_rate != self.sample_rate:
+            raise AmplifierError(
+                f"{self.title} is a {self.kind.__name__} at {self.sample_rate:g} Hz, this file "
+                f"holds a {given.__name__} at {amplifier.sample_rate:g} Hz"
+            )
+
+
+_PROTEUS = "{} of the Proteus models in GuitarML's ToneLibrary (GPL-3.0)"
+_CAPTURE = "a standard .nam capture of {}, from a library of such"
+_WEIGHTS = "the {} weights that come with the code of arXiv:2505.11375"
+#: Number → teacher.
+CONFIGURATIONS = {
+    0: Configuration("Mesa", LSTM, 44_100, _PROTEUS.format("MesaMiniRec_HighGain_DirectOut.json")),
+    1: Configuration("Goat", LSTM, 44_100, _PROTEUS.format("GoatPedal_HighGain.json")),
+    2: Configuration("Vox AC15", WaveNet, 48_000, _CAPTURE.format("a Vox AC15")),
+    3: Configuration("JCM800", WaveNet, 48_000, _CAPTURE.format("a Marshall JCM800")),
+    4: Configuration("Broadcast", LSTM, 44_100, _WEIGHTS.format("Broadcast LSTM")),
+    5: Configuration("JHM8 fuzz", LSTM, 44_100, _WEIGHTS.format("JHM8 LSTM")),
+    6: Configuration("Broadcast", WaveNet, 44_100, _WEIGHTS.format("Broadcast WaveNet")),
+    7: Configuration("JHM8 fuzz", WaveNet, 44_100, _WEIGHTS.format("JHM8 WaveNet")),
+}
+
+
+def load_teacher(teacher: str | Path = "", config: int = -1) -> Amplifier:
+    """Return the teacher.
+
+    Parameters
+    ----------
+    teacher
+        A weight file, or a name in :data:`EMBEDDED`; empty takes :data:`DEFAULT`.
+    config
+        A number in :data:`CONFIGURATIONS`, whose file `teacher` then is; -1 for none.
+
+    Raises
+    ------
+    AmplifierError
+        There is no such file, name or configuration, the configuration's file was not given, or
+        what was given is something else.
+    """
+    if config == -1:
+        return _read(teacher or DEFAULT)
+    if config not in CONFIGURATIONS:
+        known = ", ".join(f"{n} {c.title}" for n, c in CONFIGURATIONS.items())
+        raise AmplifierError(f"no configuration {config}: there are {known}")
+    wanted = CONFIGURATIONS[config]
+    if not teacher:
+        raise AmplifierError(
+            f"configuration {config}, {wanted.title}, needs its file: {wanted.file}. Give it as "
+            "teacher (--teacher FILE)"
+        )
+    found = _read(teacher)
+    wanted.check(found)
+    return found
+
+
+def _read(teacher: str | Path) -> Amplifier:
+    if str(teacher) in EMBEDDED:
+        return read_amplifier(Path(str(files(__package__) / "data" / EMBEDDED[str(teacher)])))
+    path = Path(teacher).expanduser()
+    if not path.exists():
+        raise AmplifierError(
+            f"there is no weight file {str(teacher)!r}, and no amplifier of this name comes along"
+            f"{nearest(str(teacher), EMBEDDED)}"
+        )
+    return read_amplifier(path)

@@ -7,7 +7,8 @@ which plays every M-th sample, so that no network knows of oversampling: :class:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -97,7 +98,8 @@ class LSTMNetwork(Network):
             carry = tuple(state.repeat(1, len(x), 1) for state in first)
         parts = []
         for part in torch.split(x.T, STEPS):
-            states, carry = self.rec(self._inputs(part), carry)
+            with _exact():
+                states, carry = self.rec(self._inputs(part), carry)
             parts.append(self.lin(states)[..., 0])
         y = torch.cat(parts).T if parts else x
         return (y + x if self.skip else y), carry
@@ -110,8 +112,23 @@ class LSTMNetwork(Network):
         return torch.cat([inputs, self.knobs.expand(*x.shape, -1)], -1)
 
 
+@contextmanager
+def _exact() -> Iterator[None]:
+    """Keep cuDNN from rounding to TF32, whose ten bits alias more than an amplifier."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+
+
 class WaveNetNetwork(Network):
-    """Arrays of dilated convolutions; what is carried are the last inputs, silence at first."""
+    """Arrays of dilated convolutions; what is carried are the last inputs, silence at first.
+
+    A convolution is the sum of its taps' products of matrices: with 8 or 16 channels that is two to
+    three times as fast on a processor as torch's own, and no GPU rounds it to TF32.
+    """
 
     head_scale: Tensor
 
@@ -154,11 +171,13 @@ class _Array(nn.Module):
         self.head = nn.Conv1d(array.channels, array.head_size, 1, bias=array.head_bias)
 
     def forward(self, z: Tensor, condition: Tensor, head: Tensor | None) -> tuple[Tensor, Tensor]:
-        z = self.rechannel(z)
+        z = self.rechannel.weight[..., 0] @ z
         for layer in self.layers:
             z, u = layer(z, condition[..., condition.shape[-1] - z.shape[-1] :])
             head = u if head is None else head[..., head.shape[-1] - u.shape[-1] :] + u
-        return z, self.head(head)
+        assert head is not None  # there is a layer
+        head = self.head.weight[..., 0] @ head
+        return z, head if self.head.bias is None else head + self.head.bias[:, None]
 
 
 class _Layer(nn.Module):
@@ -173,14 +192,23 @@ class _Layer(nn.Module):
         self.gated, self.activation = array.gated, _ACTIVATIONS[array.activation]
 
     def forward(self, z: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        u = self.conv(z)
-        u = u + self.mix(condition[..., condition.shape[-1] - u.shape[-1] :])
+        assert self.conv.bias is not None  # neither layer is made without
+        assert self.out.bias is not None
+        step, taps = self.conv.dilation[0], self.conv.weight.unbind(2)
+        size = z.shape[-1] - step * (len(taps) - 1)
+        u = torch.addcmul(
+            self.conv.bias[:, None], self.mix.weight[..., 0], condition[..., -size:]
+        )  # the condition has one channel
+        for number, tap in enumerate(taps):
+            late = z[..., number * step : number * step + size]
+            u.baddbmm_(tap.expand(len(z), -1, -1), late)
         if self.gated:
             u, gate = u.chunk(2, dim=1)
             u = self.activation(u) * torch.sigmoid(gate)
         else:
             u = self.activation(u)
-        return z[..., z.shape[-1] - u.shape[-1] :] + self.out(u), u
+        back = self.out.weight[..., 0].expand(len(z), -1, -1)
+        return torch.baddbmm(z[..., -size:], back, u).add_(self.out.bias[:, None]), u
 
 
 def network_of(architecture: LSTM | WaveNet) -> Network:

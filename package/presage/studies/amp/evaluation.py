@@ -108,7 +108,7 @@ def _compared(
     bins, levels = np.array(settings["bins"]), np.array(settings["levels"])
     every = systems(teacher, students, factors)
     judge, measured, spectra, sounds = None, [], [], []
-    signals = {name: make(teacher.sample_rate) for name, make in SIGNALS.items()}
+    signals = np.stack([make(teacher.sample_rate) for make in SIGNALS.values()])
     at = np.repeat(bins, len(levels)), np.tile(10 ** (levels / 20), len(bins))
     for system in Bar(every.values(), desc="amp_aliasing", unit="system"):
         answer = steady(system.network, grid, *at, np.zeros(len(at[0])), system.factor)
@@ -117,7 +117,7 @@ def _compared(
             judge = Judge(grid, at[0], _limited(grid, at[0], spectrum))
         measured.append(judge.measure(spectrum) | {"drift": decibel(answer.drift, 1.0)})
         spectra.append(decibel(4 * np.abs(spectrum) ** 2, 1.0).astype(np.float32))
-        sounds.append([play(system.network, s, system.factor) for s in signals.values()])
+        sounds.append(play(system.network, signals, system.factor))
     shape = (len(bins), len(levels))
     stacked = {name: np.stack([m[name].reshape(shape).T for m in measured]) for name in measured[0]}
     spectrum = np.stack([s.reshape(*shape, -1).swapaxes(0, 1) for s in spectra])

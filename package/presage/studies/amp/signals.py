@@ -52,17 +52,16 @@ SIGNALS: dict[str, Callable[[float], Floats]] = {"sweep": sweep, "chord": chord,
 
 
 @torch.inference_mode()
-def play(network: Any, signal: Floats, factor: int = 1) -> Floats:
-    """Return a network's answer to a signal, at `factor` times the sample rate on the way.
+def play(network: Any, signals: Floats, factor: int = 1) -> Floats:
+    """Return a network's answers to signals ``[signal, time]``, `factor` times oversampled.
 
-    The signal begins and ends in silence, so that it is resampled exactly by its Fourier sum.
+    They begin and end in silence, so that they are resampled exactly by their Fourier sums.
     """
-    weight = next(network.parameters())
-    given = resample(signal, len(signal) * factor) if factor > 1 else signal
-    tensor = torch.as_tensor(given, dtype=weight.dtype, device=weight.device)[None]
-    answer, _ = network.oversampled(factor)(tensor)
-    answer = answer[0].double().cpu().numpy()
-    made: Floats = resample(answer, len(signal)) if factor > 1 else answer
+    weight, length = next(network.parameters()), signals.shape[1]
+    given = resample(signals, length * factor, axis=1) if factor > 1 else signals
+    tensor = torch.as_tensor(given, dtype=weight.dtype, device=weight.device)
+    answers = network.oversampled(factor)(tensor)[0].double().cpu().numpy()
+    made: Floats = resample(answers, length, axis=1) if factor > 1 else answers
     return made
 
 

@@ -140,10 +140,11 @@ class StudentNetwork(nn.Module):
         held = split(state["weights"], self.amplifier.architecture)
         self.amplifier.load_state_dict({name: torch.as_tensor(a) for name, a in held.items()})
 
-    def forward(self, batch: Mapping[str, Tensor], carry: Any = None) -> Any:
-        """Return the answers to signals, and what the next part of them needs."""
-        output, carry = self.amplifier(batch["input"], carry)
-        return {"output": output}, carry
+    def forward(self, batch: Mapping[str, Tensor], *carry: Any) -> Any:
+        """Return the answers to signals; with what is carried, if that is asked for."""
+        output, after = self.amplifier(batch["input"], *carry)
+        made = {"output": output}
+        return (made, after) if carry else made
 
     def _losses(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss of each tone; signals begin with as much more as the filter is long."""

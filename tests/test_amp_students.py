@@ -1,0 +1,163 @@
+"""Students: they start as their teacher, learn, go on, and play where their teacher played."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from presage.batches import Batches
+from presage.fitting import fit, load
+from presage.generate import simulate
+from presage.labels import LabelError
+from presage.store import Store
+from presage.studies.amp import (
+    MEASURES,
+    Aliasing,
+    Campaign,
+    Student,
+    TeacherTones,
+    ToneBatches,
+    Training,
+    compare,
+    read_amplifier,
+    write_amplifier,
+)
+
+TEACHERS = ("lstm_tiny", "wavenet_tiny")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with the tones of two small teachers."""
+    return Store(tmp_path_factory.mktemp("amp"))
+
+
+@pytest.fixture(scope="module", params=TEACHERS)
+def batches(request: pytest.FixtureRequest, store: Store) -> ToneBatches:
+    """Tones of a teacher as waves."""
+    source = TeacherTones(request.param, lowest=60, highest=100)
+    tones = simulate(source, 32, store=store, progress=False)
+    return ToneBatches(tones, source.amplifier, warm_up=4000, length=6000)
+
+
+def trained(batches: ToneBatches, store: Store | None, **settings: Any) -> Any:
+    """Return a student after two epochs."""
+    options = {"epochs": 2, "batch_size": 8, "learning_rate": 2e-3, "validation": 0.25}
+    return fit(Student(segment=2500), batches, store=store, progress=False, **options | settings)
+
+
+def test_a_student_starts_as_its_teacher(batches: ToneBatches) -> None:
+    same = trained(batches, None, learning_rate=1e-12, epochs=1)
+    assert same.amplifier.form == batches.teacher.form
+    for name, array in batches.teacher.weights.items():
+        assert np.allclose(same.amplifier.weights[name], array, rtol=1e-6, atol=1e-7), name
+
+
+def test_a_student_learns_and_is_found_again(batches: ToneBatches, store: Store) -> None:
+    student = trained(batches, store)
+    before = trained(batches, None, learning_rate=1e-12, epochs=1).history["validation_loss"]
+    assert float(student.history["validation_loss"][-1]) < float(before[-1])
+    again = load(student.key, store)
+    assert again.difference(student) == 0
+    assert again.amplifier.sha256 == student.amplifier.sha256 != batches.teacher.sha256
+
+
+def test_a_student_plays_where_its_teacher_did(
+    batches: ToneBatches, store: Store, tmp_path: Path
+) -> None:
+    """Written in its teacher's format and read again it gives the same sound."""
+    student = trained(batches, store)
+    path = tmp_path / "student.nam"
+    write_amplifier(student.amplifier, path)
+    network = read_amplifier(path).network()
+    batch = next(iter(Batches(batches, 4, shuffle="none")))
+    with torch.inference_mode():
+        expected, _ = network(torch.as_tensor(np.array(batch["input"])))
+    waves = xr.DataArray(np.array(batch["input"]), dims=("tone", "time"), attrs={"units": "1"})
+    for options in ({}, {"along": "time", "length": 3001}):
+        played = student.apply(xr.Dataset({"input": waves}), **options)["output"]
+        assert played.dims == ("tone", "time")
+        assert np.abs(played.values - expected.numpy()).max() < 1e-5
+
+
+def test_segments_are_the_whole(store: Store) -> None:
+    """Without steps between them, the losses of segments are those of their signals."""
+    source = TeacherTones("lstm_tiny", lowest=60, highest=100)
+    tones = simulate(source, 32, store=store, progress=False)
+    batches = ToneBatches(tones, source.amplifier, warm_up=4000, length=6000)
+    student = Student(esr=1.0, nmr=0.0, dc=0.0, segment=3000)
+    prepared = student.prepare(batches.dataset)
+    network = student.build(prepared.declaration)
+    network.start_from(prepared.state)
+    arrays = next(iter(Batches(batches, 8, shuffle="none")))
+    batch = {name: torch.as_tensor(np.array(arrays[name])) for name in ("input", "target")}
+    before = len(network.taps) - 1
+    with torch.inference_mode():
+        output, _ = network.amplifier(batch["input"])
+        carry, found = None, []
+        for _ in range(2):
+            losses, carry = network.segment_loss(batch, carry)
+            found.append(losses)
+        assert carry is None
+        for losses, start in zip(found, (4000, 7000), strict=True):
+            part = slice(start - before, start + 3000)
+            expected = network._losses(output[:, part], batch["target"][:, part])
+            assert torch.allclose(losses, expected, rtol=1e-4)
+
+
+def test_systems_are_compared(store: Store) -> None:
+    """The teacher at its own rate is the reference; a student that is the teacher is level."""
+    source = TeacherTones("lstm_tiny", bins=(205, 1500), levels=(-18.0, -6.0), precision="float64")
+    tones = simulate(source, store=store, progress=False)
+    drawn = simulate(
+        TeacherTones("lstm_tiny", lowest=60, highest=100), 32, store=store, progress=False
+    )
+    batches = ToneBatches(drawn, source.amplifier, warm_up=4000, length=6000)
+    same = trained(batches, store, learning_rate=1e-12, epochs=1)
+    product = compare(tones, source.amplifier, {"student": same}, store, factors=(1, 2))
+    assert product.sizes["system"] == 3
+    for name in MEASURES:
+        assert product[name].dims == ("system", "level", "frequency")
+        assert product[name].attrs["units"] == "dB"
+    student, teacher = product.sel(system="student"), product.sel(system="teacher")
+    assert float(abs(student["alias_ratio"] - teacher["alias_ratio"]).max()) < 1.0
+    assert float(student["harmonic_error"].max()) < -100  # the rounding of its weights
+    # A line of the spectrum is the peak level of a sine.
+    at = int(teacher["bin"][0])
+    assert np.isfinite(product["spectrum"].values[..., at]).all()
+    report = Aliasing(product)
+    assert report.students == ["student"]
+    assert list(report.table().index) == ["teacher", "teacher, 2× sample rate", "student"]
+    assert report.verdict().startswith("student: good in")
+    assert compare(tones, source.amplifier, {"student": same}, store, factors=(1, 2)).identical(
+        product
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Student(esr=-1.0), "at least 0"),
+        (lambda: Student(esr=0.0, nmr=0.0, dc=0.0), "not all of them"),
+        (lambda: Student(segment=100), "at least 2048"),
+        (lambda: Training(nmr=(1.5,)), "weights from 0 to 1"),
+        (lambda: Training(nmr=()), "weights from 0 to 1"),
+        (lambda: Training().fit(xr.Dataset()), "trains on a campaign"),
+        (lambda: Campaign(Store("."), config=3).amplifier, "JCM800, needs its file"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(make: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        make()
+
+
+def test_a_wavenet_needs_a_warm_up_as_long_as_its_memory(store: Store) -> None:
+    source = TeacherTones("wavenet_tiny", lowest=60, highest=100)
+    tones = simulate(source, 32, store=store, progress=False)
+    with pytest.raises(LabelError, match="warm_up should be at least"):
+        trained(ToneBatches(tones, source.amplifier, warm_up=10, length=6000), None)

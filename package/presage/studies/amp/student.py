@@ -4,10 +4,12 @@ Both have the same architecture and begin with the same weights; the student is 
 its own answer to a sine is the band-limited answer of the teacher (Carson et al. 2025,
 arXiv:2505.11375). The loss of a tone is
 
-    w_ESR ESR + w_NMR NMR + w_DC DC,
+    w_ESR ESR + w_NMR ln(1 + NMR) + w_DC DC,
 
 the error's energy over the signal's, what of the error is heard over what is masked
-(:mod:`presage.studies.amp.ear`), and the squared error of the mean over the signal's energy. A
+(:mod:`presage.studies.amp.ear`), and the squared error of the mean over the signal's energy. NMR
+without the logarithm, as published, reaches 1e4 for a few loud and high tones of a distorting
+teacher; these alone then decide, and students fell silent. A
 recurrent network goes through a tone in segments, with a step of the optimiser after each
 (truncated back-propagation); one with a finite memory takes a stretch of the tone at once.
 """
@@ -157,7 +159,9 @@ class StudentNetwork(nn.Module):
         energy = target.square().mean(1).clamp_min(1e-12)
         losses = settings.esr * error.square().mean(1) / energy
         losses = losses + settings.dc * error.mean(1).square() / energy
-        return losses + settings.nmr * self.ear(output, target) if settings.nmr else losses
+        if settings.nmr:
+            losses = losses + settings.nmr * self.ear(output, target).log1p()
+        return losses
 
 
 class SegmentStudent(StudentNetwork):

@@ -206,7 +206,7 @@ def fit(
         The trained model, of the kind that the specification names: a
         :class:`~presage.models.FittedDensity` for a flow, which draws events and gives log p.
         An interrupted run goes on where it was: with the same number of processes its result is
-        the same to the last bit.
+        the same to the last bit. Where another process trains the same, its result is waited for.
 
     Raises
     ------

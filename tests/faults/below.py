@@ -24,9 +24,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from safetensors.torch import load_file
+
+import fit_toys
 
 HERE = Path(__file__).resolve().parent
 ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO}
@@ -52,8 +56,12 @@ class Command:
     product: Callable[[Path], str]
 
 
-def key(root: Path) -> str:
-    return (root / "key").read_text(encoding="utf-8")
+def named(words: str, root: Path) -> str:
+    """Put the folder of a case, and the keys of what `prepare` made, into a command's word."""
+    for name in ("key", "model"):
+        if f"{{{name}}}" in words:
+            words = (root.parent / name).read_text(encoding="utf-8")
+    return words.replace("{root}", str(root))
 
 
 def said(root: Path) -> str:
@@ -67,6 +75,8 @@ def exported(name: str) -> Callable[[Path], str]:
         from presage.exchange import read_file
 
         path = root / name
+        if path.suffix == ".safetensors":
+            return str({n: t.tolist() for n, t in load_file(path).items()})
         if path.suffix == ".npy":
             return str(np.load(path).tobytes().hex())
         if path.suffix == ".root":
@@ -120,6 +130,12 @@ def commands() -> dict[str, Command]:
         )
         for suffix in ("nc", "h5", "npz", "pt")
     }
+    for suffix, producer in (("npy", "numpy-events"), ("root", "root-events")):
+        command = ("store", "import", f"{{root}}/{suffix}.toml")
+        found[f"import {suffix}"] = Command(command, stored(producer))
+    for name, path in (("weights", "out.safetensors"), ("history", "history.h5")):
+        command = ("store", "export", "{model}", f"{{root}}/{path}")
+        found[f"export {name}"] = Command(command, exported(path))
     settings = ["epochs=1", "bins=4", "hidden=(4,)", "batch_size=10", "validation=0"]
     settings.append("checkpoint_every=1")
     options = [word for setting in settings for word in ("-p", setting)]
@@ -167,13 +183,10 @@ def run(shim: Shim, command: Command, root: Path, at: int = -1, error: int = 0) 
     try:
         for target, number in ((out, 1), (err, 2)):
             os.dup2(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
-        words = [
-            w.replace("{root}", str(root)).replace("{key}", key(root.parent))
-            for w in command.arguments
-        ]
+        words = [named(word, root) for word in command.arguments]
         os.environ["PRESAGE_STORE"] = str(root / "store")
         shim.arm(root, at, error)
-        status = _main(words)
+        status = run_main(words)
         calls.write_text(json.dumps(shim.disarm()), encoding="utf-8")
     finally:
         shim.disarm()
@@ -182,7 +195,7 @@ def run(shim: Shim, command: Command, root: Path, at: int = -1, error: int = 0) 
         os._exit(status)
 
 
-def _main(words: list[str]) -> int:
+def run_main(words: list[str]) -> int:
     import traceback
 
     from presage.cli.main import main
@@ -292,15 +305,31 @@ def campaign(folder: Path, chosen: list[str], every: int) -> dict[str, dict[str,
 def prepare(master: Path) -> None:
     """Make what the commands work on: a store with events, and files to import."""
     from presage.exchange import write_file
+    from presage.fitting import fit
     from presage.generate import simulate
     from presage.store import Store
     from presage.studies.events import Resonance
 
     events = simulate(Resonance(), 20, store=Store(master / "store"), progress=False)
     (master.parent / "key").write_text(events.attrs["presage_key"], encoding="utf-8")
-    for suffix in ("nc", "h5", "npz", "pt"):
+    store = Store(master / "store")
+    quick: dict[str, Any] = {"epochs": 1, "batch_size": 100, "validation": 0, "progress": False}
+    model = fit(fit_toys.Toy(), fit_toys.stored(store), store=store, **quick)
+    (master.parent / "model").write_text(model.recipe.key, encoding="utf-8")
+    for suffix in ("nc", "h5", "npz", "pt", "npy", "root"):
         write_file(xr.Dataset(EVENTS), master / f"in.{suffix}")
-    for name in ("presage.fitting", "presage.models", "uproot", "torch", "xarray"):
+    described = "columns = {x = {}}\nlabels = {n = {}}\nfile = 'in.npy'"
+    (master / "npy.toml").write_text(described, encoding="utf-8")
+    described = "columns = {x = 'x'}\nlabels = {n = 'n'}\nfiles = 'in.root'\ntree = 'Events'"
+    (master / "root.toml").write_text(described, encoding="utf-8")
+    for name in (
+        "presage.fitting",
+        "presage.models",
+        "presage.studies.events",
+        "uproot",
+        "torch",
+        "xarray",
+    ):
         __import__(name)
 
 

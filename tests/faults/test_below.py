@@ -14,7 +14,7 @@ import pytest
 from faults import below
 
 ROOT = Path(__file__).resolve().parents[2]
-CHOSEN = ["export nc", "export pt"]
+CHOSEN = ["export nc", "export pt", "export weights", "import npy"]
 
 
 @pytest.mark.slow

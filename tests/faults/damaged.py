@@ -30,6 +30,7 @@ import h5py
 import numpy as np
 import torch
 import xarray as xr
+from astropy.io import fits
 
 from faults.below import run_main, shown
 from presage.exchange import write_file
@@ -63,6 +64,8 @@ class Kind:
         Reads x and y as another program does.
     sealed
         Whether checksums tell of all damage.
+    reader
+        Of a study, by name.
     """
 
     suffix: str
@@ -70,6 +73,7 @@ class Kind:
     beside: str = ""
     others: Callable[[Path], dict[str, Any]] | None = None
     sealed: bool = False
+    reader: str = ""
 
 
 def _about(path: Path) -> None:
@@ -88,6 +92,18 @@ def _h5(path: Path) -> dict[str, Any]:
 
 def _dictionary(path: Path) -> None:
     np.save(path, {"data": TABLE[:, :1], "cond": TABLE[:, 1:], "note": "mine"}, allow_pickle=True)
+
+
+def _cube(path: Path) -> None:
+    cards = {"CTYPE3": "FREQ", "CRVAL3": 500e6, "CDELT3": 2e6, "CRPIX3": 1.0, "BUNIT": "K"}
+    cards |= {"CTYPE1": "RA---TAN", "CRVAL1": 10.0, "CDELT1": -0.25, "CRPIX1": 3.0}
+    cards |= {"CTYPE2": "DEC--TAN", "CRVAL2": -30.0, "CDELT2": 0.25, "CRPIX2": 2.0}
+    fits.PrimaryHDU(TABLE.reshape(4, 10, 10), fits.Header(cards)).writeto(path)
+
+
+def _sets(path: Path) -> None:
+    theta = np.tile([[0.0, 1.0, 1.0, 2.0, 0.5]], (4, 1))
+    np.savez(path, thetas=theta, events=TABLE.reshape(4, 1, 50, 2), problem=np.array("gaussian"))
 
 
 def _described(path: Path) -> None:
@@ -119,6 +135,8 @@ KINDS: dict[str, Kind] = {
     "nc": Kind("nc", lambda p: write_file(EVENTS, p), others=_h5),
     "nc classic": Kind("nc", lambda p: EVENTS.to_netcdf(p, engine="scipy")),
     "root": Kind("root", _root, TREE),
+    "fits": Kind("fits", _cube, reader="sky_cubes"),
+    "sets": Kind("npz", _sets, reader="original-event-sets"),
     "toml": Kind("toml", _described),
 }
 
@@ -181,8 +199,7 @@ def judged(kind: Kind, content: bytes, root: Path) -> tuple[bool, str]:
     """Import a damaged file; return whether it was taken, and what was wrong."""
     path = root / f"in.{kind.suffix}"
     path.write_bytes(content)
-    imported = _imported_path(kind, path)
-    status, used = _imported(imported, root)
+    status, used = _imported(_command(kind, path), root)
     text = (root / "said").read_text(encoding="utf-8", errors="replace")
     if status < 0:
         return False, f"signal: {signal.Signals(-status).name}"
@@ -195,8 +212,13 @@ def judged(kind: Kind, content: bytes, root: Path) -> tuple[bool, str]:
     return True, _other_values(kind, path, root)
 
 
-def _imported_path(kind: Kind, path: Path) -> Path:
-    """Return the file to import: that which was damaged, or one that holds or names it."""
+def _command(kind: Kind, path: Path) -> list[str]:
+    """Return the command that imports the file, or another one that holds or names it."""
+    reader = ["--reader", kind.reader] if kind.reader else []
+    return ["store", "import", str(_holder(kind, path)), *reader]
+
+
+def _holder(kind: Kind, path: Path) -> Path:
     if kind.suffix == "json":
         about = np.array(path.read_bytes().decode("utf-8", "replace"))
         np.savez(path.with_suffix(".npz"), **COLUMNS, **{ABOUT: about})
@@ -207,7 +229,7 @@ def _imported_path(kind: Kind, path: Path) -> Path:
     return path
 
 
-def _imported(path: Path, root: Path) -> tuple[int, int]:
+def _imported(words: list[str], root: Path) -> tuple[int, int]:
     """Import a file in a child; return its status, and by how much its memory grew."""
     before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     pid = os.fork()
@@ -221,7 +243,7 @@ def _imported(path: Path, root: Path) -> tuple[int, int]:
         signal.alarm(SECONDS)
         size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (size + 4 * MEMORY, size + 4 * MEMORY))
-        code = run_main(["store", "import", str(path)])
+        code = run_main(words)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -258,7 +280,7 @@ def campaign(kinds: list[str], cases: int, seed: int, where: Path | None = None)
             content = good.read_bytes()
             os.environ |= {"PRESAGE_STORE": f"{root}/store", "PRESAGE_CACHE": f"{root}/cache"}
             with contextlib.redirect_stdout(io.StringIO()):  # the children need import nothing
-                run_main(["store", "import", str(_imported_path(kind, good))])
+                run_main(_command(kind, good))
             for number in range(cases + 1):  # the first one is whole
                 shutil.rmtree(root / "store", ignore_errors=True)
                 (root / "said").unlink(missing_ok=True)

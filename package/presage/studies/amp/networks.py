@@ -114,7 +114,7 @@ class LSTMNetwork(Network):
 
 @contextmanager
 def _exact() -> Iterator[None]:
-    """Keep cuDNN from rounding to TF32, whose ten bits alias more than an amplifier."""
+    """Keep cuDNN from rounding to TF32, whose ten bits would stand above what is measured."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
@@ -126,8 +126,8 @@ def _exact() -> Iterator[None]:
 class WaveNetNetwork(Network):
     """Arrays of dilated convolutions; what is carried are the last inputs, silence at first.
 
-    A convolution is the sum of its taps' products of matrices: with 8 or 16 channels that is two to
-    three times as fast on a processor as torch's own, and no GPU rounds it to TF32.
+    A convolution is the sum of its taps' products of matrices: with 8 or 16 channels that is about
+    twice as fast on a processor as torch's own, and no GPU rounds it to TF32.
     """
 
     head_scale: Tensor

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from presage.batches import BatchError, Batches, Plan
-from presage.batches.mapping import join
 from presage.batches.plan import part
 from presage.labels import Schema, Variable
 from presage.lineage import take
 from presage.recipe import Recipe
 from presage.store import Store
+from presage.store.mapping import join
 
 QUICK = settings(max_examples=40, deadline=None)
 

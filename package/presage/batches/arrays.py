@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 
-from presage.batches.mapping import read_ahead
 from presage.batches.shares import Positions
 from presage.batches.source import BatchSource
 from presage.batches.tables import Buffers, Table
 from presage.labels import Array
+from presage.store.mapping import read_ahead
 
 
 class ArraySource(BatchSource):

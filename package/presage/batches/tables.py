@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from presage.batches.mapping import is_mapped, join
 from presage.batches.shares import Positions
 from presage.labels import Array
 from presage.lineage import flat_rows
+from presage.store.mapping import is_mapped, join
 
 _CACHE_LINE = 64
 

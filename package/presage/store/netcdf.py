@@ -22,6 +22,7 @@ from presage.foreign import unpacks_too_far
 from presage.labels import Array, Schema
 from presage.progress import Bar
 from presage.store.files import Sink, StoreError, reading
+from presage.store.mapping import map_file
 
 _ALIGNMENT = 4096  # bytes: a page, so that float32 rows never straddle one more than they must
 _CHUNK = 8 << 20  # bytes hashed at a time
@@ -98,22 +99,21 @@ def _write_variable(file: h5netcdf.File, name: str, variable: xr.Variable) -> No
 
 
 def map_shard(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
-    """Memory-map the named arrays of a shard, read-only.
+    """Memory-map the named arrays of a shard, read-only: one mapping, and views of it.
 
     An array that is chunked, compressed or of foreign byte order is read whole instead (archives
     made by other tools).
     """
-    size = path.stat().st_size
-    arrays: dict[str, Array] = {}
-    with reading(path), h5py.File(path, "r", locking=False) as file:
-        for name in names:
-            if name not in file:
-                raise StoreError(f"{path.name} has no array {name!r}: the file was altered")
-            arrays[name] = _map_array(path, file[name], size)
-    return arrays
+    with reading(path):
+        mapped = map_file(path)
+        with h5py.File(path, "r", locking=False) as file:
+            for name in names:
+                if name not in file:
+                    raise StoreError(f"{path.name} has no array {name!r}: the file was altered")
+            return {name: _map_array(path, file[name], mapped) for name in names}
 
 
-def _map_array(path: Path, dataset: h5py.Dataset, size: int) -> Array:
+def _map_array(path: Path, dataset: h5py.Dataset, mapped: Array) -> Array:
     if dataset.size == 0:
         return np.empty(dataset.shape, dataset.dtype)
     offset = dataset.id.get_offset()
@@ -121,10 +121,12 @@ def _map_array(path: Path, dataset: h5py.Dataset, size: int) -> Array:
     if not plain or offset is None or not dataset.dtype.isnative:
         check_unpacked(path, dataset.nbytes)
         return np.asarray(dataset[...]).astype(dataset.dtype.newbyteorder("="), copy=False)
-    if offset + dataset.nbytes > size:
-        raise StoreError(f"{path.name} is truncated: {dataset.name} ends beyond its {size} bytes")
-    mapped = np.memmap(path, mode="r", dtype=dataset.dtype, shape=dataset.shape, offset=offset)
-    return np.asarray(mapped)
+    end = offset + dataset.nbytes
+    if end > mapped.size:
+        raise StoreError(
+            f"{path.name} is truncated: {dataset.name} ends beyond its {mapped.size} bytes"
+        )
+    return mapped[offset:end].view(dataset.dtype).reshape(dataset.shape)
 
 
 def check_unpacked(path: Path, size: int) -> None:

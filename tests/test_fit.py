@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import math
+import pickle
 import sys
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,8 @@ import xarray as xr
 
 import fit_toys
 from presage import models
+from presage.batches import Batches
+from presage.exchange.writing import write_file
 from presage.fitting import (
     SCHEDULES,
     FitError,
@@ -34,7 +38,7 @@ from presage.fitting.splitting import split
 from presage.fitting.state import Average
 from presage.labels import LabelError, Parameter, Schema, Variable
 from presage.recipe import Recipe
-from presage.store import Store, StoreError
+from presage.store import Store, StoreError, reading
 
 TOY = fit_toys.Toy()
 QUICK = {"epochs": 2, "batch_size": 32, "progress": False}
@@ -48,6 +52,39 @@ def weights(fitted):
 def same(one, other):
     a, b = weights(one), weights(other)
     return list(a) == list(b) and all(torch.equal(a[n], b[n]) for n in a)
+
+
+# -- many shards --------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts what /proc lists")
+def test_many_shards_need_few_descriptors(tmp_path):
+    import resource
+
+    store, recipe, arrays = Store(tmp_path), Recipe("toy_events", 1), fit_toys.arrays(800)
+
+    def add(low, high):
+        store.add(recipe, fit_toys.SCHEMA, {n: a[low:high] for n, a in arrays.items()}, low)
+
+    for low in range(0, 780, 20):
+        add(low, low + 20)
+    taken = list(Path("/proc/self/fd").iterdir())
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(taken) + 20, hard))
+    try:
+        add(780, 800)
+        opened = store.open(recipe)
+        reading._reopened.cache_clear()  # as in another process
+        for data in (opened, pickle.loads(pickle.dumps(opened))):
+            np.testing.assert_array_equal(data["y_mass"], arrays["y_mass"])
+        for name in ("written.nc", "written.npz"):
+            write_file(opened, tmp_path / name)
+        assert sum(len(batch["x_label"]) for batch in Batches(opened, 32)) == 800
+        fit(TOY, opened, store=store, **QUICK)
+        assert store.check(recipe) == []
+        assert len(list(Path("/proc/self/fd").iterdir())) <= len(taken) + 5
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 # -- what a run is ------------------------------------------------------------------------

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import itertools
 import pickle
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import lru_cache
@@ -31,7 +34,9 @@ from presage.labels import (
 )
 from presage.lineage import take
 from presage.recipe import Parent, Recipe
-from presage.store import Store, StoreError, StoreWarning, entry, verified
+from presage.store import Store, StoreError, StoreWarning, entry, mapping, verified
+from presage.store.sidecar import Sidecar
+from presage.store.spans import chain
 
 THETA = Parameter("theta", (), "float64", "GeV", low=0.0, high=2.0)
 CUBE = Variable("cube", ("frequency", "component"), "float32", "mK", "a cube", lower=-9.0)
@@ -118,6 +123,50 @@ def test_rows_are_maps_of_each_shard(store: Store) -> None:
     for a, b, part in rows.shards:
         assert len(part["hit"]) == counts[a:b].sum()
         assert not part["cube"].flags.writeable
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/maps")
+def test_a_shard_is_one_map_while_it_is_in_use(store: Store) -> None:
+    def maps() -> int:
+        gc.collect()
+        return Path("/proc/self/maps").read_text().count(f"{store.root}/")
+
+    fill(store)
+    rows = store.rows(RECIPE)
+    assert maps() == len(rows.shards) == 4
+    kept = rows.shards[2][2]["cube"][1:]
+    del rows
+    assert maps() == 1
+    np.testing.assert_array_equal(kept, arrays()["cube"][7:13])
+
+
+def test_no_room_for_maps_is_said(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    opened = fill(store)
+    monkeypatch.setattr(mapping, "_map", full)
+    with pytest.raises(StoreError, match="open fewer datasets at once"):
+        store.open(RECIPE)
+    np.testing.assert_array_equal(opened["cube"], arrays()["cube"])
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.integers(0, 6)), max_size=8),
+    st.integers(0, 20),
+    st.integers(0, 12),
+)
+def test_shards_are_chained_by_the_one_that_reaches_farthest(
+    spans: list[tuple[int, int]], start: int, length: int
+) -> None:
+    shards = [Sidecar("", 0, "", "", low, low + size) for low, size in spans]
+    stop = start + length
+    cut = list(chain(shards, start, stop))
+    held = {n for shard in shards for n in range(shard.start, shard.stop)}
+    assert [n for _, a, b in cut for n in range(a, b)] == sorted(held & set(range(start, stop)))
+    for shard, low, high in cut:
+        assert shard.start <= low < high <= shard.stop
+        assert high == min(stop, max(s.stop for s in shards if s.start <= low))
 
 
 @lru_cache(maxsize=1)

@@ -143,8 +143,8 @@ def hash_array(array: Array) -> str:
 
 def file_hash(path: Path) -> str:
     """Return the XXH3-128 hash of a whole file; a large one shows a bar."""
-    digest, buffer, size = xxhash.xxh3_128(), bytearray(_CHUNK), path.stat().st_size
-    view = memoryview(buffer)
+    digest, size = xxhash.xxh3_128(), path.stat().st_size
+    view = memoryview(buffer := bytearray(min(_CHUNK, size + 1)))
     with (
         path.open("rb", buffering=0) as file,
         Bar(total=size, unit="B", unit_scale=True, desc=f"checking {path.name}",

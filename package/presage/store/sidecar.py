@@ -14,7 +14,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,7 @@ class Sidecar:
 
     def text(self) -> str:
         """Return the JSON with its seal."""
-        body = json.dumps(asdict(self), sort_keys=True)
-        return json.dumps({"seal": _seal(body), **asdict(self)}, sort_keys=True, indent=1)
+        return json.dumps({"seal": _seal(self), **vars(self)}, sort_keys=True, indent=1)
 
 
 def sidecar_path(path: Path) -> Path:
@@ -105,10 +104,10 @@ def read_sidecar(path: Path) -> Sidecar:
                 f"this one reads {FORMAT}); update presage"
             )
         sidecar = Sidecar(**parts)
-        body = json.dumps(asdict(sidecar), sort_keys=True)
+        unchanged = seal == _seal(sidecar)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(f"{path.name} is no sidecar: {error}") from error
-    if seal != _seal(body):
+    if not unchanged:
         raise StoreError(f"{path.name} was edited: its seal does not match")
     return sidecar
 
@@ -144,8 +143,8 @@ def _processor() -> str:
     return f"{platform.machine()} {model}".strip()
 
 
-def _seal(body: str) -> str:
-    return hashlib.sha256(body.encode()).hexdigest()
+def _seal(sidecar: Sidecar) -> str:
+    return hashlib.sha256(json.dumps(vars(sidecar), sort_keys=True).encode()).hexdigest()
 
 
 def utc_now() -> str:

@@ -13,19 +13,21 @@ def chain(shards: Sequence[Sidecar], start: int, stop: int) -> Iterator[tuple[Si
     Shards may overlap (two runs asked for different sizes at once); they then hold the same
     bytes, and the one that reaches farthest is read.
     """
-    position = start
+    ordered = sorted(shards, key=lambda shard: shard.start)
+    position, number, reaching = start, 0, start
     while position < stop:
-        reaching = [s for s in shards if s.start <= position < s.stop]
-        if reaching:
-            best = max(reaching, key=lambda shard: shard.stop)
-            end = min(best.stop, stop)
+        while number < len(ordered) and ordered[number].start <= position:
+            if ordered[number].stop > reaching:
+                best, reaching = ordered[number], ordered[number].stop
+            number += 1
+        if reaching > position:
+            end = min(reaching, stop)
             yield best, position, end
             position = end
-            continue
-        later = [s.start for s in shards if s.start > position]
-        if not later:
+        elif number < len(ordered):
+            position = ordered[number].start
+        else:
             return
-        position = min(later)
 
 
 def gaps(shards: Sequence[Sidecar], start: int, stop: int) -> list[tuple[int, int]]:

@@ -126,7 +126,7 @@ def _map_array(path: Path, dataset: h5py.Dataset, mapped: Array) -> Array:
         raise StoreError(
             f"{path.name} is truncated: {dataset.name} ends beyond its {mapped.size} bytes"
         )
-    return mapped[offset:end].view(dataset.dtype).reshape(dataset.shape)
+    return np.reshape(mapped[offset:end].view(dataset.dtype), dataset.shape)
 
 
 def check_unpacked(path: Path, size: int) -> None:

@@ -361,6 +361,78 @@ def test_another_product_is_refused_with_what_differs(
         store.put(RECIPE, change(product()))
 
 
+def one(values: Any = (0.0, 1.0, 2.0), **attributes: Any) -> xr.Dataset:
+    return xr.Dataset({"a": ("x", np.asarray(values), attributes)})
+
+
+OTHERWISE = {
+    "a unit that is no time": (one(units="days since big bang"), "unable to decode time units"),
+    "a unit that becomes a date": (one(units="days since 2000-01-01"), "'a' has other values"),
+    "a factor": (one(scale_factor=2.0), "'a' differs by 2"),
+    "a number that means none": (one(missing_value=1.0), "'a' differs by nan"),
+    "a type": (one(dtype="bool"), "'a' has other values"),
+    "no text": (one(np.array(["a", None], object)), "'a' has other values"),
+    "a blank": (one().assign_coords({"c d": ("x", np.arange(3))}), "'c d' is no coordinate"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:coordinate 'c d' has a space")
+@pytest.mark.parametrize(("dataset", "message"), OTHERWISE.values(), ids=OTHERWISE)
+def test_what_would_be_read_otherwise_is_not_published(
+    store: Store, dataset: xr.Dataset, message: str
+) -> None:
+    recipe = Recipe("table", 1)
+    with pytest.raises(StoreError, match=message):
+        store.put(recipe, dataset)
+    with pytest.raises(StoreError, match=message):
+        store.adopt(dataset, "taken")
+    assert store.get(recipe) is None
+    assert not list(store.root.rglob("*.done.json"))
+
+
+def test_what_is_put_comes_back_however_it_was_packed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mask = xr.Dataset({"mask": (("x", "y"), np.zeros((2000, 2000), np.int8))})
+    mask["mask"].encoding = {"zlib": True}
+    monkeypatch.setattr("presage.foreign.FREE", 1 << 20)
+    xr.testing.assert_equal(store.put(Recipe("mask", 1), mask), mask)
+    packed = one([0.1234, 1.5])
+    packed["a"].encoding = {"dtype": "int16", "scale_factor": 0.1}
+    xr.testing.assert_equal(store.put(Recipe("packed", 1), packed), packed)
+    times = one(np.array(["2000-01-01T00:00:00.000000001", "NaT"], "M8[ns]"))
+    xr.testing.assert_equal(store.put(Recipe("times", 1), times), times)
+
+
+OWN_FILES = ["recipe.json", "product.nc", "shard-0.nc", "work", "quarantine"]
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a.done.json", *OWN_FILES])
+def test_names_that_are_not_a_file_s(store: Store, name: str) -> None:
+    with pytest.raises(StoreError, match=r"plain file name|name of the store's own"):
+        store.put_file(Recipe("table", 1), name, lambda sink: sink.write(b"text"))
+    assert not list(store.root.rglob("*.done.json"))
+
+
+def test_any_other_name_is_a_file_s(store: Store) -> None:
+    for name in ("w[1].bin", "*.bin", "é?"):
+        path = store.put_file(Recipe("table", 1), name, lambda sink: sink.write(b"text"))
+        assert store.file(Recipe("table", 1), name) == path
+
+
+def test_samples_that_could_not_be_opened_are_not_published(store: Store) -> None:
+    blank = Coordinate("x y", (1.0, 2.0), dim="x")
+    for dim, coordinates in (("x/y", ()), ("x", (blank,))):
+        with pytest.raises(LabelError, match=r"rename 'x[/ ]y'"):
+            Schema("event", (Variable("a", (dim,)),), coordinates)
+    recipe, schema = Recipe("toy", 1), Schema("event", (Variable("a"),))
+    with pytest.raises(StoreError, match="16777216 may be"):
+        store.add(recipe, schema, {"a": np.zeros(3, "f4")}, 0, {"said": "x" * (17 << 20)})
+    assert store.samples(recipe) == 0
+    big = xr.Dataset({"a": ("event", np.arange(3, dtype=">f4"))})
+    np.testing.assert_array_equal(store.adopt(big, "big", "event")["a"], [0, 1, 2])
+
+
 def test_files_and_workspaces(store: Store) -> None:
     assert store.file(RECIPE, "w.bin") is None
     path = store.put_file(RECIPE, "w.bin", lambda sink: sink.write(b"one"))

@@ -48,6 +48,12 @@ class Schema:
                     f"a column cannot be called {name!r}: that is {own[name]} in the dataset, and "
                     f"would hide it. Call it {free!r}, in a reader as {{'{free}': '{name}'}}"
                 )
+        blanks = [c.name for c in self.coordinates if c.name != c.along and " " in c.name]
+        for name in [*blanks, *(name for name in own if "/" in name)]:
+            raise LabelError(
+                f"netCDF has no dimension with a slash, and no coordinate with a blank beside its "
+                f"dimension: rename {name!r}"
+            )
         for variable in self.variables:
             late = set(variable.dims[1:]) & set(self.ragged)
             if late:

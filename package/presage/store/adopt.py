@@ -110,11 +110,12 @@ def _counts(dataset: xr.Dataset) -> list[xr.DataArray]:
 def _ordered(array: xr.DataArray, sample: str, ragged: tuple[str, ...]) -> xr.DataArray:
     """Return an array with the dimension first that its samples are stored along.
 
-    Booleans, which netCDF does not have, become 0 and 1.
+    Booleans, which netCDF does not have, become 0 and 1, and bytes the machine's order.
     """
     for first in (*ragged, sample):
         if first in array.dims:
-            kept = array.astype("int8") if array.dtype.kind == "b" else array
+            native = array.dtype.newbyteorder("=")
+            kept = array.astype("int8" if array.dtype.kind == "b" else native, copy=False)
             return kept.transpose(first, ...)
     raise StoreError(
         f"{array.name!r} has no dimension {sample!r}, only {array.dims}; drop it with "

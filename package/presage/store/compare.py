@@ -11,12 +11,17 @@ import numpy as np
 import xarray as xr
 
 from presage.labels import Array
-from presage.store.netcdf import map_shard, open_dataset
+from presage.store.files import Check, StoreError
+from presage.store.netcdf import map_shard, read_dataset
 from presage.store.sidecar import describe
 
 #: Share of the largest value by which results may differ between environments, and
 #: products anywhere: sums are added up in another order by another number of threads.
 ELSEWHERE = 1e-4
+_NOT_KEPT = (
+    "this cannot be published, for netCDF would not give it back as it is; rename or drop what is "
+    "named here, and attributes such as scale_factor, _FillValue or units with 'since'"
+)
 
 
 @dataclass(frozen=True)
@@ -54,18 +59,40 @@ def shard_claim(
 
 def product_claim(dataset: xr.Dataset) -> Claim:
     """Return the claim of a product, which may differ by :data:`ELSEWHERE` anywhere."""
-    ours = {str(n): v.values for n, v in dataset.variables.items()}
+    ours = _arrays(dataset)
 
     def difference(path: Path, here: bool) -> str:  # noqa: ARG001
-        with open_dataset(path) as stored:
-            theirs = {str(n): v.values for n, v in stored.variables.items()}
-        return arrays_differ(ours, theirs)
+        return arrays_differ(ours, _arrays(read_dataset(path)))
 
     advice = (
         "What its result depends on (a setting, a seed, a parent) belongs into its recipe; "
         "raise its version when its code was changed, or remove the old one first"
     )
     return Claim(describe(ours), difference, advice)
+
+
+def reads_back(dataset: xr.Dataset) -> Check:
+    """Return the check that a written product is read as what it is, to the bit.
+
+    Readers of netCDF take some attributes as instructions (``scale_factor``, ``_FillValue``,
+    units with "since"), and there are names and values that it cannot hold.
+    """
+
+    def check(path: Path) -> None:
+        try:
+            stored = read_dataset(path)
+            wrong = arrays_differ(_arrays(dataset), _arrays(stored), share=0.0)
+            moved = sorted(map(repr, set(dataset.coords) ^ set(stored.coords)))
+        except StoreError as error:
+            raise StoreError(f"{_NOT_KEPT}: {error}") from error
+        if wrong or moved:
+            raise StoreError(f"{_NOT_KEPT}: {wrong or f'{moved[0]} is no coordinate any more'}")
+
+    return check
+
+
+def _arrays(dataset: xr.Dataset) -> dict[str, Array]:
+    return {str(n): v.values for n, v in dataset.variables.items()}
 
 
 def arrays_differ(
@@ -88,10 +115,13 @@ def arrays_differ(
 def _differs(array: Array, other: Array, share: float) -> str:
     if array.shape != other.shape:
         return f"has shape {array.shape}, before it had {other.shape}"
-    if array.dtype.kind not in "fc" or other.dtype.kind not in "fc":
-        if array.dtype.kind in "OUST":
+    kinds = {array.dtype.kind, other.dtype.kind}
+    if not kinds <= set("fc"):
+        if kinds & set("OUT"):
             array, other = array.astype(str), other.astype(str)
-        return "" if np.array_equal(array, other) else "has other values"
+        times = len(kinds) == 1 and bool(kinds & set("mM"))  # of which some may be missing
+        same = np.array_equal(array, other, equal_nan=times)
+        return "" if same else "has other values"
     unequal = (array != other) & ~(np.isnan(array) & np.isnan(other))
     if not unequal.any():
         return ""

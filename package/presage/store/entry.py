@@ -29,7 +29,7 @@ from presage.store.files import (
     unchecked,
 )
 from presage.store.locks import abandoned
-from presage.store.netcdf import file_hash, map_shard, write_shard
+from presage.store.netcdf import file_hash, map_shard, read_header, write_shard
 from presage.store.sidecar import (
     MARK,
     NewerFormatError,
@@ -42,7 +42,7 @@ from presage.store.sidecar import (
     sidecar_path,
 )
 
-RECIPE_FILE = "recipe.json"
+RECIPE_FILE, QUARANTINE = "recipe.json", "quarantine"
 
 
 class StoreWarning(UserWarning):
@@ -96,6 +96,7 @@ class Entry:
             write_shard(sink, arrays, schema, {**attributes, "sample_range": [start, stop]})
 
         def check(temporary: Path) -> None:
+            read_header(temporary)
             if describe(map_shard(temporary, tuple(arrays))) != content:
                 raise StoreError(f"{temporary} reads back differently: the disk is failing")
 
@@ -223,7 +224,7 @@ class Entry:
 
     def quarantine(self, path: Path, problem: str) -> None:
         """Move a faulty file and its sidecar aside, and say so."""
-        aside = self.folder / "quarantine"
+        aside = self.folder / QUARANTINE
         stamp = f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
         try:
             make_folder(aside)

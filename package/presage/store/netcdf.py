@@ -81,6 +81,23 @@ def open_dataset(path: Path, **options: Any) -> Iterator[xr.Dataset]:
         yield dataset
 
 
+def read_dataset(path: Path) -> xr.Dataset:
+    """Read a whole netCDF file; one whose arrays are far larger than the file is refused."""
+    with open_dataset(path) as dataset:
+        check_unpacked(path, dataset.nbytes)
+        return dataset.load()
+
+
+def read_header(path: Path) -> xr.Dataset:
+    """Return what a shard says of its variables, and its fixed coordinates; they stay unread."""
+    with open_dataset(path, decode_cf=False) as stored:
+        # Those of other names than their dimension too.
+        header = stored.set_coords(str(stored.attrs.get("coordinates", "")).split())
+        for name in header.coords:
+            header.variables[name].load()
+        return header
+
+
 def new_file(sink: Sink) -> h5netcdf.File:
     """Return a netCDF file to write, its arrays aligned."""
     return h5netcdf.File(sink, "w", alignment_threshold=_ALIGNMENT, alignment_interval=_ALIGNMENT)

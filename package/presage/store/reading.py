@@ -13,7 +13,7 @@ from presage.recipe import Recipe
 from presage.store.entry import Entry, entry_of
 from presage.store.files import StoreError
 from presage.store.lazy import Address, Rows, StoredArray, cut_samples, labelled
-from presage.store.netcdf import map_shard, open_dataset
+from presage.store.netcdf import map_shard, read_header
 from presage.store.sidecar import Sidecar
 from presage.store.spans import chain, gaps, reach, shown
 from presage.store.verified import Stamp, known
@@ -31,13 +31,11 @@ def covering(entry: Entry, start: int, stop: int | None) -> tuple[list[Sidecar],
 
 def rows_of(entry: Entry, shards: Sequence[Sidecar], start: int, stop: int) -> Rows:
     """Memory-map samples ``[start, stop)``; what they are stands in the first shard."""
-    with open_dataset(entry.folder / shards[0].file, decode_cf=False) as stored:
-        # Those of other names than their dimension too.
-        header = stored.set_coords(str(stored.attrs.get("coordinates", "")).split())
-        sample = str(header.attrs[SAMPLE])
-        dims = {str(n): tuple(map(str, v.dims)) for n, v in header.data_vars.items()}
-        attributes = {str(n): dict(v.attrs) for n, v in header.data_vars.items()}
-        coordinates = {n: v.load().variable for n, v in header.coords.items()}
+    header = read_header(entry.folder / shards[0].file)
+    sample = str(header.attrs[SAMPLE])
+    dims = {str(n): tuple(map(str, v.dims)) for n, v in header.data_vars.items()}
+    attributes = {str(n): dict(v.attrs) for n, v in header.data_vars.items()}
+    coordinates = {n: v.variable for n, v in header.coords.items()}
     ragged = {n: d[0] for n, d in dims.items() if d[0] != sample}
     pieces = []
     for shard, low, high in chain(shards, start, stop):

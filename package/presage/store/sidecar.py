@@ -88,7 +88,13 @@ def make_sidecar(path: Path, provenance: Mapping[str, Any], key: str, **fields: 
 
 def publish_sidecar(path: Path, sidecar: Sidecar) -> None:
     """Publish the sidecar of `path`; the first one wins."""
-    publish(sidecar_path(path), text(sidecar.text()))
+    content = sidecar.text()
+    if len(content) > _MAX_BYTES:
+        raise StoreError(
+            f"what is to be known of {path.name} takes {len(content)} bytes, {_MAX_BYTES} may be: "
+            "keep long provenance as a file of its own, with put_file"
+        )
+    publish(sidecar_path(path), text(content))
 
 
 def read_sidecar(path: Path) -> Sidecar:

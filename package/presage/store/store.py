@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -20,8 +21,8 @@ from presage.lineage import LEFT_OUT, SAMPLE, attributes_of
 from presage.recipe import Recipe
 from presage.store import checked, locks
 from presage.store.adopt import adopted_samples, own_sample, product_recipe, without_origin
-from presage.store.compare import Claim, product_claim
-from presage.store.entry import Entry, entry_of, read_recipe
+from presage.store.compare import Claim, product_claim, reads_back
+from presage.store.entry import QUARANTINE, RECIPE_FILE, Entry, entry_of, read_recipe
 from presage.store.files import (
     Sink,
     StoreError,
@@ -34,13 +35,14 @@ from presage.store.files import (
 )
 from presage.store.lazy import Rows
 from presage.store.listing import PRODUCT, WORK, EntryInfo, describe_entry
-from presage.store.netcdf import check_unpacked, open_dataset, write_dataset
+from presage.store.netcdf import read_dataset, write_dataset
 from presage.store.reading import covering, open_samples, rows_of
 from presage.store.sidecar import MARK
 from presage.store.spans import gaps, reach
 from presage.store.tags import read_tags, remove_tag, write_tag
 
 _COMPLETE = "complete.json"
+_OWN = {RECIPE_FILE, PRODUCT, WORK, QUARANTINE}
 #: Held by whoever works in a workspace.
 _AT_WORK = f".{WORK}.in-use"
 
@@ -250,13 +252,15 @@ class Store:
             that agrees to 1e-4 of the largest value of each variable counts as the same.
         """
         require_room(self.root, dataset.nbytes + (16 << 20))
-        labelled = dataset.assign_attrs(attributes_of(recipe))
+        # How the values were once packed elsewhere, which may lose digits, is not theirs.
+        labelled = dataset.drop_encoding().assign_attrs(attributes_of(recipe))
         labelled.attrs.pop(SAMPLE, None)  # xarray keeps it through reductions
 
         def write(sink: Sink) -> None:
             write_dataset(sink, labelled)
 
-        self.entry(recipe).publish_file(PRODUCT, write, product_claim(labelled), {})
+        claim, check = product_claim(labelled), reads_back(labelled)
+        self.entry(recipe).publish_file(PRODUCT, write, claim, {}, check)
         stored = self.get(recipe)
         if stored is None:
             raise StoreError(f"{recipe.producer} vanished from {self.root} while it was published")
@@ -265,11 +269,7 @@ class Store:
     def get(self, recipe: Recipe) -> xr.Dataset | None:
         """Return a product, None when it is not there."""
         path = self.file(recipe, PRODUCT)
-        if path is None:
-            return None
-        with open_dataset(path) as dataset:
-            check_unpacked(path, dataset.nbytes)
-            return dataset.load()
+        return None if path is None else read_dataset(path)
 
     def compute(self, recipe: Recipe, function: Callable[[], xr.Dataset]) -> xr.Dataset:
         """Return the product of a recipe, calling `function` only when it is not there."""
@@ -287,14 +287,16 @@ class Store:
             Called with the file to write bytes into; :func:`presage.store.files.text` makes
             one of a text.
         """
-        if Path(name).name != name or name.startswith(".") or name.endswith(MARK):
+        if not name or Path(name).name != name or name.startswith(".") or name.endswith(MARK):
             raise StoreError(f"a plain file name is needed, got {name!r}")
+        if name in _OWN or name.startswith("shard-"):
+            raise StoreError(f"{name!r} is a name of the store's own; choose another")
         return self.entry(recipe).publish_file(name, write, Claim(), {})
 
     def file(self, recipe: Recipe, name: str) -> Path | None:
         """Return a sound published file, None when there is none."""
         entry = self.entry(recipe)
-        return entry.folder / name if entry.sidecars(name) else None
+        return entry.folder / name if entry.sidecars(glob.escape(name)) else None
 
     @contextmanager
     def workspace(self, recipe: Recipe) -> Iterator[Path]:

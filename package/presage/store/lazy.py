@@ -79,9 +79,10 @@ class PiecedArray(BackendArray):
         """Return rows, each from its piece, of which `piece` gives the array and the first row."""
         sample = _outer_rows(np.empty((0, *self.shape[1:]), self.dtype), rest)
         out = np.empty((len(rows), *sample.shape[1:]), self.dtype)
-        for number in np.unique(pieces):
-            chosen = pieces == number
-            array, first = piece(int(number))
+        order = np.argsort(pieces, kind="stable")
+        cuts = np.flatnonzero(np.diff(pieces[order])) + 1
+        for chosen in np.split(order, cuts) if len(order) else ():
+            array, first = piece(int(pieces[chosen[0]]))
             out[chosen] = _outer_rows(array[rows[chosen] - first], rest)
         return out
 
@@ -129,10 +130,12 @@ class StoredArray(PiecedArray):
         if step != 1:
             return self._read_rows(np.arange(start, stop, step), rest)
         parts = []
-        for shard, piece in enumerate(self.pieces):
-            low, high = (int(max(edge - self.edges[shard], 0)) for edge in (start, stop))
-            if low < min(high, len(piece)):
-                parts.append(_outer_rows(piece[low:high], rest))
+        first = int(np.searchsorted(self.edges, start, side="right")) - 1
+        last = int(np.searchsorted(self.edges, stop, side="left"))
+        for piece, begin in zip(self.pieces[first:last], self.edges[first:last], strict=True):
+            part = piece[max(start - begin, 0) : stop - begin]
+            if len(part):
+                parts.append(_outer_rows(part, rest))
         if not parts:
             return _outer_rows(self.pieces[0][:0], rest)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -31,6 +31,7 @@ from presage.studies.events.root.expression import Expression
 from presage.studies.events.root.finding import RootFile, find
 from presage.studies.events.root.path_labels import path_labels, path_names
 from presage.studies.events.root.values import Values
+from presage.studies.pdf.original_files import OriginalFile
 from presage.studies.sky import SkyCubes, read_original_basis
 from presage.typed import Declared, Kind, literal
 
@@ -54,6 +55,12 @@ def zipped(path: Path, method: int = zipfile.ZIP_STORED, **members: bytes) -> Pa
     with zipfile.ZipFile(path, "w", method) as archive:
         for name, content in members.items():
             archive.writestr(f"{name}.npy", content)
+    return path
+
+
+def many_columns(path: Path) -> Path:
+    thetas = np.zeros((2, 300_000), order="F")
+    np.savez_compressed(path, thetas=thetas, events=np.zeros((2, 1, 3, 2)))
     return path
 
 
@@ -145,6 +152,11 @@ BOMBS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Any], str]] = {
         lambda f: zipped(f / "x.npz", x=as_npy("<f8", (10**12, 0, 10**12))),
         read_file,
         r"declares shape \(1000000000000, 0, 1000000000000\)",
+    ),
+    "many columns one behind another": (
+        lambda f: many_columns(f / "x.npz"),
+        lambda p: chunks(OriginalFile(p, problem="gaussian")),
+        r"\(Fortran order\), so it cannot be read in pieces",
     ),
     "compressed tensors": (
         lambda f: rewritten(f, lambda _, c: c + bytes(MEBIBYTE), 8),

@@ -32,6 +32,8 @@ _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
 #: Longest header that is parsed: NumPy's own limit.
 _MAX_HEADER = 10_000
 _MAX_DIMS = 8
+#: Columns of an array that is stored column by column, each of which is a stream of its own.
+_MAX_COLUMNS = 1000
 _SIMPLE = re.compile(r"[<>|=]?([biuf]\d{1,2}|[SU][1-9]\d{0,6})")
 _KEYS = {"descr", "fortran_order", "shape"}
 #: Largest piece that is read of a file at once, the archive's directory among them.
@@ -165,7 +167,7 @@ class Member:
 
     def __getitem__(self, rows: slice) -> Array:
         """Return the next rows; they are asked for in order."""
-        if self.header.fortran and len(self.shape) > 2:
+        if self.header.fortran and (len(self.shape) > 2 or (*self.shape, 0)[1] > _MAX_COLUMNS):
             raise NumpyFileError(
                 f"{self.where}: stored with the first index running fastest (Fortran order), so "
                 "it cannot be read in pieces; save numpy.ascontiguousarray of it"

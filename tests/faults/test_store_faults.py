@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 import multiprocessing
 import os
@@ -327,6 +328,51 @@ def test_a_file_just_published_is_not_taken_from_its_writer(tmp_path: Path) -> N
             failpoints.put_file(Store(store.root))
         first.join()
     assert failpoints.file_right(store, True) == ""
+
+
+def test_races_end_in_right_values_or_a_sentence(tmp_path: Path) -> None:
+    done = python("-m", "faults.races", str(tmp_path), "--races", "5")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _product(store: Store) -> object:
+    failpoints.put_product(store)
+    return store.get(toys.PRODUCT)
+
+
+@pytest.mark.parametrize(
+    ("last", "act"),
+    [
+        ("presage.store.reading.rows_of", lambda s: s.open(WAVES.recipe())),
+        ("presage.store.store.rows_of", lambda s: s.rows(WAVES.recipe())),
+        ("presage.store.store.read_dataset", _product),
+        ("presage.store.entry.publishing", failpoints.put_file),
+        ("presage.store.entry.sweep", lambda s: simulate(WAVES, 40, store=s)),
+    ],
+)
+def test_a_dataset_that_goes_away_meanwhile_is_a_sentence(
+    last: str, act: Callable[[Store], object], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def after_its_removal(*arguments: Any) -> Any:
+        for folder in store.root.glob("*/*"):
+            shutil.rmtree(folder)
+        return real(*arguments)
+
+    module, _, name = last.rpartition(".")
+    real = getattr(importlib.import_module(module), name)
+    monkeypatch.setattr(last, after_its_removal)
+    with pytest.raises(StoreError, match="was removed by another process while it was in use"):
+        act(Store(store.root))
+    assert store.list() == []
+
+
+def test_a_file_that_was_mended_meanwhile_is_not_put_aside(store: Store) -> None:
+    entry, found = store.entry(WAVES.recipe()), ["a fault", ""]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        entry.put_aside(shard(store), lambda _: found.pop(0))
+    assert shard(store).exists()
+    assert toys.leftovers(store) == []
 
 
 # -- mounts that cannot do everything -----------------------------------------------------

@@ -130,16 +130,17 @@ def read(recipe: Recipe, model: Specification[F], store: Store) -> F:
             f"({', '.join(missing)} missing); run fit with the same settings to go on"
         )
     store.clear_workspace(recipe)  # of a run that was killed between publishing and this line
-    declaration = json.loads(paths[DECLARATION].read_text(encoding="utf-8"))
-    groups = _read_groups(paths[WEIGHTS])
-    history, law = _read_dataset(paths[HISTORY]), store.file(recipe, SEEN)
+    with store.entry(recipe).in_use():
+        declaration = json.loads(paths[DECLARATION].read_text(encoding="utf-8"))
+        groups = _read_groups(paths[WEIGHTS])
+        history, law = _read_dataset(paths[HISTORY]), store.file(recipe, SEEN)
+        seen = None if law is None else _read_dataset(law)
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn only to be replaced
         network = model.build(declaration)
     weights = groups.get("network", {})
     network.to(next((t.dtype for t in weights.values() if t.dtype == torch.float64), None))
     network.load_state_dict(weights)
     state = {name: tensor.numpy() for name, tensor in groups.get("state", {}).items()}
-    seen = None if law is None else _read_dataset(law)
     kind = fitted_kind(model)
     return kind(recipe, model, network.eval(), declaration, state, history, True, seen)
 

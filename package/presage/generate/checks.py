@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 
@@ -88,9 +90,7 @@ def repair(
     recipe = source.recipe(seed)
     entry = store.entry(recipe)
     for path in entry.finished():
-        problem = entry.problem(path, again=True)
-        if problem:
-            entry.quarantine(path, problem)
+        entry.put_aside(path, partial(entry.problem, again=True))
     return simulate(source, n, seed=seed, store=store, workers=workers)
 
 

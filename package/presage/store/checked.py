@@ -53,7 +53,8 @@ def remember(folder: Path, files: Mapping[str, Stamp], problems: Sequence[str]) 
     """
     text = json.dumps(asdict(Checked(utc_now(), files, tuple(problems))), sort_keys=True)
     with contextlib.suppress(OSError):
-        replace(folder / FILE, written(text))
+        if folder.is_dir():  # it may have been removed meanwhile
+            replace(folder / FILE, written(text))
 
 
 def recall(folder: Path) -> Checked | None:

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,24 +58,48 @@ class Entry:
 
     def prepare(self) -> None:
         """Make the folder with its ``recipe.json``, and clear what dead writers left."""
-        sweep(self.folder)
-        self._mend_recipe()
+        with self.in_use():
+            make_folder(self.folder)
+            sweep(self.folder)
+            self._mend_recipe()
 
     def tidy(self) -> None:
         """Clear what dead writers left, where the store can be written to."""
         with contextlib.suppress(OSError):
             sweep(self.folder)
 
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Say in a sentence that another process removes what the block is at work with.
+
+        Raises
+        ------
+        StoreError
+            A file of the dataset is not there any more.
+        """
+        try:
+            yield
+        except FileNotFoundError as error:
+            if error.filename and not Path(error.filename).is_relative_to(self.folder):
+                raise
+            raise StoreError(
+                f"{self.recipe.producer} ({self.recipe.key[:16]}) was removed by another process "
+                "while it was in use; ask for it again"
+            ) from error
+
     def _mend_recipe(self) -> None:
         """Write ``recipe.json`` again where it is missing or was edited."""
         path = self.folder / RECIPE_FILE
+        self.put_aside(path, self._fault_of_recipe)
+        if not path.exists():
+            publish(path, text(self.recipe.json))
+
+    def _fault_of_recipe(self, path: Path) -> str:
         try:
-            if path.read_bytes() == self.recipe.json.encode():
-                return
-            self.quarantine(path, "it does not hold the recipe that its folder is named after")
+            same = path.read_bytes() == self.recipe.json.encode()
         except FileNotFoundError:
-            pass
-        publish(path, text(self.recipe.json))
+            return ""
+        return "" if same else "it does not hold the recipe that its folder is named after"
 
     def publish_shard(
         self,
@@ -130,31 +154,27 @@ class Entry:
         **fields: Any,
     ) -> Path:
         """Publish any file with its sidecar; when another was first, compare with it."""
-        self.prepare()
         path = self.folder / name
         provenance = {"environment": fingerprint(), "device": "cpu", **provenance}
-        while True:
-            with publishing(path, write, check) as first:
-                if first:
-                    sidecar = make_sidecar(
-                        path, provenance, key=self.recipe.key, arrays=claim.content, **fields
-                    )
-                    publish_sidecar(path, sidecar)
-                    verified.remember(path)
+        with self.in_use():
+            self.prepare()
+            while True:
+                with publishing(path, write, check) as first:
+                    if first:
+                        sidecar = make_sidecar(
+                            path, provenance, key=self.recipe.key, arrays=claim.content, **fields
+                        )
+                        publish_sidecar(path, sidecar)
+                        verified.remember(path)
+                        return path
+                if _becomes_marked(path) and (theirs := self._sound(path)) is not None:
+                    self._compare(path, theirs, claim, provenance)
                     return path
-            if _becomes_marked(path) and self._is_sound(path):
-                self._compare(path, claim, provenance)
-                return path
 
-    def _is_sound(self, path: Path) -> bool:
-        """Return whether a file is sound; one that is not is quarantined aloud."""
-        if problem := self.problem(path):
-            self.quarantine(path, problem)
-        return not problem
-
-    def _compare(self, path: Path, claim: Claim, provenance: Mapping[str, Any]) -> None:
+    def _compare(
+        self, path: Path, theirs: Sidecar, claim: Claim, provenance: Mapping[str, Any]
+    ) -> None:
         """Raise when a file made before from the same recipe holds other values."""
-        theirs = read_sidecar(sidecar_path(path))
         if not claim.content or theirs.arrays == claim.content:
             return
         here = all(
@@ -175,19 +195,24 @@ class Entry:
 
     def sidecars(self, pattern: str) -> list[Sidecar]:
         """Return the sidecars of sound files whose name fits; faulty ones are quarantined aloud."""
-        sound = []
         paths = self.finished(pattern)
         if paths:
             self._look_at_recipe()
-        for path in paths:
-            if self._is_sound(path):
-                sound.append(read_sidecar(sidecar_path(path)))
-        return sound
+        return [mark for path in paths if (mark := self._sound(path)) is not None]
+
+    def _sound(self, path: Path) -> Sidecar | None:
+        """Return the sidecar of a sound file; a faulty one is quarantined aloud."""
+        self.put_aside(path, self.problem)
+        with contextlib.suppress(FileNotFoundError):
+            return read_sidecar(sidecar_path(path))
+        return None
 
     def _look_at_recipe(self) -> None:
         """Mend ``recipe.json`` when reading; what cannot be written to is still readable."""
         try:
             self._mend_recipe()
+        except FileNotFoundError:
+            pass  # another process removes the dataset
         except (OSError, StoreError) as error:
             warn_caller(f"{self.folder / RECIPE_FILE}: {error}", StoreWarning)
 
@@ -200,18 +225,21 @@ class Entry:
         """Return what is wrong with a published file, an empty string if nothing.
 
         Size and seal are looked at every time, the full hash once a process, or when
-        `again` is set.
+        `again` is set. Nothing is wrong with one that another process has taken away.
         """
         try:
-            sidecar = read_sidecar(sidecar_path(path))
+            return self._fault(path, read_sidecar(sidecar_path(path)), again)
         except NewerFormatError:
             raise  # sound, only not for this version to judge
         except StoreError as error:
             return str(error)
+        except FileNotFoundError:
+            there = sidecar_path(path).exists()
+            return "the file of this sidecar is missing" if there else ""
+
+    def _fault(self, path: Path, sidecar: Sidecar, again: bool) -> str:
         if sidecar.key != self.recipe.key:
             return "it belongs to another dataset"
-        if not path.exists():
-            return "the file of this sidecar is missing"
         size = path.stat().st_size
         if sidecar.file != path.name or size != sidecar.size:
             return f"it has {size} bytes, {sidecar.size} were published"
@@ -222,15 +250,18 @@ class Entry:
         verified.remember(path)
         return ""
 
-    def quarantine(self, path: Path, problem: str) -> None:
-        """Move a faulty file and its sidecar aside, and say so."""
-        aside = self.folder / QUARANTINE
-        stamp = f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
+    def put_aside(self, path: Path, fault: Callable[[Path], str]) -> None:
+        """Move a file with a fault, and its sidecar, into quarantine, and say so."""
+        problem = fault(path)
+        if not problem:
+            return
         try:
-            make_folder(aside)
-            for victim in (path, sidecar_path(path)):
-                if victim.exists():
-                    victim.rename(aside / f"{victim.name}.{stamp}")
+            with locks.alone(self.folder / ".quarantine.lock"):
+                problem = fault(path)  # another process may have moved it, and made a new one
+                if problem:
+                    self._move_aside(path)
+        except FileNotFoundError:
+            return  # another process removes the dataset
         except OSError as error:
             if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
                 raise
@@ -238,11 +269,20 @@ class Entry:
                 f"{path} is faulty ({problem}), and the store is read-only; copy the store to a "
                 "place where it can be repaired"
             ) from error
-        warn_caller(
-            f"{path} was put into quarantine: {problem}. What it held is made again when it is "
-            "next asked for",
-            StoreWarning,
-        )
+        if problem:
+            warn_caller(
+                f"{path} was put into quarantine: {problem}. What it held is made again when it "
+                "is next asked for",
+                StoreWarning,
+            )
+
+    def _move_aside(self, path: Path) -> None:
+        aside = self.folder / QUARANTINE
+        make_folder(aside, above=False)
+        stamp = f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
+        for victim in (path, sidecar_path(path)):
+            if victim.exists():
+                victim.rename(aside / f"{victim.name}.{stamp}")
 
 
 def entry_of(root: Path, recipe: Recipe) -> Entry:

@@ -141,7 +141,7 @@ def unchecked(temporary: Path) -> None:
 def publish(path: Path, write: Write, check: Check = unchecked) -> bool:
     """Make `path` hold what `write` writes, whole or not at all; False where it was there first.
 
-    The directory is made when missing. `check` is called with the temporary name of what was
+    The directory has to be there. `check` is called with the temporary name of what was
     written, and raises when it is wrong.
 
     Raises
@@ -171,6 +171,7 @@ def replace(path: Path, write: Write, check: Check = unchecked) -> None:
     For unfinished state such as checkpoints, and for files that leave the store: a reader
     sees the old file or the new one.
     """
+    make_folder(path.parent)
     with _written(path, write, check) as temporary:
         temporary.replace(path)
         fsync(path.parent)
@@ -179,7 +180,6 @@ def replace(path: Path, write: Write, check: Check = unchecked) -> None:
 @contextlib.contextmanager
 def _written(path: Path, write: Write, check: Check) -> Iterator[Path]:
     """Give the name of a temporary that holds what `write` writes; remove it afterwards."""
-    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{_host()}@{uuid.uuid4().hex[:8]}.tmp")
     try:
         sink = Sink(temporary)
@@ -209,11 +209,11 @@ def _remove(temporary: Path) -> None:
             return
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, above: bool = True) -> None:
     """Make a folder and those above it; a group that shares the one above shares it too."""
     if folder.is_dir():
         return
-    if folder.parent != folder:
+    if above and folder.parent != folder:
         make_folder(folder.parent)
     try:
         folder.mkdir(exist_ok=True)

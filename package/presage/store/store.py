@@ -197,8 +197,9 @@ class Store:
         return LeftOut(ending.get("counts", ""), tuple(ending.get("said", ())))
 
     def _ending(self, recipe: Recipe) -> dict[str, Any]:
-        path = self.file(recipe, _COMPLETE)
-        return {} if path is None else dict(json.loads(path.read_text(encoding="utf-8")))
+        with self.entry(recipe).in_use():
+            path = self.file(recipe, _COMPLETE)
+            return {} if path is None else dict(json.loads(path.read_text(encoding="utf-8")))
 
     def open(self, what: Recipe | str, start: int = 0, stop: int | None = None) -> xr.Dataset:
         """Open a dataset by recipe or key; samples are read from disk when looked at.
@@ -225,15 +226,18 @@ class Store:
         product = self.get(recipe)
         if product is not None:
             return product
-        dataset = open_samples(self.entry(recipe), self.root, start, stop)
+        entry = self.entry(recipe)
+        with entry.in_use():
+            dataset = open_samples(entry, self.root, start, stop)
         left_out = str(self.left_out(recipe))
         return dataset.assign_attrs({LEFT_OUT: left_out}) if left_out else dataset
 
     def rows(self, what: Recipe | str, start: int = 0, stop: int | None = None) -> Rows:
         """Return the raw memory-mapped arrays of samples ``[start, stop)``."""
         entry = self.entry(self._recipe(what))
-        shards, stop = covering(entry, start, stop)
-        return rows_of(entry, shards, start, stop)
+        with entry.in_use():
+            shards, stop = covering(entry, start, stop)
+            return rows_of(entry, shards, start, stop)
 
     # -- products and files ------------------------------------------------------------
 
@@ -269,7 +273,8 @@ class Store:
     def get(self, recipe: Recipe) -> xr.Dataset | None:
         """Return a product, None when it is not there."""
         path = self.file(recipe, PRODUCT)
-        return None if path is None else read_dataset(path)
+        with self.entry(recipe).in_use():
+            return None if path is None else read_dataset(path)
 
     def compute(self, recipe: Recipe, function: Callable[[], xr.Dataset]) -> xr.Dataset:
         """Return the product of a recipe, calling `function` only when it is not there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -31,7 +32,8 @@ def read_tags(root: Path) -> dict[str, str]:
     """Return name → key, sorted; what is no such file is passed over."""
     found = {}
     for path in sorted((root / _FOLDER).glob("[!.]*")):
-        content = path.read_bytes()[:65].decode("ascii", "replace").strip()
-        if _NAME.fullmatch(path.name) and _KEY.fullmatch(content):
-            found[path.name] = content
+        with contextlib.suppress(FileNotFoundError):  # another process has just taken it away
+            content = path.read_bytes()[:65].decode("ascii", "replace").strip()
+            if _NAME.fullmatch(path.name) and _KEY.fullmatch(content):
+                found[path.name] = content
     return found

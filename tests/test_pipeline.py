@@ -277,6 +277,40 @@ def skipped(run: Any) -> list[bool]:
     return [step.skipped for step in run.steps]
 
 
+ODD = {
+    "nested": b'{"a":' * 60_000,
+    "no text": b"\xff\xfe\x00" * 9,
+    "a list": b"[1, 2]",
+    "nothing": b"",
+    "null": b"null",
+    "other types": b'{"cells": [3], "earlier": 3}',
+    "odd products": b'{"study": "", "step": "", "key": "", "state": "done", "products": 3}',
+    "cells of text": b'{"cells": ["code"]}',
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_records_and_notebooks_that_are_none_are_said(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "record.json").write_bytes(ODD[kind])
+    assert read(tmp_path) is None
+    (tmp_path / "1_odd.ipynb").write_bytes(ODD[kind])
+    with pytest.raises(PipelineError, match=r"1_odd.ipynb is not a notebook of format 4"):
+        Notebook.read(tmp_path / "1_odd.ipynb")
+
+
+def test_a_folder_is_no_record(tmp_path: Path) -> None:
+    (tmp_path / "record.json").mkdir()
+    assert read(tmp_path) is None
+
+
+@pytest.mark.slow
+def test_a_kernel_that_is_killed_is_a_sentence(toy: dict[str, Any]) -> None:
+    cell = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+    (toy["notebooks"] / "1_make.ipynb").write_text(notebook([FIRST[0], cell]))
+    with pytest.raises(PipelineError, match=r"1_make failed at a cell .*it was killed"):
+        run_study(STUDY, preset="quick", **toy)
+
+
 @pytest.mark.slow
 def test_a_study_runs_skips_and_runs_again_where_something_changed(
     toy: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

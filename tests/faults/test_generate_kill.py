@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ from faults import toys
 from faults.killing import GENERATE, kill_after, start
 from faults.test_killed import until
 from presage.generate import samples, simulate, verify
-from presage.store import Store, files
+from presage.store import Store, StoreError, files
 from test_locks import HOLD
 
 N = 400
@@ -86,6 +88,24 @@ class Failing(toys.Waves):
         if index == 2:
             raise RuntimeError("the detector is off")
         return super().block(seed, index)
+
+
+class Killed(toys.Waves):
+    """Its fourth block is too large for the memory of the machine."""
+
+    def block(self, seed: int, index: int) -> dict[str, np.ndarray]:
+        if index == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().block(seed, index)
+
+
+def test_a_worker_that_is_killed_is_a_sentence(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    with pytest.raises(StoreError, match=r"fault-waves was killed.*with fewer workers"):
+        simulate(Killed(), 40, store=store, workers=2, progress=False)
+    assert store.missing(Killed().recipe(), 40)
+    store.entry(Killed().recipe()).prepare()  # which clears what its siblings were at
+    assert toys.leftovers(store) == []
 
 
 def test_what_a_process_left_that_ended_and_nobody_waited_for_is_cleared(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
+    BrokenExecutor,
     Executor,
     Future,
     ProcessPoolExecutor,
@@ -100,10 +101,16 @@ def _run_there(
             now = max(shown, finished, sum(made[:-1]))
             advance(now - shown)
             shown = now
-    except BaseException:
+    except BaseException as error:
         for future in waiting:
             future.cancel()
         made[-1] = _STOP
+        # The second is dask's, which need not be installed.
+        if isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker":
+            raise StoreError(
+                f"a worker process of {job.source.name} was killed, for want of memory perhaps; "
+                "what is published stays: run again, with fewer workers"
+            ) from error
         raise
 
 

@@ -54,6 +54,8 @@ def execute(
         _environment(work, store, record),
     ):
         papermill = _papermill()  # under the bar: it may take a while
+        from nbclient.exceptions import DeadKernelError
+
         try:
             papermill.execute_notebook(
                 _braced(notebook.path),
@@ -69,6 +71,10 @@ def execute(
             )
         except papermill.PapermillExecutionError as error:
             raise StepError(_last_line(error)) from None
+        except DeadKernelError:
+            raise StepError(
+                "a cell that ended its process: it was killed, for want of memory perhaps"
+            ) from None
 
 
 def _transport(work: Path) -> Any:

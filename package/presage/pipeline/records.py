@@ -21,6 +21,7 @@ from presage.store import Store
 from presage.store.files import replace
 
 FILE = "record.json"
+_MAPPINGS = ("parameters", "given", "producers", "inputs", "products", "figures")
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ def read(folder: Path) -> Record | None:
     """Return the record in a step's folder, None where there is none that can be read."""
     try:
         content = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        return Record(**{**content, "earlier": tuple(content.get("earlier", ()))})
-    except (FileNotFoundError, NotADirectoryError, TypeError, ValueError):
+        plain = {name: dict(content.get(name, {})) for name in _MAPPINGS}
+        return Record(**{**content, **plain, "earlier": tuple(content.get("earlier", ()))})
+    except (OSError, TypeError, AttributeError, ValueError, RecursionError):
         return None
 
 

@@ -50,7 +50,7 @@ class Notebook:
             tagged = [_TAG in c["metadata"].get("tags", ()) for c in cells]
         except FileNotFoundError:
             raise PipelineError(f"there is no notebook {path}") from None
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             raise PipelineError(f"{path} is not a notebook of format 4: {error!r}") from None
         if sum(tagged) > 1:
             raise PipelineError(f"{path} has {sum(tagged)} cells tagged '{_TAG}'; keep one")

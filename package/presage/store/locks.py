@@ -13,7 +13,7 @@ import struct
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,12 +104,7 @@ def age(path: Path) -> float:
 
 
 @contextlib.contextmanager
-def alone(
-    path: Path,
-    after: float = 0.0,
-    unsure: float = 0.0,
-    waiting: Callable[[], object] = lambda: None,
-) -> Iterator[None]:
+def alone(path: Path, after: float = 0.0, unsure: float = 0.0) -> Iterator[None]:
     """Hold the lock file at `path`; others wait here until the block or the process has ended.
 
     Parameters
@@ -118,21 +113,14 @@ def alone(
         It is made, and removed afterwards.
     after, unsure
         As for :func:`abandoned`; by default nobody is kept out where there are no locks.
-    waiting
-        Called once when another holds it.
     """
-    told = False
     while True:
         try:
             descriptor = create(path)
             break
         except FileExistsError:
-            if remove_abandoned(path, after, unsure):
-                continue
-        if not told:
-            waiting()
-            told = True
-        time.sleep(0.02)
+            if not remove_abandoned(path, after, unsure):
+                time.sleep(0.02)
     try:
         yield
     finally:

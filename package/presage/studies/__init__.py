@@ -30,6 +30,7 @@ STUDIES: dict[str, str] = {
     "events": "presage.studies.events:STUDY",
     "pdf": "presage.studies.pdf:STUDY",
     "sky": "presage.studies.sky:STUDY",
+    "amp": "presage.studies.amp:STUDY",
 }
 
 

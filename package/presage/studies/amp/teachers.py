@@ -94,12 +94,12 @@ def load_teacher(teacher: str | Path = "", config: int = -1) -> Amplifier:
 
 
 def _read(teacher: str | Path) -> Amplifier:
-    if str(teacher) in EMBEDDED:
-        return read_amplifier(Path(str(files(__package__) / "data" / EMBEDDED[str(teacher)])))
     path = Path(teacher).expanduser()
-    if not path.exists():
-        raise AmplifierError(
-            f"there is no weight file {str(teacher)!r}, and no amplifier of this name comes along"
-            f"{nearest(str(teacher), EMBEDDED)}"
-        )
+    if not path.exists():  # a name, which a run's settings may have made a path of
+        if path.name not in EMBEDDED:
+            raise AmplifierError(
+                f"there is no weight file {str(teacher)!r}, and no amplifier of this name comes "
+                f"along{nearest(path.name, EMBEDDED)}"
+            )
+        path = Path(str(files(__package__) / "data" / EMBEDDED[path.name]))
     return read_amplifier(path)

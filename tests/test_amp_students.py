@@ -27,7 +27,9 @@ from presage.studies.amp import (
     compare,
     load_teacher,
     read_amplifier,
+    read_original_tones,
     write_amplifier,
+    write_original_tones,
 )
 
 TEACHERS = {"lstm_tiny": "rec.weight_ih_l0", "wavenet_tiny": "mix.weight"}
@@ -143,6 +145,45 @@ def test_systems_are_compared(store: Store) -> None:
     assert compare(tones, source.amplifier, {"student": same}, store, factors=(1, 2)).identical(
         product
     )
+
+
+def test_tones_of_the_original_are_written_and_read(batches: ToneBatches, tmp_path: Path) -> None:
+    path = write_original_tones(batches, tmp_path / "tones.pt")
+    x, y, frequency, level = torch.load(path, weights_only=True)[3]
+    assert x.shape == y.shape == (10_000,)
+    assert isinstance(frequency, float)
+    rate = batches.teacher.sample_rate
+    again = read_original_tones(path, rate)
+    assert again["target"].dims == ("tone", "time")
+    assert float(again["frequency"][3]) == frequency
+    assert abs(float(x.abs().max()) - 10 ** (level / 20)) < 1e-3
+    assert np.array_equal(again["target"][3], y)
+    expected = next(iter(Batches(batches, batches.samples, shuffle="none")))
+    assert np.array_equal(again["input"], expected["input"])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"x": torch.zeros(3)}, "holds a dict, not a list"),
+        ([], "not a list of"),
+        ([(torch.zeros(3), torch.zeros(3), 440.0)], "sample 0 is no"),
+        ([(torch.zeros(3), [0.0], 440.0, -6.0)], "x and y are tensors"),
+        ([(torch.zeros(3), torch.zeros(3), "a", -6.0)], "f0 and dB are numbers"),
+        ([(torch.zeros(3), torch.zeros(4), 440.0, -6.0)], "of one length"),
+        ([(torch.zeros(3), torch.zeros(3), 44_100.0, -6.0)], "not all below"),
+        ([(torch.full((3,), float("nan")), torch.zeros(3), 440.0, -6.0)], "not finite"),
+        (
+            [(torch.zeros(1).expand(1 << 27), torch.zeros(1).expand(1 << 27), 440.0, -6.0)],
+            "declare",
+        ),
+        ([Path("x")], "no list of tones that torch.save wrote"),
+    ],
+)
+def test_what_is_no_list_of_tones_is_refused(content: Any, said: str, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "tones.pt")
+    with pytest.raises(LabelError, match=said):
+        read_original_tones(tmp_path / "tones.pt")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from .evaluation import evaluate as evaluate
 from .evaluation import systems as systems
 from .measures import MEASURES as MEASURES
 from .measures import Judge as Judge
+from .original import read_original_tones as read_original_tones
+from .original import write_original_tones as write_original_tones
 from .report import Aliasing as Aliasing
 from .signals import SIGNALS as SIGNALS
 from .signals import play as play

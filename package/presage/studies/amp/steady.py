@@ -56,7 +56,7 @@ def steady(
     """
     many = network.oversampled(factor)
     weight = next(network.parameters())
-    period, memory = grid.period * factor, network.architecture.receptive_field * factor
+    period = grid.period * factor
     waves = np.empty((len(bins), period), torch.empty(0, dtype=weight.dtype).numpy().dtype)
     drift, periods = np.zeros(len(bins)), np.zeros(len(bins), np.int64)
     left, count = np.arange(len(bins)), 3
@@ -67,8 +67,8 @@ def steady(
             few = left[start : start + together]
             sines = grid.sines(bins[few], level[few], phase[few], factor=factor)
             tones = torch.as_tensor(sines, dtype=weight.dtype, device=weight.device)
-            if memory:
-                waves[few] = _after(many, tones, memory - 1)
+            if network.architecture.receptive_field:
+                waves[few] = _after(network, tones, factor)
             else:
                 waves[few], drift[few] = _driven(many, tones, count)
         periods[left] = count
@@ -90,9 +90,10 @@ def _driven(network: Any, tones: torch.Tensor, count: int) -> tuple[Any, Any]:
 
 
 @torch.inference_mode()
-def _after(network: Any, tones: torch.Tensor, memory: int) -> Any:
-    """Return a period after as much of the tone as a network looks back on."""
-    period = tones.shape[1]
-    lead = -(-memory // period) * period
-    wave, _ = network(tones.repeat(1, lead // period + 1))
-    return wave[:, lead:].cpu().numpy()
+def _after(network: Any, tones: torch.Tensor, factor: int) -> Any:
+    """Return a period after as much of the tone as a network looks back on, in `factor` streams."""
+    streams = tones.reshape(len(tones), -1, factor).mT.reshape(len(tones) * factor, -1)
+    past = network.architecture.receptive_field - 1
+    before = streams.repeat(1, -(-past // streams.shape[1]))
+    wave, _ = network(streams, before[:, before.shape[1] - past :])
+    return wave.reshape(len(tones), factor, -1).mT.reshape(tones.shape).cpu().numpy()

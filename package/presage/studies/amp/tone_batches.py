@@ -98,6 +98,12 @@ class ToneBatches(BatchSource):
         settings = {"warm_up": self.warm_up, "length": self.length}
         return {"source": {"name": self.name, "version": self.version, **settings}}, parents
 
+    @property
+    def chosen(self) -> xr.Dataset:
+        """The stored tones that are learned from, in order, without their harmonics."""
+        names = [n for n, a in self.tones.data_vars.items() if a.dims == self.tones["bin"].dims]
+        return self.tones[names].isel({sample_dim(self.tones): self._settled})
+
     def gather(self, numbers: Positions, epoch: int, buffers: Buffers) -> dict[str, Array]:
         """Return some tones."""
         at = self._settled[numbers]

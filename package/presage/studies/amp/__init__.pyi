@@ -5,6 +5,10 @@ from .architecture import AmplifierError as AmplifierError
 from .architecture import LayerArray as LayerArray
 from .architecture import WaveNet as WaveNet
 from .campaign import Campaign as Campaign
+from .circuit import Capture as Capture
+from .circuit import CircuitWaves as CircuitWaves
+from .circuit import clipped as clipped
+from .circuit import taught as taught
 from .ear import Ear as Ear
 from .evaluation import System as System
 from .evaluation import compare as compare

@@ -18,9 +18,13 @@ from presage.generate import simulate
 from presage.store import Store
 from presage.studies import made_by
 from presage.studies.amp.amplifier import Amplifier
+from presage.studies.amp.circuit import CircuitWaves, taught
 from presage.studies.amp.study import STUDY
 from presage.studies.amp.teacher import TeacherTones
 from presage.studies.settings import StudySettings, setting
+
+#: The teacher that the study trains itself.
+CIRCUIT = "circuit"
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class Campaign(StudySettings):
         Where datasets live.
     teacher
         A weight file (SimpleRNN, .nam, RTNeural), or one that comes along: "ts9", "wavenet",
-        "wavenet_tiny", "lstm_tiny"; empty takes "ts9".
+        "wavenet_tiny", "lstm_tiny"; empty takes "ts9". "circuit" is a 40-unit LSTM that first
+        learns a diode clipper, which takes some minutes.
     config
         Number of a published configuration, 0 to 7, whose file `teacher` then has to be; -1 for
         none.
@@ -53,7 +58,14 @@ class Campaign(StudySettings):
 
     def inputs(self) -> dict[str, str]:
         """Return the recipe key of the training tones, which knows the teacher by content."""
+        if self._is_circuit:  # known before it is trained
+            return {"waves": CircuitWaves().recipe().key}
         return {"tones": self.simulators["train"].recipe(self.seed).key}
+
+    @property
+    def _is_circuit(self) -> bool:
+        path = Path(self.teacher)
+        return path.name == CIRCUIT and not path.exists()
 
     @property
     def amplifier(self) -> Amplifier:
@@ -63,7 +75,8 @@ class Campaign(StudySettings):
     @cached_property
     def simulators(self) -> dict[str, TeacherTones]:
         """What makes the tones of each part: "train", "validation", "held_out"."""
-        drawn = TeacherTones(self.teacher, self.config)
+        file = taught(self.store) if self._is_circuit else self.teacher
+        drawn = TeacherTones(file, self.config)
         held_out = tuple(drawn.grid.held_out().tolist())
         # Of the few that are looked at closely, the arithmetic should not be seen.
         fixed = replace(drawn, precision="float64")

@@ -101,21 +101,28 @@ class Student:
                 "a student is trained from ToneBatches(tones, teacher), which know the teacher"
             )
         teacher = Amplifier.of(dataset)
+        about = {"sample_rate": teacher.sample_rate, "form": teacher.form, "rest": teacher.rest}
+        text, warm_up = teacher.architecture.text(), int(dataset.attrs["warm_up"])
+        declaration = self.declared(dataset, text, about, warm_up)
+        return Prepared(None, {"weights": teacher.flat}, declaration)
+
+    def declared(
+        self, dataset: xr.Dataset, architecture: str, about: Mapping[str, Any], warm_up: int
+    ) -> dict[str, Any]:
+        """Return the declaration of a network that learns `target` from `input`."""
+        sample = sample_dim(dataset)
+        variables = [asdict(Variable.of(dataset[name], sample)) for name in ("input", "target")]
         declaration = {
-            "sample": sample_dim(dataset),
-            "variables": [asdict(Variable.of(dataset[n], sample_dim(dataset)))
-                          for n in ("input", "target")],
+            "sample": sample,
+            "variables": variables,
             "takes": ["input"],
-            "gives": [asdict(Variable("output", _TIME, long_name="answer of the student"))],
-            "warm_up": int(dataset.attrs["warm_up"]),
-            "architecture": teacher.architecture.text(),
-            "amplifier": {
-                "sample_rate": teacher.sample_rate,
-                "form": teacher.form,
-                "rest": dict(teacher.rest),
-            },
-        }  # fmt: skip
-        return Prepared(None, {"weights": teacher.flat}, json.loads(json.dumps(declaration)))
+            "gives": [asdict(Variable("output", _TIME, long_name="answer of the network"))],
+            "warm_up": warm_up,
+            "architecture": architecture,
+            "amplifier": dict(about),
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(declaration))
+        return plain
 
     def build(self, declaration: Mapping[str, Any]) -> StudentNetwork:
         """Return the network, with weights that do not matter."""
@@ -138,7 +145,9 @@ class StudentNetwork(nn.Module):
         self.register_buffer("taps", torch.as_tensor(taps, dtype=torch.float32), persistent=False)
 
     def start_from(self, state: Mapping[str, NDArray[np.float64]]) -> None:
-        """Take over the teacher's weights."""
+        """Take over the teacher's weights, where there is one."""
+        if "weights" not in state:
+            return
         held = split(state["weights"], self.amplifier.architecture)
         self.amplifier.load_state_dict({name: torch.as_tensor(a) for name, a in held.items()})
 

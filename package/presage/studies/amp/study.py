@@ -17,6 +17,8 @@ STUDY = Study(
     trainer="presage.studies.amp.training:Training",
     producers={
         "amp": "presage.studies.amp.teacher:TeacherTones",
+        "amp_circuit": "presage.studies.amp.circuit:CircuitWaves",
+        "fit-amp_capture": "presage.studies.amp.circuit:Capture",
         "fit-amp_student": "presage.studies.amp.student:Student",
         "amp_aliasing": "presage.studies.amp.evaluation:VERSION",
     },

@@ -1,0 +1,222 @@
+"""A circuit with a known equation, and a network that is taught to sound like it.
+
+A diode clipper: a resistor into a capacitor across which two diodes stand, one each way,
+
+    dv/dt = (g u - v) / (R C) - 2 I_s / C sinh(v / (n V_T)),
+
+after an input u that loses what is below 80 Hz and is amplified by g, and before a tone filter that
+loses what is above 5 kHz, one pole each (Yeh et al. 2007). It is solved by the trapezoidal rule at
+eight times the sample rate, where what it folds back is 60 dB and more down, and cut off at half of
+the plain one. A network that learned it at the plain rate aliases: a teacher whose licence is
+nobody else's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.signal import lfilter, resample_poly
+
+from presage.fitting import fit
+from presage.generate import simulate
+from presage.labels import Arrays, Coordinate, LabelError, Parameter, Variable
+from presage.models.prepared import Prepared
+from presage.simulator import Simulator
+from presage.store import Store
+from presage.studies.amp.architecture import LSTM
+from presage.studies.amp.student import Student
+from presage.studies.amp.weight_files import write_amplifier
+
+Floats = NDArray[np.float64]
+
+#: Ohm, farad, ampere, volt: a pair of 1N4148 behind 2.2 kOhm.
+RESISTANCE, CAPACITANCE, SATURATION, THERMAL = 2200.0, 10e-9, 2.52e-9, 0.0453
+_RATE = 44_100.0
+_FACTOR = 8
+_HIGH_PASS, _LOW_PASS = 80.0, 5000.0  # Hz
+_WAVES = 256
+_TRAINING: dict[str, Any] = {
+    "epochs": 40, "batch_size": 16, "learning_rate": 4e-3, "clip": 1.0, "validation": 0.1,
+}  # fmt: skip
+_NEWTON = 6  # steps; the last one changes less than 1e-9 V
+
+
+@dataclass(frozen=True)
+class CircuitWaves(Simulator):
+    """Plucked strings, sweeps and noise through the clipper.
+
+    Parameters
+    ----------
+    seconds
+        Of each wave.
+    drive
+        Gain before the diodes, from full scale to volt.
+    """
+
+    seconds: float = 0.75
+    drive: float = 8.0
+
+    name: ClassVar[str] = "amp_circuit"
+    block_size: ClassVar[int] = 256  # as many at once: the loop is over time
+    tolerance: ClassVar[float] = 1e-6
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Peak level, and frequency of the string."""
+        return (
+            Parameter("level", (), "float32", "1", "peak level", low=0.0, high=1.0),
+            Parameter("frequency", (), "float32", "Hz", "of the string", low=0.0, high=_RATE / 2),
+        )
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """What goes in and what comes out."""
+        return (
+            Variable("input", ("time",), "float32", "1", "signal"),
+            Variable("target", ("time",), "float32", "1", "answer of the circuit"),
+        )
+
+    @property
+    def coordinates(self) -> tuple[Coordinate, ...]:
+        """Time."""
+        time = np.arange(int(self.seconds * _RATE)) / _RATE
+        return (Coordinate("time", tuple(time.tolist()), "s", "time"),)
+
+    def draw(self, rng: np.random.Generator, n: int) -> Arrays:
+        """Draw levels over 40 dB and notes over seven octaves."""
+        level = 10 ** rng.uniform(-2, 0, n)
+        return {"level": level, "frequency": 40 * 2 ** rng.uniform(0, 7, n)}
+
+    def simulate(self, theta: Arrays, rng: np.random.Generator) -> Arrays:
+        """Drive the circuit with one signal for each level and note."""
+        time = np.arange(int(self.seconds * _RATE)) / _RATE
+        signals = _signals(time, np.asarray(theta["frequency"], np.float64), rng)
+        signals *= np.asarray(theta["level"])[:, np.newaxis] / np.abs(signals).max(1, keepdims=True)
+        return {"input": signals, "target": clipped(signals, self.drive)}
+
+
+def clipped(signals: Floats, drive: float, sample_rate: float = _RATE) -> Floats:
+    """Return the circuit's answer to signals ``[signal, time]``, in volt over the diodes'.
+
+    Raises
+    ------
+    LabelError
+        A gain that is not positive.
+    """
+    if not drive > 0:
+        raise LabelError(f"drive is a positive gain, got {drive}")
+    rate = sample_rate * _FACTOR
+    voltage = drive * resample_poly(signals, _FACTOR, 1, axis=1)
+    voltage = voltage - _one_pole(voltage, _HIGH_PASS, rate)
+    inner = _solved(voltage, 1 / rate)
+    made: Floats = resample_poly(_one_pole(inner, _LOW_PASS, rate), 1, _FACTOR, axis=1)
+    return made
+
+
+def _solved(voltage: Floats, step: float) -> Floats:
+    """Integrate the clipper by the trapezoidal rule."""
+    leak, diode = 1 / (RESISTANCE * CAPACITANCE), 2 * SATURATION / CAPACITANCE
+    state, slope = np.zeros(len(voltage)), np.zeros(len(voltage))
+    found = np.empty_like(voltage.T)
+    for at, u in enumerate(voltage.T):
+        known = state + 0.5 * step * slope
+        new = state
+        for _ in range(_NEWTON):
+            bent = np.sinh(new / THERMAL)
+            error = new - known - 0.5 * step * (leak * (u - new) - diode * bent)
+            steep = np.sqrt(1 + bent * bent) / THERMAL
+            new = new - np.clip(error / (1 + 0.5 * step * (leak + diode * steep)), -0.1, 0.1)
+        slope = leak * (u - new) - diode * np.sinh(new / THERMAL)
+        state = found[at] = new
+    return found.T
+
+
+def _one_pole(signals: Floats, frequency: float, rate: float) -> Floats:
+    decay = np.exp(-2 * np.pi * frequency / rate)
+    made: Floats = lfilter([1 - decay], [1, -decay], signals, axis=1)
+    return made
+
+
+def _signals(time: Floats, frequency: Floats, rng: np.random.Generator) -> Floats:
+    """Return signals in turn: a string, two strings, a sweep, noise that fades."""
+    n = len(frequency)
+    phase = rng.uniform(0, 2 * np.pi, (n, 1))
+    fading = np.exp(-time * rng.uniform(0, 8, (n, 1)))
+    second = frequency * 2 ** rng.choice([3 / 12, 5 / 12, 7 / 12], n)
+    string = _string(time, frequency, phase)
+    pair = string + _string(time, second, 2 * phase)
+    rate = rng.uniform(-6, 6, (n, 1))  # octaves a second
+    rate = np.where(np.abs(rate) < 0.1, 0.1, rate) * np.log(2)
+    sweep = np.sin(phase + 2 * np.pi * frequency[:, None] / rate * np.expm1(rate * time))
+    noise = lfilter([1], [1, -0.8], rng.standard_normal((n, len(time))), axis=1)
+    kind = np.arange(n)[:, np.newaxis] % 4
+    return np.select([kind == 0, kind == 1, kind == 2], [string * fading, pair * fading, sweep],
+                     noise * fading)  # fmt: skip
+
+
+def _string(time: Floats, frequency: Floats, phase: Floats) -> Floats:
+    total = np.zeros((len(frequency), len(time)))
+    for partial in range(1, 9):
+        pitch = partial * frequency[:, np.newaxis]
+        total += (pitch < 18_000) / partial * np.sin(2 * np.pi * pitch * time + partial * phase)
+    return total
+
+
+@dataclass(frozen=True)
+class Capture(Student):
+    """A recurrent network that learns a circuit from signals, beginning anywhere.
+
+    Trained from :class:`CircuitWaves`. The result's `amplifier` is a teacher.
+
+    Parameters
+    ----------
+    hidden_size
+        Units.
+    warm_up
+        Samples of each signal in which the network settles.
+    """
+
+    esr: float = 1.0
+    nmr: float = 0.0
+    dc: float = 1.0
+    low_pass: bool = False
+    segment: int = 2048
+    hidden_size: int = 40
+    warm_up: int = 2048
+
+    name: ClassVar[str] = "amp_capture"
+
+    def prepare(self, dataset: xr.Dataset) -> Prepared:
+        """Declare signals and network; nothing is fitted."""
+        time = dataset["time"].values
+        rate = round(float(1 / np.diff(time[:2])[0]), 3)
+        about = {"sample_rate": rate, "form": "simple_rnn", "rest": {}}
+        text = LSTM(self.hidden_size).text()
+        return Prepared(None, {}, self.declared(dataset, text, about, self.warm_up))
+
+
+def taught(store: Store, progress: bool = True) -> Path:
+    """Return the weight file of a 40-unit LSTM that has learned the circuit; once it is trained.
+
+    Parameters
+    ----------
+    store
+        Where waves, network and file are kept.
+    progress
+        Whether to show bars.
+    """
+    waves = simulate(CircuitWaves(), _WAVES, store=store, progress=progress)
+    network = fit(Capture(), waves, **_TRAINING, store=store, progress=progress)
+    name = "circuit.json"
+    kept = store.file(network.recipe, name)
+    if kept is not None:
+        return kept
+    with TemporaryDirectory() as folder:
+        written = write_amplifier(network.amplifier, Path(folder) / name).read_bytes()
+    return store.put_file(network.recipe, name, lambda sink: sink.write(written))

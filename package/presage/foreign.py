@@ -43,9 +43,14 @@ def file_size(path: Path) -> int:
     return status.st_size
 
 
+def most_bytes(size: int) -> int:
+    """Return how many bytes of arrays a file of `size` bytes may declare."""
+    return max(FREE, RATIO * size)
+
+
 def unpacks_too_far(declared: int, size: int) -> str:
     """Return what is wrong with a file of `size` bytes that declares so many, empty for nothing."""
-    if declared <= max(FREE, RATIO * size):
+    if declared <= most_bytes(size):
         return ""
     return (
         f"{size} bytes declare {declared} bytes of arrays, more than {RATIO} times as many; "

@@ -15,7 +15,8 @@ from bokeh.plotting import figure
 from dashboards.kit.figure import NUMBER, plain
 from dashboards.kit.pieces import note
 from dashboards.kit.theme import RULE
-from presage.store import EntryInfo, Store
+from presage.store import EntryInfo, Store, StoreError
+from presage.store.netcdf import open_dataset
 
 
 def history_of(store: Store, fit: EntryInfo) -> xr.Dataset | None:
@@ -24,9 +25,9 @@ def history_of(store: Store, fit: EntryInfo) -> xr.Dataset | None:
     if path is None:
         return None
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as stored:
+        with open_dataset(path) as stored:
             return stored.load()
-    except (OSError, ValueError):
+    except (OSError, StoreError):
         return None
 
 

@@ -7,11 +7,11 @@ named columns counts as a group of its columns.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5netcdf
 import h5py
 import numpy as np
 import xarray as xr
@@ -20,7 +20,8 @@ from presage.exchange.about import ABOUT
 from presage.inputs import LeftOut
 from presage.labels import LabelError, nearest
 from presage.labels.errors import few
-from presage.store.netcdf import check_unpacked, open_dataset
+from presage.store.netcdf import check_unpacked, netcdf_of, open_classic
+from presage.store.opening import opened
 
 _ROOT = ""
 _CLASSIC = (b"CDF\x01", b"CDF\x02")
@@ -38,59 +39,54 @@ def read_netcdf(path: Path, group: str | None) -> tuple[xr.Dataset, LeftOut]:
             f"{path.name} is netCDF of the 64-bit data format (CDF-5), which is not read; "
             "convert it: nccopy -k nc4 OLD NEW"
         )
-    with h5netcdf.File(path, "r") as file:
-        chosen, left_out = _choose(dict(_netcdf_groups(file)), group, path.name)
-    with open_dataset(path, group=chosen or None) as dataset:
-        check_unpacked(path, dataset.nbytes)
-        return dataset.load(), left_out
-
-
-def _netcdf_groups(group: Any, name: str = _ROOT) -> Iterator[tuple[str, list[str]]]:
-    """Yield each group that holds variables, with their names."""
-    if group.variables:
-        yield name, list(map(str, group.variables))
-    for child, inner in group.groups.items():
-        yield from _netcdf_groups(inner, f"{name}/{child}".strip("/"))
+    with opened(path, foreign=True) as content:
+        file = netcdf_of(content).ds
+        groups = {name: file[name] if name else file for name in content.groups}
+        held = {name: list(map(str, one.variables)) for name, one in groups.items()}
+        chosen, left_out = _choose({n: v for n, v in held.items() if v}, group, path.name)
+        with xr.open_dataset(netcdf_of(content, chosen or None)) as dataset:
+            check_unpacked(path, dataset.nbytes)
+            return dataset.load(), left_out
 
 
 def _read_classic(path: Path, group: str | None) -> tuple[xr.Dataset, LeftOut]:
-    """Read a classic file; it is mapped, so no array reaches beyond the file's end."""
-    with xr.open_dataset(path, engine="scipy", mmap=True) as dataset:
+    with open_classic(path) as dataset:
         _choose({_ROOT: list(map(str, dataset.variables))}, group, path.name)
+        check_unpacked(path, dataset.nbytes)
         return dataset.load(), LeftOut()
 
 
 def read_hdf5(path: Path, group: str | None) -> tuple[dict[str, Any], LeftOut]:
     """Read the arrays of one group."""
-    with h5py.File(path, "r") as content:
-        groups = _hdf5_groups(content)
+    with opened(path, foreign=True) as content:
+        groups = _hdf5_groups(content.arrays)
         named = {name: [n for n in held if n != ABOUT] for name, held in groups.items()}
         chosen, left_out = _choose({n: a for n, a in named.items() if a}, group, path.name)
-        held = content[chosen or "/"]
         if any(_PANDAS_BLOCK.fullmatch(name) for name in groups[chosen]):
             raise LabelError(
                 f"{path.name}: {chosen!r} was written by pandas, which keeps the names of its "
                 "columns as pickles; those are not read. Write df.to_xarray().to_netcdf(path), or "
                 "df.to_hdf(path, key=..., format='table', data_columns=True)"
             )
-        arrays = {n: held if isinstance(held, h5py.Dataset) else held[n] for n in groups[chosen]}
+        table = content.arrays.get(chosen)
+        arrays = {n: table or content.arrays[f"{chosen}/{n}".strip("/")] for n in groups[chosen]}
         check_unpacked(path, sum(array.nbytes for array in set(arrays.values())))
+        if content.soft_links:
+            more = f"{len(content.soft_links)} soft link(s) are not followed"
+            said = f"{path.name}: {more} ({few(content.soft_links, 4, ', ')})"
+            left_out = replace(left_out, said=(*left_out.said, said))
         return {name: _values(array, name, path) for name, array in arrays.items()}, left_out
 
 
-def _hdf5_groups(content: Any) -> dict[str, list[str]]:
+def _hdf5_groups(arrays: Mapping[str, h5py.Dataset]) -> dict[str, list[str]]:
     """Return the names of arrays by group; a table is a group of its columns."""
     found: dict[str, list[str]] = {}
-
-    def note(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            if item.dtype.names:
-                found[name] = list(item.dtype.names)
-            else:
-                group, _, own = name.rpartition("/")
-                found.setdefault(group, []).append(own)
-
-    content.visititems(note)
+    for name, array in arrays.items():
+        if array.dtype.names:
+            found[name] = list(array.dtype.names)
+        else:
+            group, _, own = name.rpartition("/")
+            found.setdefault(group, []).append(own)
     return dict(sorted(found.items()))
 
 

@@ -16,13 +16,17 @@ import h5py
 import numpy as np
 import xarray as xr
 import xxhash
+from scipy.io import netcdf_file
 from xarray.backends import H5NetCDFStore
 
-from presage.foreign import unpacks_too_far
+from presage.foreign import file_size, unpacks_too_far
 from presage.labels import Array, Schema
+from presage.labels.errors import few
 from presage.progress import Bar
 from presage.store.files import Sink, StoreError, reading
+from presage.store.hdf5 import Content, RefusedError
 from presage.store.mapping import map_file
+from presage.store.opening import opened
 
 _ALIGNMENT = 4096  # bytes: a page, so that float32 rows never straddle one more than they must
 _CHUNK = 8 << 20  # bytes hashed at a time
@@ -70,14 +74,14 @@ def write_dataset(
 
 @contextmanager
 def open_dataset(path: Path, **options: Any) -> Iterator[xr.Dataset]:
-    """Open a netCDF-4 file with xarray.
+    """Open a netCDF-4 file of the store with xarray.
 
     Raises
     ------
     StoreError
         It cannot be read.
     """
-    with reading(path), xr.open_dataset(path, engine="h5netcdf", **options) as dataset:
+    with opened(path) as content, xr.open_dataset(netcdf_of(content), **options) as dataset:
         yield dataset
 
 
@@ -96,6 +100,36 @@ def read_header(path: Path) -> xr.Dataset:
         for name in header.coords:
             header.variables[name].load()
         return header
+
+
+def netcdf_of(content: Content, group: str | None = None) -> H5NetCDFStore:
+    """Return one group of an open file for xarray to open."""
+    if content.soft_links:  # which h5netcdf follows, also in circles
+        raise RefusedError(f"has soft links, as netCDF has not: {few(content.soft_links)}")
+    file = h5netcdf.File(content.file, decode_vlen_strings=True, phony_dims="access")
+    return H5NetCDFStore(file, group=group)
+
+
+@contextmanager
+def open_classic(path: Path, **options: Any) -> Iterator[xr.Dataset]:
+    """Open a classic netCDF file with xarray; mapped, no array reaches beyond the file's end.
+
+    Raises
+    ------
+    StoreError
+        It cannot be read, or its arrays, which may be the same bytes, are far larger than the file.
+    """
+    with reading(path):
+        try:
+            with netcdf_file(path, mmap=True) as header:
+                size = sum(v.data.nbytes for v in header.variables.values())
+        except MemoryError:
+            raise StoreError(
+                f"{path.name} declares far more than it holds; copy it again"
+            ) from None
+        check_unpacked(path, size)
+        with xr.open_dataset(path, engine="scipy", mmap=True, **options) as dataset:
+            yield dataset
 
 
 def new_file(sink: Sink) -> h5netcdf.File:
@@ -121,20 +155,19 @@ def map_shard(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
     An array that is chunked, compressed or of foreign byte order is read whole instead (archives
     made by other tools).
     """
-    with reading(path):
+    with opened(path) as content:
         mapped = map_file(path)
-        with h5py.File(path, "r", locking=False) as file:
-            for name in names:
-                if name not in file:
-                    raise StoreError(f"{path.name} has no array {name!r}: the file was altered")
-            return {name: _map_array(path, file[name], mapped) for name in names}
+        for name in names:
+            if name not in content.arrays:
+                raise StoreError(f"{path.name} has no array {name!r}: the file was altered")
+        return {name: _map_array(path, content.arrays[name], mapped) for name in names}
 
 
 def _map_array(path: Path, dataset: h5py.Dataset, mapped: Array) -> Array:
     if dataset.size == 0:
         return np.empty(dataset.shape, dataset.dtype)
     offset = dataset.id.get_offset()
-    plain = dataset.chunks is None and dataset.compression is None and not dataset.external
+    plain = dataset.chunks is None and dataset.compression is None
     if not plain or offset is None or not dataset.dtype.isnative:
         check_unpacked(path, dataset.nbytes)
         return np.asarray(dataset[...]).astype(dataset.dtype.newbyteorder("="), copy=False)
@@ -160,7 +193,7 @@ def hash_array(array: Array) -> str:
 
 def file_hash(path: Path) -> str:
     """Return the XXH3-128 hash of a whole file; a large one shows a bar."""
-    digest, size = xxhash.xxh3_128(), path.stat().st_size
+    digest, size = xxhash.xxh3_128(), file_size(path)
     view = memoryview(buffer := bytearray(min(_CHUNK, size + 1)))
     with (
         path.open("rb", buffering=0) as file,

@@ -17,22 +17,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
-import xarray as xr
 
 from presage.extras import extra
 from presage.labels import Array, Floats, LabelError, nearest
 from presage.labels.errors import few
 from presage.store.files import reading
-from presage.store.netcdf import check_unpacked
+from presage.store.hdf5 import sizes
+from presage.store.netcdf import check_unpacked, open_classic
+from presage.store.opening import opened as opened_hdf5
 
 #: A part of an array, in the order of the file's axes.
 Part = tuple[slice | int, ...]
 _CUBE = 3
 _FITS_AXES = {"RA": "x", "GLON": "x", "DEC": "y", "GLAT": "y", "FREQ": "frequency"}
 _FITS_UNITS = {"x": "deg", "y": "deg", "frequency": "Hz"}
-_MOST_ARRAYS = 10_000
 _NO_VALUES = "This is a netCDF dimension but not a netCDF variable"
 
 
@@ -119,23 +118,16 @@ def _check(dtype: np.dtype[Any], size: int, piece: int, memory: int, path: Path)
 
 @contextmanager
 def _hdf5(path: Path, array: str, frequency: str, memory: int) -> Iterator[FileCube]:
-    with h5py.File(path, "r", locking=False) as file:
-        shapes: dict[str, tuple[int, ...]] = {}
-
-        def note(name: str, item: Any) -> bool | None:
-            if isinstance(item, h5py.Dataset):
-                shapes[name] = item.shape
-            return True if len(shapes) > _MOST_ARRAYS else None
-
-        file.visititems(note)  # which follows no links, so that what lies behind one is not found
-        cubes = {name: shape for name, shape in shapes.items() if len(shape) >= _CUBE}
-        held = file[_chosen(cubes, array.strip("/"), path.name)]
+    with opened_hdf5(path, foreign=True) as content:
+        arrays = content.arrays
+        cubes = {name: held.shape for name, held in arrays.items() if held.ndim >= _CUBE}
+        held = arrays[_chosen(cubes, array.strip("/"), path.name)]
         read = _reading(held, memory, path)
         axes = tuple(_hdf5_axis(held, number, memory, path) for number in range(held.ndim))
         name = frequency.strip("/")
-        if name and name not in shapes:
-            raise LabelError(f"{path.name} has no array {name!r}{nearest(name, shapes)}")
-        named = _scale(file[name], name, memory, path) if name else None
+        if name and name not in arrays:
+            raise LabelError(f"{path.name} has no array {name!r}{nearest(name, arrays)}")
+        named = _scale(arrays[name], name, memory, path) if name else None
         yield FileCube(axes, _text(held, "units", "unit", "BUNIT"), read, named)
 
 
@@ -167,10 +159,7 @@ def _text(held: Any, *names: str) -> str:
 
 def _reading(held: Any, memory: int, path: Path) -> Callable[[Part], Array]:
     """Return what reads a part of an array, unpacked as the CF conventions say."""
-    if held.is_virtual or held.external:
-        raise LabelError(
-            f"{path.name}: {held.name!r} has its values in other files; copy them into this one"
-        )
+    sizes(held.id, held.name)  # a scale need have no name, by which it would have been seen
     width = held.dtype.itemsize
     _check(held.dtype, held.size * width, math.prod(held.chunks or ()) * width, memory, path)
     names = ("_FillValue", "missing_value", "scale_factor", "add_offset")
@@ -194,7 +183,7 @@ def _reading(held: Any, memory: int, path: Path) -> Callable[[Part], Array]:
 
 @contextmanager
 def _classic(path: Path, array: str, _: str, memory: int) -> Iterator[FileCube]:
-    with xr.open_dataset(path, engine="scipy", decode_times=False) as dataset:
+    with open_classic(path, decode_times=False) as dataset:
         variables = {str(name): variable for name, variable in dataset.variables.items()}
         cubes = {name: v.shape for name, v in variables.items() if v.ndim >= _CUBE}
         held = variables[_chosen(cubes, array, path.name)]

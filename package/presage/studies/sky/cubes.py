@@ -25,6 +25,7 @@ from presage.inputs import MEBIBYTE, FileInput, LeftOut, check_settings
 from presage.labels import Array, Coordinate, Floats, LabelError, Parameter, Variable
 from presage.labels.errors import few
 from presage.simulator import Reader
+from presage.store.opening import read_apart
 from presage.studies.sky.cube_files import Axis, FileCube, opened
 from presage.studies.sky.cube_layout import (
     DIMS,
@@ -214,6 +215,7 @@ class SkyCubes(SkyFiles):
     def _layouts(self) -> tuple[Layout, ...]:
         """How each file is read, from headers alone; all are of one kind."""
         found = []
+        read_apart(file.path for file in self.inputs)  # all by one process
         for file in self.inputs:
             with self._opened(file) as cube:
                 found.append(self._layout(cube, file.name))

@@ -23,7 +23,6 @@ import numpy as np
 from h5py import h5d, h5g, h5l, h5o, h5z
 
 _DEPTH = 100  # of groups within groups
-_MEMORY = 1 << 30  # bytes of address space for the script, and four times the largest chunk
 _PIECE = 16 << 20  # bytes the script reads at a time
 _TEXTS = 64 << 10  # the same of references to texts, each of which may be long
 _BARE = b"This is a netCDF dimension but not a netCDF variable"
@@ -124,12 +123,12 @@ def _is_bare(array: h5d.DatasetID) -> bool:
 # -- the script ---------------------------------------------------------------------------------
 
 
-def read_all(path: str, most: int) -> None:
+def read_all(path: str, most: int, memory: int) -> None:
     """Read what of a file can hold a surprise: attributes, chunks, text."""
-    _limit("RLIMIT_AS", _MEMORY)
+    _limit("RLIMIT_AS", memory)
     with h5py.File(path, "r") as file:
         content = look(file, most)
-        _limit("RLIMIT_AS", _MEMORY + 4 * content.largest_chunk)
+        _limit("RLIMIT_AS", memory + 4 * content.largest_chunk)
         texts = 0
         for values in itertools.chain(_attributes(content), _chunks(content)):
             texts += _weight(values)
@@ -203,12 +202,12 @@ def main() -> None:
     _limit("RLIMIT_CPU", task["seconds"])
     _limit("RLIMIT_CORE", 0)
     for path, most in task["files"]:
-        print(json.dumps(_outcome(path, most)), flush=True)
+        print(json.dumps(_outcome(path, most, task["memory"])), flush=True)
 
 
-def _outcome(path: str, most: int) -> tuple[str, str]:
+def _outcome(path: str, most: int, memory: int) -> tuple[str, str]:
     try:
-        read_all(path, most)
+        read_all(path, most, memory)
     except RefusedError as error:
         return "refused", str(error)
     except MemoryError:

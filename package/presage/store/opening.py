@@ -18,6 +18,7 @@ from presage.store import hdf5
 from presage.store.files import StoreError, reading
 
 _SECONDS = 10  # of CPU time to read foreign files apart, and one more for each MB of them
+_MEMORY = 1 << 30  # bytes of address space for it, and four times a file's largest chunk
 _OUTCOMES: dict[tuple[int, ...], tuple[str, str]] = {}  # of each file that was read apart
 
 
@@ -57,7 +58,7 @@ def read_apart(paths: Iterable[Path]) -> None:
     while todo:
         outcomes, ended = _run(todo)
         if len(outcomes) < len(todo):  # the next one was too much
-            outcomes.append(("refused", f"is refused: to read it in another process {ended}"))
+            outcomes.append(("refused", f"is refused: the process that read it {ended}"))
         _OUTCOMES.update((stamps[p], found) for p, found in zip(todo, outcomes, strict=False))
         todo = todo[len(outcomes) :]
 
@@ -75,7 +76,7 @@ def _run(paths: list[Path]) -> tuple[list[tuple[str, str]], str]:
     sizes = [path.stat().st_size for path in paths]
     seconds = _SECONDS + sum(sizes) // 1_000_000
     files = [(str(path), most_bytes(size)) for path, size in zip(paths, sizes, strict=True)]
-    task = json.dumps({"seconds": seconds, "files": files})
+    task = json.dumps({"seconds": seconds, "memory": _MEMORY, "files": files})
     given = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
@@ -89,7 +90,7 @@ def _run(paths: list[Path]) -> tuple[list[tuple[str, str]], str]:
         out, ended = done.stdout, f"crashed ({done.returncode}) {last}".rstrip()
         if done.returncode == -getattr(signal, "SIGXCPU", 0):
             ended = f"did not end within {seconds} s"
-    return [tuple(json.loads(line)) for line in out.splitlines()], ended
+    return [tuple(json.loads(line)) for line in out.rpartition(b"\n")[0].splitlines()], ended
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -295,7 +295,7 @@ ERRORS: dict[str, tuple[Callable[[Path], Any], dict[str, Any], str]] = {
     "linked, not named": (linked, SAID, "leads to another file by its link 'sky'"),
     "virtual": (virtual, SAID, "a.h5 has the values of 'map' in other files"),
     "external storage": (external, SAID, "has the values of 'sky/map' in other files"),
-    "bomb": (bomb, SAID, "refused as a possible decompression bomb"),
+    "bomb": (bomb, SAID, "declares .* bytes of arrays"),
     "chunk": (huge_chunk, {**SAID, "memory": 1 << 20}, "chunks of 33554432 bytes are larger"),
     "memory": (
         lambda path: hdf5(path / "a.h5", np.ones((1, 5, 200, 200))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,18 @@ def _own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRESAGE_STORE", str(tmp_path / "store"))
     monkeypatch.delenv("PRESAGE_STEP_RECORD", raising=False)
     return
+
+
+@pytest.fixture(params=["listed", "computed"])
+def orders(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Run a test twice: with orders that are lists, and with computed ones, as of many samples."""
+    from presage.batches import permutation, pools
+
+    pools._round.cache_clear()
+    if request.param == "computed":
+        monkeypatch.setattr(permutation, "HELD", 0)
+    yield request.param
+    pools._round.cache_clear()
 
 
 @pytest.fixture(scope="session")

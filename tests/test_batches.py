@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from presage.batches import BatchError, Batches, Plan
@@ -23,7 +23,11 @@ from presage.recipe import Recipe
 from presage.store import Store
 from presage.store.mapping import join
 
-QUICK = settings(max_examples=40, deadline=None)
+QUICK = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # `orders` is of a whole test
+)
 
 
 @st.composite
@@ -37,7 +41,7 @@ def plans(draw):
 
 @QUICK
 @given(plans(), st.integers(0, 3), st.integers(1, 5))
-def test_ranks_together_see_every_sample_once(plan, number, world):
+def test_ranks_together_see_every_sample_once(orders, plan, number, world):
     epoch = plan.epoch(number)
     seen = [epoch.share(0, plan.steps, rank, world) for rank in range(world)]
     assert {len(share.weights) for share in seen} == {plan.steps}
@@ -47,7 +51,7 @@ def test_ranks_together_see_every_sample_once(plan, number, world):
 
 @QUICK
 @given(plans(), st.integers(1, 5), st.data())
-def test_a_step_holds_the_same_samples_for_any_world_size(plan, world, data):
+def test_a_step_holds_the_same_samples_for_any_world_size(orders, plan, world, data):
     step = data.draw(st.integers(0, plan.steps - 1))
     alone = plan.epoch(1).share(step)
     parts = [plan.epoch(1).share(step, 1, rank, world) for rank in range(world)]
@@ -62,7 +66,7 @@ def test_a_step_holds_the_same_samples_for_any_world_size(plan, world, data):
 
 @QUICK
 @given(plans(), st.data())
-def test_any_step_is_found_without_those_before(plan, data):
+def test_any_step_is_found_without_those_before(orders, plan, data):
     step = data.draw(st.integers(0, plan.steps - 1))
     one = plan.epoch(2).share(step)
     whole = plan.epoch(2).share(0, plan.steps)
@@ -73,12 +77,14 @@ def test_any_step_is_found_without_those_before(plan, data):
 
 @QUICK
 @given(plans())
-def test_pieces_of_an_order_join_to_it(plan):
+def test_pieces_of_an_order_join_to_it(orders, plan):
     epoch = plan.epoch(0)
     whole = epoch.order(0, plan.samples)
     cuts = [0, plan.samples // 3, plan.samples // 2, plan.samples]
     pieces = [plan.epoch(0).order(a, b) for a, b in pairwise(cuts)]
     np.testing.assert_array_equal(np.concatenate(pieces), whole)
+    places = np.random.default_rng(0).permutation(plan.samples)
+    np.testing.assert_array_equal(epoch.at(places), whole[places])
 
 
 def test_a_window_of_a_block_shuffle_holds_few_blocks_and_mixes_them():

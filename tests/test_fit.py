@@ -14,6 +14,9 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
 
 import fit_toys
 from presage import models
@@ -34,9 +37,10 @@ from presage.fitting import (
 from presage.fitting.device import reproducible
 from presage.fitting.meter import Meter
 from presage.fitting.settings import validation_rule
-from presage.fitting.splitting import split
+from presage.fitting.splitting import _spread, split
 from presage.fitting.state import Average
 from presage.labels import LabelError, Parameter, Schema, Variable
+from presage.positions import listed, pick
 from presage.recipe import Recipe
 from presage.store import Store, StoreError, reading
 
@@ -518,13 +522,44 @@ def test_the_history_holds_the_schedule():
 # -- the validation part --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rule", [0.1, {"fraction": 0.3, "seed": 4}, (10, 40), 0])
-def test_training_and_validation_share_nothing_and_leave_nothing_out(rule):
+RULES = [0.1, {"fraction": 0.3, "seed": 4}, 0.87, 0.01, (10, 40), (0, 7), (93, 100), 0]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_training_and_validation_share_nothing_and_leave_nothing_out(orders, rule):
     train, held = split(100, validation_rule(rule))
     assert sorted([*train, *held]) == list(range(100))
+    for part in (train, held):
+        assert len(part) == len([*part])
+        assert sorted(part) == [*part]
+        np.testing.assert_array_equal(pick(part, np.arange(len(part))[::-2]), listed(part)[::-2])
 
 
-def test_the_validation_part_is_fixed():
+@settings(max_examples=200, deadline=None)
+@given(st.integers(2, 4000), st.floats(0.001, 0.999), st.integers(0, 2**32 - 1))
+def test_one_sample_of_each_run_is_held_out(samples, fraction, key):
+    count = round(samples * fraction)
+    if not 0 < count < samples:
+        return
+    train, held = (listed(part) for part in _spread(samples, count, np.uint32(key)))
+    assert sorted([*train, *held]) == list(range(samples))
+    edges = np.arange(count + 1) * samples // count
+    assert (np.searchsorted(held, edges[1:]) - np.searchsorted(held, edges[:-1]) == 1).all()
+
+
+def test_samples_are_held_out_at_random_places_of_their_runs():
+    places = listed(_spread(20_000_000, 1_000_000, np.uint32(7))[1]) % 20
+    assert stats.chisquare(np.bincount(places, minlength=20)).pvalue > 1e-4
+    pairs = np.bincount(places[:-1] * 20 + places[1:], minlength=400)
+    assert stats.chisquare(pairs).pvalue > 1e-4
+
+
+def test_a_fraction_of_too_many_samples_asks_for_a_range():
+    with pytest.raises(FitError, match="give a range"):
+        split(1 << 40, validation_rule(0.5))
+
+
+def test_the_validation_part_is_fixed(orders):
     parts = [split(100, validation_rule(0.1))[1] for _ in range(2)]
     np.testing.assert_array_equal(*parts)
     other = split(100, validation_rule({"fraction": 0.1, "seed": 1}))[1]

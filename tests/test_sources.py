@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -84,9 +84,13 @@ def rows_of(batch, source):
     return [(int(p), *row) for p, row in zip(batch.positions, out, strict=True)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # `orders` is of a whole test
+)
 @given(st.sampled_from(sorted(KINDS)), st.integers(1, 20), st.integers(1, 4), st.data())
-def test_ranks_and_resuming_change_nothing(store, kind, size, world, data):
+def test_ranks_and_resuming_change_nothing(orders, store, kind, size, world, data):
     source = KINDS[kind](store)
     size = max(min(size, source.samples), min(world, source.samples))
     world = min(world, size)

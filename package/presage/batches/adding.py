@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from presage.batches.shares import Positions
 from presage.batches.tables import Table
 from presage.labels import Array
+from presage.positions import Positions
 
 _TILE = 512 << 10  # bytes: smaller ones cost calls, larger ones leave the cache
 

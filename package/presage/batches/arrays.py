@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 
-from presage.batches.shares import Positions
 from presage.batches.source import BatchSource
 from presage.batches.tables import Buffers, Table
 from presage.labels import Array
+from presage.positions import Positions
 from presage.store.mapping import read_ahead
 
 
@@ -54,6 +54,15 @@ class ArraySource(BatchSource):
     def table_of(self, name: str) -> Table:
         """Return the table of a variable that is not ragged."""
         return next(table for table in self.tables if name in table.dense)
+
+    def all_arrays(self) -> dict[str, Array]:
+        """Return all samples; arrays in memory that are all of them as they are, not copied."""
+        plain = [t.dense for t in self.tables if t.numbers is None and not t.mapped]
+        whole = {n: pieces[0] for dense in plain for n, pieces in dense.items()
+                 if len(pieces) == 1 and pieces[0].flags.writeable}  # fmt: skip
+        if set(self.names) <= set(whole):
+            return {name: whole[name] for name in self.names}
+        return super().all_arrays()
 
     def read_ahead(self, start: int, stop: int) -> None:
         """Let the kernel read the mapped files of these positions, without waiting for it."""

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from presage.batches.arrays import ArraySource
 from presage.batches.made import Made
-from presage.batches.shares import BatchError, Positions
-from presage.batches.source import BatchSource, Cut, Origins, choose
+from presage.batches.shares import BatchError
+from presage.batches.source import BatchSource, Cut, Origins, Part, choose
 from presage.batches.tables import Buffers, Table
 from presage.labels import Array, LabelError, nearest
 from presage.lineage import RECIPE, flat_rows, ragged_rows, recipe_of, sample_dim, sample_numbers
+from presage.positions import Computed, Positions, Rows, as_index, listed, pick, same
 from presage.recipe import Parent
 from presage.rng import SCHEME
 from presage.store.identity import made_rows, stored_rows
@@ -116,7 +117,7 @@ class Labelled(BatchSource):
     def numbers(self, positions: Positions, epoch: int) -> Positions:
         """Return sample numbers, as the store counts them."""
         apart = self._maker.samples if self._maker is not None and self.fresh else 0
-        found: Positions = np.asarray(sample_numbers(self.dataset))[positions] + epoch * apart
+        found: Positions = sample_numbers(self.dataset).take(positions).to_numpy() + epoch * apart
         return found
 
     def identity(self, origins: Origins, epochs: int) -> tuple[dict[str, Any], list[Parent]]:
@@ -136,8 +137,11 @@ class Labelled(BatchSource):
         train, held = cut(self.samples)
         return self._part(train), self._part(held) if len(held) else None
 
-    def _part(self, positions: Positions) -> Labelled:
-        part = self.dataset.isel({self._sample: positions})
+    def _part(self, rows: Rows) -> BatchSource:
+        ragged = any("sample_dimension" in a.attrs for a in self.dataset.data_vars.values())
+        if isinstance(rows, Computed) and not ragged:  # no selection without a list of positions
+            return Part(self, rows)
+        part = self.dataset.isel({self._sample: as_index(rows)})
         return Labelled(part, self._variables, self._sample)
 
     def select(self, names: Iterable[str]) -> Labelled:
@@ -211,7 +215,7 @@ def _open_dataset(
 
 def _open_made(
     dataset: xr.Dataset,
-    made: Mapping[str, tuple[MadeArray, Positions | None]],
+    made: Mapping[str, tuple[MadeArray, Rows | None]],
     names: tuple[str, ...],
     sample: str,
 ) -> Made:
@@ -223,19 +227,14 @@ def _open_made(
                 "samples to use them with columns of your own, or name the variables to read"
             )
     rows = [positions for _, positions in made.values()]
-    same = len({id(array.maker) for array, _ in made.values()}) == 1 and all(
-        one is rows[0] or (one is not None and rows[0] is not None and np.array_equal(one, rows[0]))
-        for one in rows
-    )
-    if not same:
+    makers = {id(array.maker) for array, _ in made.values()}
+    if len(makers) > 1 or not all(same(one, rows[0]) for one in rows):
         raise BatchError(
             "variables made on the fly must be of one dataset and the same samples: "
             "select samples of the whole dataset"
         )
-    order = None
-    if rows[0] is not None and bool((np.diff(rows[0]) < 0).any()):
-        order = np.argsort(rows[0], kind="stable")
-    numbers = rows[0] if order is None or rows[0] is None else rows[0][order]
+    order = _ascending(rows[0])
+    numbers = rows[0] if order is None else pick(rows[0], order)
     arrays = {name: made[name][0] for name in names}
     block = 0 if order is not None else block_size(dataset)
     return Made(dataset.sizes[sample], arrays, numbers, order, block)
@@ -265,16 +264,12 @@ class _Column:
     name: str
     pieces: list[Array]
     edges: NDArray[np.int64]
-    rows: Positions | None  # None: all of them, in order
+    rows: Rows | None  # None: all of them, in order
     dim: str = ""  # ragged dimension
     counts: tuple[Array, ...] = ()
 
     def alike(self, other: _Column) -> bool:
-        if not np.array_equal(self.edges, other.edges):
-            return False
-        if self.rows is None or other.rows is None:
-            return self.rows is other.rows
-        return np.array_equal(self.rows, other.rows)
+        return np.array_equal(self.edges, other.edges) and same(self.rows, other.rows)
 
 
 def _column(dataset: xr.Dataset, name: str, sample: str) -> _Column:
@@ -305,7 +300,7 @@ def _ragged_column(dataset: xr.Dataset, name: str, count: str, sample: str) -> _
     return _Column(name, [values], np.array([0, len(lengths)]), None, dim, (lengths,))
 
 
-def _same_rows(stored: tuple[StoredArray, Positions | None], counted: _Column) -> bool:
+def _same_rows(stored: tuple[StoredArray, Rows | None], counted: _Column) -> bool:
     """Tell whether a flat variable still is that of the counts' whole table, or cut as they are."""
     array, flat = stored
     lengths = np.concatenate(counted.pieces).astype(np.int64)
@@ -315,14 +310,19 @@ def _same_rows(stored: tuple[StoredArray, Positions | None], counted: _Column) -
         return True
     if counted.rows is None:
         return False
-    starts = np.cumsum(lengths) - lengths
-    return np.array_equal(flat, flat_rows(starts[counted.rows], lengths[counted.rows]))
+    starts, rows = np.cumsum(lengths) - lengths, as_index(counted.rows)
+    return np.array_equal(listed(flat), flat_rows(starts[rows], lengths[rows]))
 
 
 def _stored_order(columns: list[_Column]) -> Positions | None:
-    for column in columns:
-        if column.rows is not None and bool((np.diff(column.rows) < 0).any()):
-            return np.argsort(column.rows, kind="stable")
+    orders = (_ascending(column.rows) for column in columns)
+    return next((order for order in orders if order is not None), None)
+
+
+def _ascending(rows: Rows | None) -> Positions | None:
+    """Return the order in which positions ascend, None where they do as they are."""
+    if isinstance(rows, np.ndarray) and bool((np.diff(rows) < 0).any()):
+        return np.argsort(rows, kind="stable")
     return None
 
 
@@ -341,7 +341,7 @@ def _grouped(columns: list[_Column]) -> list[list[_Column]]:
 def _table(group: list[_Column], order: Positions | None) -> Table:
     rows = group[0].rows
     if order is not None:
-        rows = order if rows is None else rows[order]
+        rows = pick(rows, order)
     return Table(
         group[0].edges,
         {column.name: column.pieces for column in group if not column.dim},

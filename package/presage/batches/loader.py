@@ -16,10 +16,11 @@ from presage.batches.ahead import Ahead
 from presage.batches.cutting import cuts, padded
 from presage.batches.labelled import open_source
 from presage.batches.memory import total_memory
-from presage.batches.plan import BatchError, Positions, Share
+from presage.batches.plan import BatchError, Share
 from presage.batches.source import BatchSource, Reader
 from presage.batches.tables import Buffers
 from presage.labels import Array
+from presage.positions import Positions
 
 _CHUNK_BYTES = 6 << 20  # a few batches are gathered at once, and stay in the cache until used
 _CHUNK_STEPS = 64

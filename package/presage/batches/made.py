@@ -18,10 +18,11 @@ from threading import Lock
 import numpy as np
 
 from presage.batches.plan import Epoch, Plan
-from presage.batches.shares import BatchError, Positions, Share
+from presage.batches.shares import BatchError, Share
 from presage.batches.source import BatchSource, Reader
 from presage.batches.tables import Buffers
 from presage.labels import Array
+from presage.positions import Positions, Rows, pick
 from presage.store.made import MadeArray
 
 Block = Mapping[str, Array]
@@ -141,7 +142,7 @@ class Made(BatchSource):
         self,
         samples: int,
         arrays: Mapping[str, MadeArray],
-        rows: Positions | None = None,
+        rows: Rows | None = None,
         order: Positions | None = None,
         block: int = 0,
     ) -> None:
@@ -230,8 +231,7 @@ class Made(BatchSource):
             supply.close()
 
     def _rows_of(self, positions: Positions, epoch: int) -> Positions:
-        rows = positions if self._rows is None else self._rows[positions]
-        return rows + (epoch * self._maker.samples if self.fresh else 0)
+        return pick(self._rows, positions) + (epoch * self._maker.samples if self.fresh else 0)
 
     def _blocks(self, positions: Positions, epoch: int) -> Positions:
         return np.unique(self._rows_of(positions, epoch) // self._maker.block_size)

@@ -5,10 +5,11 @@ The order of an epoch is a function of (plan, epoch) alone. Step s takes the sam
 part. So the same samples meet at step s for any W, no sample comes twice or never, every
 rank runs the same number of steps, and (plan, epoch, step) is all there is to resume from.
 
-Two shuffles. *Full*: one permutation of all samples. *Block*, for data that memory cannot
-hold: blocks of consecutive samples are permuted and taken a window of blocks at a time;
-within a window the samples are permuted freely. A window is then read in long runs, and
-its batches mix all its blocks.
+Two shuffles. *Full*: one permutation of all samples, of many computed place by place
+(:mod:`presage.batches.permutation`). *Block*, for data that memory cannot hold: blocks of
+consecutive samples are permuted and taken a window of blocks at a time; within a window the
+samples are permuted freely. A window is then read in long runs, and its batches mix all its
+blocks.
 
 Two more for samples that are simulated as they are read. *Aligned* is a block shuffle whose
 blocks are the simulator's, so that a window costs no more than its samples; a rank takes
@@ -26,10 +27,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from presage.batches.permutation import COMPUTED, is_long, permutation
 from presage.batches.shares import BatchError as BatchError
-from presage.batches.shares import Positions as Positions
 from presage.batches.shares import Share as Share
 from presage.batches.shares import part as part
+from presage.positions import Computed
+from presage.positions import Positions as Positions
 from presage.rng import SCHEME, generator
 
 _NAME = "presage.batches"
@@ -141,7 +144,10 @@ class Plan:
     @cached_property
     def key(self) -> str:
         """A hash of everything that decides the order."""
-        text = json.dumps({"scheme": SCHEME, **asdict(self)}, sort_keys=True)
+        fields = {"scheme": SCHEME, **asdict(self)}
+        if self.shuffle == "full" and is_long(self.samples):
+            fields["order"] = COMPUTED
+        text = json.dumps(fields, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def epoch(self, number: int) -> Epoch:
@@ -192,7 +198,7 @@ class Epoch:
         if self.plan.shuffle == "none":
             return np.arange(start, stop, dtype=np.int64)
         if self.plan.shuffle == "full":
-            return self._permutation[start:stop].astype(np.int64)
+            return self._permutation[start:stop].astype(np.int64, copy=False)
         pieces = []
         while start < stop:
             window, begin, end = self._window_at(start)
@@ -200,6 +206,13 @@ class Epoch:
             pieces.append(self._inside(window)[start - begin : upto - begin])
             start = upto
         return np.concatenate(pieces) if pieces else np.empty(0, np.int64)
+
+    def at(self, places: Positions) -> Positions:
+        """Return the entries of the order at some places, in any order."""
+        if self.plan.shuffle == "full":
+            return self._permutation[places].astype(np.int64, copy=False)
+        low, high = int(places.min()), int(places.max()) + 1
+        return self.order(low, high)[places - low]
 
     def runs(self, first: int, count: int) -> list[tuple[int, int]]:
         """Return the runs of positions that a block shuffle will need after these steps.
@@ -234,14 +247,9 @@ class Epoch:
         return [start, *sorted(s for s in steps if start < s < plan.steps), plan.steps]
 
     @cached_property
-    def _permutation(self) -> NDArray[np.int32] | NDArray[np.int64]:
-        order = (
-            np.arange(self.plan.samples, dtype=np.int32)
-            if self.plan.samples < 2**31
-            else np.arange(self.plan.samples, dtype=np.int64)
-        )
-        generator(_NAME, self.plan.seed, self.number, 0).shuffle(order)
-        return order
+    def _permutation(self) -> NDArray[np.int32] | Computed:
+        rng = generator(_NAME, self.plan.seed, self.number, 0)
+        return permutation(self.plan.samples, rng)
 
     @cached_property
     def _blocks(self) -> Positions:

@@ -26,12 +26,13 @@ from presage.batches.adding import add_rows
 from presage.batches.arrays import ArraySource
 from presage.batches.labelled import Labelled
 from presage.batches.plan import BLOCK_FROM, Epoch, Plan
-from presage.batches.shares import BatchError, Positions
+from presage.batches.shares import BatchError
 from presage.batches.source import BatchSource, Cut, Cutter, Move, choose
 from presage.batches.tables import Buffers
 from presage.labels import Array, Schema, Variable, nearest
 from presage.lineage import SAMPLE, sample_dim, sample_numbers
 from presage.plugins import declared
+from presage.positions import Positions, as_index
 
 #: Pool and variable of everything that is added.
 Terms = tuple[tuple[str, str], ...]
@@ -139,7 +140,7 @@ class Paired(BatchSource):
         """Return which samples of each pool's dataset some samples are made of."""
         found = self._members(np.asarray(numbers), epoch)
         return {
-            name: np.asarray(sample_numbers(self.pools[name]))[self._rows[name].in_dataset(at)]
+            name: sample_numbers(self.pools[name]).take(self._rows[name].in_dataset(at)).to_numpy()
             for name, at in found.items()
         }
 
@@ -151,9 +152,7 @@ class Paired(BatchSource):
             at = np.empty_like(counted)
             for one in np.unique(number):
                 here = number == one
-                places = place[here]
-                low, high = int(places.min()), int(places.max()) + 1
-                at[here] = _round(self._plans[name], int(one)).order(low, high)[places - low]
+                at[here] = _round(self._plans[name], int(one)).at(place[here])
             found[name] = at
         return found
 
@@ -309,7 +308,7 @@ class Paired(BatchSource):
                     f"with shared=({name!r},)"
                 ) from error
             for part, chosen in zip(parts, positions, strict=True):
-                part[name] = pool.isel({dim: chosen})
+                part[name] = pool.isel({dim: as_index(chosen)})
         train, held = (
             replace(self, pools=part, samples=n) for part, n in zip(parts, counts, strict=True)
         )
@@ -327,6 +326,11 @@ class Paired(BatchSource):
             pools={name: pool for name, pool in self.pools.items() if name in used},
             shared=tuple(name for name in self.shared if name in used),
         )
+
+    @property
+    def is_long(self) -> bool:
+        """Whether an order of its pairs or of a pool is computed and no list."""
+        return super().is_long or any(rows.is_long for rows in self._rows.values())
 
     # -- on a device -----------------------------------------------------------------------
 

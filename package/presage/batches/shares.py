@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-Positions = NDArray[np.int64]
+from presage.positions import Positions
 
 
 class BatchError(ValueError):

@@ -16,26 +16,30 @@ from contextlib import contextmanager
 from dataclasses import is_dataclass
 from functools import cached_property
 from typing import Any, ClassVar
+from weakref import WeakValueDictionary
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from xarray.core import indexing
 
 from presage.batches.cutting import padded
+from presage.batches.permutation import is_long
 from presage.batches.plan import Epoch, Plan
-from presage.batches.shares import BatchError, Positions, Share
+from presage.batches.shares import BatchError, Share
 from presage.batches.tables import Buffers
 from presage.labels import Array, Schema, check_arrays, nearest
 from presage.lineage import SAMPLE
 from presage.plugins import declared
+from presage.positions import Positions, Rows, pick
 from presage.recipe import Parent, settings_of
 from presage.store.lazy import PiecedArray
 
 #: Dataset → for each variable which stored samples it holds.
 Origins = Callable[[xr.Dataset], Mapping[str, Parent]]
 #: Number of samples → the positions to train on and those to validate on.
-Cut = Callable[[int], tuple[Positions, Positions]]
-#: Name and array → the same as a tensor on a device.
+Cut = Callable[[int], tuple[Rows, Rows]]
+#: Name and array → the same as a tensor on a device; equal for the same device.
 Move = Callable[[str, Array], Any]
 _SHOWN = 256  # samples with ragged dimensions that a source's dataset shows
 
@@ -161,7 +165,7 @@ class BatchSource(ABC):
                 for v in labels.data_vars
             }
         found = {str(v): (a.dims, arrays[str(v)], a.attrs) for v, a in labels.data_vars.items()}
-        numbers = (sample, np.arange(n), {"long_name": "sample number"})
+        numbers = (sample, pd.RangeIndex(n), {"long_name": "sample number"})
         others = labels.drop_dims(sample).coords
         return xr.Dataset(found, coords={**others, sample: numbers}, attrs=labels.attrs)
 
@@ -224,6 +228,11 @@ class BatchSource(ABC):
 
     # -- orders ----------------------------------------------------------------------------
 
+    @property
+    def is_long(self) -> bool:
+        """Whether an order of its samples is computed and no list."""
+        return is_long(self.samples)
+
     def automatic(self, limit: float) -> str:
         """Return the order where none is asked for and `limit` bytes count as fitting."""
         return "block" if self.mapped_bytes > limit else "full"
@@ -263,7 +272,7 @@ class BatchSource(ABC):
 
     def in_dataset(self, positions: Positions) -> Positions:
         """Return the positions in the dataset of positions of the plan."""
-        return positions if self._order is None else self._order[positions]
+        return pick(self._order, positions)
 
     def read_ahead(self, start: int, stop: int) -> None:
         """Let the kernel read the mapped files of these positions, without waiting for it."""
@@ -293,8 +302,10 @@ class BatchSource(ABC):
             )
         if self.fresh:
             raise BatchError("samples that are new in every epoch cannot stay on a device")
-        arrays = self._few(self.samples)
-        tensors = {n: move(n, a) for n, a in (padded(arrays, self.flat)).items()}
+        tensors = self._moved.get((move, pad))  # a part that shares them came before
+        if tensors is None:
+            arrays = padded(self.all_arrays(), self.flat)
+            tensors = self._moved[move, pad] = _Tensors((n, move(n, a)) for n, a in arrays.items())
 
         def at(positions: Positions, epoch: int) -> Cutter:
             del epoch
@@ -307,11 +318,23 @@ class BatchSource(ABC):
         """Return what a device would hold for a training that streams; None: it streams."""
         return None
 
+    @cached_property
+    def _moved(self) -> WeakValueDictionary[tuple[Move, bool], _Tensors]:
+        return WeakValueDictionary()
+
+    def all_arrays(self) -> dict[str, Array]:
+        """Return all samples of epoch 0."""
+        return self._few(self.samples)
+
     def _few(self, n: int) -> dict[str, Array]:
         return self.gather(np.arange(n), 0, Buffers(reuse=False))
 
 
 Cutter = Callable[[slice], dict[str, Any]]
+
+
+class _Tensors(dict[str, Any]):
+    """Samples on a device, for as long as something cuts batches from them."""
 
 
 class Reader:
@@ -334,11 +357,12 @@ class Part(BatchSource):
     names: tuple[str, ...] = ()
 
     def __init__(
-        self, whole: BatchSource, positions: Positions | None, names: Sequence[str] | None = None
+        self, whole: BatchSource, positions: Rows | None, names: Sequence[str] | None = None
     ) -> None:
         self.whole, self.positions = whole, positions
         self.samples = whole.samples if positions is None else len(positions)
         self.fresh = whole.fresh
+        self.mapped_bytes = whole.opened.mapped_bytes * self.samples // max(1, whole.samples)
         wanted = choose(names, whole.names, whole.names)
         counts = [f"{whole.flat[name]}_count" for name in wanted if name in whole.flat]
         self.names = tuple(dict.fromkeys([*counts, *wanted]))
@@ -346,14 +370,29 @@ class Part(BatchSource):
 
     def gather(self, numbers: Positions, epoch: int, buffers: Buffers) -> dict[str, Array]:
         """Return some samples."""
-        where = numbers if self.positions is None else self.positions[numbers]
-        found = self.whole.gather(where, epoch, buffers)
+        found = self.whole.gather(pick(self.positions, numbers), epoch, buffers)
         return {name: found[name] for name in self.names}
 
     def numbers(self, positions: Positions, epoch: int) -> Positions:
         """Return the numbers that the whole gives these samples."""
-        where = positions if self.positions is None else self.positions[positions]
+        where = self.whole.opened.in_dataset(pick(self.positions, positions))
         return self.whole.numbers(where, epoch)
+
+    def select(self, names: Iterable[str]) -> BatchSource:
+        """Return the source of some variables only; no others are read."""
+        return Part(self.whole.select(names), self.positions)
+
+    def read_ahead(self, start: int, stop: int) -> None:
+        """Let the kernel read the mapped files of these positions."""
+        first, last = pick(self.positions, np.array([start, stop - 1])).tolist()
+        self.whole.opened.read_ahead(first, last + 1)
+
+    def on_device(self, move: Move, pad: bool) -> Callable[[Positions, int], Cutter]:
+        """Move the whole to a device, which other parts of it then share."""
+        if self.names != self.whole.names:
+            return super().on_device(move, pad)
+        at = self.whole.opened.on_device(move, pad)
+        return lambda positions, epoch: at(pick(self.positions, positions), epoch)
 
 
 class _Lazy(PiecedArray):
@@ -364,9 +403,10 @@ class _Lazy(PiecedArray):
         self.shape, self.dtype = (source.samples, *labels.shape[1:]), labels.dtype
 
     def _read(self, key: tuple[Any, ...]) -> Array:
-        numbers = np.arange(self.shape[0])[key[0]]
-        one = numbers.ndim == 0
-        found = self.source.gather(np.atleast_1d(numbers), 0, Buffers(reuse=False))[self.name]
+        every, rows = pd.RangeIndex(self.shape[0]), key[0]
+        one = isinstance(rows, (int, np.integer))
+        numbers = every[rows] if isinstance(rows, slice) else every.take(np.atleast_1d(rows))
+        found = self.source.gather(numbers.to_numpy(), 0, Buffers(reuse=False))[self.name]
         rows = np.arange(len(found))
         cut = self._rows(rows, key[1:], 0 * rows, lambda _: (found, 0))
         return np.asarray(cut[0]) if one else cut

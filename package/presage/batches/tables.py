@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from presage.batches.shares import Positions
 from presage.labels import Array
 from presage.lineage import flat_rows
+from presage.positions import Positions, Rows, pick
 from presage.store.mapping import is_mapped, join
 
 _CACHE_LINE = 64
@@ -65,7 +65,7 @@ class Table:
     #: Ragged dimension → lengths of the rows, one array for each shard.
     counts: Mapping[str, Sequence[Array]] = field(default_factory=dict)
     #: Row of each position, ascending, where that is not the position itself.
-    numbers: Positions | None = None
+    numbers: Rows | None = None
     _starts: dict[str, list[NDArray[np.int64]]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -102,7 +102,7 @@ class Table:
         Dense ones are ``[position, ...]``; ragged ones flat, one row after the other, with
         ``<dim>_count`` ``[position]``, which is there whatever `names` say.
         """
-        rows = positions if self.numbers is None else self.numbers[positions]
+        rows = pick(self.numbers, positions)
         segments = list(self._segments(rows))
         out: dict[str, Array] = {}
         for name, pieces in self.dense.items():
@@ -120,12 +120,12 @@ class Table:
 
     def take(self, name: str, positions: Positions, out: Array) -> None:
         """Copy one dense variable's rows at these positions to `out` ``[position, ...]``."""
-        rows = positions if self.numbers is None else self.numbers[positions]
+        rows = pick(self.numbers, positions)
         _copy(self.dense[name], self._segments(rows), out)
 
     def views(self, name: str, positions: Positions) -> Iterator[Array]:
         """Yield one dense variable's rows at these positions, each flat and where it lies."""
-        rows = positions if self.numbers is None else self.numbers[positions]
+        rows = pick(self.numbers, positions)
         for shard, local, _, _ in self._segments(rows):
             yield from (self.dense[name][shard][row].reshape(-1) for row in local)
 

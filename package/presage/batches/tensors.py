@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -77,9 +78,7 @@ class Resident(TorchBatches):
 
     def __init__(self, batches: Loader, device: torch.device | str = "cpu") -> None:
         super().__init__(batches, device)
-        self._at = batches.rows.on_device(
-            lambda name, array: _tensor(name, array).to(self.device), batches.pad
-        )
+        self._at = batches.rows.on_device(_Move(torch.device(device)), batches.pad)
 
     def __iter__(self) -> Iterator[Batch]:
         """Run one epoch; the next loop runs the next, a loop that was left runs again."""
@@ -100,6 +99,16 @@ class Resident(TorchBatches):
                 span = slice(share.ends[i], share.ends[i + 1])
                 positions = source.rows.in_dataset(share.positions[span])
                 yield Batch(cut(span), positions, weight, (number, first + i))
+
+
+@dataclass(frozen=True)
+class _Move:
+    """Moves arrays to a device."""
+
+    device: torch.device
+
+    def __call__(self, name: str, array: Array) -> torch.Tensor:
+        return _tensor(name, array).to(self.device)
 
 
 def _tensor(name: str, array: Array) -> torch.Tensor:

@@ -34,7 +34,7 @@ from presage.fitting.result import (
 )
 from presage.fitting.settings import Settings
 from presage.fitting.source import TensorBatch, Where, make_source
-from presage.fitting.splitting import split
+from presage.fitting.splitting import COMPUTED, split
 from presage.fitting.state import history_dataset
 from presage.fitting.streaming import OnePass, fit_one_pass
 from presage.fitting.turn import turn
@@ -43,6 +43,7 @@ from presage.lineage import attributes_of, sample_dim, take
 from presage.models.fitted import Fitted, Specification, check_labels, declared_variables
 from presage.models.threads import one_thread, step_threads
 from presage.plugins import declared
+from presage.positions import listed
 from presage.progress import Bar
 from presage.recipe import Recipe
 from presage.store import Store
@@ -320,7 +321,8 @@ def fit_recipe(
 ) -> Recipe:
     """Return the recipe of a training; data outside a store count by their content."""
     # A parent names samples, not columns; a model of other columns is another one.
-    fields, parents = open_source(train).identity(origins(store), settings.epochs)
+    source = open_source(train)
+    fields, parents = source.identity(origins(store), settings.epochs)
     if loss is not None:
         fields["loss"] = declared(loss, "loss")[1]
     return Recipe(
@@ -328,7 +330,7 @@ def fit_recipe(
         version=model.version,
         fields={"model": model_fields(model), "training": settings.identity(), **fields},
         seed=seed,
-        scheme=_SCHEME,
+        scheme=COMPUTED if source.is_long else _SCHEME,
         # What else the model was made from: a basis, an encoder, a teacher.
         parents=(*parents, *getattr(model, "parents", ())),
     )
@@ -407,7 +409,7 @@ def _see(fitted: F, source: BatchSource, settings: Settings) -> F:
         there = complete({v.name: train[v.name].values for v in known}, known)
         train = train if there is None else take(train, np.flatnonzero(there))
     held_out = _cut(settings)(train.sizes[sample_dim(train)])[1]
-    return replace(fitted, seen=fitted.law(train, held_out))
+    return replace(fitted, seen=fitted.law(train, listed(held_out)))
 
 
 def _cut(settings: Settings) -> Cut:

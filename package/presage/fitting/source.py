@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from presage.batches import Batches, BatchSource, Buffers, open_source
-from presage.batches.plan import BLOCK_FROM, Positions, part
+from presage.batches.plan import BLOCK_FROM, part
 from presage.batches.source import Cut
 from presage.fitting.errors import FitError
+from presage.positions import Positions
 
 TensorBatch = dict[str, Tensor]
 

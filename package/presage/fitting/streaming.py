@@ -18,7 +18,7 @@ from presage.batches.source import Part, choose
 from presage.fitting.errors import FitError
 from presage.fitting.result import model_fields, origins
 from presage.fitting.settings import validation_rule
-from presage.fitting.splitting import split
+from presage.fitting.splitting import COMPUTED, split
 from presage.lineage import attributes_of, sample_dim, take
 from presage.progress import Bar
 from presage.recipe import Recipe
@@ -92,7 +92,11 @@ def fit_one_pass(
     else:
         found, parents = train.identity(origins(store), 1)
     recipe = Recipe(
-        specification.name, specification.version, {**fields, **found}, parents=tuple(parents)
+        specification.name,
+        specification.version,
+        {**fields, **found},
+        scheme=COMPUTED if source.is_long else "",
+        parents=tuple(parents),
     )
 
     def make() -> xr.Dataset:

@@ -11,8 +11,8 @@ import hashlib
 from typing import Any, TypeVar
 
 import numpy as np
+import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 from xarray.core import indexing
 
 from presage.labels import nearest
@@ -25,13 +25,13 @@ from presage.lineage import (
     sample_numbers,
     take,
 )
+from presage.positions import Rows, listed, same
 from presage.recipe import Parent, Recipe
 from presage.store.files import StoreError
 from presage.store.lazy import PiecedArray, StoredArray
 from presage.store.made import MadeArray
 from presage.store.store import Store
 
-Positions = NDArray[np.int64]
 A = TypeVar("A", bound=PiecedArray)
 
 
@@ -77,7 +77,7 @@ def parents_of(dataset: xr.Dataset, store: Store | None = None) -> dict[str, Par
     return {str(name): found.get(str(name), main) for name in dataset.data_vars}
 
 
-def stored_rows(variable: xr.Variable) -> tuple[StoredArray, Positions | None] | None:
+def stored_rows(variable: xr.Variable) -> tuple[StoredArray, Rows | None] | None:
     """Return the stored array behind a variable that was never loaded, and which rows of it.
 
     Returns
@@ -89,12 +89,12 @@ def stored_rows(variable: xr.Variable) -> tuple[StoredArray, Positions | None] |
     return _lazy_rows(variable, StoredArray)
 
 
-def made_rows(variable: xr.Variable) -> tuple[MadeArray, Positions | None] | None:
+def made_rows(variable: xr.Variable) -> tuple[MadeArray, Rows | None] | None:
     """Return the same for a variable that is made when it is read."""
     return _lazy_rows(variable, MadeArray)
 
 
-def _lazy_rows(variable: xr.Variable, kind: type[A]) -> tuple[A, Positions | None] | None:
+def _lazy_rows(variable: xr.Variable, kind: type[A]) -> tuple[A, Rows | None] | None:
     data: Any = variable._data  # xarray has no public way to ask what a lazy array reads
     while isinstance(data, (indexing.MemoryCachedArray, indexing.CopyOnWriteArray)):
         data = data.array
@@ -108,8 +108,10 @@ def _lazy_rows(variable: xr.Variable, kind: type[A]) -> tuple[A, Positions | Non
             return None
     first = key[0]
     if isinstance(first, slice):
-        span = first.indices(array.shape[0])
-        return array, None if span == (0, array.shape[0], 1) else np.arange(*span)
+        span = range(*first.indices(array.shape[0]))
+        if span == range(array.shape[0]):
+            return array, None
+        return array, span if span.step > 0 else np.arange(span.start, span.stop, span.step)
     if isinstance(first, np.ndarray):
         rows = first.astype(np.int64)
         return array, np.where(rows < 0, rows + array.shape[0], rows)
@@ -117,7 +119,7 @@ def _lazy_rows(variable: xr.Variable, kind: type[A]) -> tuple[A, Positions | Non
 
 
 def _origin(
-    dataset: xr.Dataset, name: str, array: PiecedArray, rows: Positions | None, main: Parent
+    dataset: xr.Dataset, name: str, array: PiecedArray, rows: Rows | None, main: Parent
 ) -> Parent:
     """Return the parent of one lazy variable; its samples must be those of the dataset."""
     unit = dataset[name].attrs.get("units", "1")
@@ -139,14 +141,27 @@ def _origin(
             "store.adopt(dataset, name)"
         )
     if dataset[name].dims[:1] == (str(dataset.attrs[SAMPLE]),):
-        here = array.start + (np.arange(array.shape[0]) if rows is None else rows)
-        if not np.array_equal(here, np.asarray(sample_numbers(dataset))):
+        here = range(array.shape[0]) if rows is None else rows
+        if not same(_shifted(here, array.start), _numbers(dataset)):
             raise StoreError(
                 f"{name!r} holds other samples than the dataset's index {dataset.attrs[SAMPLE]!r} "
                 "says; select samples of the whole dataset, before or after merging"
             )
     key = hashlib.sha256(array.recipe.encode()).hexdigest()
     return Parent(key, main.start, main.stop, main.selection)
+
+
+def _shifted(rows: Rows, first: int) -> Rows:
+    if isinstance(rows, range):
+        return range(rows.start + first, rows.stop + first, rows.step)
+    return listed(rows) + first
+
+
+def _numbers(dataset: xr.Dataset) -> Rows:
+    numbers = sample_numbers(dataset)
+    if isinstance(numbers, pd.RangeIndex):
+        return range(numbers.start, numbers.stop, numbers.step)
+    return np.asarray(numbers)
 
 
 def _compare_loaded(

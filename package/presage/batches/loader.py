@@ -152,7 +152,8 @@ class Loader:
         if state["plan"] != plan.key:
             raise BatchError(
                 "the state was taken with another plan (number of samples, batch size, seed, "
-                f"shuffle or drop_last); this one is {plan}"
+                "shuffle or drop_last; or more than 2^24 samples, by an earlier release); this "
+                f"one is {plan}"
             )
         self.plan = plan
         self.seek(int(state["epoch"]), int(state["step"]))

@@ -23,6 +23,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -240,11 +241,11 @@ class Epoch:
         """
         plan = self.plan
         if plan.shuffle in BY_BLOCKS:
-            windows = -(-len(self._blocks) // plan.window)
-            steps = {-(-self._begin(window) // plan.batch_size) for window in range(windows)}
+            windows = np.arange(-(-len(self._blocks) // plan.window))
+            steps = np.unique(-(-self._begin(windows) // plan.batch_size))
         else:
-            steps = set(range(start, plan.steps, few))
-        return [start, *sorted(s for s in steps if start < s < plan.steps), plan.steps]
+            steps = np.arange(start, plan.steps, few)
+        return [start, *steps[(start < steps) & (steps < plan.steps)].tolist(), plan.steps]
 
     @cached_property
     def _permutation(self) -> NDArray[np.int32] | Computed:
@@ -264,17 +265,18 @@ class Epoch:
         missing = -self.plan.samples % self.plan.block
         return int(np.argmax(self._blocks)), missing
 
-    def _begin(self, window: int) -> int:
-        blocks = min(window * self.plan.window, len(self._blocks))
+    def _begin(self, window: Any) -> Any:
+        """Return where a window begins in the order, or each of several."""
+        blocks = np.minimum(window * self.plan.window, len(self._blocks))
         place, missing = self._short
-        return blocks * self.plan.block - (missing if blocks > place else 0)
+        return blocks * self.plan.block - (blocks > place) * missing
 
     def _window_at(self, position: int) -> tuple[int, int, int]:
         """Return window, its begin and its end in the order, for a place in the order."""
         window = position // (self.plan.block * self.plan.window)
         if self._begin(window + 1) <= position:  # the short block lies before it
             window += 1
-        return window, self._begin(window), self._begin(window + 1)
+        return window, int(self._begin(window)), int(self._begin(window + 1))
 
     def _blocks_of(self, window: int) -> Positions:
         """Return the first samples of a window's blocks, ascending."""
@@ -285,9 +287,8 @@ class Epoch:
         kept, inside = self._window  # asked for by several threads
         if kept != window:
             begins = self._blocks_of(window)
-            rows = (begins[:, np.newaxis] + np.arange(self.plan.block)).reshape(-1)
             count = self._begin(window + 1) - self._begin(window)  # the short block comes last
-            rng = generator(_NAME, self.plan.seed, self.number, 1 + window)
-            inside = rows[rng.permutation(count)]
+            inside = (begins[:, np.newaxis] + np.arange(self.plan.block)).reshape(-1)[:count]
+            generator(_NAME, self.plan.seed, self.number, 1 + window).shuffle(inside)
             self._window = (window, inside)
         return inside

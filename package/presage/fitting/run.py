@@ -158,7 +158,8 @@ def fit(
         Of initial weights, order of samples, dropout.
     validation
         Held-out part: a fraction of the samples, a range ``(start, stop)`` of positions, or
-        ``{"fraction": ..., "seed": ...}``; 0 for none. It does not depend on `seed`. With
+        ``{"fraction": ..., "seed": ...}``; 0 for none. It does not depend on `seed`. Of more
+        than 2^24 samples one of every 1 / fraction consecutive ones is taken, at random. With
         ``shuffle="aligned"`` a fraction is that of the last samples. Of several pools each is
         split, and validation pairs consist of held-out members.
     ema

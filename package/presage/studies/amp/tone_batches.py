@@ -15,11 +15,11 @@ import numpy as np
 import xarray as xr
 
 from presage.batches import BatchError, BatchSource
-from presage.batches.shares import Positions
 from presage.batches.source import Origins
 from presage.batches.tables import Buffers
 from presage.labels import Array, Coordinate, Schema, Variable
 from presage.lineage import recipe_of, sample_dim
+from presage.positions import Positions
 from presage.recipe import Parent
 from presage.studies.amp.amplifier import Amplifier
 from presage.studies.amp.tones import ToneGrid

@@ -411,7 +411,7 @@ def test_trainings_that_cannot_be_are_explained(act, text):
 
 def test_a_fraction_is_that_of_the_last_samples():
     train, held = split(100, {"fraction": 0.1, "seed": 0}, last=True)
-    assert (train.tolist(), held.tolist()) == (list(range(90)), list(range(90, 100)))
+    assert (list(train), list(held)) == (list(range(90)), list(range(90, 100)))
 
 
 def test_features_of_sets_on_the_fly_are_those_of_stored_ones(store, tmp_path):

@@ -156,6 +156,20 @@ def test_parts_share_nothing(source):
         assert not apart & set(held.numbers(np.arange(3), 0).tolist())
 
 
+def test_parts_share_what_a_device_holds():
+    arrays = {"x": np.arange(31.0), "y": np.eye(31)}
+    parts = open_source(arrays).divide(lambda n: (np.arange(1, n, 2), range(7)))
+    residents = [Batches(part, 3, seed=1).resident() for part in parts]
+    for part, resident in zip(parts, residents, strict=True):
+        (held,) = part.whole._moved.values()
+        assert np.shares_memory(held["y"].numpy(), arrays["y"])
+        for one, other in zip(Batches(part, 3, seed=1).epoch(2), resident.epoch(2), strict=True):
+            for name, array in one.items():
+                np.testing.assert_array_equal(array, other[name].numpy())
+    del resident, residents, held
+    assert not parts[0].whole._moved  # nothing is kept on a device that nothing reads
+
+
 # -- pools ----------------------------------------------------------------------------------
 
 

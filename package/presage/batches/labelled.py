@@ -138,9 +138,10 @@ class Labelled(BatchSource):
         return self._part(train), self._part(held) if len(held) else None
 
     def _part(self, rows: Rows) -> BatchSource:
-        ragged = any("sample_dimension" in a.attrs for a in self.dataset.data_vars.values())
-        if isinstance(rows, Computed) and not ragged:  # no selection without a list of positions
-            return Part(self, rows)
+        if isinstance(rows, Computed):  # a selection needs a list of positions, a part does not
+            whole = self.opened
+            if not whole.flat and whole._order is None:
+                return Part(self, rows)
         part = self.dataset.isel({self._sample: as_index(rows)})
         return Labelled(part, self._variables, self._sample)
 

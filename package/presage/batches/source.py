@@ -375,8 +375,7 @@ class Part(BatchSource):
 
     def numbers(self, positions: Positions, epoch: int) -> Positions:
         """Return the numbers that the whole gives these samples."""
-        where = self.whole.opened.in_dataset(pick(self.positions, positions))
-        return self.whole.numbers(where, epoch)
+        return self.whole.numbers(pick(self.positions, positions), epoch)
 
     def select(self, names: Iterable[str]) -> BatchSource:
         """Return the source of some variables only; no others are read."""

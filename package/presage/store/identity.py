@@ -113,8 +113,8 @@ def _lazy_rows(variable: xr.Variable, kind: type[A]) -> tuple[A, Rows | None] | 
             return array, None
         return array, span if span.step > 0 else np.arange(span.start, span.stop, span.step)
     if isinstance(first, np.ndarray):
-        rows = first.astype(np.int64)
-        return array, np.where(rows < 0, rows + array.shape[0], rows)
+        rows = first.astype(np.int64, copy=False)  # one list for all variables
+        return array, np.where(rows < 0, rows + array.shape[0], rows) if (rows < 0).any() else rows
     return None
 
 

@@ -122,7 +122,7 @@ def _page_by_page(spans: Sequence[tuple[int, int]]) -> bool:
 
 def _joined(spans: Sequence[tuple[int, int]]) -> _Mapping:
     """Map what mapped addresses show a second time, one after the other."""
-    most = int(Path("/proc/sys/vm/max_map_count").read_text())
+    most = int(Path("/proc/sys/vm/max_map_count").read_text(encoding="utf-8"))
     if Path("/proc/self/maps").read_bytes().count(b"\n") + len(spans) > most // 2:
         raise OSError(errno.ENOMEM, "the other half is for what else this process does")
     lead = spans[0][0] % _PAGE

@@ -4,12 +4,13 @@ Both have the same architecture and begin with the same weights; the student is 
 its own answer to a sine is the band-limited answer of the teacher (Carson et al. 2025,
 arXiv:2505.11375). The loss of a tone is
 
-    w_ESR ESR + w_NMR ln(1 + NMR) + w_DC DC,
+    w_ESR sqrt(ESR) + w_NMR ln(1 + NMR) + w_DC sqrt(DC),
 
 the error's energy over the signal's, what of the error is heard over what is masked
-(:mod:`presage.studies.amp.ear`), and the squared error of the mean over the signal's energy. NMR
-without the logarithm, as published, reaches 1e4 for a few loud and high tones of a distorting
-teacher; these alone then decide, and students fell silent. A
+(:mod:`presage.studies.amp.ear`), and the squared error of the mean over the signal's energy. The
+published loss is their sum itself. But NMR reaches 1e4 for a few loud and high tones of a
+distorting teacher, which alone then decided: students fell silent. Under a root, the tones whose
+error is small already count as well, and what a student does to music is half as large. A
 recurrent network goes through a tone in segments, with a step of the optimiser after each
 (truncated back-propagation); one with a finite memory takes a stretch of the tone at once.
 """
@@ -166,8 +167,9 @@ class StudentNetwork(nn.Module):
             )
         settings, error = self.settings, output - target
         energy = target.square().mean(1).clamp_min(1e-12)
-        losses = settings.esr * error.square().mean(1) / energy
-        losses = losses + settings.dc * error.mean(1).square() / energy
+        # A root has no derivative at nothing.
+        losses = settings.esr * (error.square().mean(1) / energy + 1e-6).sqrt()
+        losses = losses + settings.dc * (error.mean(1).square() / energy + 1e-6).sqrt()
         if settings.nmr:
             losses = losses + settings.nmr * self.ear(output, target).log1p()
         return losses

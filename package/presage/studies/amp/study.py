@@ -10,8 +10,21 @@ STUDY = Study(
     notebooks=("1_teacher", "2_train", "3_aliasing"),
     presets={
         "quick": {"n_tones": 1000, "epochs": 4},
-        "full": {"teacher": "wavenet", "n_tones": 10_000, "epochs": 20},
-        "full_lstm": {"teacher": "circuit", "n_tones": 10_000, "epochs": 20},
+        "full": {
+            "teacher": "wavenet",
+            "n_tones": 4000,
+            "epochs": 6,
+            "warm_up": 4410,
+            "length": 8192,
+            "learning_rate": 1e-3,
+        },
+        "full_lstm": {
+            "teacher": "circuit",
+            "n_tones": 4000,
+            "epochs": 6,
+            "length": 17_640,
+            "learning_rate": 1e-3,
+        },
         "tiny": {"teacher": "lstm_tiny", "n_tones": 64, "epochs": 1, "length": 4410},
     },
     trainer="presage.studies.amp.training:Training",

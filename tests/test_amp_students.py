@@ -32,7 +32,7 @@ from presage.studies.amp import (
     write_original_tones,
 )
 
-TEACHERS = {"lstm_tiny": "rec.weight_ih_l0", "wavenet_tiny": "mix.weight"}
+TEACHERS = {"ts9": "rec.weight_ih_l0", "wavenet_tiny": "mix.weight"}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def batches(request: pytest.FixtureRequest, store: Store) -> ToneBatches:
     """Tones of a teacher that is driven hard, so that it aliases, as waves."""
     mild, ending = load_teacher(request.param), TEACHERS[request.param]
-    weights = {n: a * (15 if n.endswith(ending) else 1) for n, a in mild.weights.items()}
+    weights = {n: a * (8 if n.endswith(ending) else 1) for n, a in mild.weights.items()}
     path = store.root / f"{request.param}.nam"
     write_amplifier(replace(mild, weights=weights), path)
     source = TeacherTones(path, lowest=80, highest=115)
@@ -55,7 +55,7 @@ def batches(request: pytest.FixtureRequest, store: Store) -> ToneBatches:
 
 def trained(batches: ToneBatches, store: Store | None, **settings: Any) -> Any:
     """Return a student after two epochs."""
-    options = {"epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "validation": 0.25}
+    options = {"epochs": 2, "batch_size": 8, "learning_rate": 2e-3, "validation": 0.25}
     return fit(Student(segment=2500), batches, store=store, progress=False, **options | settings)
 
 

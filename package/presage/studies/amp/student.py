@@ -78,8 +78,8 @@ class Student:
         Weights that are negative or all zero, or a segment that is too short.
     """
 
-    esr: float = 0.5
-    nmr: float = 0.5
+    esr: float = 0.75
+    nmr: float = 0.25
     dc: float = 1.0
     low_pass: bool = True
     segment: int = 4410

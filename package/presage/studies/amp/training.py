@@ -52,7 +52,7 @@ class Training(StudySettings):
         Of the order of tones.
     """
 
-    nmr: tuple[float, ...] = (0.5,)
+    nmr: tuple[float, ...] = (0.25,)
     dc: float = 1.0
     low_pass: bool = True
     segment: int = setting(4410, least=2048)

@@ -54,7 +54,7 @@ class Local(RequestHandler):
         """Answer with a page."""
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Content-Security-Policy", page.policy)
-        self.finish(page.html)
+        self.finish(page.html.encode(errors="backslashreplace"))
 
 
 class Home(Local):
@@ -216,7 +216,7 @@ def _check_all(store: Store, entries: list[EntryInfo], tell: Callable[..., None]
 
     for entry in entries:
         try:
-            found = store.check(entry.recipe or entry.key, progress, remember=True)
+            found = store.check(entry.name, progress, remember=True)
         except (StoreError, OSError) as error:
             found = [str(error)]
         except _LeftError:

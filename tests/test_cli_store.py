@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,13 @@ import xarray as xr
 
 import fit_toys
 import presage as ps
+from faults import toys
 from presage.cli.listing import differences, table
 from presage.cli.main import main
 from presage.cli.store import _simulate_again
 from presage.fitting import fit
 from presage.recipe import Parent, Recipe
-from presage.store import Store, StoreError
+from presage.store import Store, StoreError, StoreWarning
 
 RECIPES = {bins: Recipe("toy", 1, {"model": {"bins": bins, "hidden": 4}}) for bins in (8, 16)}
 
@@ -134,6 +136,36 @@ def test_what_was_adopted_is_not_looked_for_as_a_simulator(
     said = Said(capsys, "verify").out
     assert "hashes fit; taken in as it was given" in said
     assert "--simulator" not in said
+
+
+def test_a_bad_recipe_is_the_fault_of_one_entry_alone(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad, good = toys.spoil(store), RECIPES[8]
+    (store.root / "notes" / "of mine").mkdir(parents=True)
+    (store.root / "notes" / "of mine" / "text").touch()
+    rows = {row.split()[1]: row for row in Said(capsys, "ls").rows}
+    assert len(rows) == 3 + len(bad) + 1
+    for name, (_, said) in toys.BAD_RECIPES.items():
+        assert said in rows[bad[name].name], name
+        assert str(bad[name] / "recipe.json") in Said(capsys, "show", bad[name].name, status=2).err
+    assert ", complete\n" in Said(capsys, "show", good.key).out
+    lines = Said(capsys, "verify", status=1).out.splitlines()
+    assert sum(line.endswith("hashes fit") for line in lines) == 3
+    assert len(lines) == len(rows)
+    names = [f"{folder.parent.name}/{folder.name}" for folder in bad.values()]
+    Said(capsys, "rm", *names[1:], bad["nested"].name, "of mine")
+    assert {entry.state for entry in store.list()} == {"complete"}
+    assert len(store.list()) == 3
+
+
+def test_a_bad_recipe_is_written_again_with_its_dataset(store: Store) -> None:
+    for name in toys.spoil(store):
+        recipe = Recipe("spoilt", 1, {"name": name, "width": 1.0})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StoreWarning)
+            store.put(recipe, xr.Dataset({"x": ("i", [1.0])}))
+        assert store.find(recipe.key) == recipe, name
 
 
 def test_what_others_were_made_from_is_removed_by_force(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ import xarray as xr
 
 import residuals_toy as toy
 from browsing import PATIENCE, Site, needs_browser, start
+from faults import toys
 from presage.recipe import Parent, Recipe
 from presage.store import Store
 from presage.store.sidecar import read_sidecar, sidecar_path
@@ -80,6 +81,7 @@ def worst_store(root: Path) -> tuple[Store, dict[str, str]]:
     (root / "strange" / "file").write_text("no folder")
     (root / "strange" / "0123456789abcdef" / "recipe.json").write_text(MARKUP)
     put("named", xr.Dataset({"x": ("i", [1.0])}), "plain")
+    keys |= {name: folder.name for name, folder in toys.spoil(store).items()}
     return store, keys
 
 
@@ -135,6 +137,7 @@ def test_the_store_page_shows_every_fault_and_all_the_rest(bad):
         ("half", "last.pt"),
         ("half", ".shard-0.nc.host-1-2.tmp"),
         ("good", "hashes were never checked as a whole"),
+        *((name, said) for name, (_, said) in toys.BAD_RECIPES.items()),
     ],
 )
 def test_an_entry_says_what_is_wrong_with_it(bad, name, expected):

@@ -94,7 +94,7 @@ def test_states_follow_what_is_done_to_the_files(tmp_path):
 
     def state() -> str:
         entry = next(e for e in store.list() if e.key == recipe.key)
-        return standing_of(store, entry).kind
+        return standing_of(entry).kind
 
     assert state() == "unchecked"
     assert store.check(recipe, remember=True) == []
@@ -121,6 +121,18 @@ def test_a_check_says_how_far_it_is_and_leaves_nothing_unless_asked_to(tmp_path)
     assert said
     assert said[-1][0] == said[-1][1] > 0
     assert not list(store.root.rglob(".checked.json"))
+
+
+def test_a_long_list_is_cut_and_searched_as_a_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_page, "MOST", 10)
+    store, made = campaign(tmp_path / "store")  # 15 datasets
+    shown = store_page.page(store, Query({}), {})
+    assert shown.count("data-text=") == 10
+    assert "the first 10 of 15 found" in shown
+    last = made["residuals"][0].key
+    for words, rows in (("residuals BINS", 4), (last, 1), ("nothing like this", 0)):
+        assert store_page.page(store, Query({"q": words}), {}).count("data-text=") == rows
+    assert last in store_page.page(store, Query({"key": last[:16], "q": "maf"}), {})
 
 
 @pytest.mark.parametrize(

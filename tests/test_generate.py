@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 import sys
 import types
@@ -16,7 +17,8 @@ import pytest
 
 from faults import toys
 from presage.cli.main import main
-from presage.generate import samples, simulate, simulate_shard, tasks, verify
+from presage.generate import checks, samples, simulate, simulate_shard, tasks, verify
+from presage.generate.samples import make
 from presage.inputs import FileInput, InputError
 from presage.labels import Arrays, LabelError, Variable
 from presage.simulator import Simulator, Source
@@ -310,6 +312,48 @@ def module_of(text: str, path: Path) -> type[Simulator]:
     exec(compile(text, str(path), "exec"), module.__dict__)
     kind: type[Simulator] = module.Physics
     return kind
+
+
+def test_every_block_is_looked_at_before_one_is_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples, "SHARD_BYTES", 500)
+    store, recipe, seen = Store(tmp_path), WAVES.recipe(), []
+    monkeypatch.setattr(checks, "make", lambda *given: seen.append(given[2]) or make(*given))
+
+    def looked_at(times: int) -> list[int]:
+        seen.clear()
+        for _ in range(times):
+            assert verify(WAVES, store=store, fraction=0.01, progress=False) <= 8
+        return sorted(seen)
+
+    simulate(WAVES, 60, store=store, progress=False)
+    assert looked_at(8) == [*range(0, 60, 8)]
+    assert len(looked_at(5)) == 5
+    simulate(WAVES, 80, store=store, progress=False)  # the block from 56 on is another now
+    rest = looked_at(10 - 5 + (56 in seen))
+    assert {56, 64, 72} <= set(rest)
+    assert len(set(rest)) == len(rest)
+    looked_at(3)
+    note, shard = store.entry(recipe).folder / checks._LOOKED, store.entry(recipe).shards()[0]
+    os.utime(store.entry(recipe).folder / shard.file)
+    assert looked_at(10) == [*range(0, 80, 8)]  # a file was touched: nothing counts any more
+    for text in ("{", '{"blocks": "ff", "samples": Infinity, "shards": {}}', "[" * 10_000):
+        note.write_text(text)
+        assert len(looked_at(1)) == 1
+
+
+def test_repeated_checks_find_a_forged_shard(tmp_path: Path) -> None:
+    store, arrays = Store(tmp_path), toys.truth(WAVES, 200)
+    arrays["hits"][91] += 1
+    store.add(WAVES.recipe(), WAVES.schema, arrays, 0)
+    said = []
+    for _ in range(25):
+        try:
+            verify(WAVES, store=store, fraction=0.01, progress=False)
+        except StoreError as error:
+            said.append(str(error))
+    assert "'hits' of sample 91 is not what its recipe gives" in said[0]
 
 
 def test_the_source_hash_sees_functions_beside_the_class(tmp_path: Path) -> None:

@@ -183,6 +183,13 @@ def test_canonical_json_is_ascii_and_sorted() -> None:
     assert PLAIN.json == json.dumps(json.loads(PLAIN.json), sort_keys=True, separators=(",", ":"))
 
 
+def nested(levels: int) -> list[Any]:
+    inner: list[Any] = []
+    for _ in range(levels):
+        inner = [inner]
+    return inner
+
+
 REFUSED: list[tuple[Any, str]] = [
     (math.nan, "fields.x: nan has no place in a recipe; give a finite number"),
     (-math.inf, "fields.x: -inf has no place"),
@@ -200,6 +207,8 @@ REFUSED: list[tuple[Any, str]] = [
     (1j, "complex cannot stand"),
     (object(), "object cannot stand"),
     ({1: "a"}, "fields.x: keys must be text, got 1"),
+    (nested(80), "is nested deeper than 64 levels"),
+    (nested(10_000), "is nested deeper than 64 levels"),
 ]
 
 
@@ -227,6 +236,11 @@ BROKEN: list[tuple[str, str]] = [
     (PLAIN.json.replace('"float"', '"double"'), "not a value of a recipe"),
     (PLAIN.json.replace('"selection":"",', ""), "not a recipe"),
     (PLAIN.json.replace('"producer":"toy-sky.v2"', '"producer":"../x"'), "a producer's name"),
+    (PLAIN.json.replace("0x1.0000000000000p+0", "0x1p+99999"), "not a recipe: OverflowError"),
+    (PLAIN.json.replace('"scheme":"philox/4096"', '"scheme":7'), "scheme is str, got 7"),
+    (PLAIN.json.replace('"selection":""', '"selection":null'), "selection is str, got None"),
+    (PLAIN.json.replace('"counts":[', '"counts":[' + 99 * "[" + 99 * "]" + ","), "nested"),
+    ("[" * 100_000, "not a recipe: RecursionError"),
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import itertools
+import os
 import pickle
 import shutil
 import sys
@@ -262,14 +263,31 @@ def test_a_worker_trusts_what_was_hashed(store: Store, hashed: list[Path]) -> No
     assert hashed == []
 
 
-def test_a_changed_file_is_hashed_again(store: Store, hashed: list[Path]) -> None:
-    fill(store)
-    path = next(store.root.rglob("shard-000000000005*.nc"))
+def exchanged(path: Path) -> None:
     copy = path.with_suffix(".copy")
     shutil.copy(path, copy)
     copy.replace(path)
+
+
+def edited(path: Path) -> None:
+    """Write a file again in place, and set back its time: only the inode's own time tells."""
+    before = path.stat()
+    path.write_bytes(path.read_bytes())
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("change", [exchanged, edited])
+def test_a_changed_file_is_hashed_again(
+    change: Callable[[Path], None], store: Store, hashed: list[Path]
+) -> None:
+    fill(store)
+    assert store.check(RECIPE, remember=True) == []
+    path = next(store.root.rglob("shard-000000000005*.nc"))
+    hashed.clear()
+    change(path)
     assert store.samples(RECIPE) == N
     assert hashed == [path]
+    assert [line.changed for line in store.list()] == [True]
 
 
 # -- two writers --------------------------------------------------------------------------

@@ -8,7 +8,9 @@ from typing import Any
 
 import xarray as xr
 
+from presage.hashes import stamp
 from presage.store import Store
+from presage.store.listing import PRODUCT
 
 
 def opened(store: Store, keys: Sequence[str], make: Callable[..., Any], *given: Hashable) -> Any:
@@ -18,8 +20,7 @@ def opened(store: Store, keys: Sequence[str], make: Callable[..., Any], *given: 
     """
     stamps = []
     for key in keys:
-        status = (store.root / store.find(key).producer / key[:16] / "product.nc").stat()
-        stamps.append((key, status.st_ino, status.st_size, status.st_mtime_ns))
+        stamps.append((key, *stamp(store.entry(store.find(key)).folder / PRODUCT)))
     return _made(make, str(store.root), tuple(stamps), given)
 
 

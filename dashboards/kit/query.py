@@ -57,7 +57,8 @@ class Query:
         asked = self.given.get("key", "")
         if not asked:
             return None
-        found = [key for key in known if key.startswith(asked)] if KEY.fullmatch(asked) else []
+        begin = [key for key in known if key.startswith(asked)] if KEY.fullmatch(asked) else []
+        found = [key for key in known if key == asked] or begin
         if len(found) == 1:
             return found[0]
         why = "is the beginning of several keys" if found else "is the key of nothing here"

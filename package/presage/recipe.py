@@ -20,13 +20,18 @@ import numpy as np
 
 #: Version of this file's rules; part of every key.
 SCHEMA = 1
+_LEVELS = 64  # of lists and maps within one another: far from where Python stops recursing
+_KINDS = {
+    "version": int, "fields": dict, "seed": int, "scheme": str, "dtype": dict,
+    "key": str, "start": int, "stop": int, "selection": str,
+}  # fmt: skip
 
 
 class RecipeError(ValueError):
     """A value cannot stand in a recipe."""
 
 
-def encode(value: Any, where: str = "recipe") -> Any:
+def encode(value: Any, where: str = "recipe", levels: int = _LEVELS) -> Any:
     """Return `value` in type-tagged JSON terms.
 
     Parameters
@@ -36,12 +41,16 @@ def encode(value: Any, where: str = "recipe") -> Any:
         keys, NumPy scalars and arrays, dataclasses.
     where
         Path for the error message.
+    levels
+        How deep sequences and mappings may lie within one another.
 
     Raises
     ------
     RecipeError
-        NaN, infinities, callables and other objects have no fixed meaning.
+        NaN, infinities, callables and other objects have no fixed meaning; or too many levels.
     """
+    if not levels:
+        raise RecipeError(f"{where[:60]} is nested deeper than {_LEVELS} levels")
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, np.bool_):
@@ -55,14 +64,14 @@ def encode(value: Any, where: str = "recipe") -> Any:
     if isinstance(value, np.ndarray):
         return _encode_array(value, where)
     if is_dataclass(value) and not isinstance(value, type):
-        return {"fields": [type(value).__name__, encode(settings_of(value), where)]}
+        return {"fields": [type(value).__name__, encode(settings_of(value), where, levels - 1)]}
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
                 raise RecipeError(f"{where}: keys must be text, got {key!r}")
-        return {"map": {k: encode(v, f"{where}.{k}") for k, v in value.items()}}
+        return {"map": {k: encode(v, f"{where}.{k}", levels - 1) for k, v in value.items()}}
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
-        return [encode(v, f"{where}[{i}]") for i, v in enumerate(value)]
+        return [encode(v, f"{where}[{i}]", levels - 1) for i, v in enumerate(value)]
     raise RecipeError(
         f"{where}: {type(value).__name__} cannot stand in a recipe; "
         "use numbers, text, tuples, mappings, arrays or frozen dataclasses"
@@ -91,7 +100,7 @@ def _encode_array(value: np.ndarray[Any, Any], where: str) -> Any:
     return {"array": [little.dtype.str, [int(n) for n in value.shape], digest]}
 
 
-def decode(value: Any) -> Any:
+def decode(value: Any, levels: int = _LEVELS) -> Any:
     """Invert :func:`encode`; sequences come back as tuples, arrays and dataclasses as tagged maps.
 
     Raises
@@ -99,10 +108,12 @@ def decode(value: Any) -> Any:
     RecipeError
         Text that :func:`encode` does not write.
     """
+    if not levels:
+        raise RecipeError(f"not a recipe: it is nested deeper than {_LEVELS} levels")
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, list):
-        return tuple(decode(item) for item in value)
+        return tuple(decode(item, levels - 1) for item in value)
     if isinstance(value, dict) and len(value) == 1:
         ((tag, inner),) = value.items()
         if tag == "int":
@@ -110,9 +121,9 @@ def decode(value: Any) -> Any:
         if tag == "float":
             return float.fromhex(inner)
         if tag == "map":
-            return {key: decode(item) for key, item in inner.items()}
+            return {key: decode(item, levels - 1) for key, item in inner.items()}
         if tag == "fields":
-            return {"class": inner[0], **decode(inner[1])}
+            return {"class": inner[0], **decode(inner[1], levels - 1)}
         if tag == "array":
             return {"array": tuple(inner)}
     raise RecipeError(f"not a value of a recipe: {value!r:.80}")
@@ -237,10 +248,19 @@ class Recipe:
                     Parent(p["key"], p["start"], p["stop"], p["selection"]) for p in parents
                 ),
             )
+            _check_kinds(recipe, *recipe.parents)
             # Arrays and dataclasses do not survive decoding as such; the text is the identity.
             recipe.__dict__["json"] = json.dumps(parts, sort_keys=True, separators=(",", ":"))
             return recipe
         except RecipeError:
             raise
-        except (KeyError, TypeError, AttributeError, ValueError) as error:  # JSON's is one too
+        except (LookupError, TypeError, AttributeError, ValueError, OverflowError,
+                RecursionError) as error:  # fmt: skip
             raise RecipeError(f"not a recipe: {error!r}; expected presage's recipe.json") from error
+
+
+def _check_kinds(*parts: Recipe | Parent) -> None:
+    for name, value in (item for part in parts for item in vars(part).items()):
+        kind = _KINDS.get(name)
+        if kind is not None and type(value) is not kind:
+            raise RecipeError(f"not a recipe: {name} is {kind.__name__}, got {value!r:.40}")

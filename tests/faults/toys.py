@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -132,3 +135,52 @@ def leftovers(store: Store) -> list[str]:
     return sorted(str(p.relative_to(store.root)) for p in found) + sorted(
         p.name for p in store.root.glob(".trash-*")
     )
+
+
+def _edit(path: Path, old: str, new: str) -> None:
+    before = path.read_text()
+    assert old in before
+    path.write_text(before.replace(old, new, 1))
+
+
+def _deep(path: Path) -> None:
+    _edit(path, '{"int":"1"}', 300 * "[" + 300 * "]")
+
+
+def _replaced(path: Path, make: Callable[[Path], object]) -> None:
+    path.unlink()
+    make(path)
+
+
+def _link(target: str) -> Callable[[Path], object]:
+    return lambda path: _replaced(path, lambda p: p.symlink_to(target))
+
+
+#: What may stand in place of a ``recipe.json``: how it is made of a good one, and what is said.
+BAD_RECIPES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "nested": (lambda path: path.write_text("[" * 100_000), "RecursionError"),
+    "deep": (_deep, "nested"),
+    "huge": (lambda path: _edit(path, "0x1.0000000000000p+0", "0x1p+99999"), "not a recipe"),
+    "long": (lambda path: _edit(path, '"1"', f'"{"9" * 5000}"'), "not a recipe"),
+    "no JSON": (lambda path: path.write_text("{"), "not a recipe"),
+    "no text": (lambda path: path.write_bytes(b"\xff\x00\xfe"), "decode"),
+    "mistyped": (lambda path: _edit(path, '"scheme":""', '"scheme":[1]'), "scheme"),
+    "large": (lambda path: os.truncate(path, 1 << 34), "bytes"),
+    "folder": (lambda path: _replaced(path, Path.mkdir), "no regular file"),
+    "pipe": (lambda path: _replaced(path, os.mkfifo), "no regular file"),
+    "device": (_link("/dev/zero"), "no regular file"),
+    "loop": (_link("recipe.json"), "no regular file"),
+    "dangling": (_link("nowhere"), "no regular file"),
+    "missing": (lambda path: path.unlink(), "No such file"),
+}
+
+
+def spoil(store: Store) -> dict[str, Path]:
+    """Put a dataset with every kind of bad ``recipe.json`` into a store; return their folders."""
+    folders = {}
+    for name, (damage, _) in BAD_RECIPES.items():
+        recipe = Recipe("spoilt", 1, {"name": name, "width": 1.0})
+        store.put(recipe, xr.Dataset({"x": ("i", [1.0])}))
+        folders[name] = store.entry(recipe).folder
+        damage(folders[name] / "recipe.json")
+    return folders

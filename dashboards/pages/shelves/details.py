@@ -17,7 +17,7 @@ from presage.store import EntryInfo, Store, StoreError
 from presage.store.entry import Entry
 from presage.store.sidecar import read_sidecar, sidecar_path
 
-from .standing import Leftovers, Standing, folder_of, leftovers
+from .standing import Leftovers, Standing, leftovers
 
 _LONGEST = 20_000
 #: Most run records that are looked through for the one that made an entry.
@@ -42,7 +42,7 @@ def details(store: Store, entry: EntryInfo, standing: Standing, pages: Mapping[s
         f" · {escape('; '.join(standing.more))}</p>"
         f'<p class="act"><button type="button" data-check="{short}">Check sizes and hashes</button>'
         f'{show}</p><p class="progress" role="status" aria-live="polite"></p>'
-        f"<dl>{_facts(_known(store, entry))}</dl>{_beside(leftovers(folder_of(store, entry)))}"
+        f"<dl>{_facts(_known(store, entry))}</dl>{_beside(leftovers(store.root / entry.name))}"
         f"<h3>Commands</h3>{''.join(map(_command, commands(store, entry)))}"
         f'<h3>Recipe</h3><pre tabindex="0">{escape(recipe_text(entry.recipe))}</pre>'
     )
@@ -59,7 +59,7 @@ def _known(store: Store, entry: EntryInfo) -> dict[str, str]:
     if entry.recipe is None:
         return facts
     facts["version"] = f"{entry.recipe.version}, seed {entry.recipe.seed}"
-    paths = Entry(folder_of(store, entry), entry.recipe).finished()
+    paths = Entry(store.root / entry.name, entry.recipe).finished()
     if not paths:
         return facts
     facts["files"] = str(len(paths))
@@ -102,6 +102,8 @@ def _beside(found: Leftovers) -> str:
 def commands(store: Store, entry: EntryInfo) -> list[str]:
     """Return commands about an entry, to be copied."""
     at, short = f"--store {shlex.quote(str(store.root))}", entry.key[:16]
+    if not entry.recipe_json:
+        return [f"presage store rm {shlex.quote(entry.name)} {at}"]
     typed = [f"presage store show {short} {at}", f"presage store verify {short} {at}"]
     study = _study(store.root, entry.key)
     if study:

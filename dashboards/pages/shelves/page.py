@@ -19,13 +19,15 @@ from dashboards.kit.theme import guide_text, size_text, text_of, whole
 from dashboards.pages import pages as all_pages
 from presage.store import EntryInfo, Store
 
-from .details import details, recipe_text
+from .details import details
 from .lineage import lineage
-from .standing import KINDS, Standing, folder_of, leftovers, standing_of
+from .standing import KINDS, Standing, standing_of
 
 _FOLDER = Path(__file__).parent
 STYLES = (text_of("piece.css"), text_of("store.css", _FOLDER))
 SCRIPTS = (text_of("store.js", _FOLDER),)
+#: Most lines of the list; the others are found by searching and sorting.
+MOST = 500
 _Told = tuple[EntryInfo, Standing]
 #: Column → what it is sorted by; the newest and the largest first.
 _ORDERS: dict[str, tuple[Callable[[_Told], Any], bool]] = {
@@ -46,7 +48,7 @@ def page(store: Store, query: Query, pages: Mapping[str, Page] | None = None) ->
         command = f"presage run events --preset quick --store {store.root}"
         about = f"There is nothing in {store.root} yet."
         return guide_text("The store is empty", [about], [command])
-    standings = {entry.key: standing_of(store, entry) for entry in entries}
+    standings = {entry.key: standing_of(entry) for entry in entries}
     sort = query.choose("sort", list(_ORDERS), "created")
     value, last_first = _ORDERS[sort]
     told = sorted(((e, standings[e.key]) for e in entries), key=value, reverse=last_first)
@@ -57,17 +59,17 @@ def page(store: Store, query: Query, pages: Mapping[str, Page] | None = None) ->
     return (
         f'<div class="tools"><input id="search" type="search" value="{escape(search)}" '
         'placeholder="Search names, keys, settings" aria-label="Search" autocomplete="off">'
-        f'<span id="summary">{_summary(store, told)}</span>'
+        f'<span id="summary">{_summary(told)}</span>'
         '<button type="button" data-check="">Check all</button></div>'
         '<p id="all" class="progress" role="status" aria-live="polite"></p>'
         f'<div id="graph">{lineage(key, entries, standings)}</div>'
-        f'<div class="columns"><div id="list">{_table(told, key, sort)}</div>'
+        f'<div class="columns"><div id="list">{_table(told, key, sort, search)}</div>'
         f'<section id="details" aria-label="entry">{shown}'
         "</section></div>"
     )
 
 
-def _summary(store: Store, told: Sequence[_Told]) -> str:
+def _summary(told: Sequence[_Told]) -> str:
     """Return how much there is, and what needs a look."""
     entries = [entry for entry, _ in told]
     parts = [f"{len(entries)} dataset{'s' * (len(entries) > 1)}"]
@@ -75,22 +77,40 @@ def _summary(store: Store, told: Sequence[_Told]) -> str:
     counts = Counter(standing.kind for _, standing in told)
     names = {"newer": "from a newer presage", "gaps": "with gaps", "unchecked": "never checked"}
     parts += [f"{counts[kind]} {names.get(kind, kind)}" for kind in KINDS if counts[kind]]
-    aside = [leftovers(folder_of(store, entry)).quarantined for entry in entries]
-    files = [file for found in aside for file in found]
+    files, size = (sum(numbers) for numbers in zip(*(e.aside for e in entries), strict=True))
     if files:
-        size = size_text(sum(size for _, size in files))
-        parts.append(f"{len(files)} file{'s' * (len(files) > 1)} in quarantine ({size})")
+        parts.append(f"{files} file{'s' * (files > 1)} in quarantine ({size_text(size)})")
     return escape(" · ".join(parts))
 
 
-def _table(told: Sequence[_Told], key: str, sort: str) -> str:
+def _table(told: Sequence[_Told], key: str, sort: str, search: str) -> str:
+    """Return the list as HTML; of a long one what is searched for, and of that the beginning."""
+    words = search.lower().split()
+    found = told if len(told) <= MOST or not words else [
+        (entry, standing)
+        for entry, standing in told
+        if all(word in _text(entry, standing) for word in words)
+    ]  # fmt: skip
     heads = "".join(_heading(title, key, sort) for title in _ORDERS)
-    rows = "".join(_line(entry, standing, key, sort) for entry, standing in told)
-    return f'<table class="entries"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    rows = "".join(_line(entry, standing, key, sort) for entry, standing in found[:MOST])
+    more = ""
+    if len(told) > MOST:
+        shown = f"the first {MOST} of " if len(found) > MOST else ""
+        more = f'<p class="muted" id="part">{shown}{len(found)} found: search, or sort.</p>'
+    return (
+        f'{more}<table class="entries"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    )
+
+
+def _text(entry: EntryInfo, standing: Standing) -> str:
+    """Return what is searched in."""
+    settings = " ".join(f"{name} {value}" for name, value in entry.settings.items())
+    text = f"{entry.producer} {entry.key} {entry.kind} {standing.text} {settings}"
+    return " ".join(text.lower().split())[:4000]
 
 
 def _address(key: str, sort: str) -> str:
-    given: Mapping[str, str] = {"page": "store", "sort": sort, "key": key[:16]}
+    given: Mapping[str, str] = {"page": "store", "sort": sort, "key": key}
     return escape("?" + urlencode(given))
 
 
@@ -104,7 +124,7 @@ def _heading(title: str, key: str, sort: str) -> str:
 
 
 def _line(entry: EntryInfo, standing: Standing, key: str, sort: str) -> str:
-    go = _address(entry.key, sort)
+    go = _address(entry.short, sort)
     why = escape("; ".join(standing.more))
     cells = [
         f'<a href="{go}">{escape(entry.producer)}</a>',
@@ -116,6 +136,8 @@ def _line(entry: EntryInfo, standing: Standing, key: str, sort: str) -> str:
         f'<span class="state {standing.kind}" title="{why}">{escape(standing.text)}</span>',
     ]
     here = ' class="chosen" aria-current="true"' if entry.key == key else ""
-    text = f"{entry.producer} {entry.key} {entry.kind} {standing.text} {recipe_text(entry.recipe)}"
-    found = escape(" ".join(text.lower().split())[:4000])
-    return f'<tr{here} data-text="{found}">' + "".join(f"<td>{c}</td>" for c in cells) + "</tr>"
+    return (
+        f'<tr{here} data-text="{escape(_text(entry, standing))}">'
+        + "".join(f"<td>{c}</td>" for c in cells)
+        + "</tr>"
+    )

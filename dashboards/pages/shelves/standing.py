@@ -8,10 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from presage.store import EntryInfo, Store, StoreError
-from presage.store.checked import recall
-from presage.store.entry import Entry
-from presage.store.sidecar import read_sidecar, sidecar_path
+from presage.store import EntryInfo
 
 #: Kind → how it is sorted: what needs a look first.
 KINDS = ("damaged", "newer", "gaps", "unfinished", "changed", "unchecked", "checked")
@@ -35,34 +32,22 @@ class Leftovers:
     partial: tuple[tuple[str, int], ...] = ()
 
 
-def folder_of(store: Store, entry: EntryInfo) -> Path:
-    """Return an entry's folder, from what the listing says."""
-    return store.root / entry.producer / entry.key[:16]
-
-
-def standing_of(store: Store, entry: EntryInfo) -> Standing:
-    """Return whether an entry is whole; sizes are looked at now, hashes are remembered."""
-    if entry.recipe is None or entry.state not in ("complete", "unfinished"):
+def standing_of(entry: EntryInfo) -> Standing:
+    """Return whether an entry is whole, as far as is known without hashing its files."""
+    if not entry.recipe_json or entry.state not in ("complete", "unfinished"):
         return _of_state(entry.state)
-    folder = folder_of(store, entry)
-    try:
-        paths = Entry(folder, entry.recipe).finished()
-        wrong = tuple(filter(None, (_wrong_size(path) for path in paths)))
-    except (StoreError, OSError) as error:
-        return _of_state(str(error))
-    if wrong:
-        return Standing("damaged", "damaged", wrong)
+    if entry.wrong:
+        return Standing("damaged", "damaged", entry.wrong)
     if entry.state == "unfinished":
         return Standing("unfinished", "unfinished", ("work in progress, or interrupted",))
-    last = recall(folder)
-    if last is None:
+    if not entry.checked:
         return Standing("unchecked", "sizes fit", ("hashes were never checked as a whole",))
-    when = ago(last.when)
-    if not last.unchanged(paths):
+    when = ago(entry.checked)
+    if entry.changed:
         return Standing("changed", "changed", (f"files are others than at the check {when}",))
-    if last.problems:
-        return Standing("damaged", "damaged", (*last.problems, f"found {when}"))
-    return Standing("checked", f"checked {when}", (f"sizes and all hashes, {last.when} UTC",))
+    if entry.problems:
+        return Standing("damaged", "damaged", (*entry.problems, f"found {when}"))
+    return Standing("checked", f"checked {when}", (f"sizes and all hashes, {entry.checked} UTC",))
 
 
 def _of_state(state: str) -> Standing:
@@ -72,14 +57,6 @@ def _of_state(state: str) -> Standing:
         return Standing("unfinished", "unfinished", ("nothing was finished here",))
     newer = "update presage" in state
     return Standing("newer" if newer else "damaged", "newer" if newer else "damaged", (state,))
-
-
-def _wrong_size(path: Path) -> str:
-    published = read_sidecar(sidecar_path(path)).size
-    if not path.exists():
-        return f"{path.name} is missing"
-    size = path.stat().st_size
-    return "" if size == published else f"{path.name} has {size} bytes, {published} were published"
 
 
 def leftovers(folder: Path) -> Leftovers:

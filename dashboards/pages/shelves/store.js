@@ -18,6 +18,14 @@ function narrow() {
   history.replaceState(null, "", `?${query}`);
 }
 
+// A long list is searched by the server, once nothing was typed for a moment.
+let pause;
+function seek() {
+  narrow();
+  clearTimeout(pause);
+  if (byId("part")) pause = setTimeout(() => go(location.href, false), 250);
+}
+
 // A link to another entry changes what is on the page, and nothing jumps.
 let asked = 0;
 async function go(href, push = true) {
@@ -139,7 +147,7 @@ document.addEventListener("keydown", (event) => {
     search?.focus();
   } else if (event.key === "Escape" && typing) {
     search.value = "";
-    narrow();
+    seek();
     search.blur();
   } else if (["ArrowUp", "ArrowDown"].includes(event.key) && !event.target.closest("pre")) {
     const rows = [...document.querySelectorAll("table.entries tbody tr:not([hidden])")];
@@ -154,6 +162,6 @@ document.addEventListener("keydown", (event) => {
   }
 });
 addEventListener("popstate", () => go(location.href, false));
-search?.addEventListener("input", narrow);
+search?.addEventListener("input", seek);
 if (search?.value) narrow();
 inView();

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 if TYPE_CHECKING:
-    from presage.recipe import Recipe
     from presage.store import EntryInfo
+
+Value = TypeVar("Value")
 
 _WIDEST = 70  # letters of the last column
 
@@ -28,21 +29,43 @@ def in_order(entries: Iterable[EntryInfo], order: Order | None) -> list[EntryInf
     return sorted(entries, key=key, reverse=last_first)
 
 
-def table(entries: Sequence[EntryInfo], tags: Mapping[str, str]) -> list[tuple[str, ...]]:
-    """Return head and rows of a listing; `tags` are name → key."""
+def table(
+    entries: Sequence[EntryInfo], tags: Mapping[str, str], known: Iterable[str] | None = None
+) -> list[tuple[str, ...]]:
+    """Return head and rows of a listing.
+
+    Parameters
+    ----------
+    entries
+        What is listed.
+    tags
+        Name → key.
+    known
+        Keys of all that the store holds, where more than `entries`: parents that are none of
+        these are named.
+    """
     head = ("producer", "key", "kind", "samples", "size", "created", "state", "name", "differs in")
-    apart = differences(entries)
-    rows = [_row(entry, tags, apart[entry.key]) for entry in entries]
+    apart, names = differences(entries), grouped((key, name) for name, key in tags.items())
+    keys = {entry.key for entry in entries} if known is None else set(known)
+    rows = [
+        _row(e, _state(e, keys), ", ".join(names.get(e.key, ())), apart[e.key]) for e in entries
+    ]
     return [head, *rows]
 
 
-def _row(entry: EntryInfo, tags: Mapping[str, str], apart: str) -> tuple[str, ...]:
+def _row(entry: EntryInfo, state: str, names: str, apart: str) -> tuple[str, ...]:
     samples = str(entry.samples) if entry.kind == "samples" else ""
-    names = ", ".join(name for name, key in tags.items() if key == entry.key)
-    return (
-        entry.producer, entry.key[:16], entry.kind, samples, readable(entry.bytes),
-        entry.created[:19], entry.state, names, shortened(apart, _WIDEST),
+    cells = (
+        entry.producer, entry.short, entry.kind, samples, readable(entry.bytes),
+        entry.created[:19], state, names, shortened(apart, _WIDEST),
     )  # fmt: skip
+    return tuple(map(_printable, cells))
+
+
+def _state(entry: EntryInfo, keys: Container[str]) -> str:
+    gone = (p.key[:16] for p in entry.parents if p.key not in keys)
+    lost = [f"made from {key}, which is not in this store" for key in dict.fromkeys(gone)]
+    return "; ".join(["; ".join(entry.wrong) or entry.state, *lost])
 
 
 def differences(entries: Sequence[EntryInfo]) -> dict[str, str]:
@@ -51,47 +74,35 @@ def differences(entries: Sequence[EntryInfo]) -> dict[str, str]:
     Short ones stand first, so that a long list does not push a seed out of the column.
     """
     found = {entry.key: "" for entry in entries}
-    for producer in {entry.producer for entry in entries}:
-        settings = {
-            e.key: _settings(e.recipe)
-            for e in entries
-            if e.producer == producer and e.recipe is not None
-        }
-        names = list(dict.fromkeys(name for held in settings.values() for name in held))
-        unlike = [n for n in names if len({held.get(n) for held in settings.values()}) > 1]
-        unlike.sort(key=lambda n: max(len(held.get(n, "")) for held in settings.values()))
-        for key, held in settings.items():
-            found[key] = " ".join(f"{n}={shortened(held[n], 40)}" for n in unlike if n in held)
+    for alike in grouped((e.producer, e) for e in entries if e.settings).values():
+        names = list(dict.fromkeys(name for entry in alike for name in entry.settings))
+        unlike = [n for n in names if len({e.settings.get(n) for e in alike}) > 1]
+        unlike.sort(key=lambda n: max(len(e.settings.get(n, "")) for e in alike))
+        for entry in alike:
+            held = entry.settings
+            found[entry.key] = " ".join(
+                f"{n}={shortened(held[n], 40)}" for n in unlike if n in held
+            )
     return found
-
-
-def _settings(recipe: Recipe) -> dict[str, str]:
-    """Return everything that a recipe depends on as name → text, parts by their own names."""
-    flat: dict[str, str] = {}
-
-    def note(name: str, value: Any) -> None:
-        if isinstance(value, Mapping):
-            for inner, part in value.items():
-                # What a part is called stands for it: optimizer=adam, not name=adam.
-                note(name if name and inner == "name" else str(inner), part)
-        else:
-            # The whole text: lists of labels often differ only behind their beginning.
-            flat[name if name not in flat else f"{name}'"] = _text(value)
-
-    note("", recipe.fields)
-    parents = [f"{p.key[:6]}[{p.start}:{p.stop}]" if p.stop else p.key[:6] for p in recipe.parents]
-    return {**flat, "seed": str(recipe.seed), "version": str(recipe.version),
-            "from": ",".join(parents)}  # fmt: skip
 
 
 def shortened(value: object, most: int = 100) -> str:
     """Return a value as text of at most so many letters."""
-    text = _text(value)
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+def _printable(text: str) -> str:
+    """Return a text as it is, or as JSON where it would control the terminal."""
+    return text if text.isprintable() else json.dumps(text)
+
+
+def grouped(pairs: Iterable[tuple[str, Value]]) -> dict[str, list[Value]]:
+    """Return name → values, in their order."""
+    found: dict[str, list[Value]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return found
 
 
 def readable(size: float) -> str:

@@ -34,6 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+_GONE = ", which is not in this store"
 KeyArgument = Annotated[str, typer.Argument(help="Key, its first digits, or its name.")]
 
 
@@ -75,8 +76,9 @@ def list_(
             f"nothing of {producer!r} in {held.root}{nearest(producer, producers)}; there are "
             f"{', '.join(sorted(producers))}"
         )
+    known = {entry.key for entry in entries}
     entries = [entry for entry in entries if producer in (None, entry.producer)]
-    head, *rows = table(entries, held.tags())
+    head, *rows = table(entries, held.tags(), known)
     chosen = [
         (entry, row)
         for entry, row in zip(entries, rows, strict=True)
@@ -84,9 +86,8 @@ def list_(
     ]
     rows = [head, *(row for _, row in chosen)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        typer.echo("  ".join(cells).rstrip())
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    typer.echo("\n".join(lines))
     plural = "s" if len(chosen) != 1 else ""
     total = readable(sum(entry.bytes for entry, _ in chosen))
     typer.echo(f"{len(chosen)} dataset{plural}, {total} in {held.root}")
@@ -118,7 +119,7 @@ def _named(held: Store, key: str) -> str:
     try:
         return f"{held.find(key).producer}/{key[:16]}"
     except StoreError:
-        return f"{key[:16]}, which is not in this store"
+        return f"{key[:16]}{_GONE}"
 
 
 @app.command()
@@ -161,29 +162,31 @@ def verify(
     """Hash every file again, and simulate some samples again where a simulator made them."""
     held = _open(store)
     kind = source_class(simulator) if simulator else None
-    keys = [held.find(key).key] if key else [
-        entry.key for entry in held.list() if kind is None or entry.producer == kind.name
+    names = [held.describe(key).name] if key else [
+        entry.name for entry in held.list() if kind is None or entry.producer == kind.name
     ]  # fmt: skip
-    faults = [problem for k in keys for problem in _verify(held, k, fraction, kind)]
+    faults = [problem for name in names for problem in _verify(held, name, fraction, kind)]
     if faults:
         typer.echo(f"{len(faults)} problems; presage generate makes faulty samples again", err=True)
         raise typer.Exit(1)
 
 
-def _verify(held: Store, key: str, fraction: float, kind: type[Source] | None) -> Sequence[str]:
+def _verify(held: Store, name: str, fraction: float, kind: type[Source] | None) -> Sequence[str]:
     """Check one dataset, say what came of it, and return its problems."""
     from presage.store import StoreError
 
     problems: Sequence[str] = []
     verdict = "hashes fit"
     try:
-        recipe = held.find(key)
+        recipe = held.find(name)
         problems = held.check(recipe, remember=True)
         if not problems and held.samples(recipe):
             verdict += _simulate_again(held, recipe, fraction, kind)
+        origins = (_named(held, parent.key) for parent in recipe.parents)
+        verdict += "".join(f"; made from {name}" for name in origins if name.endswith(_GONE))
     except StoreError as error:
         problems = [str(error)]
-    typer.echo(f"{key[:16]}  {'; '.join(problems) or verdict}")
+    typer.echo(f"{name}  {'; '.join(problems) or verdict}")
     return problems
 
 
@@ -217,7 +220,10 @@ def _simulate_again(
 
 @app.command()
 def rm(
-    keys: Annotated[list[str], typer.Argument(help="Keys, or their first digits.")],
+    keys: Annotated[
+        list[str],
+        typer.Argument(help="Keys, their first digits, names, or folders: PRODUCER/KEY."),
+    ],
     force: Annotated[
         bool, typer.Option("--force", help="Even if other datasets were made from it.")
     ] = False,
@@ -225,9 +231,8 @@ def rm(
 ) -> None:
     """Remove datasets."""
     held = _open(store)
-    for recipe in [held.find(key) for key in keys]:
-        held.remove(recipe, force=force)
-        typer.echo(f"removed {recipe.producer}/{recipe.key[:16]}")
+    for name in held.remove(*keys, force=force):
+        typer.echo(f"removed {name}")
 
 
 class ImportCommand(SettingsCommand):

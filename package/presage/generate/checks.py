@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from presage.generate.run import simulate
 from presage.generate.samples import make
+from presage.hashes import Stamp
 from presage.labels import Array
 from presage.lineage import take
 from presage.progress import Bar
 from presage.recipe import Recipe
 from presage.simulator import Reader, Simulator, Source
 from presage.store import Rows, Store, StoreError
+from presage.store.checked import stamps
 from presage.store.compare import ELSEWHERE
+from presage.store.entry import Entry
+from presage.store.files import MISREAD, replace, small_text, text
 from presage.store.sidecar import fingerprint
+
+#: Which blocks were simulated again; it decides nothing but what is looked at next.
+_LOOKED = ".simulated.json"
 
 
 def verify(
@@ -26,10 +37,12 @@ def verify(
     seed: int = 0,
     store: Store | None = None,
     fraction: float = 0.01,
-    choice: int = 0,
     progress: bool = True,
 ) -> int:
     """Simulate a random part of the stored samples again and compare.
+
+    Each time it is another part, until all were looked at: which ones is noted in the dataset's
+    folder, where it can be written to. Shards that have changed since count as not looked at.
 
     Bit for bit, or to the simulator's declared ``tolerance`` where it runs a network. Samples that
     came from other libraries or another processor may differ in the last bits that these decide,
@@ -47,8 +60,6 @@ def verify(
         Where they are.
     fraction
         Share of the blocks to look at; at least one.
-    choice
-        Which random part.
     progress
         Show a bar once it takes longer than two seconds.
 
@@ -64,14 +75,19 @@ def verify(
     """
     store = store or Store()
     recipe = source.recipe(seed)
-    n = store.samples(recipe) if n is None else n
+    held = store.samples(recipe)
+    n = held if n is None else n
     if not isinstance(source, Simulator):
         return _verify_reader(source, store.open(recipe, 0, n), progress)
-    made = {shard.provenance.get("environment") for shard in store.entry(recipe).shards()}
+    entry = store.entry(recipe)
+    made = {shard.provenance.get("environment") for shard in entry.shards()}
     tolerance = source.tolerance if made <= {fingerprint()} else max(source.tolerance, ELSEWHERE)
     blocks = -(-n // source.block_size)
     count = min(blocks, max(1, round(fraction * blocks)))
-    picked = np.sort(np.random.default_rng(choice).choice(blocks, count, replace=False))
+    shards = stamps(entry.finished("shard-*.nc"))
+    looked = _looked_at(entry, shards, held, source.block_size)
+    order = np.random.default_rng().permutation(blocks)
+    picked = np.sort(order[np.argsort(looked[order], kind="stable")][:count])
     compared = 0
     for index in Bar(picked, desc=f"{source.name} again", unit="block", disable=not progress):
         start, stop = index * source.block_size, min(n, (index + 1) * source.block_size)
@@ -79,7 +95,35 @@ def verify(
         stored = store.rows(recipe, int(start), int(stop))
         _compare(fresh, stored, recipe, int(start), tolerance)
         compared += int(stop - start)
+    if n == held:
+        looked[picked] = True
+        _note(entry, shards, held, looked)
     return compared
+
+
+def _looked_at(
+    entry: Entry, shards: Mapping[str, Stamp], samples: int, block_size: int
+) -> npt.NDArray[np.bool_]:
+    """Return which blocks were made again before: none where all were, or a shard has changed."""
+    looked = np.zeros(-(-samples // block_size), bool)
+    with contextlib.suppress(OSError, *MISREAD):
+        known = json.loads(small_text(entry.folder / _LOOKED))
+        before = {str(name): tuple(stamp) for name, stamp in known["shards"].items()}
+        bits = np.unpackbits(np.frombuffer(bytes.fromhex(known["blocks"]), np.uint8))
+        # The last block may have grown.
+        whole = len(looked) if known["samples"] == samples else int(known["samples"]) // block_size
+        if before.items() <= shards.items():
+            bits = bits[: min(whole, len(looked))]
+            looked[: len(bits)] = bits
+    return np.zeros_like(looked) if looked.all() else looked
+
+
+def _note(
+    entry: Entry, shards: Mapping[str, Stamp], samples: int, looked: npt.NDArray[np.bool_]
+) -> None:
+    known = {"samples": samples, "shards": shards, "blocks": np.packbits(looked).tobytes().hex()}
+    with contextlib.suppress(OSError, StoreError):  # where the store may only be read
+        replace(entry.folder / _LOOKED, text(json.dumps(known)))
 
 
 def repair(

@@ -1,8 +1,7 @@
 """When a dataset's files were last hashed in full, and what came of it.
 
 The result lies in the dataset's folder and goes away with it. It decides nothing: whoever
-opens a file checks it all the same. A file that was written to since is known by its size
-and time of change.
+opens a file checks it all the same. A file that was written to since is known by its stamp.
 """
 
 from __future__ import annotations
@@ -13,14 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from presage.store.files import replace
+from presage.hashes import Stamp, stamp
+from presage.store.files import MISREAD, replace, small_text
 from presage.store.files import text as written
 from presage.store.sidecar import utc_now
 
 FILE = ".checked.json"
-_MAX_BYTES = 16 << 20
-
-Stamp = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Checked:
     """The result of hashing all files of a dataset."""
 
     when: str  # UTC, ISO 8601
-    files: Mapping[str, Stamp]  # name → size and time of the last change, of each that was hashed
+    files: Mapping[str, Stamp]  # name → stamp, of each that was hashed
     problems: tuple[str, ...] = ()  # what was wrong
 
     def unchanged(self, paths: Iterable[Path]) -> bool:
@@ -37,12 +34,11 @@ class Checked:
 
 
 def stamps(paths: Iterable[Path]) -> dict[str, Stamp]:
-    """Return size and time of the last change of those files that are there."""
+    """Return the stamps of those files that are there."""
     found = {}
     for path in paths:
-        with contextlib.suppress(FileNotFoundError):
-            status = path.stat()
-            found[path.name] = (status.st_size, status.st_mtime_ns)
+        with contextlib.suppress(OSError):  # it is not there, or no file
+            found[path.name] = stamp(path)
     return found
 
 
@@ -59,12 +55,10 @@ def remember(folder: Path, files: Mapping[str, Stamp], problems: Sequence[str]) 
 
 def recall(folder: Path) -> Checked | None:
     """Return the last result, None where there is none that can be read."""
-    path = folder / FILE
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            return None
-        held = json.loads(path.read_text(encoding="utf-8"))
-        files = {str(name): (int(size), int(time)) for name, (size, time) in held["files"].items()}
+        held = json.loads(small_text(folder / FILE))
+        files = {str(n): (int(a), int(b), int(c), int(d))
+                 for n, (a, b, c, d) in held["files"].items()}  # fmt: skip
         return Checked(str(held["when"]), files, tuple(map(str, held["problems"])))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, *MISREAD):
         return None

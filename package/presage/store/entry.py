@@ -13,7 +13,7 @@ from typing import Any
 
 from presage.labels import Array, Schema
 from presage.labels.caller import warn_caller
-from presage.recipe import Recipe, RecipeError
+from presage.recipe import Recipe
 from presage.store import locks, verified
 from presage.store.compare import Claim, shard_claim
 from presage.store.files import (
@@ -24,6 +24,7 @@ from presage.store.files import (
     make_folder,
     publish,
     publishing,
+    small_text,
     sweep,
     text,
     unchecked,
@@ -43,6 +44,7 @@ from presage.store.sidecar import (
 )
 
 RECIPE_FILE, QUARANTINE = "recipe.json", "quarantine"
+_LARGEST_RECIPE = 256 << 20  # bytes
 
 
 class StoreWarning(UserWarning):
@@ -96,10 +98,13 @@ class Entry:
 
     def _fault_of_recipe(self, path: Path) -> str:
         try:
-            same = path.read_bytes() == self.recipe.json.encode()
+            if small_text(path, _LARGEST_RECIPE) == self.recipe.json:
+                return ""
         except FileNotFoundError:
             return ""
-        return "" if same else "it does not hold the recipe that its folder is named after"
+        except ValueError:
+            pass
+        return "it does not hold the recipe that its folder is named after"
 
     def publish_shard(
         self,
@@ -281,7 +286,7 @@ class Entry:
         make_folder(aside, above=False)
         stamp = f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
         for victim in (path, sidecar_path(path)):
-            if victim.exists():
+            if os.path.lexists(victim):
                 victim.rename(aside / f"{victim.name}.{stamp}")
 
 
@@ -294,10 +299,10 @@ def read_recipe(folder: Path) -> Recipe:
     """Read and check a folder's recipe."""
     path = folder / RECIPE_FILE
     try:
-        recipe = Recipe.from_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, RecipeError) as error:
+        recipe = Recipe.from_json(small_text(path, _LARGEST_RECIPE))
+    except (OSError, ValueError) as error:
         raise StoreError(f"{path} cannot be read: {error}") from error
-    if not recipe.key.startswith(folder.name) or recipe.producer != folder.parent.name:
+    if (recipe.producer, recipe.key[:16]) != (folder.parent.name, folder.name):
         raise StoreError(f"{path} was edited: its hash is {recipe.key[:16]}, not {folder.name}")
     return recipe
 

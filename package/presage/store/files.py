@@ -31,6 +31,11 @@ from presage.store import locks
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK, errno.EACCES}
 _PIECE = 8 << 20  # bytes read back at a time
 
+#: Most bytes of a sidecar or a note.
+SMALL = 16 << 20
+#: What reading a text raises that is not what it was written as.
+MISREAD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
 
 class StoreError(RuntimeError):
     """The store cannot do what was asked; the message says why and what to do."""
@@ -132,6 +137,25 @@ Check = Callable[[Path], None]
 def text(content: str) -> Write:
     """Return what writes a text, as UTF-8 in every locale."""
     return lambda sink: sink.write(content.encode())
+
+
+def small_text(path: Path, most: int = SMALL) -> str:
+    """Return a text that may be anybody's.
+
+    Raises
+    ------
+    ValueError
+        It is no regular file (a pipe would be waited for without end), has more than `most`
+        bytes, or is not UTF-8.
+    OSError
+        It is not there, or cannot be read.
+    """
+    if os.path.lexists(path) and not path.is_file():
+        raise ValueError("it is no regular file")
+    size = path.stat().st_size
+    if size > most:
+        raise ValueError(f"it has {size} bytes, at most {most} were expected")
+    return path.read_text(encoding="utf-8")
 
 
 def unchecked(temporary: Path) -> None:

@@ -22,14 +22,13 @@ from typing import Any
 import numpy as np
 
 from presage.labels import Array
-from presage.store.files import StoreError, publish, text
+from presage.store.files import MISREAD, SMALL, StoreError, publish, small_text, text
 from presage.store.netcdf import file_hash, hash_array
 
 #: A sidecar's name is its file's name and this.
 MARK = ".done.json"
 #: Newer sidecars than this are refused with the advice to update.
 FORMAT = 1
-_MAX_BYTES = 16 << 20
 
 
 class NewerFormatError(StoreError):
@@ -89,9 +88,9 @@ def make_sidecar(path: Path, provenance: Mapping[str, Any], key: str, **fields: 
 def publish_sidecar(path: Path, sidecar: Sidecar) -> None:
     """Publish the sidecar of `path`; the first one wins."""
     content = sidecar.text()
-    if len(content) > _MAX_BYTES:
+    if len(content) > SMALL:
         raise StoreError(
-            f"what is to be known of {path.name} takes {len(content)} bytes, {_MAX_BYTES} may be: "
+            f"what is to be known of {path.name} takes {len(content)} bytes, {SMALL} may be: "
             "keep long provenance as a file of its own, with put_file"
         )
     publish(sidecar_path(path), text(content))
@@ -99,10 +98,8 @@ def publish_sidecar(path: Path, sidecar: Sidecar) -> None:
 
 def read_sidecar(path: Path) -> Sidecar:
     """Read and check the sidecar at `path`."""
-    if path.stat().st_size > _MAX_BYTES:
-        raise StoreError(f"{path.name} is too large for a sidecar")
     try:
-        parts = json.loads(path.read_text(encoding="utf-8"))
+        parts = json.loads(small_text(path))
         seal = parts.pop("seal")
         if int(parts["format"]) > FORMAT:
             raise NewerFormatError(
@@ -111,7 +108,7 @@ def read_sidecar(path: Path) -> Sidecar:
             )
         sidecar = Sidecar(**parts)
         unchanged = seal == _seal(sidecar)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except MISREAD as error:
         raise StoreError(f"{path.name} is no sidecar: {error}") from error
     if not unchanged:
         raise StoreError(f"{path.name} was edited: its seal does not match")

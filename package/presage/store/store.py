@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 import os
@@ -34,7 +35,16 @@ from presage.store.files import (
     text,
 )
 from presage.store.lazy import Rows
-from presage.store.listing import PRODUCT, WORK, EntryInfo, describe_entry
+from presage.store.listing import (
+    PRODUCT,
+    WORK,
+    EntryInfo,
+    Listing,
+    describe_entry,
+    files_in,
+    subfolders,
+    visible,
+)
 from presage.store.netcdf import read_dataset, write_dataset
 from presage.store.reading import covering, open_samples, rows_of
 from presage.store.sidecar import MARK
@@ -59,6 +69,10 @@ class Store:
 
     def __init__(self, root: str | Path | None = None) -> None:
         self.root = Path(root or os.environ.get("PRESAGE_STORE") or "store").expanduser()
+        self._listing = Listing(self.root)
+
+    def __reduce__(self) -> tuple[type[Store], tuple[Path]]:
+        return type(self), (self.root,)
 
     def __repr__(self) -> str:
         return f"Store({str(self.root)!r})"
@@ -69,31 +83,46 @@ class Store:
         """Return the folder of a recipe, whether it exists or not."""
         return entry_of(self.root, recipe)
 
-    def find(self, prefix: str) -> Recipe:
-        """Return the recipe of a name (:meth:`tag`), or whose key begins with `prefix`.
+    def find(self, name: str) -> Recipe:
+        """Return the recipe of a dataset.
+
+        Parameters
+        ----------
+        name
+            The beginning of its key, a name that it was given (:meth:`tag`), or
+            ``producer/key``.
 
         Raises
         ------
         StoreError
-            None does, or several do.
+            It is not there, cannot be read, or is not the only one of this name.
         """
-        tags = self.tags()
-        name, prefix = prefix, tags.get(prefix, prefix)
-        folders = [f for f in self._folders() if f.name.startswith(prefix[:16])]
-        if not prefix or not folders:
-            keys = [folder.name for folder in self._folders()]
-            known = [*tags, *keys]
-            hint = nearest(name, known) if len(known) <= 50 else "; see presage store ls"
-            if its := [f.name for f in self._folders() if f.parent.name == name]:
-                hint = f"; {name} made {', '.join(its[:10])}{', ...' if len(its) > 10 else ''}"
-            raise StoreError(f"no dataset with key {name!r} in {self.root}{hint}")
-        if len(folders) > 1:
-            shown = ", ".join(f"{f.parent.name}/{f.name}" for f in folders)
-            raise StoreError(f"{prefix!r} is ambiguous: {shown}; give more digits")
-        recipe = read_recipe(folders[0])
+        recipe, prefix = read_recipe(self._folder(name)), self._key(name)
         if not recipe.key.startswith(prefix):
             raise StoreError(f"no dataset with key {prefix!r} in {self.root}")
         return recipe
+
+    def _key(self, name: str) -> str:
+        return name.rpartition("/")[2] if "/" in name else self.tags().get(name, name)
+
+    def _folder(self, name: str) -> Path:
+        """Return the only folder of this name, whatever lies in it."""
+        producer, key = name.rpartition("/")[0], self._key(name)
+        outer = [f for f in subfolders(self.root) if producer in ("", f.name)]
+        found = _called(outer, key) or _called(outer, key[:16])
+        held = [] if found else [f for folder in outer for f in subfolders(folder)]
+        found = found or [f for f in held if key and f.name.startswith(key[:16])]
+        found = [folder for folder in found if visible(files_in(folder))]
+        if not found:
+            known = [*self.tags(), *(f.name for f in held)]
+            hint = nearest(name, known) if len(known) <= 50 else "; see presage store ls"
+            if its := [f.name for f in held if f.parent.name == name]:
+                hint = f"; {name} made {', '.join(its[:10])}{', ...' if len(its) > 10 else ''}"
+            raise StoreError(f"no dataset with key {name!r} in {self.root}{hint}")
+        if len(found) > 1:
+            shown = ", ".join(f"{f.parent.name}/{f.name}" for f in found)
+            raise StoreError(f"{name!r} is ambiguous: {shown}; give more digits")
+        return found[0]
 
     def tag(self, what: Recipe | str, name: str) -> None:
         """Give a dataset a name, which :meth:`find` takes as a key; it moves if another had it.
@@ -124,11 +153,6 @@ class Store:
         if not entry.folder.is_dir():
             raise StoreError(f"{recipe.producer} ({recipe.key[:16]}) is not in {self.root}")
         return entry
-
-    def _folders(self) -> list[Path]:
-        """Return the datasets' folders; an empty one is of a writer that failed at once."""
-        folders = sorted(f for f in self.root.glob("[!.]*/[!.]*") if f.is_dir())
-        return [f for f in folders if next(f.glob("[!.]*"), None) is not None]
 
     # -- samples -----------------------------------------------------------------------
 
@@ -362,12 +386,13 @@ class Store:
     # -- housekeeping ------------------------------------------------------------------
 
     def list(self) -> list[EntryInfo]:
-        """Return what there is, one line for each folder."""
-        return [describe_entry(folder) for folder in self._folders()]
+        """Return what there is, one line for each folder; see :mod:`presage.store.listing`."""
+        return self._listing.entries()
 
     def describe(self, what: Recipe | str) -> EntryInfo:
         """Return the line of one dataset."""
-        return describe_entry(self._present(self._recipe(what)).folder)
+        folder = self._present(self._recipe(what)).folder
+        return describe_entry(folder, files_in(folder))
 
     def check(
         self,
@@ -395,12 +420,12 @@ class Store:
         entry = self._present(self._recipe(what))
         paths = entry.finished()
         before, problems, done = checked.stamps(paths), [], 0
-        total = sum(size for size, _ in before.values())
+        total = sum(size for size, *_ in before.values())
         for path in paths:
             problem = entry.problem(path, again=True)
             if problem:
                 problems.append(f"{path.name}: {problem}")
-            done += before.get(path.name, (0, 0))[0]
+            done += before.get(path.name, (0,))[0]
             if progress is not None:
                 progress(done, total)
         if remember:
@@ -412,30 +437,50 @@ class Store:
         key = self._recipe(what).key
         return [e for e in self.list() if any(p.key == key for p in e.parents)]
 
-    def remove(self, what: Recipe | str, force: bool = False) -> None:
-        """Remove a dataset.
+    def remove(self, *what: Recipe | str, force: bool = False) -> Sequence[str]:
+        """Remove datasets, by recipe or by any name that :meth:`find` takes; return their names.
 
         Raises
         ------
         StoreError
-            It is not there, or others were made from it and `force` is not set.
+            One is not there, or others were made from it and `force` is not set; then none is
+            removed.
         """
-        recipe = self._recipe(what)
-        folder = self._present(recipe).folder
-        children = [] if force else self.children(recipe)
+        gone = {self._present(w).folder if isinstance(w, Recipe) else self._folder(w) for w in what}
+        keys = {folder.name for folder in gone}
+        children = [] if force else [
+            entry.name
+            for entry in self.list()
+            if any(parent.key[:16] in keys for parent in entry.parents)
+            and self.root / entry.name not in gone
+        ]  # fmt: skip
         if children:
-            names = ", ".join(f"{c.producer}/{c.key[:16]}" for c in children)
             raise StoreError(
-                f"made from it: {names}; remove those first, or all the same with "
+                f"made from it: {', '.join(children)}; remove those first, or all the same with "
                 "--force (force=True)"
             )
         for old in self.root.glob(".trash-*"):  # of a removal that was interrupted
-            shutil.rmtree(old, ignore_errors=True)
-        for name in [name for name, key in self.tags().items() if key == recipe.key]:
-            self.untag(name)
-        trash = self.root / f".trash-{uuid.uuid4().hex[:12]}"
-        try:
-            folder.rename(trash)  # gone at once for everyone; deleting may take its time
-        except FileNotFoundError:
-            raise StoreError(f"{recipe.producer} ({recipe.key[:16]}) was just removed") from None
-        shutil.rmtree(trash, ignore_errors=True)
+            _discard(old)
+        for name, key in self.tags().items():
+            if key[:16] in keys:
+                self.untag(name)
+        for folder in gone:
+            trash = self.root / f".trash-{uuid.uuid4().hex[:12]}"
+            try:
+                folder.rename(trash)  # gone at once for everyone; deleting may take its time
+            except FileNotFoundError:
+                raise StoreError(f"{folder} was just removed") from None
+            _discard(trash)
+        return sorted(f"{folder.parent.name}/{folder.name}" for folder in gone)
+
+
+def _called(outer: Sequence[Path], name: str) -> list[Path]:
+    """Return the folders of this very name, without a look at the others."""
+    plain = name[:1] not in ("", ".") and Path(name).name == name
+    return [f / name for f in outer if os.path.isdir(f / name)] if plain else []  # noqa: PTH112
+
+
+def _discard(trash: Path) -> None:
+    """Delete what can be deleted of a folder, or a link to one."""
+    with contextlib.suppress(OSError, RecursionError):
+        trash.unlink() if trash.is_symlink() else shutil.rmtree(trash, ignore_errors=True)

@@ -1,7 +1,6 @@
 """Which files were hashed already: once in a process, and not again in its workers.
 
-A file is known by path, inode, size and time of its last change, so a file that was
-replaced or written to is hashed again.
+A file is known by its path and stamp, so one that was replaced or written to is hashed again.
 """
 
 from __future__ import annotations
@@ -9,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-Stamp = tuple[str, int, int, int]
+from presage.hashes import stamp
+
+Stamp = tuple[str, int, int, int, int]
 
 _STAMPS: set[Stamp] = set()  # of this process: several stores may lead to one file
 
@@ -27,7 +28,7 @@ def is_known(path: Path) -> bool:
 def known(paths: Iterable[Path]) -> tuple[Stamp, ...]:
     """Return the stamps of those files that are known, for another process to trust."""
     there = (path for path in paths if path.exists())
-    return tuple(stamp for stamp in map(_stamp, there) if stamp in _STAMPS)
+    return tuple(known for known in map(_stamp, there) if known in _STAMPS)
 
 
 def trust(stamps: Iterable[Stamp]) -> None:
@@ -36,5 +37,4 @@ def trust(stamps: Iterable[Stamp]) -> None:
 
 
 def _stamp(path: Path) -> Stamp:
-    status = path.stat()
-    return str(path.absolute()), status.st_ino, status.st_size, status.st_mtime_ns
+    return str(path.absolute()), *stamp(path)

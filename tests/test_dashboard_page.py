@@ -98,7 +98,7 @@ def test_picture_file_help_and_wrong_addresses_are_the_kits(visit, site):
 
 def test_pages_are_found_through_their_studies():
     found = pages(("cube_page:STUDY",))
-    assert list(found) == ["events", "pdf", "sky", "cubes", "store"]
+    assert list(found) == ["events", "pdf", "sky", "amp", "cubes", "store"]
     assert found["cubes"] is cube_page.PAGE
     with pytest.raises(PluginError, match="is not a Study"):
         pages(("cube_page:PAGE",))

@@ -17,6 +17,7 @@ import xarray as xr
 
 from presage.analysis.canvas import titled
 
+_WHOLE = (np.uint8, np.uint16, np.int16, np.int32)
 _TYPES = ("uint8", "uint16", "int32", "float32", "float64")
 #: Codes of eight bits: the last one stands for "nothing here".
 CODES, NOTHING = 255, 255
@@ -72,9 +73,9 @@ class Array:
             values = np.clip(values, -6e4, 6e4)  # all that there are; axes end before
             return values.astype(np.float16).view(np.uint16).reshape(-1)
         if values.dtype.kind in "biu" and values.dtype != np.uint8:
-            largest = int(values.max()) if values.size else 0
-            values = values.astype(np.uint8 if largest < 256 else
-                                   np.uint16 if largest < 65536 else np.int32)  # fmt: skip
+            least, most = (int(values.min()), int(values.max())) if values.size else (0, 0)
+            fits = (t for t in _WHOLE if np.iinfo(t).min <= least and most <= np.iinfo(t).max)
+            values = values.astype(next(fits))
         elif values.dtype.name not in _TYPES:
             values = values.astype(np.float32)
         return np.ascontiguousarray(values).reshape(-1)

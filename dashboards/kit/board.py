@@ -24,7 +24,7 @@ _POOL = ThreadPoolExecutor(2, thread_name_prefix="live")
 #: Kind of a panel → the script that draws it.
 _SCRIPTS = {"images": "images", "histogram": "histogram", "heatmap": "heatmap", "curve": "curve",
             "corner": "corner", "sample": "sample", "table": "table", "spectrum": "sound",
-            "audio": "sound"}  # fmt: skip
+            "audio": "sound", "points": "points"}  # fmt: skip
 
 
 def board(view: View, visit: Visit, document: Document) -> Column:

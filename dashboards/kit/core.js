@@ -6,7 +6,7 @@
 const plain = (v) => v instanceof Map ? Object.fromEntries([...v].map(([k, x]) => [k, plain(x)]))
   : Array.isArray(v) ? v.map(plain) : v;
 const flat = (a) => {  // a plain typed view: Bokeh's own arrays cannot be cut
-  const type = [Float64Array, Float32Array, Uint8Array, Uint16Array, Int32Array].find((t) => a instanceof t);
+  const type = [Float64Array, Float32Array, Uint8Array, Uint16Array, Int16Array, Int32Array].find((t) => a instanceof t);
   return new type(a.buffer, a.byteOffset, a.length);
 };
 // Changes stay in the browser: the server holds the empty figures only.
@@ -113,6 +113,7 @@ const show = (value) => {
 const FORMATS = {
   show,
   ratio: (value) => Number.isFinite(value) ? value.toFixed(2) : "–",
+  tenths: (value) => Number.isFinite(value) ? value.toFixed(1).replace("-", "−") : "–",
   accuracy: (value) => Number.isFinite(value) ? value.toFixed(3) : "–",
   signed: (value) => !Number.isFinite(value) ? "–"
     : `${value > 0 ? "+" : ""}${value.toFixed(2)}`.replace("-", "−").replace(/^[+−]0\.00$/, "0.00"),
@@ -121,10 +122,10 @@ const whole = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
 // Words that Python wrote for each value of some dims.
-function wordsOf(name) {
+function wordsOf(name, fixed = {}) {
   if (live?.words[name] !== undefined) return live.words[name];
   const {dims, shape, texts} = meta.words[name] ?? {dims: [], shape: [], texts: [""]};
-  return texts[dims.reduce((at, dim, k) => at * shape[k] + numberOf(dim, {}), 0)];
+  return texts[dims.reduce((at, dim, k) => at * shape[k] + numberOf(dim, fixed), 0)];
 }
 
 // Round numbers in a range, about so many, with as many digits as they need.

@@ -10,6 +10,7 @@ from .images import Picture as Picture
 from .images import Scale as Scale
 from .images import axis as axis
 from .images import images as images
+from .points import points as points
 from .sample import sample as sample
 from .sound import audio as audio
 from .sound import spectrum as spectrum

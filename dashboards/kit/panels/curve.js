@@ -18,7 +18,7 @@ KINDS.curve = (spec, m) => {
 
   const least = Math.log10(Number.MIN_VALUE);
   function draw(now) {
-    const about = spec.curves[spec.choice ? state[spec.choice] : 0];
+    const about = spec.curves[spec.choice ? numberOf(spec.choice, {}) : 0];
     if (codesOf(about.band, of(members[0])) === null && coming(about.band)) return;
     const onY = about.log_y ? (v) => v > 0 ? Math.log10(v) : v <= 0 ? least : NaN : (v) => v;
     const readY = (name, fixed) => about.log_y ? read(name, fixed)?.map(onY) : read(name, fixed);

@@ -123,9 +123,11 @@ def images(
         models["chosen"] = columns("x", "y")
         for plot in figures:
             _clickable(plot, models["chosen"])
-    for shown, about in zip((figures[0].xaxis[0], figures[0].yaxis[0]), axes, strict=False):
-        if "names" in about:
-            name_places(shown, about["names"], about["title"], 6)
+    named = [about if "names" in about else None for about in (*axes, {}, {})]
+    for k, plot in enumerate(figures):
+        for shown, about in zip((plot.xaxis, plot.yaxis)[: 1 if k else 2], named, strict=False):
+            if about:
+                name_places(shown[0], about["names"], about["title"], 6)
     spec = {
         "pictures": [
             {name: given for name, given in vars(one).items() if name not in ("scales", "bar")}

@@ -1,13 +1,27 @@
 // -- line spectrum and sound ---------------------------------------------------------------------
 
-// Lines of a spectrum in dB over frequency; members of the cast in their colours, floors below.
-KINDS.spectrum = (spec, m) => ({draw(now) {
-  for (const [member, source] of Object.entries(m.lines)) {
-    const k = Number(member), on = !spec.cast || now.shown.includes(k), fixed = spec.cast ? {[cast.dim]: k} : {};
-    const y = on ? [...read(spec.level, fixed)] : [], x = on ? [...read(spec.frequency, fixed)] : [];
-    put(source, {data: {x, y: y.map((value) => Math.max(value, spec.floor)), base: y.map(() => spec.floor)}});
+// Lines of a spectrum in dB over frequency, on their floor: of the members that are shown, or of one
+// in a figure each; kinds of lines have colours of their own, the later ones on top.
+KINDS.spectrum = (spec, m) => {
+  const of = (k) => spec.cast ? {[cast.dim]: k} : {};
+  function sticks(k, kind) {
+    const x = read(spec.frequency, of(k)), y = read(spec.level, of(k)), out = line();
+    gap(out);  // a legend shows nothing of what is empty
+    const kinds = spec.group ? read(spec.group, of(k)) : null;
+    y?.forEach((value, i) => {
+      if (!(value > spec.floor) || (kinds && kinds[i] !== kind)) return;
+      add(out, x[i], spec.floor); add(out, x[i], value); gap(out);
+    });
+    return out;
   }
-}});
+  return {draw(now) {
+    for (const {figure, role, member, kind, source} of m.lines) {
+      const k = role ? now[role] : member, on = !spec.cast || (role ? k !== NONE : now.shown.includes(k));
+      put(source, {data: on ? sticks(k, kind) : EMPTY});
+      if (spec.said && !kind) put(m.figures[figure].title, {text: on ? wordsOf(spec.said, of(k)) : ""});
+    }
+  }};
+};
 
 // What is heard: samples of the state as a file that the browser plays, 16 bit, one channel.
 KINDS.audio = (spec, {div}) => {
@@ -22,15 +36,18 @@ KINDS.audio = (spec, {div}) => {
     view.setUint32(24, spec.rate, true); view.setUint32(28, 2 * spec.rate, true);
     view.setUint16(32, 2, true); view.setUint16(34, 16, true);
     view.setUint32(40, 2 * samples.length, true);
-    samples.forEach((value, k) => view.setInt16(44 + 2 * k, 32767 * Math.max(-1, Math.min(1, value)), true));
+    const unit = samples instanceof Int16Array ? 1 : 32767;
+    samples.forEach((value, k) => view.setInt16(44 + 2 * k, Math.max(-32767, Math.min(32767, unit * value)), true));
     return URL.createObjectURL(new Blob([bytes], {type: "audio/wav"}));
   }
-  return {draw() {}, say(now) {
+  const here = () => codesOf(spec.samples, spec.cast ? {[cast.dim]: 0} : {});  // or it is asked for
+  return {draw: here, say(now) {
+    if (!here()) return;
     const members = spec.cast ? now.shown : [0], key = JSON.stringify([members, spec.on.map((name) => state[name])]);
     if (key === shown) return;
     shown = key;
     for (const old of viewOf(div)?.shadow_el?.querySelectorAll("audio") ?? []) URL.revokeObjectURL(old.src);
-    write(div, members.map((k) => `<div class="sound"><span>${escaped(spec.cast ? called(k) : spec.title)}</span>` +
+    write(div, members.map((k) => `<div class="sound">${keyLine(...spec.cast ? cast.keys[k] : [spec.title])}` +
       `<audio controls src="${wave(read(spec.samples, spec.cast ? {[cast.dim]: k} : {}))}"></audio></div>`).join(""));
   }};
 };

@@ -20,7 +20,7 @@ class Cell:
     array: str
     # Dim → place, or the name of what of the state says it; other dims follow the state.
     at: Mapping[str, int | str] = field(default_factory=dict)
-    format: str = "show"  # ``show``, ``ratio``, ``accuracy`` or ``signed``.
+    format: str = "show"  # ``show``, ``tenths``, ``ratio``, ``accuracy`` or ``signed``.
     floor: bool = False  # Whether it is what chance gives.
     # (centre, limit): further from the centre than that it is red.
     off: tuple[float, float] | None = None

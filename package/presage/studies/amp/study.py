@@ -27,6 +27,7 @@ STUDY = Study(
         },
         "tiny": {"teacher": "lstm_tiny", "n_tones": 64, "epochs": 1, "length": 4410},
     },
+    page="dashboards.pages.amp:PAGE",
     trainer="presage.studies.amp.training:Training",
     producers={
         "amp": "presage.studies.amp.teacher:TeacherTones",

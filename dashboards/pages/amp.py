@@ -44,8 +44,8 @@ _GREYS = ("#262626", "#8c8c8c", "#a8a8a8", "#6b6b6b")
 _COLOURS = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b4fa3", "#8a6d1d")
 #: Lowest level of a line that is drawn, dB of full scale, and decibels that colours span.
 _LOWEST, _WIDE = -120.0, 60.0
-#: HESR-T and NMR-S at which those stand that have even less, dB.
-_NOTHING_LOST, _UNHEARD = -60.0, -40.0
+#: HESR-T at which those stand in the plane that lose even less, dB.
+_NOTHING_LOST = -60.0
 _WHERE = ("system", "level", "frequency")
 _NEEDED = {
     **dict.fromkeys(MEASURES, _WHERE), "spectrum": (*_WHERE, "line"),
@@ -129,6 +129,7 @@ class Exhibit:
                    [short for short, _ in MEASURES.values()], 132, cycle="m"),
             Choice.numbered("signal", [str(name) for name in product["signal"].values],
                             heading="signal", cycle="s"),
+            Choice.numbered("statistic", ("mean", "median", "p95"), heading="plane", cycle="p"),
             Choice("shown", names, shown, "curves, players", self.titles, several=True,
                    colours=dict(zip(names, self.colours, strict=True))),
         ]  # fmt: skip
@@ -160,13 +161,15 @@ def view(visit: Visit) -> View:
     products = entries_menu("product", visit.products[::-1], visit.entry, title=_title, width=150)
     board = column(
         "whole", top.place, lines.place, what.place, grids.place,
-        row("checks", column("curves", *over.figures, legend.place), front.place, column("aside", player.place, heard.place)),
+        row("checks", column("curves", *over.figures, legend.place), front.place,
+            column("aside", player.place, heard.place)),
         numbers.place, said.place,
     )  # fmt: skip
     return View(
         exhibit.choices,
         [top, tone, lines, what, grids, legend, over, front, player, heard, numbers, said], board,
-        [[*products, "system", "beside", tone.place, "level", "measure"], ["shown", "signal"]],
+        [[*products, "system", "beside", tone.place, "level", "measure"],
+         ["shown", "signal", "statistic"]],
         cast, fetched=fetched, words=_words(exhibit),
         address={"page": "amp", "key": visit.entry.key[:16]},
     )  # fmt: skip
@@ -247,15 +250,18 @@ def _curve(exhibit: Exhibit, cast: Cast) -> Panel:
 
 def _front(exhibit: Exhibit, cast: Cast) -> Panel:
     """Return what is heard of aliases beside what was lost of harmonics, a point a system."""
-    front = Aliasing(exhibit.product).front
-    lost, heard = front["harmonic_error"].clip(min=_NOTHING_LOST), front["audible_aliases"]
-    heard = heard.clip(min=_UNHEARD)
-    arrays = {"lost": Array.of(lost), "heard": Array.of(heard)}
-    right, high = max(-10.0, float(lost.max()) + 15), max(0.0, float(heard.max())) + 4
-    return points(
-        "half", "lost", "heard", arrays, ((_NOTHING_LOST - 4, right), (_UNHEARD - 3, high)), cast,
-        ("HESR-T [dB]: what is lost", "NMR-S [dB]: what is heard"), (-25.0, -15.0),
-    )  # fmt: skip
+    where = ("level", "frequency")
+    both = exhibit.product[["harmonic_error", "audible_aliases"]]
+    front = xr.concat([both.mean(where), both.median(where), both.quantile(0.95, where)],
+                      "statistic", coords="minimal", compat="override")  # fmt: skip
+    lost = front["harmonic_error"].clip(min=_NOTHING_LOST)
+    heard = front["audible_aliases"]  # of those that are told apart; others are far below
+    heard = heard.clip(min=heard.isel(system=[0, *exhibit.students]).min("system") - 10)
+    arrays = {"lost": Array.of(lost), "heard": Array.of(heard),
+              "aim_x": Array(np.array([-25.0, np.nan, np.nan]), ("statistic",)),
+              "aim_y": Array(np.array([-15.0, np.nan, HEARD]), ("statistic",))}  # fmt: skip
+    titles = "HESR-T [dB]: what is lost", "NMR-S [dB]: what is heard"
+    return points("half", "lost", "heard", arrays, cast, titles, ("aim_x", "aim_y"))
 
 
 def _table(exhibit: Exhibit) -> Panel:
@@ -352,14 +358,15 @@ PAGE = Page(
         ("click", "tone in the grid; system in the plane, with ⇧ the one beside it"),
         ("1–9", "system; with ⇧ the one beside it"),
         ("M", "measure in the grids and over the tones"),
+        ("P", "statistic over all tones in the plane"),
         ("S", "signal that is heard"),
     ),
     reading="""A tone is a sine. Of what comes out, lines at multiples of its frequency are
 harmonics (blue), all others are aliases (vermilion). The two systems share all scales.
 
 Everything is in decibel, and less is better. Lines below −120 dB of full scale are not drawn; a
-dash stands for nothing at all. In the plane, systems that lose no more than −60 dB stand there,
-and those heard no more than −40 dB likewise; broken lines are what is aimed at.
+dash stands for nothing at all. In the plane, systems that lose less than −60 dB stand there, and
+those far below the others at the lower end; broken lines are what is aimed at.
 
 Players have what is seen in colours, at the same peak level. Errors on signals are against the
 teacher at its highest rate.""",

@@ -256,7 +256,7 @@ def _front(exhibit: Exhibit, cast: Cast) -> Panel:
                       "statistic", coords="minimal", compat="override")  # fmt: skip
     lost = front["harmonic_error"].clip(min=_NOTHING_LOST)
     heard = front["audible_aliases"]  # of those that are told apart; others are far below
-    heard = heard.clip(min=heard.isel(system=[0, *exhibit.students]).min("system") - 10)
+    heard = heard.clip(min=heard.isel(system=[0, *exhibit.students]).min("system") - 30)
     arrays = {"lost": Array.of(lost), "heard": Array.of(heard),
               "aim_x": Array(np.array([-25.0, np.nan, np.nan]), ("statistic",)),
               "aim_y": Array(np.array([-15.0, np.nan, HEARD]), ("statistic",))}  # fmt: skip
@@ -297,7 +297,7 @@ def _table(exhibit: Exhibit) -> Panel:
         for k in range(len(exhibit.systems))
     ]  # fmt: skip
     groups = list(dict.fromkeys(column["group"] for column in columns))
-    return table(Table(groups, columns, rows), arrays, column="system", on=["system", "beside"])
+    return table(Table(groups, columns, rows), arrays, column="system", pair=False, on=["system"])
 
 
 def _sound(exhibit: Exhibit, state: Mapping[str, Any]) -> dict[str, Array]:

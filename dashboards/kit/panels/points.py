@@ -50,7 +50,7 @@ def points(
                  source=models["chosen"])  # fmt: skip
     plot.scatter("x", "y", size=9, fill_color="colour", line_color=None, source=models["points"])
     plot.text("x", "beside", "text", x_offset=11, text_baseline="middle", text_font=value(FONT),
-              text_font_size="11px", text_color=INK, source=models["points"])  # fmt: skip
+              text_font_size="11px", text_color="colour", source=models["points"])  # fmt: skip
     on_click(plot)
     spec = {"x": x, "y": y, "aims": list(aims or ())}
     return Panel("points", row(name, plot), spec, models, arrays, [plot], on=[*on, *cast.on])

@@ -76,11 +76,12 @@ def table(
     on
         Names of the state that it depends on, beside the arrays' indices.
     spec
-        ``floor``: the member that chance gives; ``column``: the choice that lights a row;
+        ``floor``: the member that chance gives; ``pair``: whether two that are compared are held
+        against each other alone (else against all); ``column``: the choice that lights a row;
         ``note``: HTML below it, or ``words``: name of the words there.
     """
     variants = [tables] if isinstance(tables, Table) else tables
     div: Div = piece(name)
     given = {"variants": [one.sent() for one in variants], "by": by, "class": css, "floor": -1,
-             **spec}  # fmt: skip
+             "pair": True, **spec}  # fmt: skip
     return Panel("table", div, given, {"div": div}, arrays, texts=[div], on=on)

@@ -19,6 +19,7 @@ from dashboards.kit.panels import (
     head,
     heatmap,
     images,
+    points,
     spectrum,
     table,
 )
@@ -46,8 +47,10 @@ def product(skies: int = 3, channels: int = 4) -> xr.Dataset:
             "power": (("cleaner", *index, "level", "k"), level),
             "residual": (("cleaner", *index, "level", "k"), level / level[2:, ..., 1:2, :] - 1),
             "rms": (("cleaner", *index), noise.std(axis=(3, 4))),
-            "sound": (("channel", "time"), np.sin(phase)),
+            "bias": (("cleaner", *index), noise.mean(axis=(3, 4))),
+            "sound": (("channel", "time"), np.rint(30_000 * np.sin(phase)).astype("i2")),
             "lines": (("channel", "line"), -20.0 * rng.random((channels, 8))),
+            "kind": ("line", np.arange(8) % 2),
             "frequency": ("line", np.linspace(100.0, 3000.0, 8)),
         },
         coords={"cleaner": list(METHODS), "k": np.linspace(0.01, 0.3, MODES)},
@@ -93,15 +96,18 @@ def view(visit: Visit) -> View:
     )  # fmt: skip
     top = head(keys=True)
     heard = {name: Array.of(cubes[name], cubes[name].dims[-1])
-             for name in ("sound", "lines", "frequency")}  # fmt: skip
+             for name in ("sound", "lines", "frequency", "kind")}  # fmt: skip
     player = audio("sound", heard, RATE, "tone")
-    tones = spectrum("half", "frequency", "lines", heard, ((0, 3200), (-30, 0)))
+    tones = spectrum("half", "frequency", "lines", heard, ((0, 3200), (-30, 0)),
+                     groups=[("even", "#0072b2"), ("odd", "#d55e00")], group="kind")  # fmt: skip
+    plane = points("half", "rms", "bias", {**rms, "bias": Array.of(cubes["bias"])}, cast,
+                   ("rms", "bias"))  # fmt: skip
     texts = [[f"sky {s}, channel {c}" for c in sizes[1]] for s in sizes[0]]
     return View(
-        choices, [where, top, pictures, power, tones, numbers, player],
+        choices, [where, top, pictures, power, tones, numbers, player, plane],
         row("board", column("left", where.place, numbers.place, player.place),
             column("right", top.place, pictures.place,
-                   row("marginals", power.place, tones.place))),
+                   row("marginals", power.place, tones.place, plane.place))),
         [["sky", "channel", "cleaner", "shown"]], cast,
         words={"head": words(texts, "sky", "channel"), "strip": words("curve / limit − 1"),
                "file": words([[t.replace(" ", "") for t in line] for line in texts],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from dashboards.pages import pages
 
@@ -58,6 +59,10 @@ def test_a_declared_page_is_flipped_by_keys_and_keeps_its_view_in_the_address(vi
 
 @needs_browser
 def test_what_is_drawn_is_what_the_product_holds_and_a_click_chooses(visit, site):
+    visit.page.add_init_script("""const make = URL.createObjectURL;
+    URL.createObjectURL = (blob) => {
+      blob.arrayBuffer().then((bytes) => { window.wave = new DataView(bytes); }); return make(blob);
+    };""")
     visit.open(site.url, "?page=cubes&sky=1&channel=3&cleaner=network")
     here = cube_page.product().isel(sky=1, channel=3)
     image = visit.page.evaluate(
@@ -75,6 +80,17 @@ def test_what_is_drawn_is_what_the_product_holds_and_a_click_chooses(visit, site
     audio = visit.page.evaluate("Bokeh.index.find_one_by_id(presage.models.panels.panel6.div.id)"
                                 ".shadow_el.querySelector('audio').src")  # fmt: skip
     assert audio.startswith("blob:")
+    sound = visit.page.evaluate(
+        "[...Array(400).keys()].map((k) => wave.getInt16(44 + 2 * k, true))"
+    )
+    assert sound == cube_page.product()["sound"].values[3].tolist(), "negative numbers too"
+    for kind in (0, 1):
+        code = f"[...presage.models.panels.panel4.lines[{kind}].source.get_array('y')]"
+        lines = here["lines"].values[kind::2]
+        assert visit.page.evaluate(code)[2::3] == pytest.approx(lines.tolist())
+    code = "['x', 'y'].map((name) => [...presage.models.panels.panel7.points.get_array(name)])"
+    plane = here[["rms", "bias"]].to_array().values
+    assert np.array(visit.page.evaluate(code)) == pytest.approx(plane)
     visit.page.evaluate("presage.click(0.2, 2.1)")
     assert visit.page.evaluate("[presage.state.sky, presage.state.channel]") == [0, 2]
 

@@ -32,7 +32,7 @@ KINDS.points = (spec, m) => {
     put(m.aims, {data: out});
   }
   function click(x, y, shifted, from) {
-    if (from?.id !== m.figure.id) return;
+    if (!cast.a || from?.id !== m.figure.id) return;
     const far = (k) => Math.hypot((at(k)[0] - x) / wide(across), (at(k)[1] - y) / wide(up));
     const [best] = there().sort((a, b) => far(a) - far(b));
     if (best !== undefined && far(best) < 0.06) set({[shifted ? cast.b : cast.a]: best});

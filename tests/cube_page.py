@@ -47,7 +47,7 @@ def product(skies: int = 3, channels: int = 4) -> xr.Dataset:
             "power": (("cleaner", *index, "level", "k"), level),
             "residual": (("cleaner", *index, "level", "k"), level / level[2:, ..., 1:2, :] - 1),
             "rms": (("cleaner", *index), noise.std(axis=(3, 4))),
-            "bias": (("cleaner", *index), noise.mean(axis=(3, 4))),
+            "bias": (("cleaner", *index), 100 * noise.mean(axis=(3, 4))),
             "sound": (("channel", "time"), np.rint(30_000 * np.sin(phase)).astype("i2")),
             "lines": (("channel", "line"), -20.0 * rng.random((channels, 8))),
             "kind": ("line", np.arange(8) % 2),

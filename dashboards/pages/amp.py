@@ -40,7 +40,7 @@ from presage.studies.amp.report import HEARD, Aliasing
 
 #: Of harmonics and of aliases, as the study's figures have them; no system has these.
 _HARMONIC, _ALIAS = "#0072b2", "#d55e00"
-_GREYS = ("#262626", "#8c8c8c", "#a8a8a8", "#6b6b6b")
+_GREYS = ("#262626", "#808080", "#999999", "#5c5c5c")
 _COLOURS = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b4fa3", "#8a6d1d")
 #: Lowest level of a line that is drawn, dB of full scale, and decibels that colours span.
 _LOWEST, _WIDE = -120.0, 60.0
@@ -160,9 +160,8 @@ def view(visit: Visit) -> View:
     heard, what = caption("heard", "note"), caption("what", "note")
     products = entries_menu("product", visit.products[::-1], visit.entry, title=_title, width=150)
     board = column(
-        "whole", top.place, lines.place, what.place, grids.place,
-        row("checks", column("curves", *over.figures, legend.place), front.place,
-            column("aside", player.place, heard.place)),
+        "whole", top.place, lines.place, what.place, grids.place, legend.place,
+        row("checks", over.place, front.place, column("aside", player.place, heard.place)),
         numbers.place, said.place,
     )  # fmt: skip
     return View(

@@ -37,5 +37,6 @@ KINDS.points = (spec, m) => {
     const [best] = there().sort((a, b) => far(a) - far(b));
     if (best !== undefined && far(best) < 0.06) set({[shifted ? cast.b : cast.a]: best});
   }
+  m.figure.connect(m.figure.properties.inner_height.change, () => setTimeout(() => draw(scene())));
   return {draw, click};
 };

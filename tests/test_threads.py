@@ -43,7 +43,8 @@ class Bare(nn.Module):
         (nn.Linear(128, 128), 1024, 2),
         (nn.Linear(64, 64), 8192, 2),
         (nn.Conv1d(4, 4, 3), 16, 2),
-        (nn.GRU(4, 8), 16, 2),
+        (nn.LSTM(1, 40), 16, 1),  # one sample after the other
+        (nn.LSTM(64, 512), 1024, 2),
     ],
 )
 def test_a_step_of_small_layers_gets_one_thread(two_threads, network, batch_size, threads):

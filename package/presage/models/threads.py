@@ -44,12 +44,11 @@ def step_threads(
 
     The rule looks at the model, a `few` samples and the batch alone, so that results do not depend
     on the moment: the largest layer decides, for it is within a layer that work is shared.
-    Convolutions and recurrent layers use each weight many times, and are never small.
+    Convolutions use each weight many times at once, and are never small; a recurrent layer goes
+    from sample to sample, and only what it does at one of them could be shared.
     """
     weights = list(network.parameters())
-    reused = any(p.dim() > 2 for p in weights) or any(
-        isinstance(m, nn.RNNBase) for m in network.modules()
-    )
+    reused = any(p.dim() > 2 for p in weights)
     rows = max(t[0].numel() // max(t.shape[-1], 1) if t.dim() > 1 else 1 for t in few.values())
     largest = max((p.numel() for p in weights), default=0)
     small = not reused and largest * max(rows, 1) * batch_size < _SMALL

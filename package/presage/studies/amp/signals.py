@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import resample
 
+from presage.models.threads import one_thread
+
 Floats = NDArray[np.float64]
 
 #: Of every signal: samples, its peak, and what silence is left before and after it, seconds.
@@ -51,6 +53,7 @@ def melody(sample_rate: float) -> Floats:
 SIGNALS: dict[str, Callable[[float], Floats]] = {"sweep": sweep, "chord": chord, "melody": melody}
 
 
+@one_thread()
 @torch.inference_mode()
 def play(network: Any, signals: Floats, factor: int = 1) -> Floats:
     """Return a network's answers to signals ``[signal, time]``, `factor` times oversampled.

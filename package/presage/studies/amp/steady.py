@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from presage.models.threads import one_thread
 from presage.studies.amp.tones import Bins, Floats, ToneGrid
 
 #: Share of a period's energy by which two settled ones differ at most.
@@ -40,6 +41,7 @@ class Steady:
     periods: Bins  # that it was driven for
 
 
+@one_thread()
 def steady(
     network: Any, grid: ToneGrid, bins: Bins, level: Floats, phase: Floats, factor: int = 1
 ) -> Steady:

@@ -96,17 +96,29 @@ def test_one_at_a_time_holds_a_lock_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_may_not_be_written_is_judged_by_age(
+def test_whether_a_colleagues_file_is_held_is_seen_by_reading_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, opened = tmp_path / "theirs", os.open
-    path.touch()
+    held = locks.create(path)
 
     def refuse(name: object, flags: int, *mode: int) -> int:
-        if name == path and flags & os.O_RDWR:
-            raise PermissionError(errno.EACCES, "not yours")
+        if name == path and flags & os.O_RDWR and not flags & os.O_CREAT:
+            raise OSError(errno.EROFS, "not yours")
         return opened(name, flags, *mode)  # type: ignore[call-overload, no-any-return]
 
     monkeypatch.setattr(os, "open", refuse)
-    assert not locks.remove_abandoned(path, 0, 60)
-    assert locks.remove_abandoned(path, 60, 0)
+    assert not locks.remove_abandoned(path, 0, 0)
+    os.close(held)
+    assert not locks.remove_abandoned(path, 60, 60)
+    assert locks.remove_abandoned(path, 0, 60)
+
+
+def test_nobody_waits_for_a_lock_in_a_folder_that_may_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = locks.create(tmp_path / "lock")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(PermissionError, match="may not write"), locks.alone(tmp_path / "lock"):
+        pass
+    os.close(held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import threading
@@ -15,6 +16,7 @@ import torch
 
 import fit_toys
 from presage.fitting import FitError, Fitted, fit, load, turn
+from presage.fitting.checkpoint import Checkpoints
 from presage.progress import Bar
 from presage.store import Store, StoreWarning
 from presage.store.netcdf import file_hash
@@ -213,6 +215,23 @@ def test_where_no_checkpoint_is_sound_the_run_begins_anew(tmp_path, whole, damag
     warnings.simplefilter("always")
     assert_same(run(store), whole)
     assert "does not match the hash in its name" in str(recwarn[0].message)
+
+
+def test_a_checkpoint_that_cannot_be_read_now_is_kept(tmp_path, monkeypatch):
+    sound, newest = Checkpoints(tmp_path), []
+    for step in (1, 2):
+        sound.save({"progress": {"epoch": 0, "step": step}})
+        newest.append(sound.newest())
+
+    def hashed(path):
+        if path == newest[1]:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return file_hash(path)
+
+    monkeypatch.setattr("presage.fitting.checkpoint.file_hash", hashed)
+    with pytest.warns(StoreWarning, match="is passed over.*Too many open files"):
+        assert sound.newest() == newest[0]
+    assert newest[1].exists()
 
 
 def test_a_pickled_object_in_a_checkpoint_is_refused(tmp_path):

@@ -451,6 +451,12 @@ def test_samples_that_could_not_be_opened_are_not_published(store: Store) -> Non
     np.testing.assert_array_equal(store.adopt(big, "big", "event")["a"], [0, 1, 2])
 
 
+def test_a_folder_of_a_files_name_is_said_and_not_waited_for(store: Store) -> None:
+    (store.entry(RECIPE).folder / "w.bin").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError, match=r"w\.bin"):
+        store.put_file(RECIPE, "w.bin", lambda sink: sink.write(b"one"))
+
+
 def test_files_and_workspaces(store: Store) -> None:
     assert store.file(RECIPE, "w.bin") is None
     path = store.put_file(RECIPE, "w.bin", lambda sink: sink.write(b"one"))

@@ -50,20 +50,21 @@ class Checkpoints:
             old.unlink(missing_ok=True)
 
     def newest(self) -> Path | None:
-        """Return the newest sound checkpoint; newer ones that are damaged are removed aloud."""
+        """Return the newest sound checkpoint; of newer ones the damaged are removed, aloud."""
         for path in self._newest_first():
             try:
                 if path.stem.endswith(f"-{file_hash(path)}"):
                     return path
-                problem = "its content does not match the hash in its name"
             except PermissionError:  # somebody else's, and nothing is known against it
                 raise
-            except OSError as error:
-                problem = f"it cannot be read ({error.strerror})"
-            path.unlink(missing_ok=True)
+            except OSError as error:  # of the disk, or of too many open files: it may be whole
+                said = f"is passed over: it cannot be read ({error.strerror})"
+            else:
+                path.unlink(missing_ok=True)
+                said = "was removed: its content does not match the hash in its name"
             warn_caller(
-                f"the checkpoint {path} was removed: {problem}. The training goes on from the one "
-                "before, or begins anew where there is none",
+                f"the checkpoint {path} {said}. The training goes on from the one before, or "
+                "begins anew where there is none",
                 StoreWarning,
             )
         return None

@@ -24,9 +24,6 @@ LOCK = ".in-use"
 PREFIX = "presage-"
 #: Names of unfinished folders under ``runs/<study>/``; nothing else there is ever removed.
 _UNFINISHED = re.compile(r"\.[0-9a-f]{16}-[0-9a-f]{8}|\.old-[0-9a-f]{12}")
-#: A folder without a lock is of an earlier version, or was killed between two steps; seconds
-#: after which nobody can be at work there.
-_OLD = 86_400.0
 
 
 @contextmanager
@@ -57,7 +54,8 @@ def sweep(runs: Path) -> list[Path]:
     """Remove what killed runs left under `runs` and among temporary files; return what it was."""
     unfinished = [p for p in runs.glob("*/.*") if _UNFINISHED.fullmatch(p.name)]
     temporary = list(Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))
-    left = [p for p in unfinished if _is_abandoned(p, _OLD)]
+    # One without a lock is of an earlier version, or was killed between two steps.
+    left = [p for p in unfinished if _is_abandoned(p, locks.DAY)]
     # There, others may have folders of such a name: it is ours if it has a lock.
     left += [p for p in temporary if _is_abandoned(p, None)]
     for folder in left:

@@ -8,6 +8,7 @@ reading. Where a mount has no locks, or keeps them to one machine, age decides, 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import struct
 import sys
@@ -31,19 +32,22 @@ _FAR = 1 << 62
 
 
 def take(descriptor: int) -> bool | None:
-    """Lock an open file until it is closed; False where it is held, None where that cannot be."""
+    """Lock an open file until it is closed; False where it is held, None where that cannot be.
+
+    One that is open for reading alone, such as a colleague's, may be locked by several readers.
+    """
     if fcntl is None:
         return None
     try:
         if sys.platform == "linux":  # of the opened file, not of the process: threads are apart
-            byte = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, _FAR, 1, 0)
+            reads = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+            kind = fcntl.F_RDLCK if reads else fcntl.F_WRLCK
+            byte = struct.pack("hhqqi4x", kind, os.SEEK_SET, _FAR, 1, 0)
             fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, byte)
         else:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:
-        return None
+    except OSError as error:
+        return False if error.errno in (errno.EAGAIN, errno.EACCES) else None
     return True
 
 
@@ -76,11 +80,16 @@ def abandoned(path: Path, after: float, unsure: float) -> Iterator[bool]:
         Seconds since its last change until it counts, once nobody holds it.
     unsure
         The same where files cannot be locked.
+
+    Raises
+    ------
+    OSError
+        It can be told of no such file: a folder, or one that may not be read.
     """
     try:
         descriptor = _opened(path)
-    except OSError as error:
-        yield isinstance(error, FileNotFoundError)
+    except FileNotFoundError:
+        yield True
         return
     try:
         yield _is_abandoned(descriptor, path, after, unsure)
@@ -113,14 +122,22 @@ def alone(path: Path, after: float = 0.0, unsure: float = 0.0) -> Iterator[None]
         It is made, and removed afterwards.
     after, unsure
         As for :func:`abandoned`; by default nobody is kept out where there are no locks.
+
+    Raises
+    ------
+    PermissionError
+        The folder cannot be written to, so that waiting would be in vain.
     """
     while True:
         try:
             descriptor = create(path)
             break
         except FileExistsError:
-            if not remove_abandoned(path, after, unsure):
-                time.sleep(0.02)
+            if remove_abandoned(path, after, unsure):
+                continue
+            if not os.access(path.parent, os.W_OK):
+                raise PermissionError(errno.EACCES, "you may not write here", str(path)) from None
+            time.sleep(0.02)
     try:
         yield
     finally:
@@ -132,7 +149,9 @@ def alone(path: Path, after: float = 0.0, unsure: float = 0.0) -> Iterator[None]
 def _opened(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR)  # as some mounts need it for a lock
-    except PermissionError:
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
         return os.open(path, os.O_RDONLY)
 
 

@@ -39,6 +39,14 @@ BENCHMARKS = {
     "event_sets.memory": "event_sets:memory",
     "sky.simulation": "sky_simulation",
     "sky.network": "sky_network",
+    "amp.cache": "amp:cache",
+    "amp.students": "amp:students",
+}
+#: Options that only some take, in whose name they are given.
+OPTIONS = {
+    "posterior": ("problems",),
+    "amp.cache": ("teacher",),
+    "amp.students": ("teacher", "device", "minutes", "report"),
 }
 
 
@@ -49,7 +57,17 @@ def main() -> int:
     parser.add_argument("--size", choices=("small", "full"), default="full")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here")
     parser.add_argument("--scratch", type=Path, help="where data are written; needs 10 GB for full")
-    parser.add_argument("--problems", metavar="NAME,NAME", help="of the benchmark posterior")
+    parser.add_argument(
+        "--problems",
+        type=lambda text: text.split(","),
+        metavar="NAME,NAME",
+        help="of the benchmark posterior",
+    )
+    parser.add_argument("--teacher", metavar="FILE", help="of amp: the LSTM's weights")
+    parser.add_argument("--device", help="of amp.students: auto, cpu, cuda")
+    parser.add_argument("--minutes", type=float, help="of amp.students: what all of it takes")
+    parser.add_argument("--report", type=Path, metavar="FOLDER",
+                        help="of amp.students: where tables and weight files go")  # fmt: skip
     options = parser.parse_args()
     groups = {name.partition(".")[0] for name in BENCHMARKS}
     unknown = [name for name in options.names if name not in {*BENCHMARKS, *groups}]
@@ -72,8 +90,8 @@ def main() -> int:
             try:
                 module, _, function = BENCHMARKS[name].partition(":")
                 run = getattr(importlib.import_module(f"benchmarks.{module}"), function or "run")
-                chosen = options.problems if name == "posterior" else None
-                extra = {"problems": chosen.split(",")} if chosen else {}
+                given = {option: getattr(options, option) for option in OPTIONS.get(name, ())}
+                extra = {option: value for option, value in given.items() if value is not None}
                 found = run(options.size, Path(folder), **extra)
             except Exception:  # noqa: BLE001 - one failure must not hide the others
                 traceback.print_exc()

@@ -56,10 +56,10 @@ class Result:
     @property
     def verdict(self) -> str:
         """``met``, ``missed``, or nothing where there is no bar or no value."""
-        ratio = self.ratio_to_limit
-        if ratio is None:
+        if self.value is None or self.limit is None:
             return ""
-        return "met" if (ratio <= 1 if self.most else ratio >= 1) else "missed"
+        met = self.value <= self.limit if self.most else self.value >= self.limit
+        return "met" if met else "missed"
 
 
 def side_by_side(

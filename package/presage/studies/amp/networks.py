@@ -144,7 +144,7 @@ class WaveNetNetwork(Network):
         if carry is None:
             carry = x.new_zeros(len(x), past)
         x = torch.cat([carry, x], 1)
-        if torch.is_grad_enabled() or x.is_cuda:
+        if x.is_cuda:
             y = self._valid(x)
         else:  # one signal's layers stay in the cache of a core, those of several do not
             y = torch.cat([self._valid(signal) for signal in torch.split(x, 1)])

@@ -115,11 +115,13 @@ class ToneBatches(BatchSource):
         sines, waves = (
             buffers.get(name, (len(at), total), np.dtype("float32")) for name in ("input", "target")
         )
-        sines[:] = self._grid.sines(bins, level, phase, length=total)
-        period = self._grid.waves(self._grid.band_limited(bins, mean, lines, counts))
-        for start in range(0, total, self._grid.period):
-            part = waves[:, start : start + self._grid.period]
-            part[:] = period[:, : part.shape[1]]
+        period = self._grid.period
+        sine = self._grid.sines(bins, level, phase, min(period, total))
+        answer = self._grid.waves(self._grid.band_limited(bins, mean, lines, counts))
+        for one, repeated in ((sine, sines), (answer, waves)):
+            for start in range(0, total, period):
+                part = repeated[:, start : start + period]
+                part[:] = one[:, : part.shape[1]]
         return {"input": sines, "target": waves}
 
     def _rows(self, at: Positions, counts: Positions) -> Any:

@@ -33,7 +33,7 @@ from dashboards.kit.panels import (
     spectrum,
     table,
 )
-from dashboards.kit.pieces import column, row
+from dashboards.kit.pieces import column, note, row
 from presage.store import EntryInfo
 from presage.studies.amp.measures import FLOOR, MEASURES
 from presage.studies.amp.report import HEARD, Aliasing
@@ -157,16 +157,16 @@ def view(visit: Visit) -> View:
     fetched = {"sound": Fetched(("sound",), ("signal",), lambda state: _sound(exhibit, state))}
     rate = round(float(exhibit.product.attrs["sample_rate"]))
     player = audio("sound", {}, rate, cast=cast, on=["signal"], fetched=True)
-    heard, what = caption("heard", "note"), caption("what", "note")
+    heard, what = note("All are played at the same peak level."), caption("what", "note")
     products = entries_menu("product", visit.products[::-1], visit.entry, title=_title, width=150)
     board = column(
         "whole", top.place, lines.place, what.place, grids.place, legend.place,
-        row("checks", over.place, front.place, column("aside", player.place, heard.place)),
+        row("checks", over.place, front.place, column("aside", player.place, heard)),
         numbers.place, said.place,
     )  # fmt: skip
     return View(
         exhibit.choices,
-        [top, tone, lines, what, grids, legend, over, front, player, heard, numbers, said], board,
+        [top, tone, lines, what, grids, legend, over, front, player, numbers, said], board,
         [[*products, "system", "beside", tone.place, "level", "measure"],
          ["shown", "signal", "statistic"]],
         cast, fetched=fetched, words=_words(exhibit),
@@ -329,7 +329,6 @@ def _words(exhibit: Exhibit) -> dict[str, Any]:
         "what": words([f'<div class="caption"><b>{short}</b>: {text}, in dB; less is better.</div>'
                        for short, text in MEASURES.values()], "measure"),
         "verdict": words(f'<div class="caption">{said}</div>'),
-        "heard": words('<div class="caption">All are played at the same peak level.</div>'),
         "foot": words(f"presage · amp_aliasing {key}"),
         "file": words([[f"amp-{name}" for name in line] for line in files], "frequency", "level"),
     }  # fmt: skip

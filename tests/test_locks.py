@@ -122,3 +122,17 @@ def test_nobody_waits_for_a_lock_in_a_folder_that_may_not_be_written(
     with pytest.raises(PermissionError, match="may not write"), locks.alone(tmp_path / "lock"):
         pass
     os.close(held)
+
+
+def test_who_waits_long_asks_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, waits = locks.create(tmp_path / "lock"), []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if sum(waits) > 60:
+            os.close(held)
+
+    monkeypatch.setattr("time.sleep", sleep)
+    with locks.alone(tmp_path / "lock"):
+        assert len(waits) < 70
+    assert waits[0] < 0.1

@@ -128,6 +128,7 @@ def alone(path: Path, after: float = 0.0, unsure: float = 0.0) -> Iterator[None]
     PermissionError
         The folder cannot be written to, so that waiting would be in vain.
     """
+    wait = 0.02
     while True:
         try:
             descriptor = create(path)
@@ -137,7 +138,8 @@ def alone(path: Path, after: float = 0.0, unsure: float = 0.0) -> Iterator[None]
                 continue
             if not os.access(path.parent, os.W_OK):
                 raise PermissionError(errno.EACCES, "you may not write here", str(path)) from None
-            time.sleep(0.02)
+            time.sleep(wait)
+            wait = min(2 * wait, 1.0)  # many may wait for hours, each asking a server of files
     try:
         yield
     finally:

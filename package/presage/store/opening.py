@@ -14,12 +14,13 @@ from pathlib import Path
 import h5py
 
 from presage.foreign import file_size, most_bytes
+from presage.hashes import Stamp, stamp
 from presage.store import hdf5
 from presage.store.files import StoreError, reading
 
 _SECONDS = 10  # of CPU time to read foreign files apart, and one more for each MB of them
 _MEMORY = 1 << 30  # bytes of address space for it, and four times a file's largest chunk
-_OUTCOMES: dict[tuple[int, ...], tuple[str, str]] = {}  # of each file that was read apart
+_OUTCOMES: dict[Stamp, tuple[str, str]] = {}  # of each file that was read apart
 
 
 @contextmanager
@@ -53,8 +54,8 @@ def read_apart(paths: Iterable[Path]) -> None:
     system limits neither (Windows), time alone is limited, and macOS lets it have the memory. A
     file is read once while it is unchanged; :func:`opened` raises what went wrong.
     """
-    stamps = {path.absolute(): _stamp(path) for path in paths if path.is_file()}
-    todo = [p for p, stamp in stamps.items() if stamp not in _OUTCOMES and h5py.is_hdf5(p)]
+    stamps = {path.absolute(): stamp(path) for path in paths if path.is_file()}
+    todo = [p for p, now in stamps.items() if now not in _OUTCOMES and h5py.is_hdf5(p)]
     while todo:
         outcomes, ended = _run(todo)
         if len(outcomes) < len(todo):  # the next one was too much
@@ -65,9 +66,9 @@ def read_apart(paths: Iterable[Path]) -> None:
 
 def _raise_outcome(path: Path) -> None:
     read_apart([path])
-    outcome, said = _OUTCOMES.get(_stamp(path), ("", ""))
+    outcome, said = _OUTCOMES.get(stamp(path), ("", ""))
     if outcome:
-        del _OUTCOMES[_stamp(path)]  # it may have been the disk, or want of time
+        del _OUTCOMES[stamp(path)]  # it may have been the disk, or want of time
         raise hdf5.RefusedError(said) if outcome == "refused" else OSError(said)
 
 
@@ -91,9 +92,3 @@ def _run(paths: list[Path]) -> tuple[list[tuple[str, str]], str]:
         if done.returncode == -getattr(signal, "SIGXCPU", 0):
             ended = f"did not end within {seconds} s"
     return [tuple(json.loads(line)) for line in out.rpartition(b"\n")[0].splitlines()], ended
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    status = path.stat()
-    times = status.st_mtime_ns, status.st_ctime_ns
-    return status.st_dev, status.st_ino, status.st_size, *times

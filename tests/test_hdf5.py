@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -214,7 +215,11 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     ],
 )
 def test_what_breaks_the_library(
-    script: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    script: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Stand-ins for files at which the library loops or crashes: the files beside are read."""
     (tmp_path / "hdf5.py").write_text(
@@ -226,7 +231,10 @@ def test_what_breaks_the_library(
     monkeypatch.setattr(hdf5, "__file__", str(tmp_path / "hdf5.py"))
     monkeypatch.setattr(opening, "_SECONDS", 1)
     paths = [made(tmp_path / f"{name}.h5", lambda f, _: f.update(x=X)) for name in "abc"]
+    os.truncate(paths[0], 200_000_000)  # whose time is not that of another file
+    monkeypatch.setattr(opening, "Bar", partial(opening.Bar, delay=0))
     opening.read_apart(paths)
+    assert "checking 3 files" in capsys.readouterr().err
     with pytest.raises(StoreError, match=said):
         read_file(paths[1])
     monkeypatch.setattr(opening, "_run", None)  # the others were read

@@ -15,6 +15,7 @@ import re
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -228,8 +229,7 @@ def open_archive(path: Path, where: str) -> Iterator[Mapping[str, Member]]:
             named = [_member(archive, info, where) for info in archive.infolist()]
         members = dict(named)
         if len(members) < len(named):
-            names = [name for name, _ in named]
-            twice = next(name for name in names if names.count(name) > 1)
+            twice, _ = Counter(name for name, _ in named).most_common(1)[0]
             raise NumpyFileError(f"{where}: two arrays are called {twice!r}; which one is meant?")
         yield members
 

@@ -14,6 +14,7 @@ import itertools
 import json
 import math
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -199,9 +200,9 @@ def _limit(name: str, most: int) -> None:
 def main() -> None:
     """Read the files that standard input names, and print of each what became of it."""
     task = json.load(sys.stdin)
-    _limit("RLIMIT_CPU", task["seconds"])
     _limit("RLIMIT_CORE", 0)
-    for path, most in task["files"]:
+    for path, most, seconds in task["files"]:
+        _limit("RLIMIT_CPU", math.ceil(time.process_time()) + seconds)
         print(json.dumps(_outcome(path, most, task["memory"])), flush=True)
 
 

@@ -15,6 +15,7 @@ import h5py
 
 from presage.foreign import file_size, most_bytes
 from presage.hashes import Stamp, stamp
+from presage.progress import CLOCK, Bar
 from presage.store import hdf5
 from presage.store.files import StoreError, reading
 
@@ -75,20 +76,24 @@ def _raise_outcome(path: Path) -> None:
 def _run(paths: list[Path]) -> tuple[list[tuple[str, str]], str]:
     """Return what became of the files, up to one at which the process ended, and how it did."""
     sizes = [path.stat().st_size for path in paths]
-    seconds = _SECONDS + sum(sizes) // 1_000_000
-    files = [(str(path), most_bytes(size)) for path, size in zip(paths, sizes, strict=True)]
-    task = json.dumps({"seconds": seconds, "memory": _MEMORY, "files": files})
+    seconds = [_SECONDS + size // 1_000_000 for size in sizes]
+    files = list(zip(map(str, paths), map(most_bytes, sizes), seconds, strict=True))
+    task = json.dumps({"memory": _MEMORY, "files": files})
     given = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
+    shown = paths[0].name if len(paths) == 1 else f"{len(paths)} files"
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", hdf5.__file__], env={**os.environ, **given},
-            input=task.encode(), capture_output=True, check=False, timeout=30 + 2 * seconds,
-        )  # fmt: skip
+        with Bar(desc=f"checking {shown}", bar_format=CLOCK, leave=False):
+            done = subprocess.run(
+                [sys.executable, "-P", hdf5.__file__], env={**os.environ, **given},
+                input=task.encode(), capture_output=True, check=False,
+                timeout=30 + 2 * sum(seconds),
+            )  # fmt: skip
     except subprocess.TimeoutExpired as late:
         out, ended = late.stdout or b"", f"did not end within {late.timeout:.0f} s"
     else:
         last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
         out, ended = done.stdout, f"crashed ({done.returncode}) {last}".rstrip()
         if done.returncode == -getattr(signal, "SIGXCPU", 0):
-            ended = f"did not end within {seconds} s"
+            at = min(out.count(b"\n"), len(paths) - 1)
+            ended = f"did not end within {seconds[at]} s"
     return [tuple(json.loads(line)) for line in out.rpartition(b"\n")[0].splitlines()], ended

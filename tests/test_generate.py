@@ -343,6 +343,13 @@ def test_every_block_is_looked_at_before_one_is_again(
         assert len(looked_at(1)) == 1
 
 
+def test_what_is_not_there_cannot_be_verified(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    simulate(WAVES, 20, store=store, progress=False)
+    with pytest.raises(StoreError, match="lacks samples"):
+        verify(WAVES, 200, store=store, progress=False)
+
+
 def test_repeated_checks_find_a_forged_shard(tmp_path: Path) -> None:
     store, arrays = Store(tmp_path), toys.truth(WAVES, 200)
     arrays["hits"][91] += 1

@@ -24,6 +24,7 @@ from presage.store.checked import stamps
 from presage.store.compare import ELSEWHERE
 from presage.store.entry import Entry
 from presage.store.files import MISREAD, replace, small_text, text
+from presage.store.reading import covering
 from presage.store.sidecar import fingerprint
 
 #: Which blocks were simulated again; it decides nothing but what is looked at next.
@@ -80,6 +81,8 @@ def verify(
     if not isinstance(source, Simulator):
         return _verify_reader(source, store.open(recipe, 0, n), progress)
     entry = store.entry(recipe)
+    if n > held:
+        covering(entry, 0, n)  # says what is missing
     made = {shard.provenance.get("environment") for shard in entry.shards()}
     tolerance = source.tolerance if made <= {fingerprint()} else max(source.tolerance, ELSEWHERE)
     blocks = -(-n // source.block_size)

@@ -119,6 +119,9 @@ def test_lines_are_kept_while_files_are_the_same(
         damage(kept)
         assert Store(store.root).list() == last
         assert looks() == MANY
+    monkeypatch.setattr(listing, "__version__", "another")
+    assert Store(store.root).list() == last
+    assert looks() == MANY
 
 
 def test_what_has_just_changed_is_looked_at_again(

@@ -3,7 +3,7 @@
 Lines that were worked out are kept, in memory and in a file of the store. They are a cache and
 decide nothing: a line counts while every file in its folder has the size, inode and times that
 it had when the line was worked out. The file is replaced as a whole, so of many writers the last
-one wins; where it is absent, damaged or of another version it is made again.
+one wins; where it is absent, damaged or of another version of presage it is made again.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
+from presage._version import __version__
 from presage.recipe import Parent, Recipe
 from presage.store.checked import recall
 from presage.store.entry import QUARANTINE, read_recipe
@@ -32,7 +33,6 @@ from presage.store.spans import gaps, reach, shown
 PRODUCT, WORK = "product.nc", "work"
 #: Of the lines that are kept, in the store's folder.
 FILE = ".listing.json"
-_VERSION = 1
 _TICKS = 2.0  # seconds in which a file can change again without its times showing it
 _MOST_BYTES = 1 << 30
 _WORTH = 0.01  # share of the lines that have to be new for the file to be written again
@@ -135,7 +135,7 @@ class Listing:
 
 
 def _seal(lines: str) -> str:
-    return f"{_VERSION} {hashlib.sha256(lines.encode()).hexdigest()}"
+    return hashlib.sha256(f"{__version__} {_FIELDS} {lines}".encode()).hexdigest()
 
 
 def _plain(entry: EntryInfo) -> list[Any]:

@@ -59,13 +59,13 @@ def _row(entry: EntryInfo, state: str, names: str, apart: str) -> tuple[str, ...
         entry.producer, entry.short, entry.kind, samples, readable(entry.bytes),
         entry.created[:19], state, names, shortened(apart, _WIDEST),
     )  # fmt: skip
-    return tuple(map(_printable, cells))
+    return cells if "".join(cells).isprintable() else tuple(map(_printable, cells))
 
 
 def _state(entry: EntryInfo, keys: Container[str]) -> str:
-    gone = (p.key[:16] for p in entry.parents if p.key not in keys)
-    lost = [f"made from {key}, which is not in this store" for key in dict.fromkeys(gone)]
-    return "; ".join(["; ".join(entry.wrong) or entry.state, *lost])
+    state = "; ".join(entry.wrong) or entry.state
+    gone = {parent.key[:16] for parent in entry.parents if parent.key not in keys}
+    return state + "".join(f"; made from {key}, which is not in this store" for key in sorted(gone))
 
 
 def differences(entries: Sequence[EntryInfo]) -> dict[str, str]:

@@ -85,7 +85,7 @@ def list_(
         if match is None or match.lower() in f"{entry.key} {' '.join(row)}".lower()
     ]
     rows = [head, *(row for _, row in chosen)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
     typer.echo("\n".join(lines))
     plural = "s" if len(chosen) != 1 else ""

@@ -76,7 +76,7 @@ class EntryInfo:
         return f"{self.producer}/{self.short}"
 
 
-_FIELDS = tuple(field.name for field in fields(EntryInfo))
+_FIELDS = tuple(field.name for field in fields(EntryInfo) if field.name != "recipe_json")
 _TUPLES = ("parents", "wrong", "problems", "aside")
 
 
@@ -89,53 +89,64 @@ class Listing:
 
     def entries(self) -> list[EntryInfo]:
         """Return a line for each dataset; an empty folder is of a writer that failed at once."""
+        collecting = gc.isenabled()
+        gc.disable()  # nothing of this is rubbish, and looking for some takes a third of the time
+        try:
+            return self._entries()
+        finally:
+            if collecting:
+                gc.enable()
+
+    def _entries(self) -> list[EntryInfo]:
         before = self._read() if self._known is None else self._known
         found, known, new = [], {}, 0
-        for folder in (f for outer in subfolders(self._root) for f in subfolders(outer)):
-            now = time.time()
-            try:
-                files = files_in(folder)
-            except OSError as error:
-                found.append(_faulty(folder, error))
-                continue
-            if not visible(files):
-                continue
-            name, stamp = f"{folder.parent.name}/{folder.name}", _stamp(files)
-            held = before.get(name)
-            if held is None or held[0] != stamp:
-                held = stamp, describe_entry(folder, files)
-                new += 1
-            found.append(held[1])
-            if max(status.st_ctime for status in files.values()) < now - _TICKS:
-                known[name] = held
+        for outer in subfolders(self._root):
+            for folder in subfolders(outer):
+                now = time.time()
+                try:
+                    files = files_in(folder)
+                except OSError as error:
+                    found.append(_faulty(folder, error))
+                    continue
+                if not visible(files):
+                    continue
+                name, stamp = f"{outer.name}/{folder.name}", _stamp(files)
+                held = before.get(name)
+                if held is None or held[0] != stamp:
+                    held = stamp, describe_entry(folder, files)
+                    new += 1
+                found.append(held[1])
+                if max(status.st_ctime for status in files.values()) < now - _TICKS:
+                    known[name] = held
         self._known = known
         if known and new + len(before.keys() - known.keys()) > _WORTH * len(known):
             self._write(known)
         return found
 
     def _read(self) -> dict[str, tuple[str, EntryInfo]]:
-        collecting = gc.isenabled()
-        gc.disable()  # nothing here is rubbish, and looking for some takes as long as reading
         try:
-            seal, _, lines = small_text(self._root / FILE, _MOST_BYTES).partition("\n")
-            if seal != _seal(lines):
+            seal, _, held = small_text(self._root / FILE, _MOST_BYTES).partition("\n")
+            if seal != _seal(held):
                 return {}
-            return {name: (stamp, _from_plain(line)) for name, stamp, line in json.loads(lines)}
+            lines, *recipes = held.split("\n")
+            return {
+                name: (stamp, _from_plain(line, recipe))
+                for (name, stamp, line), recipe in zip(json.loads(lines), recipes, strict=True)
+            }
         except (OSError, *MISREAD):
             return {}
-        finally:
-            if collecting:
-                gc.enable()
 
     def _write(self, known: Mapping[str, tuple[str, EntryInfo]]) -> None:
         lines = json.dumps([(name, stamp, _plain(line)) for name, (stamp, line) in known.items()])
+        # Recipes stand as they are below: JSON within JSON takes long to read.
+        held = "\n".join([lines, *(line.recipe_json for _, line in known.values())])
         with contextlib.suppress(OSError, StoreError):  # where the store may only be read
             sweep(self._root, FILE)
-            replace(self._root / FILE, text(f"{_seal(lines)}\n{lines}"))
+            replace(self._root / FILE, text(f"{_seal(held)}\n{held}"))
 
 
-def _seal(lines: str) -> str:
-    return hashlib.sha256(f"{__version__} {_FIELDS} {lines}".encode()).hexdigest()
+def _seal(held: str) -> str:
+    return hashlib.sha256(f"{__version__} {_FIELDS} {held}".encode()).hexdigest()
 
 
 def _plain(entry: EntryInfo) -> list[Any]:
@@ -143,10 +154,10 @@ def _plain(entry: EntryInfo) -> list[Any]:
     return [held[name] for name in _FIELDS]
 
 
-def _from_plain(line: list[Any]) -> EntryInfo:
+def _from_plain(line: list[Any], recipe: str) -> EntryInfo:
     held: dict[str, Any] = dict(zip(_FIELDS, line, strict=True))
     held["parents"] = [Parent(*parent) for parent in held["parents"]]
-    return EntryInfo(**held | {name: tuple(held[name]) for name in _TUPLES})
+    return EntryInfo(recipe_json=recipe, **held | {name: tuple(held[name]) for name in _TUPLES})
 
 
 def subfolders(folder: Path) -> list[Path]:

@@ -16,7 +16,6 @@ import h5py
 import numpy as np
 import xarray as xr
 import xxhash
-from scipy.io import netcdf_file
 from xarray.backends import H5NetCDFStore
 
 from presage.foreign import file_size, unpacks_too_far
@@ -119,6 +118,8 @@ def open_classic(path: Path, **options: Any) -> Iterator[xr.Dataset]:
     StoreError
         It cannot be read, or its arrays, which may be the same bytes, are far larger than the file.
     """
+    from scipy.io import netcdf_file  # takes a tenth of a second, which no other command waits for
+
     with reading(path):
         try:
             with netcdf_file(path, mmap=True) as header:

@@ -13,6 +13,8 @@ from guides import follow
 GUIDES = sorted((Path(__file__).parents[1] / "docs" / "howto").glob("*.md"))
 #: Guide → smaller numbers in place of those that are written.
 INSTEAD = {
+    "amplifier": {"1_000": "64", "1000": "64", '"quick"': '"tiny"',
+                  "--epochs 4": "--epochs 1 --length 4410"},
     "elsewhere": {"n=1_000": "n=120", "n_events=100": "n_events=60", "20_000": "2_000"},
     "loop": {"20_000": "4_000"},
     "network": {"2_000": "500"},

@@ -70,7 +70,7 @@ def test_the_linters_have_nothing_to_say(folder: Path, root: Path) -> None:
 
 
 def test_an_installed_study_is_one_of_all(installed: Path, capsys: pytest.CaptureFixture) -> None:
-    assert list(studies()) == ["decays", "events", "pdf", "sky"]
+    assert list(studies()) == ["decays", "events", "pdf", "sky", "amp"]
     assert producers()["decays-peak"] == "decays.simulator:Peak"
     presage("run", "--help")
     presage("run", "decays", "--help")
@@ -95,7 +95,7 @@ def test_a_package_that_cannot_be_imported_is_left_out(
     (broken / "decays.py").write_text("1 / 0\n", encoding="utf-8")
     monkeypatch.syspath_prepend(broken)
     with pytest.warns(UserWarning, match="decays of an installed package is left out"):
-        assert set(studies()) == {"events", "pdf", "sky"}
+        assert set(studies()) == {"events", "pdf", "sky", "amp"}
 
 
 def test_notebooks_are_short_and_clean(folder: Path) -> None:

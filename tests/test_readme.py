@@ -28,7 +28,7 @@ def test_the_example_of_posteriors(
     root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """As written, but for sizes: a minute of training is none of a test's."""
-    _, example, _ = examples(root / "README.md")
+    _, example, *_ = examples(root / "README.md")
     smaller = {
         "n_events=1000": "n_events=60",
         "n=10_000": "n=200",
@@ -43,7 +43,7 @@ def test_the_example_of_posteriors(
 
 def test_the_example_of_skies(root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As written, but for sizes."""
-    *_, example = examples(root / "README.md")
+    *_, example, _ = examples(root / "README.md")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     run(example, {"channels=64, pixels=32": "channels=16, pixels=8", "200": "16"}, names)
@@ -52,3 +52,21 @@ def test_the_example_of_skies(root: Path, monkeypatch: pytest.MonkeyPatch, tmp_p
     assert cleaned.dims == seen.dims
     assert float(cleaned.std()) < 1e-3 * float(seen.std())
     assert names["cleaned"]["amplitude"].sizes["mode"] == 6
+
+
+def test_the_example_of_amplifiers(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As written, but for sizes, and without what is tested with the notebooks."""
+    *_, example = examples(root / "README.md")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    smaller = {
+        '"quick"': '"tiny"',
+        '"ts9"': '"lstm_tiny"',
+        "1000": "64",
+        "print(eval": "(lambda: eval",
+    }
+    run(example, smaller, names)
+    assert names["tones"].sizes["tone"] == 64
+    assert (tmp_path / "student.json").is_file()

@@ -68,7 +68,7 @@ def test_the_study_leaves_figures_and_a_table(tiny: Run) -> None:
 
 
 def test_the_guide_to_cleaned_skies(tiny: Run, root: Path) -> None:
-    *_, example, _ = examples(root / "docs/results.md")
+    (example,) = [e for e in examples(root / "docs/results.md") if "SkyResiduals(" in e]
     names: dict[str, Any] = {"theirs": tiny.store}
     run(example, {"b71c04d9": tiny.products["residuals"]}, names)
     assert names["plane"].shape == names["skies"].dataset["mode_count"].shape

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,7 +43,8 @@ _NAMED = "presage.named"
 class SettingsCommand(TyperCommand):
     """A command that takes the settings of what it is given as options, and lists them in --help.
 
-    ``--n-events 1000`` of no option of its own is ``-p n_events 1000``.
+    ``--n-events 1000`` of no option of its own is ``-p n_events 1000``, and ``--validation`` alone
+    ``-p validation true``.
     """
 
     def groups(self, named: Sequence[str], options: Mapping[str, str]) -> Sequence[Group]:
@@ -60,19 +61,23 @@ class SettingsCommand(TyperCommand):
         }
         named, own = list[str](), dict[str, str]()
         settings, written = dict[str, str | None](), list[str]()
-        rest = iter(args)
-        for argument in rest:
+        rest = deque(args)
+        while rest:
+            argument = rest.popleft()
             name, equals, value = argument.partition("=")
             name = name.replace("_", "-") if name.startswith("--") else name
             if argument in _FLAGS:
                 written += [argument, _pair(argument, rest)]
             elif name in takes:
-                taken = list(islice(rest, 1 if takes[name] and not equals else 0))
+                taken = [rest.popleft()] if rest and takes[name] and not equals else []
                 own[name] = taken[0] if taken else value
                 written += [argument, *taken]
             elif name.startswith("--") and len(name) > 2:
-                settings[name] = value if equals else next(rest, None)
-                written += ["-p", f"{plain_name(name)}={settings[name]}"]
+                if not equals:
+                    bare = not rest or rest[0] in takes or rest[0].startswith("--")
+                    value = None if bare else rest.popleft()
+                settings[name] = value
+                written += ["-p", f"{plain_name(name)}={'true' if value is None else value}"]
             else:
                 named += [] if argument.startswith("-") else [argument]
                 written.append(argument)
@@ -86,12 +91,14 @@ class SettingsCommand(TyperCommand):
     ) -> None:
         """Refuse options that the command does not have, and ones without a value."""
         for option, text in given.items():
-            if not owners_of(plain_name(option), groups):
+            owners = owners_of(plain_name(option), groups)
+            if not owners:
                 names = [name for group in groups for name in group.settings]
                 known = [f"--{name.replace('_', '-')}" for name in names]
                 known += [name for name in own if name.startswith("--")]
                 raise ParameterError(f"there is no option {option}{nearest(option, known)}")
-            if text is None:
+            is_flag = any(groups[i].settings[own].kind.name == "bool" for i, own in owners)
+            if text is None and not is_flag:
                 raise ParameterError(f"{option} takes a value: {option} VALUE")
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
@@ -114,10 +121,10 @@ def plain_name(option: str) -> str:
     return option.lstrip("-").replace("-", "_")
 
 
-def _pair(flag: str, rest: Iterator[str]) -> str:
+def _pair(flag: str, rest: deque[str]) -> str:
     """Return the next one or two arguments as ``name=value``."""
-    name = next(rest, "")
-    value = None if "=" in name else next(rest, None)
+    name = rest.popleft() if rest else ""
+    value = None if "=" in name or not rest else rest.popleft()
     if not name or name.startswith("-") or ("=" not in name and value is None):
         raise ParameterError(f"{flag} takes a name and a value: {flag} n_events 1000")
     return name if value is None else f"{name}={value}"

@@ -338,9 +338,12 @@ def export(
 ) -> None:
     """Write a dataset as .nc, .root, .npz, .npy, .h5 or .pt.
 
-    Of a trained model: its weights as .safetensors, or its training history as any of these.
+    Of a trained model: its weights as .safetensors, or its training history as any of these; and
+    what other programs read, such as a student of the study amp as .nam or .json.
     """
-    from presage.exchange import write_file
+    from presage.exchange import SUFFIXES, write_file
+    from presage.exchange.about import check_suffix
+    from presage.fitting import load
     from presage.store.files import replace
     from presage.store.netcdf import open_dataset
 
@@ -351,6 +354,11 @@ def export(
         content = weights.read_bytes()
         replace(path, lambda sink: sink.write(content))
         typer.echo(str(path))
+        return
+    if weights is not None and path.suffix not in SUFFIXES:
+        model = load(recipe, held)
+        check_suffix(path, (weights.suffix, *SUFFIXES, *model.suffixes))
+        typer.echo(str(model.write(path)))
         return
     if history is not None:
         with open_dataset(history) as stored:

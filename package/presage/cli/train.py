@@ -41,8 +41,12 @@ class TrainCommand(SettingsCommand):
 
     def groups(self, named: Sequence[str], options: Mapping[str, str]) -> Sequence[Group]:
         """Return those of the model, of its training, and of the simulator."""
-        found = _learner_settings(named[0], learner(named[0])) if named else []
-        return [*found, *_origin_settings(named[1], _origin(named[1]))] if named[1:] else found
+        if not named:
+            return []
+        kind = learner(named[0])
+        samples = named[1] if named[1:] else _default_origin(kind)
+        origin = _origin_settings(samples, _origin(samples)) if samples else []
+        return [*_learner_settings(named[0], kind), *origin]
 
 
 def train(
@@ -58,7 +62,8 @@ def train(
         typer.Argument(
             metavar="FROM",
             help="A dataset's key or name in the store, or a simulator's name; or the address of "
-            "what gives a dataset or a source of batches: my_package.mine:pairs.",
+            "what gives a dataset or a source of batches: my_package.mine:pairs. Some studies "
+            "know where theirs come from: sky, amp.",
         ),
     ] = None,
     stop: Annotated[
@@ -94,7 +99,8 @@ def train(
     from presage.store import Store
 
     held, kind = Store(store), learner(what)
-    if samples is None:
+    samples = samples or _default_origin(kind)
+    if not samples:
         raise ParameterError(
             f"train {what} from what? name a dataset of the store or a simulator: "
             f"presage train {what} NAME -n 10000"
@@ -176,6 +182,11 @@ def _trained(
 
 
 # -- from what --------------------------------------------------------------------------------
+
+
+def _default_origin(kind: Any) -> str:
+    """Return where the samples of a study's training come from, if it says so."""
+    return str(getattr(kind, "origin", ""))
 
 
 def _origin(name: str, store: Store | None = None) -> Any:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -95,6 +96,9 @@ class Fitted:
     saved: bool = False
     seen: xr.Dataset | None = None
 
+    #: Of the files that other programs read such a model from, see :meth:`write`.
+    suffixes: ClassVar[tuple[str, ...]] = ()
+
     @property
     def key(self) -> str:
         """Its address, in a store or not."""
@@ -147,6 +151,19 @@ class Fitted:
             Positions that were kept from it.
         """
         return None
+
+    def write(self, path: Path) -> Path:
+        """Write the model for another program, in the format that the suffix says.
+
+        Raises
+        ------
+        FitError
+            Its kind has no such format.
+        """
+        raise FitError(
+            f"{path.name}: a {type(self).__name__} is written as "
+            f"{', '.join(self.suffixes) or 'no file of other programs'}"
+        )
 
 
 def declared_variables(declaration: Mapping[str, Any]) -> list[Variable]:

@@ -67,7 +67,8 @@ class Study:
         package says ``Path(__file__).parent / "notebooks"``.
     trainer
         ``"module:Class"`` of what ``presage train NAME FROM`` runs: a dataclass of settings with
-        ``fit(samples, store)``, which returns a named tuple of models and datasets.
+        ``fit(samples, store)``, which returns a named tuple of models and datasets. Its class
+        attribute `origin`, if any, is what stands for a FROM that is left out.
     page
         ``"module:PAGE"`` of the study's page in the dashboard; presage's own are in
         ``dashboards.pages``.

@@ -46,6 +46,8 @@ class Campaign(StudySettings):
         Tones to train on.
     seed
         Of these.
+    seconds
+        Length of the signals, other than tones, that are played at the end.
     """
 
     store: Store
@@ -53,6 +55,7 @@ class Campaign(StudySettings):
     config: int = setting(-1, least=-1)
     n_tones: int = setting(10_000, least=64)
     seed: int = 0
+    seconds: float = setting(3.0, least=1)
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = STUDY.presets
 

@@ -66,6 +66,7 @@ def compare(
     students: Mapping[str, FittedStudent],
     store: Store,
     factors: Sequence[int] = FACTORS,
+    seconds: float = 3.0,
 ) -> xr.Dataset:
     """Return how systems answer tones and signals, or what was found before.
 
@@ -81,6 +82,8 @@ def compare(
         Where the result is kept.
     factors
         Multiples of the sample rate at which the teacher is a rival.
+    seconds
+        Length of the signals.
 
     Returns
     -------
@@ -92,9 +95,12 @@ def compare(
     """
     parents = list(parents_of(tones).values())
     parents += [Parent(student.key) for student in students.values()]
-    fields = {"students": list(students), "factors": list(factors), "signals": list(SIGNALS)}
+    fields = {
+        "students": list(students), "factors": list(factors),
+        "signals": list(SIGNALS), "seconds": seconds,
+    }  # fmt: skip
     recipe = Recipe("amp_aliasing", VERSION, fields, parents=tuple(dict.fromkeys(parents)))
-    return store.compute(recipe, lambda: _compared(tones, teacher, students, factors))
+    return store.compute(recipe, lambda: _compared(tones, teacher, students, factors, seconds))
 
 
 def _compared(
@@ -102,13 +108,14 @@ def _compared(
     teacher: Amplifier,
     students: Mapping[str, FittedStudent],
     factors: Sequence[int],
+    seconds: float,
 ) -> xr.Dataset:
     settings = recipe_of(tones).fields
     grid = ToneGrid(teacher.sample_rate, settings["period"])
     bins, levels = np.array(settings["bins"]), np.array(settings["levels"])
     every = systems(teacher, students, factors)
     judge, measured, spectra, sounds = None, [], [], []
-    signals = np.stack([make(teacher.sample_rate) for make in SIGNALS.values()])
+    signals = np.stack([make(teacher.sample_rate, seconds) for make in SIGNALS.values()])
     at = np.repeat(bins, len(levels)), np.tile(10 ** (levels / 20), len(bins))
     for system in Bar(every.values(), desc="amp_aliasing", unit="system"):
         answer = steady(system.network, grid, *at, np.zeros(len(at[0])), system.factor)
@@ -179,4 +186,5 @@ def evaluate(campaign: Campaign, training: Training, part: str = "held_out") -> 
     """
     students = training.students(campaign)
     tones = campaign.tones(part)
-    return Aliasing(compare(tones, campaign.amplifier, students, campaign.store))
+    teacher, store, seconds = campaign.amplifier, campaign.store, campaign.seconds
+    return Aliasing(compare(tones, teacher, students, store, seconds=seconds))

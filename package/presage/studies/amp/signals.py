@@ -18,39 +18,44 @@ from presage.models.threads import one_thread
 
 Floats = NDArray[np.float64]
 
-#: Of every signal: samples, its peak, and what silence is left before and after it, seconds.
-SECONDS, PEAK, _SILENCE = 3.0, 0.5, 0.1
+#: Of every signal: its peak, and what silence is left before and after it, seconds.
+PEAK, _SILENCE = 0.5, 0.1
 _TOP = 20_000.0  # Hz, above which signals have nothing
 
 
-def sweep(sample_rate: float) -> Floats:
+def sweep(sample_rate: float, seconds: float = 3.0) -> Floats:
     """Return a sine that rises from 40 Hz to 10 kHz, by as many octaves in every second."""
-    time, low, high = _time(sample_rate), 40.0, 10_000.0
+    time, low, high = _time(sample_rate, seconds), 40.0, 10_000.0
     length = time[-1]
     rate = np.log(high / low) / length
     return _alone(np.sin(2 * np.pi * low / rate * np.expm1(rate * time)), sample_rate)
 
 
-def chord(sample_rate: float) -> Floats:
+def chord(sample_rate: float, seconds: float = 3.0) -> Floats:
     """Return six plucked strings, an open E major."""
     strings = [82.41, 123.47, 164.81, 207.65, 246.94, 329.63]
-    return _alone(_plucked(strings, sample_rate), sample_rate)
+    return _alone(_plucked(strings, _time(sample_rate, seconds)), sample_rate)
 
 
-def melody(sample_rate: float) -> Floats:
+def melody(sample_rate: float, seconds: float = 3.0) -> Floats:
     """Return plucked notes on the highest frets, one after the other."""
     notes = [659.26, 783.99, 880.0, 987.77, 1174.66, 1318.51]
-    total = len(_time(sample_rate))
+    time = _time(sample_rate, seconds)
+    total = len(time)
     step = total // len(notes)
     found = np.zeros(step * len(notes))
     for number, note in enumerate(notes):
-        found[number * step :][:step] = _faded(_plucked([note], sample_rate)[:step], sample_rate)
+        found[number * step :][:step] = _faded(_plucked([note], time[:step]), sample_rate)
     silence = _silence(sample_rate)
     return np.pad(found, (silence, silence + total - len(found)))
 
 
-#: Name → what makes it of a sample rate.
-SIGNALS: dict[str, Callable[[float], Floats]] = {"sweep": sweep, "chord": chord, "melody": melody}
+#: Name → what makes it of a sample rate and a length in seconds.
+SIGNALS: dict[str, Callable[[float, float], Floats]] = {
+    "sweep": sweep,
+    "chord": chord,
+    "melody": melody,
+}
 
 
 @one_thread()
@@ -68,10 +73,9 @@ def play(network: Any, signals: Floats, factor: int = 1) -> Floats:
     return made
 
 
-def _plucked(notes: Sequence[float], sample_rate: float) -> Floats:
+def _plucked(notes: Sequence[float], time: Floats) -> Floats:
     """Return strings that sound together; higher partials are weaker and fade earlier."""
-    time = _time(sample_rate)
-    total = np.zeros_like(time)
+    total, sample_rate = np.zeros_like(time), 1 / time[1]
     for number, note in enumerate(notes):
         for partial in range(1, int(min(_TOP, sample_rate / 2.2) / note) + 1):
             fading = np.exp(-time * (0.8 + 0.25 * partial) * (note / 110) ** 0.3)
@@ -81,8 +85,8 @@ def _plucked(notes: Sequence[float], sample_rate: float) -> Floats:
     return made
 
 
-def _time(sample_rate: float) -> Floats:
-    return np.arange(int(SECONDS * sample_rate) - 2 * _silence(sample_rate)) / sample_rate
+def _time(sample_rate: float, seconds: float) -> Floats:
+    return np.arange(int(seconds * sample_rate) - 2 * _silence(sample_rate)) / sample_rate
 
 
 def _silence(sample_rate: float) -> int:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -37,6 +38,7 @@ from presage.studies.amp.amplifier import Amplifier, split
 from presage.studies.amp.architecture import architecture_of
 from presage.studies.amp.ear import FRAME, Ear
 from presage.studies.amp.networks import network_of
+from presage.studies.amp.weight_files import write_amplifier
 
 #: Where the low-pass filter before the loss begins and ends, Hz, and how deep it is, dB.
 PASS, STOP, DEPTH = 12_000.0, 16_000.0, 80.0
@@ -46,6 +48,14 @@ _TIME = ("time",)
 @dataclass(frozen=True, eq=False, repr=False)
 class FittedStudent(FittedMap):
     """A trained student; ``student.apply(signals, along="time", length=44_100)`` plays it."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".nam", ".json")
+
+    def write(self, path: Path) -> Path:
+        """Write a weight file: ``.nam``, or in its teacher's format."""
+        if path.suffix not in self.suffixes:
+            return super().write(path)
+        return write_amplifier(self.amplifier, path, "nam" if path.suffix == ".nam" else "")
 
     @property
     def amplifier(self) -> Amplifier:

@@ -40,8 +40,8 @@ class Configuration:
         given = type(amplifier.architecture)
         if given is not self.kind or amplifier.sample_rate != self.sample_rate:
             raise AmplifierError(
-                f"{self.title} is a {self.kind.__name__} at {self.sample_rate:g} Hz, this file "
-                f"holds a {given.__name__} at {amplifier.sample_rate:g} Hz"
+                f"{self.title} is of the kind {self.kind.__name__} at {self.sample_rate:g} Hz, "
+                f"this file {given.__name__} at {amplifier.sample_rate:g} Hz"
             )
 
 

@@ -67,6 +67,7 @@ class Training(StudySettings):
     logger: str = ""
     seed: int = 0
 
+    origin: ClassVar[str] = "presage.studies.amp:Campaign"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = STUDY.presets
 
     def __post_init__(self) -> None:
@@ -117,7 +118,7 @@ class Training(StudySettings):
         if not isinstance(campaign, Campaign) or store not in (None, campaign.store):
             raise LabelError(
                 "the study amp trains on a campaign, whose tones and store go together: "
-                "presage train amp presage.studies.amp:Campaign --teacher FILE"
+                "presage train amp --teacher FILE"
             )
         campaign.make()
         students = self.students(campaign)

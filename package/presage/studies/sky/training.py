@@ -91,6 +91,7 @@ class Training(StudySettings):
     precision: str = "32-true"
     seed: int = 0
 
+    origin: ClassVar[str] = "presage.studies.sky:Campaign"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = STUDY.presets
 
     def __post_init__(self) -> None:
@@ -153,7 +154,7 @@ class Training(StudySettings):
         if not isinstance(campaign, Campaign) or store not in (None, campaign.store):
             raise LabelError(
                 "the study sky trains on a campaign, whose pools and store go together: "
-                "presage train sky presage.studies.sky:Campaign --sky hard"
+                "presage train sky --sky hard"
             )
         campaign.make()
         networks = {NETWORKS[over]: self.train(campaign, over) for over in self.over}

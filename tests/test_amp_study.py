@@ -32,7 +32,7 @@ from presage.studies.amp import (
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weight file as a user has one."""
-    return write_amplifier(load_teacher("lstm_tiny"), tmp_path_factory.mktemp("own") / "amp.nam")
+    return write_amplifier(load_teacher("wavenet_tiny"), tmp_path_factory.mktemp("own") / "amp.nam")
 
 
 @pytest.fixture(scope="module")

@@ -152,7 +152,7 @@ class Fitted:
         """
         return None
 
-    def write(self, path: Path) -> Path:
+    def write(self, path: Path | str) -> Path:
         """Write the model for another program, in the format that the suffix says.
 
         Raises
@@ -161,7 +161,7 @@ class Fitted:
             Its kind has no such format.
         """
         raise FitError(
-            f"{path.name}: a {type(self).__name__} is written as "
+            f"{Path(path).name}: a {type(self).__name__} is written as "
             f"{', '.join(self.suffixes) or 'no file of other programs'}"
         )
 

@@ -51,11 +51,12 @@ class FittedStudent(FittedMap):
 
     suffixes: ClassVar[tuple[str, ...]] = (".nam", ".json")
 
-    def write(self, path: Path) -> Path:
+    def write(self, path: Path | str) -> Path:
         """Write a weight file: ``.nam``, or in its teacher's format."""
-        if path.suffix not in self.suffixes:
+        suffix = Path(path).suffix
+        if suffix not in self.suffixes:
             return super().write(path)
-        return write_amplifier(self.amplifier, path, "nam" if path.suffix == ".nam" else "")
+        return write_amplifier(self.amplifier, path, "nam" if suffix == ".nam" else "")
 
     @property
     def amplifier(self) -> Amplifier:

@@ -26,7 +26,7 @@ STUDY = Study(
             "learning_rate": 1e-3,
         },
         "tiny": {
-            "teacher": "lstm_tiny",
+            "teacher": "wavenet_tiny",
             "n_tones": 64,
             "epochs": 1,
             "length": 4410,

@@ -73,11 +73,10 @@ class SettingsCommand(TyperCommand):
                 own[name] = taken[0] if taken else value
                 written += [argument, *taken]
             elif name.startswith("--") and len(name) > 2:
-                if not equals:
-                    bare = not rest or rest[0] in takes or rest[0].startswith("--")
-                    value = None if bare else rest.popleft()
-                settings[name] = value
-                written += ["-p", f"{plain_name(name)}={'true' if value is None else value}"]
+                bare = not rest or rest[0] in takes or rest[0].startswith("--")
+                text = value if equals else None if bare else rest.popleft()
+                settings[name] = text
+                written += ["-p", f"{plain_name(name)}={'true' if text is None else text}"]
             else:
                 named += [] if argument.startswith("-") else [argument]
                 written.append(argument)

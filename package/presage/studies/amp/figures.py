@@ -10,9 +10,12 @@ from matplotlib.axes import Axes
 
 from presage.analysis.canvas import INK, SERIES, SMALL, WIDTH, Page, Style, tidy
 from presage.studies.amp.measures import MEASURES
+from presage.studies.amp.report import HEARD
 
 #: Decibels of full scale from which on a line is drawn.
 LOWEST = -140.0
+#: Below which nothing is heard, and nothing is missed.
+_NOTHING = -60.0
 _HARMONIC, _ALIAS = SERIES[0].colour, SERIES[1].colour
 
 
@@ -68,11 +71,11 @@ def spectrum_figure(
                                      (harmonic, _HARMONIC, "harmonics")):  # fmt: skip
             seen = which & (values > LOWEST)
             axes.vlines(line[seen], LOWEST, values[seen], color=colour, lw=0.8, label=label)
-        ratio, heard = float(own["alias_ratio"]), float(own["audible_aliases"])
-        title = f"{own['title'].item()}: ASR {ratio:.1f} dB, NMR-S {heard:.1f} dB"
+        ratio, heard = (_decibel(own[name], ".1f") for name in ("alias_ratio", "audible_aliases"))
+        title = f"{own['title'].item()}: ASR {ratio}, NMR-S {heard}"
         tidy(axes, "frequency [kHz]" if name == names[-1] else "", "level [dB]", title)
         axes.set_ylim(LOWEST, 10)
-    page.heading(f"a tone of {float(tone['frequency']):.0f} Hz at {float(tone['level']):g} dB")
+    page.heading(f"a tone of {float(tone['frequency']):.0f} Hz at {_decibel(tone['level'])}")
     page.key_of(panels[0])
     return page
 
@@ -81,38 +84,49 @@ def measures_figure(
     product: xr.Dataset,
     measures: Sequence[str] = ("alias_ratio", "audible_aliases", "harmonic_error"),
 ) -> Page:
-    """Draw measures over the tones, a row for each and a column for each level."""
+    """Draw measures over the tones, a row for each and a column for each level.
+
+    Of what teachers lost of their own harmonics there is nothing to be drawn. The dotted line is
+    where aliases begin to be heard.
+    """
     levels = product["level"].values
     page = Page(WIDTH, 0.7 + 1.7 * len(measures))
     panels = page.subplots(len(measures), len(levels), sharex=True, sharey="row", squeeze=False)
     for row, name in zip(panels, measures, strict=True):
+        of_own = name.startswith("alias") or name == "audible_aliases"
+        lowest = LOWEST if name.startswith("alias") else _NOTHING
         for axes, level in zip(row, levels, strict=True):
             for system, style in styles(product).items():
-                values = product[name].sel(system=system, level=level).clip(min=LOWEST)
-                if system == "teacher" and name == "harmonic_error":
-                    continue  # that of its own harmonics
-                _line(axes, product, values, str(values["title"].item()), style)
+                if of_own or not system.startswith("teacher"):
+                    values = product[name].sel(system=system, level=level).clip(min=lowest)
+                    _line(axes, product, values, str(values["title"].item()), style)
+            if name == "audible_aliases":
+                axes.axhline(0, color=INK, lw=0.6, ls=":")
             label = f"{MEASURES[name][0]} [dB]" if level == levels[0] else ""
             below = "tone [Hz]" if name == measures[-1] else ""
-            tidy(axes, below, label, f"{level:g} dB" if name == measures[0] else "")
+            tidy(axes, below, label, _decibel(level) if name == measures[0] else "")
             axes.set_xscale("log")
     page.key_of(panels[0, 0])
     return page
 
 
 def front_figure(product: xr.Dataset) -> Page:
-    """Draw what is heard of aliases against what is lost of harmonics, a point for each system."""
-    where = ("level", "frequency")
-    mean = product[["audible_aliases", "harmonic_error"]].clip(min=LOWEST).mean(where)
+    """Draw what is heard of aliases against what is lost of harmonics, a point for each system.
+
+    What is heard is that of the worst twentieth of the tones: of most others it is nothing.
+    """
+    tones = product[["audible_aliases", "harmonic_error"]].stack(tone=("level", "frequency"))
+    heard = tones["audible_aliases"].quantile(0.95, "tone")
+    lost = tones["harmonic_error"].mean("tone")
     page = Page(WIDTH * 0.6, 3.1)
     axes = page.subplots()
     for system, style in styles(product).items():
-        own = mean.sel(system=system)
-        x, y = max(float(own["harmonic_error"]), -60), float(own["audible_aliases"])
-        axes.plot(x, y, style.marker, color=style.colour, label=str(own["title"].item()), ms=6)
+        x, y = (max(float(one.sel(system=system)), _NOTHING) for one in (lost, heard))
+        title = str(product["title"].sel(system=system).item())
+        axes.plot(x, y, style.marker, color=style.colour, label=title, ms=6, clip_on=False)
     axes.axvline(-25, color=INK, lw=0.6, ls=":")
-    axes.axhline(-15, color=INK, lw=0.6, ls=":")
-    tidy(axes, "HESR-T [dB]: what is lost (teachers at -60)", "NMR-S [dB]: what is heard", "")
+    axes.axhline(HEARD, color=INK, lw=0.6, ls=":")
+    tidy(axes, "lost: HESR-T, mean [dB]", "heard: NMR-S, 95th percentile [dB]", "")
     page.key_of(axes)
     return page
 
@@ -126,6 +140,11 @@ def _shown(product: xr.Dataset) -> list[str]:
     names = [str(name) for name in product["system"].values]
     teachers = [name for name in names if name.startswith("teacher")]
     return list(dict.fromkeys([teachers[0], teachers[-1], names[-1]]))
+
+
+def _decibel(value: object, form: str = "g") -> str:
+    """Return a level in words, with a minus that is as wide as a plus."""
+    return f"{float(value):{form}} dB".replace("-", "−")  # type: ignore[arg-type]
 
 
 def _line(axes: Axes, product: xr.Dataset, values: xr.DataArray, label: str, style: Style) -> None:

@@ -186,7 +186,7 @@ def test_batches_are_the_band_limited_answers(store: Store) -> None:
         ({"config": 8}, "no configuration 8: there are 0 Mesa"),
         ({"config": 0}, "needs its file: MesaMiniRec_HighGain_DirectOut.json"),
         ({"config": 2, "teacher": "lstm_tiny"}, "Vox AC15 is of the kind WaveNet at 48000 Hz"),
-        ({"config": 0, "teacher": "lstm_tiny"}, "at 44100 Hz, this file holds a LSTM at 48000"),
+        ({"config": 0, "teacher": "lstm_tiny"}, "at 44100 Hz, this file LSTM at 48000"),
         ({"levels": (float("-inf"),)}, "silence and has no harmonics"),
         ({"bins": (4096,)}, "below half the sample rate"),
         ({"bins": (0,)}, "bins are from 1"),

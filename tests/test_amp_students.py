@@ -127,7 +127,7 @@ def test_systems_are_compared(store: Store) -> None:
     )
     batches = ToneBatches(drawn, source.amplifier, warm_up=4000, length=6000)
     same = trained(batches, store, learning_rate=1e-12, epochs=1)
-    product = compare(tones, source.amplifier, {"student": same}, store, factors=(1, 2))
+    product = compare(tones, source.amplifier, {"student": same}, store, (1, 2), 0.5)
     assert product.sizes["system"] == 3
     for name in MEASURES:
         assert product[name].dims == ("system", "level", "frequency")
@@ -142,7 +142,7 @@ def test_systems_are_compared(store: Store) -> None:
     assert report.students == ["student"]
     assert list(report.table().index) == ["teacher", "teacher, 2× sample rate", "student"]
     assert report.verdict().startswith("student: good in")
-    assert compare(tones, source.amplifier, {"student": same}, store, factors=(1, 2)).identical(
+    assert compare(tones, source.amplifier, {"student": same}, store, (1, 2), 0.5).identical(
         product
     )
 

@@ -9,6 +9,7 @@ import xarray as xr
 import amp_toy as toy
 from browsing import PATIENCE, Site, needs_browser, start
 from presage.store import Store
+from presage.studies.amp.report import averaged
 
 pytestmark = pytest.mark.browser
 MARKUP = '<img src=x onerror="window.hit=1">'
@@ -75,7 +76,7 @@ def test_lines_grids_and_numbers_are_what_the_product_holds(visit, site, stocked
     assert f"{float(over.isel(frequency=4)):.1f}".replace("-", "−") in visit.page.evaluate(
         f"presage.models.panels.panel{PANEL['lines']}.figures[0].title.text"
     )
-    mean = float(good["alias_ratio"].sel(system="student_nmr20").mean())
+    mean = float(averaged(good["alias_ratio"].sel(system="student_nmr20")))
     assert f"{mean:.1f}".replace("-", "−") in said
     assert "student_nmr10: " in visit.piece(".note-box .caption >> nth=-1")
 

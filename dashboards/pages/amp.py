@@ -36,7 +36,7 @@ from dashboards.kit.panels import (
 from dashboards.kit.pieces import column, note, row
 from presage.store import EntryInfo
 from presage.studies.amp.measures import FLOOR, MEASURES
-from presage.studies.amp.report import HEARD, Aliasing
+from presage.studies.amp.report import HEARD, Aliasing, averaged
 
 #: Of harmonics and of aliases, as the study's figures have them; no system has these.
 _HARMONIC, _ALIAS = "#0072b2", "#d55e00"
@@ -251,7 +251,7 @@ def _front(exhibit: Exhibit, cast: Cast) -> Panel:
     """Return what is heard of aliases beside what was lost of harmonics, a point a system."""
     where = ("level", "frequency")
     both = exhibit.product[["harmonic_error", "audible_aliases"]]
-    front = xr.concat([both.mean(where), both.median(where), both.quantile(0.95, where)],
+    front = xr.concat([both.map(averaged), both.median(where), both.quantile(0.95, where)],
                       "statistic", coords="minimal", compat="override")  # fmt: skip
     lost = front["harmonic_error"].clip(min=_NOTHING_LOST)
     heard = front["audible_aliases"]  # of those that are told apart; others are far below
@@ -270,7 +270,7 @@ def _table(exhibit: Exhibit) -> Panel:
     for name in _SHOWN:
         short, text = MEASURES[name]
         all_ = product[name].stack(tone=("level", "frequency"))
-        statistics = {"mean": all_.mean("tone"), "median": all_.median("tone"),
+        statistics = {"mean": averaged(all_), "median": all_.median("tone"),
                       "p95": all_.quantile(0.95, "tone")}  # fmt: skip
         if name == "audible_aliases":
             statistics[f"< {HEARD:g} dB"] = (product[name] < HEARD).mean(("level", "frequency"))

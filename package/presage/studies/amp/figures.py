@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from presage.analysis.canvas import INK, SERIES, SMALL, WIDTH, Page, Style, tidy
 from presage.studies.amp.measures import MEASURES
-from presage.studies.amp.report import HEARD
+from presage.studies.amp.report import HEARD, averaged
 
 #: Decibels of full scale from which on a line is drawn.
 LOWEST = -140.0
@@ -117,7 +117,7 @@ def front_figure(product: xr.Dataset) -> Page:
     """
     tones = product[["audible_aliases", "harmonic_error"]].stack(tone=("level", "frequency"))
     heard = tones["audible_aliases"].quantile(0.95, "tone")
-    lost = tones["harmonic_error"].mean("tone")
+    lost = averaged(tones["harmonic_error"])
     page = Page(WIDTH * 0.6, 3.1)
     axes = page.subplots()
     for system, style in styles(product).items():

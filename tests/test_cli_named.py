@@ -173,7 +173,7 @@ def test_a_simulator_of_ones_own_goes_every_road(
     assert run("store", "verify", "--simulator", "mine:Waves", "--fraction", "1") == 0
     assert (
         capsys.readouterr().out
-        == f"{key[:16]}  hashes fit, 200 samples simulated again are equal\n"
+        == f"my-waves/{key[:16]}  hashes fit, 200 samples simulated again are equal\n"
     )
     assert run("store", "verify", key, "--simulator", "resonance") == 2
     assert "Resonance makes 'resonance', not 'my-waves'" in capsys.readouterr().err

@@ -11,7 +11,7 @@ EXTRAS = {
     "pdf": ("arviz", "emcee"),
     "sky": ("astropy",),
     "healpix": ("healpy",),
-    "notebooks": ("ipykernel", "jupyterlab", "papermill", "traitlets"),
+    "notebooks": ("ipykernel", "jupyterlab", "nbclient", "papermill", "traitlets"),
     "dashboard": ("bokeh", "holoviews", "panel", "tornado"),
     "dask": ("distributed",),
 }

@@ -36,7 +36,7 @@ def run(*arguments: str) -> int:
     return int(stop.value.code or 0)
 
 
-MANY = 300
+MANY = 150
 
 
 def many(store: Store, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Path], Callable[[], int]]:

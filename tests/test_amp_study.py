@@ -27,6 +27,7 @@ from presage.studies.amp import (
     read_amplifier,
     write_amplifier,
 )
+from presage.studies.amp.report import averaged
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +171,7 @@ def test_verdict_and_table_are_of_all_students(tiny: Run) -> None:
     report = Aliasing(tiny.store.open(tiny.products["aliasing"]))
     assert report.students == ["student"]
     assert report.table(["audible_aliases"]).shape == (5, 5)
-    assert report.front.sizes == {"system": 5}
+    assert averaged(report.dataset["harmonic_error"]).sizes == {"system": 5}
 
 
 @pytest.mark.parametrize("name", EMBEDDED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +58,8 @@ def test_what_was_found_is_said_and_simulated_again(capsys: pytest.CaptureFixtur
     assert run(*command, "1500") == 0
     assert capsys.readouterr().out.strip().endswith("0 samples found, 1500 made")
     assert run(*command, "2000") == 0
-    again = "1500 samples found, 476 of them simulated again and equal, 500 made"
-    assert capsys.readouterr().out.strip().endswith(again)
+    again = r"1500 samples found, (476|1024) of them simulated again and equal, 500 made$"
+    assert re.search(again, capsys.readouterr().out.strip())  # one block, chosen anew each time
     assert run(*command, "2000", "--verify", "0") == 0
     assert capsys.readouterr().out.strip().endswith("2000 samples found, 0 made")
 

@@ -94,7 +94,7 @@ def test_the_guide_to_results(
         "2d0ea644": product[:8],
     }
     names: dict[str, Any] = {}
-    store, numbers, _, _, plain = examples(root / "docs/results.md")
+    store, numbers, *_, plain = examples(root / "docs/results.md")
     for example in (store, numbers, plain):
         run(example, instead, names)
     assert names["frame"].columns.tolist() == ["phi_label", "omega_label", "phi_mass", "omega_mass"]
@@ -179,7 +179,7 @@ def test_a_run_starts_from_what_files_hold_and_not_from_where_they_lie(
             "events",
             "model",
             "quux",
-            "no model 'quux'; there is coupling_spline, ensemble, maf",
+            "no model 'quux'; there is amp_capture, amp_student, coupling_spline, ensemble, maf",
         ),
         ("events", "source", "rot", "no source 'rot'; did you mean 'root'"),
         ("events", "source", "root", "needs path="),

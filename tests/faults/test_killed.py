@@ -152,5 +152,5 @@ def test_only_what_is_ours_and_abandoned_is_swept(
     dead.joinpath(LOCK).touch()  # as a killed process leaves it
     assert sweep(runs.parent) == [dead]
     assert all((folder / "file").exists() for folder in others)
-    monkeypatch.setattr(scratch, "_OLD", -1.0)
+    monkeypatch.setattr(scratch.locks, "DAY", -1.0)
     assert sweep(runs.parent) == [others[-1]]  # an earlier version's, after a day

@@ -160,6 +160,11 @@ def test_tones_of_the_original_are_written_and_read(batches: ToneBatches, tmp_pa
     assert np.array_equal(again["target"][3], y)
     expected = next(iter(Batches(batches, batches.samples, shuffle="none")))
     assert np.array_equal(again["input"], expected["input"])
+    both = torch.stack([x, y]).double()  # views of one storage, numbers as tensors
+    torch.save(((both[0], both[1], torch.tensor(frequency), torch.tensor([-6])),), path)
+    again = read_original_tones(path, rate)
+    assert np.array_equal(again["target"][0], y)
+    assert (again["frequency"].item(), again["level"].item()) == (np.float32(frequency), -6)
 
 
 @pytest.mark.parametrize(
@@ -173,11 +178,11 @@ def test_tones_of_the_original_are_written_and_read(batches: ToneBatches, tmp_pa
         ([(torch.zeros(3), torch.zeros(4), 440.0, -6.0)], "of one length"),
         ([(torch.zeros(3), torch.zeros(3), 44_100.0, -6.0)], "not all below"),
         ([(torch.full((3,), float("nan")), torch.zeros(3), 440.0, -6.0)], "not finite"),
-        (
-            [(torch.zeros(1).expand(1 << 27), torch.zeros(1).expand(1 << 27), 440.0, -6.0)],
-            "declare",
-        ),
-        ([Path("x")], "no list of tones that torch.save wrote"),
+        ([(torch.zeros(3), torch.zeros(3), 440.0, float("inf"))], "levels in decibel"),
+        ([(torch.zeros(0), torch.zeros(0), 440.0, -6.0)], r"these have \[0\]"),
+        ([(torch.zeros(3), torch.zeros(3), torch.zeros(2), -6.0)], "f0 and dB are numbers"),
+        ([(torch.zeros(3), torch.zeros(3), 1j * torch.ones(1), -6.0)], "f0 and dB are numbers"),
+        ([Path("x")], "nothing was run"),
     ],
 )
 def test_what_is_no_list_of_tones_is_refused(content: Any, said: str, tmp_path: Path) -> None:

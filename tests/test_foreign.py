@@ -23,6 +23,7 @@ from presage.exchange.tensors import read_tensors
 from presage.inputs import InputError
 from presage.labels import LabelError
 from presage.pipeline.choose import combinations
+from presage.studies.amp import read_original_tones
 from presage.studies.events import read_description
 from presage.studies.events.numpy_files import NumpyReader
 from presage.studies.events.root import RootError, RootReader
@@ -105,6 +106,11 @@ def saved(folder: Path, held: Any, **how: Any) -> Path:
     return folder / "x.pt"
 
 
+def within_itself(held: list[Any]) -> list[Any]:
+    held.append(held)
+    return held
+
+
 def written(path: Path, text: str) -> Path:
     path.write_text(text)
     return path
@@ -182,6 +188,26 @@ BOMBS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Any], str]] = {
         lambda f: saved(f, {"fg_components": torch.ones(1).expand(1 << 14, 1 << 14)}),
         lambda p: read_original_basis(p, xr.DataArray([1.0], [("frequency", [1.0])])),
         r"declare 1073741824 bytes of arrays",
+    ),
+    "an expanded tone": (
+        lambda f: saved(f, [(*[torch.ones(1).expand(1 << 27)] * 2, 440.0, -6.0)]),
+        read_original_tones,
+        r"declare 1073741824 bytes of arrays",
+    ),
+    "one tone many times": (
+        lambda f: saved(f, [(torch.ones(8000), torch.ones(8000), 440.0, -6.0)] * 20_000),
+        read_original_tones,
+        r"declare 1280000000 bytes of arrays",
+    ),
+    "a list of tones in itself": (
+        lambda f: saved(f, within_itself([])),
+        read_original_tones,
+        r"sample 0 is no \(x, y, f0, dB\)",
+    ),
+    "a tone that is a program": (
+        lambda f: saved(f, [(torch.ones(3), torch.ones(3), bytearray(3), -6.0)]),
+        read_original_tones,
+        r"holds \w+\.bytearray; .* nothing was run",
     ),
     "tensors before there were archives": (
         lambda f: saved(f, TENSOR, _use_new_zipfile_serialization=False),

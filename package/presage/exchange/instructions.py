@@ -45,7 +45,7 @@ class Instructions(ABC):
     """Follows one pickle, at which `file` is positioned, of `size` bytes with all before it."""
 
     keys: ClassVar[tuple[type, ...]] = (str,)  # types of the keys of dictionaries
-    max_steps: ClassVar[int] = MAX_STEPS
+    max_steps: int = MAX_STEPS
 
     def __init__(self, file: BinaryIO, size: int, where: str) -> None:
         self.file, self.size, self.where = file, size, where

@@ -1,20 +1,23 @@
 """PyTorch's ``.pt`` files, read without PyTorch and without unpickling.
 
-Such a file is a zip archive: ``data.pkl`` describes dictionaries of tensors by type, shape and
-strides, and ``data/0``, ``data/1``, ... hold their numbers, uncompressed.
+Such a file is a zip archive: ``data.pkl`` describes tensors by type, shape and strides, within
+dictionaries, lists and tuples, and ``data/0``, ``data/1``, ... hold their numbers, uncompressed.
 
 Format: https://pytorch.org/docs/stable/notes/serialization.html
 """
 
 from __future__ import annotations
 
-import functools
 import io
 import math
 import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Literal, cast
+from typing import Any, BinaryIO, ClassVar, Literal, TypeAlias, cast
 
 import numpy as np
 
@@ -57,6 +60,30 @@ def read_tensors(path: Path) -> dict[str, Any]:
     LabelError
         It is damaged, holds Python objects, or declares far more than it holds.
     """
+    with open_tensors(path) as (top, arrays):
+        if not isinstance(top, dict) or not all(isinstance(name, str) for name in top):
+            raise NumpyFileError(f"{path.name} holds a {type(top).__name__}, not tensors by name")
+        if wrong := unpacks_too_far(sum(map(_nbytes, top.values())), file_size(path)):
+            raise NumpyFileError(f"{path.name}: {wrong}")
+        made = arrays([value for value in top.values() if isinstance(value, Tensor)])
+        return {n: next(made) if isinstance(v, Tensor) else v for n, v in top.items()}
+
+
+@contextmanager
+def open_tensors(path: Path) -> Iterator[tuple[Any, Arrays]]:
+    """Open a file: yield what it holds, and what reads the numbers of some :class:`Tensor` in it.
+
+    The numbers are read one tensor after the other, after all that were asked for were counted.
+    A file may mention one thing many times, and itself: who follows it goes a known number of
+    levels deep.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    LabelError
+        It is damaged, or holds Python objects; on reading, it declares far more than it holds.
+    """
     size, where = file_size(path), path.name
     with path.open("rb") as file:
         if file.read(2) != b"PK":
@@ -64,29 +91,36 @@ def read_tensors(path: Path) -> dict[str, Any]:
                 f"{where} is no zip archive, as PyTorch writes since version 1.6; only tensors are "
                 "read, written by torch.save"
             )
-    with open_zip(path, where) as archive, told(where):
-        top = _TorchPickle(archive, where).run()
-        if not isinstance(top, dict) or not all(isinstance(name, str) for name in top):
-            raise NumpyFileError(f"{where} holds a {type(top).__name__}, not tensors by name")
-        if wrong := unpacks_too_far(sum(map(_nbytes, top.values())), size):
-            raise NumpyFileError(f"{where}: {wrong}")
-
-        @functools.cache  # several tensors may share a storage
-        def numbers(info: zipfile.ZipInfo) -> bytes:
-            return _content(archive, info, where)
-
-        return {
-            name: _array(value, numbers(value.info)) if isinstance(value, _Tensor) else value
-            for name, value in top.items()
-        }
+    with open_zip(path, where) as archive:
+        with told(where):
+            held = _TorchPickle(archive, where, size).run()
+        yield held, partial(_arrays, archive, where, size)
 
 
 def _nbytes(held: Any) -> int:
-    """Return what a value takes as an array: one of texts takes the longest for each."""
-    if isinstance(held, _Tensor):
-        return math.prod(held.shape) * held.dtype.itemsize
+    """Return what a list of texts takes as an array: each of them as much as the longest."""
     texts = held if isinstance(held, list) else []
     return 4 * len(texts) * max((len(one) for one in texts if isinstance(one, str)), default=0)
+
+
+def _arrays(
+    archive: zipfile.ZipFile, where: str, size: int, tensors: Sequence[Tensor]
+) -> Iterator[Array]:
+    """Return what reads tensors of a file of `size` bytes, which have been counted."""
+    if wrong := unpacks_too_far(sum(tensor.nbytes for tensor in tensors), size):
+        raise NumpyFileError(f"{where}: {wrong}")
+    return _read(archive, where, tensors)
+
+
+def _read(archive: zipfile.ZipFile, where: str, tensors: Sequence[Tensor]) -> Iterator[Array]:
+    left, shared = Counter(tensor.info for tensor in tensors), dict[zipfile.ZipInfo, bytes]()
+    with told(where):
+        for tensor in tensors:
+            content = shared.pop(tensor.info, b"") or _content(archive, tensor.info, where)
+            left[tensor.info] -= 1
+            if left[tensor.info]:
+                shared[tensor.info] = content
+            yield _array(tensor, content)
 
 
 def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> bytes:
@@ -95,7 +129,7 @@ def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> byt
 
 
 @dataclass(frozen=True)
-class _Tensor:
+class Tensor:
     """Some of the numbers in a member of the archive; strides, which may be 0, count numbers."""
 
     info: zipfile.ZipInfo
@@ -105,13 +139,22 @@ class _Tensor:
     offset: int = 0
 
     @property
+    def nbytes(self) -> int:
+        """Bytes that its numbers take as an array."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
     def reach(self) -> int:
         """Bytes from the member's beginning to the last number's end."""
         last = sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
         return (self.offset + last + 1) * self.dtype.itemsize if math.prod(self.shape) else 0
 
 
-def _array(tensor: _Tensor, content: bytes) -> Array:
+#: What reads tensors of an open file, in order.
+Arrays: TypeAlias = Callable[[Sequence[Tensor]], Iterator[Array]]
+
+
+def _array(tensor: Tensor, content: bytes) -> Array:
     if not math.prod(tensor.shape):
         return np.empty(tensor.shape, tensor.dtype.newbyteorder("="))
     width = tensor.dtype.itemsize
@@ -129,12 +172,14 @@ class _Global:
 
 
 class _TorchPickle(Instructions):
-    """A pickle in which the only calls are those that make tensors, and dictionaries of them."""
+    """A pickle in which the only calls are those that make tensors, and dictionaries of them.
+
+    The longest ones have as many instructions as a large file of short tensors.
+    """
 
     keys: ClassVar[tuple[type, ...]] = (str, int)
-    max_steps: ClassVar[int] = 1_000_000
 
-    def __init__(self, archive: zipfile.ZipFile, where: str) -> None:
+    def __init__(self, archive: zipfile.ZipFile, where: str, size: int) -> None:
         infos = archive.infolist()
         self.members = {info.filename.partition("/")[2]: info for info in infos}
         packed = any(info.compress_type != zipfile.ZIP_STORED for info in infos)
@@ -145,6 +190,7 @@ class _TorchPickle(Instructions):
             )
         content = _content(archive, self.members["data.pkl"], where)
         super().__init__(io.BytesIO(content), len(content), where)
+        self.max_steps = max(1_000_000, size >> 8)
         order = self.members.get("byteorder")
         self.order: Literal["<", ">"] = (
             ">" if order and _content(archive, order, where) == b"big" else "<"
@@ -156,27 +202,27 @@ class _TorchPickle(Instructions):
             raise self.refusal(full[:100])
         return _Global(full)
 
-    def named(self, name: Any) -> _Tensor:
+    def named(self, name: Any) -> Tensor:
         match name:
             case ("storage", _Global(kind), str(key), _, int(count)) if kind in _TYPES:
                 info = self.members.get(f"data/{key}")
                 if info is not None:
                     dtype = _TYPES[kind].newbyteorder(self.order)
-                    return self._checked(_Tensor(info, dtype, (count,)))
+                    return self._checked(Tensor(info, dtype, (count,)))
         raise self.refusal("numbers that are not there")
 
     def call(self, function: Any, arguments: tuple[Any, ...]) -> Any:
         called = function.name if isinstance(function, _Global) else ""
         match called, arguments:
-            case "torch._utils._rebuild_tensor_v2", (_Tensor() as flat, offset, shape, strides, *_):
+            case "torch._utils._rebuild_tensor_v2", (Tensor() as flat, offset, shape, strides, *_):
                 return self._checked(replace(flat, shape=shape, strides=strides, offset=offset))
             case (
                 "torch._utils._rebuild_tensor_v3",
-                (_Tensor() as flat, offset, shape, strides, _, _, _Global(kind), *_),
+                (Tensor() as flat, offset, shape, strides, _, _, _Global(kind), *_),
             ) if kind in _TYPES:
                 dtype = _TYPES[kind].newbyteorder(self.order)
-                return self._checked(_Tensor(flat.info, dtype, shape, strides, offset))
-            case "torch._utils._rebuild_parameter", (_Tensor() as tensor, *_):
+                return self._checked(Tensor(flat.info, dtype, shape, strides, offset))
+            case "torch._utils._rebuild_parameter", (Tensor() as tensor, *_):
                 return tensor
             case "collections.OrderedDict", ():
                 return {}
@@ -188,7 +234,7 @@ class _TorchPickle(Instructions):
         if not isinstance(target, dict):  # an OrderedDict's attributes are nobody's numbers
             raise self.refusal("an object with a state")
 
-    def _checked(self, tensor: _Tensor) -> _Tensor:
+    def _checked(self, tensor: Tensor) -> Tensor:
         """Refuse a tensor that does not lie within its member."""
         shape, strides = tensor.shape, tensor.strides
         lengths = isinstance(shape, tuple) and isinstance(strides, tuple)

@@ -8,16 +8,18 @@ some hundred kilobytes where its harmonics take one.
 from __future__ import annotations
 
 import io
-import pickle
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
+from numpy.typing import NDArray
 
 from presage.batches import Batches
-from presage.foreign import file_size, unpacks_too_far
+from presage.exchange.tensors import Arrays, Tensor, open_tensors
 from presage.labels import LabelError
 from presage.labels.variables import unitless
 from presage.lineage import SAMPLE
@@ -57,7 +59,7 @@ def read_original_tones(path: Path | str, sample_rate: float = 44_100.0) -> xr.D
     Parameters
     ----------
     path
-        The file; nothing in it is unpickled but tensors and numbers.
+        The file; it is read without unpickling, and one tone after the other.
     sample_rate
         In hertz; nothing in the file says it.
 
@@ -74,32 +76,21 @@ def read_original_tones(path: Path | str, sample_rate: float = 44_100.0) -> xr.D
         sense, a file that declares more than it holds.
     """
     path = Path(path)
-    size = file_size(path)
-    try:
-        held = torch.load(path, weights_only=True, mmap=True, map_location="cpu")
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
-        raise LabelError(
-            f"{path} is no list of tones that torch.save wrote: {str(error).splitlines()[0][:200]}"
-        ) from error
-    samples = [_sample(one, f"{path}, sample {k}") for k, one in enumerate(_listed(held, path))]
-    lengths = {wave.numel() for pair, _ in samples for wave in pair}
-    if len(lengths) != 1:
-        raise LabelError(f"{path}: waves are of one length, these have {sorted(lengths)[:5]}")
-    (length,) = lengths
-    if wrong := unpacks_too_far(8 * length * len(samples), size):
-        raise LabelError(f"{path}: {wrong}")
-    waves = [np.stack([pair[k].float().numpy() for pair, _ in samples]) for k in (0, 1)]
-    numbers = np.array([about for _, about in samples], np.float64)
-    frequency, level = numbers.T
-    if not (np.isfinite(numbers).all() and all(np.isfinite(wave).all() for wave in waves)):
-        raise LabelError(f"{path} holds numbers that are not finite")
-    if not ((frequency > 0) & (frequency < sample_rate / 2)).all():
-        raise LabelError(f"{path}: tones are not all below {sample_rate / 2:g} Hz")
-    time = np.arange(length) / sample_rate
+    with open_tensors(path) as (held, arrays):
+        if not isinstance(held, (list, tuple)) or not held:
+            raise LabelError(f"{path} holds a {type(held).__name__}, not a list of (x, y, f0, dB)")
+        samples = [_sample(one, f"{path}, sample {k}") for k, one in enumerate(held)]
+        frequency, level = _numbers([number for _, two in samples for number in two], arrays)
+        if not ((frequency > 0) & (frequency < sample_rate / 2) & np.isfinite(level)).all():
+            raise LabelError(
+                f"{path}: tones are not all below {sample_rate / 2:g} Hz, with levels in decibel"
+            )
+        waves = _waves([wave for pair, _ in samples for wave in pair], arrays, path)
+    time = np.arange(waves.shape[2]) / sample_rate
     return xr.Dataset(
         {
-            "input": (("tone", "time"), waves[0], unitless("sine")),
-            "target": (("tone", "time"), waves[1], unitless("band-limited answer")),
+            "input": (("tone", "time"), waves[:, 0], unitless("sine")),
+            "target": (("tone", "time"), waves[:, 1], unitless("band-limited answer")),
             "frequency": ("tone", frequency, {"units": "Hz", "long_name": "fundamental frequency"}),
             "level": ("tone", level, {"units": "dB", "long_name": "peak level"}),
         },
@@ -108,24 +99,37 @@ def read_original_tones(path: Path | str, sample_rate: float = 44_100.0) -> xr.D
     )
 
 
-def _listed(held: Any, path: Path) -> list[Any]:
-    if not isinstance(held, list) or not held:
-        raise LabelError(f"{path} holds a {type(held).__name__}, not a list of (x, y, f0, dB)")
-    return held
-
-
-def _sample(one: Any, where: str) -> tuple[list[torch.Tensor], list[float]]:
-    """Return the waves and the numbers of a sample."""
+def _sample(one: Any, where: str) -> tuple[Sequence[Tensor], Sequence[Any]]:
+    """Return the waves and the numbers of a sample; none of them has been read."""
     if not isinstance(one, (tuple, list)) or len(one) != 4:
         raise LabelError(f"{where} is no (x, y, f0, dB)")
-    *waves, frequency, level = one
-    if not all(isinstance(w, torch.Tensor) and w.is_floating_point() for w in waves):
+    waves, numbers = one[:2], one[2:]
+    if not all(isinstance(wave, Tensor) and wave.dtype.kind == "f" for wave in waves):
         raise LabelError(f"{where}: x and y are tensors of real numbers")
-    numbers = []
-    for value in (frequency, level):
-        if isinstance(value, torch.Tensor) and value.numel() == 1:
-            value = value.item()
-        if not isinstance(value, (int, float)):
+    for value in numbers:
+        single = isinstance(value, Tensor) and math.prod(value.shape) == 1
+        if not isinstance(value, (int, float)) and not (single and value.dtype.kind in "iuf"):
             raise LabelError(f"{where}: f0 and dB are numbers")
-        numbers.append(float(value))
-    return [wave.reshape(-1) for wave in waves], numbers
+    return waves, numbers
+
+
+def _numbers(values: Sequence[Any], arrays: Arrays) -> NDArray[np.float64]:
+    """Return frequencies and levels, which may be tensors of one number."""
+    tensors = arrays([value for value in values if isinstance(value, Tensor)])
+    plain = [next(tensors).item() if isinstance(value, Tensor) else value for value in values]
+    return np.array(plain, np.float64).reshape(-1, 2).T
+
+
+def _waves(tensors: Sequence[Tensor], arrays: Arrays, path: Path) -> NDArray[np.float32]:
+    """Return waves ``[tone, which, time]``, read one after the other."""
+    lengths = {math.prod(tensor.shape) for tensor in tensors}
+    if len(lengths) != 1 or 0 in lengths:
+        raise LabelError(f"{path}: waves are of one length, these have {sorted(lengths)[:5]}")
+    read = arrays(tensors)  # they are counted before there is room for them
+    waves = np.empty((len(tensors), *lengths), np.float32)
+    for row, wave in zip(waves, read, strict=True):
+        with np.errstate(over="ignore"):
+            row[:] = wave.ravel()
+        if not np.isfinite(row).all():
+            raise LabelError(f"{path} holds numbers that are not finite")
+    return waves.reshape(-1, 2, waves.shape[1])

@@ -21,6 +21,7 @@ from .generate import simulate_shard as simulate_shard
 from .generate import verify as verify
 from .labels import Parameter as Parameter
 from .labels import Variable as Variable
+from .labels import Weight as Weight
 from .lineage import take as take
 from .plugins import versioned as versioned
 from .recipe import Recipe as Recipe

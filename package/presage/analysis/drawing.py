@@ -59,6 +59,7 @@ def draw_at(
         {
             key: (grouped.dim, stored_as(columns[str(key)], kinds[str(key)]), dict(like[key].attrs))
             for key in like
+            if key in columns  # and no weight: what is drawn counts 1
         },
         coords={grouped.dim: np.arange(len(drawn))},
     )

@@ -1,8 +1,9 @@
 """Names, units and bounds: what every array of presage is labelled with.
 
 A :class:`Variable` says what one array holds for one sample; a :class:`Parameter` is a
-variable that a simulator is steered by; a :class:`Schema` is the list of both, with the
-name of the sample dimension, and is what a dataset is checked against.
+variable that a simulator is steered by, a :class:`Weight` one that says what an event counts
+for; a :class:`Schema` is the list of all, with the name of the sample dimension, and is what a
+dataset is checked against.
 """
 
 from presage.labels.checks import Array as Array
@@ -20,10 +21,12 @@ from presage.labels.missing import present as present
 from presage.labels.parts import from_complex as from_complex
 from presage.labels.parts import to_complex as to_complex
 from presage.labels.schema import Schema as Schema
+from presage.labels.schema import check_one_weight as check_one_weight
 from presage.labels.variables import COMPONENT as COMPONENT
 from presage.labels.variables import Coordinate as Coordinate
 from presage.labels.variables import Parameter as Parameter
 from presage.labels.variables import Variable as Variable
+from presage.labels.variables import Weight as Weight
 from presage.labels.variables import real as real
 from presage.labels.variables import squared as squared
 from presage.labels.variables import unitless as unitless

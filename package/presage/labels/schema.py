@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sized
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 
 from presage.labels.errors import LabelError, check_name
 from presage.labels.names import check_label_names
-from presage.labels.variables import Coordinate, Parameter, Variable
+from presage.labels.variables import Coordinate, Parameter, Variable, Weight
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Schema:
         if doubles:
             raise LabelError(f"variable names must differ; twice: {', '.join(doubles)}")
         check_label_names(self.parameters)
+        check_one_weight(v.name for v in self.variables if isinstance(v, Weight))
         own = self._own_names()
         for name in names:
             if name in own:
@@ -109,3 +110,19 @@ class Schema:
     def sizes(self) -> dict[str, int]:
         """Return the fixed lengths that the coordinates give."""
         return {coordinate.along: len(coordinate.values) for coordinate in self.coordinates}
+
+
+def check_one_weight(names: Iterable[str], source: str = "a dataset") -> None:
+    """Refuse several columns of weights.
+
+    Raises
+    ------
+    LabelError
+        There are two.
+    """
+    found = list(names)
+    if len(found) > 1:
+        raise LabelError(
+            f"{source} has one weight, and these are several: {', '.join(map(repr, found))}. "
+            "Multiply them (in a reader weight='genWeight * puWeight'), or drop all but one"
+        )

@@ -123,7 +123,8 @@ class Variable:
     def of(cls, array: xr.DataArray, sample: str | None = None) -> Variable:
         """Read a declaration back from a labelled array's attributes.
 
-        An array whose attribute ``role`` is ``parameter`` gives a :class:`Parameter`.
+        An array whose attribute ``role`` is ``parameter`` gives a :class:`Parameter`, one whose
+        ``role`` is ``weight`` a :class:`Weight`.
 
         Parameters
         ----------
@@ -146,6 +147,8 @@ class Variable:
             "period": _optional_float(attributes.get("period")),
             "missing": _optional_float(attributes.get("missing")),
         }
+        if attributes.get("role") == "weight":
+            return Weight(**declared)
         if attributes.get("role") != "parameter":
             return cls(**declared)
         low, high = attributes.get("prior_range", (None, None))
@@ -200,6 +203,27 @@ class Parameter(Variable):
         if self.tolerance != TOLERANCE:
             attributes["tolerance"] = float(self.tolerance)
         return attributes
+
+
+@dataclass(frozen=True)
+class Weight(Variable):
+    """What an event counts for: a generator's weight, times corrections, of either sign.
+
+    A dataset has one at most. It is no observable: models do not learn it, figures do not draw
+    it, and what they learn and draw counts each event by it. Events that are drawn from a model
+    all count 1.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dims:
+            raise LabelError(
+                f"{self.name}: a weight is one number for each event, without dims; got {self.dims}"
+            )
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the netCDF attributes, with ``role``."""
+        return {**super().attributes(), "role": "weight"}
 
 
 def real(parameter: Declared) -> Declared:

@@ -10,7 +10,16 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from presage.labels import LabelError, Parameter, Variable, nearest, present, real
+from presage.labels import (
+    LabelError,
+    Parameter,
+    Variable,
+    Weight,
+    check_one_weight,
+    nearest,
+    present,
+    real,
+)
 from presage.labels.circle import emptiest, opened
 from presage.labels.names import check_label_names
 
@@ -24,15 +33,16 @@ def declared(
     """Return the variables and parameters that a labelled dataset declares.
 
     They lie along `sample`, parameters with the attribute ``role="parameter"``; arrays without that
-    dimension are passed over. Errors call the dataset `source`.
+    dimension are passed over, and so are weights. Errors call the dataset `source`.
 
     Raises
     ------
     LabelError
-        Nothing but parameters, or a variable that is not one number per sample.
+        Nothing but parameters, a variable that is not one number per sample, or two weights.
     """
     variables: list[Variable] = []
     parameters: list[Parameter] = []
+    weights: list[str] = []
     for array in dataset.data_vars.values():
         if sample not in array.dims:
             continue
@@ -42,11 +52,14 @@ def declared(
                 f"{array.dims}; split it into one column per quantity"
             )
         variable = Variable.of(array, sample)
-        if isinstance(variable, Parameter):
+        if isinstance(variable, Weight):
+            weights.append(variable.name)
+        elif isinstance(variable, Parameter):
             parameters.append(real(variable))
         else:
             variables.append(variable)
     check_label_names(parameters, f"{source}: a label")
+    check_one_weight(weights, source)
     if not variables:
         raise LabelError(f"{source} has no variable along {sample!r} besides its parameters")
     return tuple(variables), tuple(parameters)

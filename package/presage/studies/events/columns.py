@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from presage.inputs import check_settings
-from presage.labels import Array, Parameter, Variable, present
+from presage.labels import Array, Parameter, Variable, Weight, present
 from presage.simulator import Reader
 
 #: Declaration, and where it is read from: an expression, the name of a column.
@@ -42,6 +42,12 @@ def declare(
             raise error(f"{own.name}: an expression is text, not {source!r}")
         found.append((own, source or own.name))
     return tuple(found)
+
+
+def with_weight(columns: tuple[Pair, ...], source: str) -> tuple[Pair, ...]:
+    """Return columns with one more, ``weight``, that is read from `source`; without one, as is."""
+    weight = Weight("weight", long_name="event weight")
+    return columns if not source or (weight, source) in columns else (*columns, (weight, source))
 
 
 def true(particle: str, **fields: Any) -> Parameter:
@@ -86,7 +92,7 @@ class ColumnReader(Reader):
 
     def check(self, error: type[ValueError], **choices: Sequence[str]) -> None:
         """Refuse settings that make no sense, see :func:`presage.inputs.check_settings`."""
-        if not self.columns:
+        if all(isinstance(variable, Weight) for variable in self.variables):
             raise error("columns= is empty; name what to read, as ['phi_mass']")
         check_settings(self, error, **choices)
         _ = self.schema  # equal names, and those of the dataset's own, are an error here

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -12,7 +12,14 @@ import numpy as np
 from presage.exchange.numpy_archive import NumpyFileError
 from presage.inputs import MEBIBYTE, FileInput, LeftOut
 from presage.labels import Array, Parameter, Variable
-from presage.studies.events.columns import ColumnReader, Tally, declare, invalid, lacking
+from presage.studies.events.columns import (
+    ColumnReader,
+    Tally,
+    declare,
+    invalid,
+    lacking,
+    with_weight,
+)
 from presage.studies.events.numpy_files.content import Place, as_table, find, opened, uses
 from presage.studies.events.numpy_files.whitening import KINDS, Undo
 from presage.studies.events.root.layout import FEDHEX
@@ -48,6 +55,9 @@ class NumpyReader(ColumnReader):
         from them to the names of its columns. By default FEDHEX's two masses.
     labels
         What the events are conditioned on, likewise: names or Parameters.
+    weight
+        Name of the column that says what each event counts for, which becomes ``weight``, a
+        :class:`~presage.labels.Weight`; a file without names has that Weight among its `columns`.
     whitening
         How the numbers were scaled, which is undone. ``"auto"`` sees it from a dictionary's
         constants and numbers; ``"linear"`` and ``"logit"`` are FEDHEX's two ways; ``"none"``
@@ -83,14 +93,16 @@ class NumpyReader(ColumnReader):
     whitening: str = "auto"
     invalid: str = "raise"
     memory: int = 16 * MEBIBYTE
+    weight: str = field(default="", kw_only=True)
 
     name: ClassVar[str] = "numpy-events"
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
+        columns = declare(self.columns, Variable, "float32", NumpyFileError)
         for name, value in (
             ("file", FileInput.of_reader(self.file)),
-            ("columns", declare(self.columns, Variable, "float32", NumpyFileError)),
+            ("columns", with_weight(columns, self.weight)),
             ("labels", declare(self.labels, Parameter, "float64", NumpyFileError)),
         ):
             object.__setattr__(self, name, value)

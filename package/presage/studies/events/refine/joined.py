@@ -11,6 +11,7 @@ import xarray as xr
 from presage.analysis.labelled import declared
 from presage.labels import Arrays, LabelError, Parameter, Variable, require
 from presage.simulator import Reader
+from presage.transforms.weights import weight_declared
 
 #: Events handed on at once.
 _CHUNK = 1 << 20
@@ -57,8 +58,9 @@ class JoinedEvents(Reader):
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        """The variables, as the first dataset declares them."""
-        return declared(self.first)[2]
+        """The variables, as the first dataset declares them, its weight among them."""
+        weight = weight_declared(self.first, self.sample_dim)
+        return (*declared(self.first)[2], *([] if weight is None else [weight]))
 
     def chunks(self) -> Iterator[Arrays]:
         """Yield the events of the first, then those of the second."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from presage.inputs import MEBIBYTE, LeftOut
 from presage.labels import Array, Parameter, Variable
-from presage.studies.events.columns import ColumnReader, Pair, declare
+from presage.studies.events.columns import ColumnReader, Pair, declare, with_weight
 from presage.studies.events.root.branches import Branches
 from presage.studies.events.root.columns import Column, Columns, aliases_of
 from presage.studies.events.root.errors import BadFileError, RootError
@@ -60,6 +60,9 @@ class RootReader(ColumnReader):
         used in every expression; without `labels` they are the labels.
     aliases
         Name → expression, for use in other expressions.
+    weight
+        Expression for what each event counts for, such as ``"genWeight * puWeight"``; it becomes
+        the column ``weight``, a :class:`~presage.labels.Weight`. Negative ones are fine.
     cut
         A condition; events for which it is false, or has no value, are left out.
     min_events
@@ -115,6 +118,7 @@ class RootReader(ColumnReader):
     bad_files: str = "raise"
     duplicates: str = "raise"
     memory: int = 64 * MEBIBYTE
+    weight: str = field(default="", kw_only=True)
 
     name: ClassVar[str] = "root-events"
     version: ClassVar[int] = 1
@@ -124,10 +128,11 @@ class RootReader(ColumnReader):
         if tree and self.tree not in (tree, type(self).tree):
             raise RootError(f"files= names the tree {tree!r}, and tree= is {self.tree!r}")
         labels = self.labels or {name: name for name in path_names(self.path)}
+        columns = declare(self.columns, Variable, "float32", RootError)
         for attribute, value in (
             ("files", files),
             ("tree", tree or self.tree),
-            ("columns", self._readable(declare(self.columns, Variable, "float32", RootError))),
+            ("columns", self._readable(with_weight(columns, self.weight))),
             ("labels", self._readable(declare(labels, Parameter, "float64", RootError))),
             ("aliases", aliases_of(self.aliases)),
         ):

@@ -88,7 +88,8 @@ def test_weights_are_read_kept_and_exported(way: str, folder: Path) -> None:
     np.testing.assert_allclose(weights_of(events), both, rtol=1e-6)
     assert [v.name for v in declared(events)[2]] == ["m"]  # a weight is no observable
     train, held_out = hold_out(events, [(50.0,)])
-    assert weight_declared(train) is not None and held_out.sizes["event"] == 100
+    assert weight_declared(train) is not None
+    assert held_out.sizes["event"] == 100
     write_file(events, folder / "out.nc")
     np.testing.assert_array_equal(weights_of(read_file(folder / "out.nc")), weights_of(events))
 

@@ -32,6 +32,7 @@ BENCHMARKS = {
     "posterior": "posterior",
     "accuracy": "accuracy",
     "refine": "refine",
+    "zoo": "zoo.run",
     "dashboard": "dashboard",
     "event_sets.generation": "event_sets:generation",
     "event_sets.epoch": "event_sets:epoch",
@@ -47,6 +48,7 @@ OPTIONS = {
     "posterior": ("problems",),
     "amp.cache": ("teacher",),
     "amp.students": ("teacher", "device", "minutes", "report"),
+    "zoo": ("shapes", "seeds", "purpose", "report"),
 }
 
 
@@ -67,7 +69,12 @@ def main() -> int:
     parser.add_argument("--device", help="of amp.students: auto, cpu, cuda")
     parser.add_argument("--minutes", type=float, help="of amp.students: what all of it takes")
     parser.add_argument("--report", type=Path, metavar="FOLDER",
-                        help="of amp.students: where tables and weight files go")  # fmt: skip
+                        help="of amp.students and zoo: where tables and files go")  # fmt: skip
+    parser.add_argument("--shapes", type=lambda text: text.split(","), metavar="NAME,NAME",
+                        help="of zoo")  # fmt: skip
+    parser.add_argument("--seeds", type=int, help="of zoo: trainings of each shape")
+    parser.add_argument("--purpose", choices=("report", "settings"),
+                        help="of zoo: other seeds and labels to choose settings by")  # fmt: skip
     options = parser.parse_args()
     groups = {name.partition(".")[0] for name in BENCHMARKS}
     unknown = [name for name in options.names if name not in {*BENCHMARKS, *groups}]

@@ -107,8 +107,7 @@ def test_oversampling_leaves_harmonics_and_takes_aliases(name: str) -> None:
     for factor in (1, 2, 4, 8):
         answer = steady(network, grid, BINS[2:], level, 0 * level, factor)
         spectrum = grid.spectrum(answer.waves)
-        kept = np.where(grid.is_harmonic(BINS[2:]), spectrum, 0)
-        judge = judge or Judge(grid, BINS[2:], kept)
+        judge = judge or Judge(grid, BINS[2:], grid.limited(BINS[2:], spectrum))
         measured = judge.measure(spectrum)
         ratios.append(measured["alias_ratio"].mean())
         assert measured["harmonic_error"].max() < -200
@@ -172,9 +171,7 @@ def test_batches_are_the_band_limited_answers(store: Store) -> None:
     spectrum = grid.spectrum(
         steady(teacher.network(torch.float64), grid, bins, level, 0 * level).waves
     )
-    harmonic = grid.is_harmonic(bins)
-    harmonic[:, 0] = True
-    limited = grid.waves(np.where(harmonic, spectrum, 0))
+    limited = grid.waves(grid.limited(bins, spectrum))
     assert np.abs(batch["target"] - np.tile(limited, 2)[:, :10_100]).max() < 1e-6
 
 

@@ -188,9 +188,9 @@ def test_the_standard_wavenet_has_as_many_weights_as_published() -> None:
 def test_an_amplifier_survives_network_and_dataset(name) -> None:
     amp = amplifier(name)
     again = Amplifier.of(amp.dataset())
-    assert again.sha256 == amp.sha256 == amp.with_weights(amp.network(torch.float64)).sha256
+    kept = {n: t.numpy() for n, t in amp.network(torch.float64).state_dict().items()}
+    assert again.sha256 == amp.sha256 == replace(amp, weights=kept).sha256
     assert (again.form, again.rest, again.sample_rate) == (amp.form, amp.rest, amp.sample_rate)
-    assert amp.with_weights(amp.network()).sha256 != amp.sha256  # float32
     with pytest.raises(ValueError, match="read-only"):
         amp.weights[next(iter(amp.weights))][...] = 0
 
@@ -207,7 +207,7 @@ WRONG = {
     "num_layers should be a whole number from 1 to 64, got 100000": lambda: LSTM(3, 100000),
     "hidden_size should be a whole number from 1 to 4096, got 3.0": lambda: LSTM(3.0),
     "hidden_size should be a whole number from 1 to 4096, got True": lambda: LSTM(True),
-    "skip should be true or false, got '2'": lambda: LSTM(3, skip=2),
+    "skip should be true or false, got 2": lambda: LSTM(3, skip=2),
     "dilations should be a whole number from 1 to 1048576, got -1": lambda: array(
         dilations=(1, -1)
     ),
@@ -232,9 +232,6 @@ WRONG = {
     ),
     "a part of 10 samples is no multiple of 3": lambda: (
         amplifier("lstm").network(torch.float64).oversampled(3)(signals(1, 10))
-    ),
-    "expected LSTM(hidden_size=4": lambda: amplifier("lstm").with_weights(
-        amplifier("deep").network()
     ),
 }
 
@@ -373,10 +370,10 @@ def test_a_student_is_written_in_the_format_of_its_teacher(tmp_path) -> None:
     teachers = [*FILES.values(), saved(keras(inputs=2), tmp_path / "aida.json")]
     for path in teachers:
         teacher = read_amplifier(path)
-        network = teacher.network()
-        for parameter in network.parameters():
-            parameter.data += 0.125
-        student = teacher.with_weights(network)
+        moved = {n: a if n == "head_scale" else a + 0.125 for n, a in teacher.weights.items()}
+        if path.suffix != ".nam":  # which begin with silence
+            moved |= {n: a for n, a in teacher.weights.items() if n in ("hidden", "cell")}
+        student = replace(teacher, weights=moved)
         again = read_amplifier(write_amplifier(student, tmp_path / path.name))
         assert (again.form, again.architecture) == (teacher.form, teacher.architecture)
         if path.suffix == ".nam":
@@ -449,7 +446,7 @@ WRONG_FILES = [
     ("ts9", at(DATA_OF, "num_layers", put="1"), "num_layers should be a whole number from 1 to 64"),
     ("ts9", at(DATA_OF, "hidden_size", put=...), "hidden_size should be a whole number from 1 to"),
     ("ts9", at(DATA_OF, "input_size", put=2), "rec.weight_ih_l0 should hold numbers in the shape"),
-    ("ts9", at(DATA_OF, "skip", put=2), "skip should be true or false, got '2'"),
+    ("ts9", at(DATA_OF, "skip", put=2), "skip should be true or false, got 2"),
     ("ts9", at(DATA_OF, "unit_type", put="GRU"), "model_data has unit_type 'GRU'; only 'LSTM' is"),
     ("ts9", at(DATA_OF, "model", put="RecNet"), "model_data has model 'RecNet'; only 'SimpleRNN'"),
     ("ts9", at(DATA_OF, "bias_fl", put=False), "model_data has bias_fl False; only True is"),
@@ -494,7 +491,7 @@ WRONG_FILES = [
     ("tiny", at(*ARRAY0, "activation", put=["Tanh", "ReLU"]), "activation should be the same for"),
     ("tiny", at(*ARRAY0, "activation", put={"type": "Hardtanh", "min_val": 0}), "an activation ha"),
     ("tiny", at(*ARRAY0, "gating_mode", put="blended"), "the gates 'blended' of None are not"),
-    ("aida", at("in_skip", put=2), "in_skip should be true or false, got '2'"),
+    ("aida", at("in_skip", put=2), "in_skip should be true or false, got 2"),
     ("aida", at("out_gain", put=3.5), "the file has out_gain 3.5 dB; only 0 is understood"),
     ("aida", at("in_shape", put=[None, None]), "input_size should be a whole number from 1 to 409"),
     ("aida", at("layers", 0, "type", put="gru"), "a layer is of type 'gru', 'lstm' is understood"),

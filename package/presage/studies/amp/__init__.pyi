@@ -1,7 +1,6 @@
 # The public names of this study: imported at their first use, see presage/lazy.py.
 from .amplifier import Amplifier as Amplifier
 from .architecture import LSTM as LSTM
-from .architecture import AmplifierError as AmplifierError
 from .architecture import LayerArray as LayerArray
 from .architecture import WaveNet as WaveNet
 from .campaign import Campaign as Campaign
@@ -9,6 +8,7 @@ from .circuit import Capture as Capture
 from .circuit import CircuitWaves as CircuitWaves
 from .circuit import clipped as clipped
 from .circuit import taught as taught
+from .declared import AmplifierError as AmplifierError
 from .ear import Ear as Ear
 from .evaluation import System as System
 from .evaluation import compare as compare

@@ -6,21 +6,15 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from presage.labels.variables import unitless
-from presage.studies.amp.architecture import (
-    LSTM,
-    AmplifierError,
-    Array,
-    WaveNet,
-    Weights,
-    architecture_of,
-)
+from presage.studies.amp.architecture import LSTM, WaveNet, Weights, architecture_of
+from presage.studies.amp.declared import AmplifierError, Array
 
 if TYPE_CHECKING:
     import torch
@@ -101,19 +95,6 @@ class Amplifier:
         network.load_state_dict({n: torch.tensor(a) for n, a in self.weights.items()})
         return network.to(dtype or torch.float32)
 
-    def with_weights(self, network: Network) -> Amplifier:
-        """Return what a network has become, in the format that this one came in.
-
-        Raises
-        ------
-        AmplifierError
-            It is another network.
-        """
-        if network.architecture != self.architecture:
-            raise AmplifierError(f"expected {self.architecture}, got {network.architecture}")
-        held = {name: t.detach().cpu().double().numpy() for name, t in network.state_dict().items()}
-        return replace(self, weights=held)
-
     def dataset(self) -> xr.Dataset:
         """Return all of it as a labelled dataset, which :meth:`of` reads."""
         weight = xr.Variable("weight", self.flat, unitless("numbers of the network"))
@@ -141,30 +122,25 @@ class Amplifier:
             rest = json.loads(dataset.attrs["rest"])
         except (KeyError, TypeError, RecursionError) as error:
             raise AmplifierError(f"the dataset holds no amplifier: {error!r}") from error
-        return cls(architecture, split(flat, architecture), rate, form, rest)
+        return cls(architecture, named(flat, architecture), rate, form, rest)
 
 
-def split(flat: Array, architecture: LSTM | WaveNet) -> Weights:
-    """Return name → array of numbers that stand in the order of the architecture's shapes.
-
-    Raises
-    ------
-    AmplifierError
-        There are more or fewer than the architecture has.
-    """
-    check_count(flat.size, architecture.count)
+def named(flat: Array, architecture: LSTM | WaveNet) -> Weights:
+    """Return name → array of numbers that stand in the order of the architecture's shapes."""
     shapes = architecture.shapes()
     return dict(zip(shapes, cut(flat, list(shapes.values())), strict=True))
 
 
 def cut(flat: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
-    """Return arrays of these shapes, of numbers that stand one after the other."""
-    ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
-    parts = np.split(flat, ends)
+    """Return arrays of these shapes, of numbers that stand one after the other.
+
+    Raises
+    ------
+    AmplifierError
+        There are more or fewer than that.
+    """
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    if len(flat) != ends[-1]:
+        raise AmplifierError(f"the architecture has {ends[-1]} weights, the file holds {len(flat)}")
+    parts = np.split(flat, ends[:-1])
     return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
-
-
-def check_count(given: int, expected: int) -> None:
-    """Refuse a file that holds another number of weights than it declares."""
-    if given != expected:
-        raise AmplifierError(f"the architecture has {expected} weights, the file holds {given}")

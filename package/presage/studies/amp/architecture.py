@@ -1,8 +1,4 @@
-"""What a network is, without its numbers: names and shapes of weights, counted before they exist.
-
-Files of weights come from anywhere. What one declares is checked here, and what it holds is
-compared with it, before anything of that size is made.
-"""
+"""What a network is, without its numbers: names and shapes of weights, before they exist."""
 
 from __future__ import annotations
 
@@ -12,54 +8,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from presage.labels import nearest
+from presage.studies.amp.declared import AmplifierError, Array, shown, whole, yes_or_no
 
 Shapes: TypeAlias = dict[str, tuple[int, ...]]
-Array: TypeAlias = NDArray[np.float64]
 Weights: TypeAlias = dict[str, Array]
 
-#: The largest of each that is believed; published models stay a hundred times below.
-LARGEST = {
-    "hidden_size": 4096,
-    "num_layers": 64,
-    "input_size": 4096,
-    "condition_size": 1,
-    "head_size": 4096,
-    "channels": 4096,
-    "kernel_size": 1024,
-    "dilations": 1 << 20,
-    "receptive_field": 1 << 22,
-}
+#: An LSTM's first state, by name.
+STATE = ("hidden", "cell")
 ACTIVATIONS = ("Tanh", "ReLU", "Sigmoid", "Hardtanh", "SiLU", "LeakyReLU")
-
-
-class AmplifierError(ValueError):
-    """A weight file, or what it says, is not a network that can be played."""
-
-
-def whole(name: str, value: Any, largest: int = 0) -> int:
-    """Return a count between 1 and the largest that is believed.
-
-    Raises
-    ------
-    AmplifierError
-        It is no whole number, or lies beyond.
-    """
-    largest = largest or LARGEST[name]
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= largest:
-        shown = repr(value) if len(repr(value)) < 40 else f"{repr(value)[:40]}…"
-        raise AmplifierError(f"{name} should be a whole number from 1 to {largest}, got {shown}")
-    return value
-
-
-def yes_or_no(name: str, value: Any) -> bool:
-    """Return a switch, which files write as 0 and 1 too."""
-    if not isinstance(value, (bool, int)) or value not in (0, 1):
-        raise AmplifierError(f"{name} should be true or false, got {str(value)[:40]!r}")
-    return bool(value)
 
 
 class Architecture:
@@ -127,7 +84,7 @@ class LSTM(Architecture):
             found[f"rec.weight_hh_l{layer}"] = (gates, hidden)
             found[f"rec.bias_ih_l{layer}"] = found[f"rec.bias_hh_l{layer}"] = (gates,)
         found |= {"lin.weight": (1, hidden), "lin.bias": (1,)}
-        return found | {"hidden": (self.num_layers, hidden), "cell": (self.num_layers, hidden)}
+        return found | dict.fromkeys(STATE, (self.num_layers, hidden))
 
 
 @dataclass(frozen=True)
@@ -153,7 +110,7 @@ class LayerArray:
         object.__setattr__(self, "dilations", tuple(whole("dilations", d) for d in self.dilations))
         if self.activation not in ACTIVATIONS:
             near = nearest(str(self.activation)[:40], ACTIVATIONS)
-            raise AmplifierError(f"no activation {str(self.activation)[:40]!r} is known{near}")
+            raise AmplifierError(f"no activation {shown(self.activation)} is known{near}")
         for name in ("gated", "head_bias"):
             object.__setattr__(self, name, yes_or_no(name, getattr(self, name)))
 
@@ -248,21 +205,3 @@ def layer_array(said: Mapping[str, Any]) -> LayerArray:
         if name not in known:
             raise AmplifierError(f"an array of layers has {name!r}, which is not known")
     return LayerArray(**said)
-
-
-def silent_lstm(architecture: LSTM | WaveNet, weights: Mapping[str, Array], form: str) -> LSTM:
-    """Return an LSTM whose first state is zero, which is all that some formats can say.
-
-    Raises
-    ------
-    AmplifierError
-        It is a WaveNet, or begins with another state.
-    """
-    if not isinstance(architecture, LSTM):
-        raise AmplifierError(f"a file of {form} holds an LSTM, this is a WaveNet; write it as nam")
-    if weights["hidden"].any() or weights["cell"].any():
-        raise AmplifierError(
-            f"a file of {form} begins with a state of zero, this LSTM with another; write it as "
-            "nam, or set its weights 'hidden' and 'cell' to zero"
-        )
-    return architecture

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,7 +30,7 @@ from presage.simulator import Simulator
 from presage.store import Store
 from presage.studies.amp.architecture import LSTM
 from presage.studies.amp.student import Student
-from presage.studies.amp.weight_files import write_amplifier
+from presage.studies.amp.weight_files import spelled
 
 Floats = NDArray[np.float64]
 
@@ -213,10 +212,5 @@ def taught(store: Store, progress: bool = True) -> Path:
     """
     waves = simulate(CircuitWaves(), _WAVES, store=store, progress=progress)
     network = fit(Capture(), waves, **_TRAINING, store=store, progress=progress)
-    name = "circuit.json"
-    kept = store.file(network.recipe, name)
-    if kept is not None:
-        return kept
-    with TemporaryDirectory() as folder:
-        written = write_amplifier(network.amplifier, Path(folder) / name).read_bytes()
-    return store.put_file(network.recipe, name, lambda sink: sink.write(written))
+    kept, text = store.file(network.recipe, "circuit.json"), spelled(network.amplifier)
+    return kept or store.put_file(network.recipe, "circuit.json", lambda sink: sink.write(text))

@@ -120,8 +120,7 @@ def _compared(
     for system in Bar(every.values(), desc="amp_aliasing", unit="system"):
         answer = steady(system.network, grid, *at, np.zeros(len(at[0])), system.factor)
         spectrum = grid.spectrum(answer.waves)
-        if judge is None:
-            judge = Judge(grid, at[0], _limited(grid, at[0], spectrum))
+        judge = judge or Judge(grid, at[0], grid.limited(at[0], spectrum))
         measured.append(judge.measure(spectrum) | {"drift": decibel(answer.drift, 1.0)})
         spectra.append(decibel(4 * np.abs(spectrum) ** 2, 1.0).astype(np.float32))
         sounds.append(play(system.network, signals, system.factor))
@@ -129,12 +128,6 @@ def _compared(
     stacked = {name: np.stack([m[name].reshape(shape).T for m in measured]) for name in measured[0]}
     spectrum = np.stack([s.reshape(*shape, -1).swapaxes(0, 1) for s in spectra])
     return _labelled(every, grid, bins, levels, stacked, spectrum, np.array(sounds), factors)
-
-
-def _limited(grid: ToneGrid, bins: Any, spectrum: Any) -> Any:
-    kept = grid.is_harmonic(bins)
-    kept[:, 0] = True
-    return np.where(kept, spectrum, 0)
 
 
 def _labelled(

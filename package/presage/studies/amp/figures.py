@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
 
 from presage.analysis.canvas import INK, SERIES, SMALL, WIDTH, Page, Style, tidy
 from presage.studies.amp.measures import MEASURES
@@ -99,7 +98,9 @@ def measures_figure(
             for system, style in styles(product).items():
                 if of_own or not system.startswith("teacher"):
                     values = product[name].sel(system=system, level=level).clip(min=lowest)
-                    _line(axes, product, values, str(values["title"].item()), style)
+                    look = {"color": style.colour, "ls": style.dash, "marker": style.marker}
+                    title = values["title"].item()
+                    axes.plot(product["frequency"], values, lw=1.2, ms=2.5, label=title, **look)
             if name == "audible_aliases":
                 axes.axhline(0, color=INK, lw=0.6, ls=":")
             label = f"{MEASURES[name][0]} [dB]" if level == levels[0] else ""
@@ -145,8 +146,3 @@ def _shown(product: xr.Dataset) -> list[str]:
 def _decibel(value: object, form: str = "g") -> str:
     """Return a level in words, with a minus that is as wide as a plus."""
     return f"{float(value):{form}} dB".replace("-", "−")  # type: ignore[arg-type]
-
-
-def _line(axes: Axes, product: xr.Dataset, values: xr.DataArray, label: str, style: Style) -> None:
-    axes.plot(product["frequency"], values, color=style.colour, ls=style.dash, lw=1.2,
-              marker=style.marker, ms=2.5, label=label)  # fmt: skip

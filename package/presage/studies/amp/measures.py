@@ -75,14 +75,13 @@ class Judge:
         magnitude = np.where(harmonic, np.abs(spectrum) - np.abs(self.wanted), 0)
         harmonics = np.where(harmonic, np.abs(self.wanted) ** 2, 0).sum(1)
         mean = (spectrum[:, 0] - self.wanted[:, 0]).real
-        limited = np.where(self._alias, 0, spectrum)
         high = self._high
         return {
             "alias_ratio": decibel(aliases, own),
             "harmonic_error": decibel((magnitude**2).sum(1), harmonics),
             "signal_error": decibel(self._energy(spectrum - self.wanted), wanted),
             "mean_error": decibel(mean**2, wanted),
-            "audible_aliases": self._audible(spectrum, limited),
+            "audible_aliases": self._audible(spectrum, self.grid.limited(self.bins, spectrum)),
             "audible_error": self._audible(spectrum, self.wanted),
             "alias_ratio_high": decibel(np.where(self._alias & high, energy, 0).sum(1), own),
             "harmonic_error_high": decibel(

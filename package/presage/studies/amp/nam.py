@@ -14,22 +14,23 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from presage.labels import nearest
-from presage.studies.amp.amplifier import Amplifier, check_count, cut
-from presage.studies.amp.architecture import (
-    LSTM,
+from presage.studies.amp.amplifier import Amplifier, cut, named
+from presage.studies.amp.architecture import LSTM, WaveNet, Weights, layer_array
+from presage.studies.amp.declared import (
     AmplifierError,
     Array,
-    WaveNet,
-    Weights,
-    layer_array,
+    listed,
+    mapping,
+    numbers,
+    sample_rate,
+    shown,
 )
-from presage.studies.amp.json_tree import listed, mapping, numbers, sample_rate, shown
+from presage.studies.amp.recurrent import layers_of, weights_of
 
 #: Keys by which a file is known.
-KEYS = ("architecture", "config", "weights")
+KEYS = ("architecture", "config")
 RATE = 48000.0
 #: Settings of activations that are those which they have by themselves.
 _USUAL = {"negative_slope": 0.01, "min_val": -1.0, "max_val": 1.0}
@@ -52,13 +53,7 @@ _ABSENT = {
 
 
 def parse(tree: Mapping[str, Any]) -> Amplifier:
-    """Return the amplifier that a file says.
-
-    Raises
-    ------
-    AmplifierError
-        It says none, or one of an unknown kind.
-    """
+    """Return the amplifier that a file says."""
     kind = tree["architecture"]
     if kind == "SlimmableContainer":
         raise AmplifierError(
@@ -70,27 +65,18 @@ def parse(tree: Mapping[str, Any]) -> Amplifier:
         raise AmplifierError(f"no architecture {shown(kind)} is known{near}")
     config = mapping(tree["config"], "config")
     architecture = _lstm(config) if kind == "LSTM" else _wavenet(config)
-    pieces = _pieces(architecture)
-    given = listed(tree["weights"], "weights")
-    count = sum(int(np.prod(shape)) for shape in pieces)
-    check_count(len(given), count)
-    parts = cut(numbers(given, (count,), "weights"), pieces)
+    given = listed(tree.get("weights"), "weights")
+    flat = numbers(given, (len(given),), "weights")
     if isinstance(architecture, LSTM):
-        weights = _from_pieces(parts, architecture)
+        weights = _from_row(flat, architecture)
     else:
-        weights = dict(zip(architecture.shapes(), parts, strict=True))
+        weights = named(flat, architecture)
     rest = deepcopy({**tree, "weights": None})
     return Amplifier(architecture, weights, sample_rate(tree.get("sample_rate"), RATE), "nam", rest)
 
 
 def compose(amplifier: Amplifier) -> dict[str, Any]:
-    """Return an amplifier as a file says it.
-
-    Raises
-    ------
-    AmplifierError
-        The format cannot say it.
-    """
+    """Return an amplifier as a file says it."""
     architecture = amplifier.architecture
     if isinstance(architecture, LSTM) and architecture.skip:
         raise AmplifierError(
@@ -105,10 +91,10 @@ def compose(amplifier: Amplifier) -> dict[str, Any]:
         "weights": None,
         "sample_rate": amplifier.sample_rate,
     }
-    arrays = list(amplifier.weights.values())
     if isinstance(architecture, LSTM):
-        arrays = _to_pieces(amplifier.weights, architecture)
-    tree["weights"] = np.concatenate([array.ravel() for array in arrays]).tolist()
+        tree["weights"] = _to_row(amplifier.weights, architecture).tolist()
+    else:
+        tree["weights"] = amplifier.flat.tolist()
     return tree
 
 
@@ -186,35 +172,22 @@ def _only(config: Mapping[str, Any], known: tuple[str, ...], what: str) -> None:
             raise AmplifierError(f"{what} says {shown(name)}, which is not understood")
 
 
-def _pieces(architecture: LSTM | WaveNet) -> list[tuple[int, ...]]:
-    """Return the shapes of what stands one after the other in a file."""
-    if isinstance(architecture, WaveNet):
-        return list(architecture.shapes().values())
-    hidden, found = architecture.hidden_size, []
+def _from_row(flat: Array, architecture: LSTM) -> Weights:
+    hidden, shapes = architecture.hidden_size, list[tuple[int, ...]]()
     for layer in range(architecture.num_layers):
         inputs = hidden if layer else architecture.input_size
-        found += [(4 * hidden, inputs + hidden), (4 * hidden,), (hidden,), (hidden,)]
-    return [*found, (1, hidden), (1,)]
+        shapes += [(4 * hidden, inputs + hidden), (4 * hidden,), (hidden,), (hidden,)]
+    *parts, weight, bias = cut(flat, [*shapes, (1, hidden), (1,)])
+    both = [np.split(each, [-hidden], axis=1) for each in parts[::4]]
+    layers = [(*pair, one) for pair, one in zip(both, parts[1::4], strict=True)]
+    state = {"hidden": np.stack(parts[2::4]), "cell": np.stack(parts[3::4])}
+    return weights_of(layers, (weight, bias)) | state
 
 
-def _from_pieces(parts: list[Array], architecture: LSTM) -> Weights:
-    held: Weights = {}
-    for layer in range(architecture.num_layers):
-        both, bias, _, _ = parts[4 * layer : 4 * layer + 4]
-        inputs = both.shape[1] - architecture.hidden_size
-        held[f"rec.weight_ih_l{layer}"], held[f"rec.weight_hh_l{layer}"] = np.split(
-            both, [inputs], axis=1
-        )
-        held[f"rec.bias_ih_l{layer}"], held[f"rec.bias_hh_l{layer}"] = bias, np.zeros_like(bias)
-    held["hidden"], held["cell"] = np.stack(parts[2:-2:4]), np.stack(parts[3:-2:4])
-    return held | {"lin.weight": parts[-2], "lin.bias": parts[-1]}
-
-
-def _to_pieces(weights: Mapping[str, Array], architecture: LSTM) -> list[NDArray[np.float64]]:
-    found = []
-    for layer in range(architecture.num_layers):
-        both = [weights[f"rec.weight_{kind}_l{layer}"] for kind in ("ih", "hh")]
-        bias = weights[f"rec.bias_ih_l{layer}"] + weights[f"rec.bias_hh_l{layer}"]
-        state = (weights["hidden"][layer], weights["cell"][layer])
-        found += [np.concatenate(both, axis=1), bias, *state]
-    return [*found, weights["lin.weight"], weights["lin.bias"]]
+def _to_row(weights: Mapping[str, Array], architecture: LSTM) -> Array:
+    parts = []
+    for layer, (inputs, state, bias) in enumerate(layers_of(weights, architecture)):
+        both = np.concatenate([inputs, state], axis=1)
+        parts += [both, bias, weights["hidden"][layer], weights["cell"][layer]]
+    parts += [weights["lin.weight"], weights["lin.bias"]]
+    return np.concatenate([part.ravel() for part in parts])

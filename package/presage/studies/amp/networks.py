@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from presage.studies.amp.architecture import LSTM, AmplifierError, LayerArray, WaveNet
+from presage.studies.amp.architecture import LSTM, LayerArray, WaveNet
+from presage.studies.amp.declared import AmplifierError
 
 Carry: TypeAlias = Any
 

@@ -11,11 +11,20 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-import numpy as np
-
 from presage.studies.amp.amplifier import Amplifier
-from presage.studies.amp.architecture import LSTM, AmplifierError, silent_lstm, whole, yes_or_no
-from presage.studies.amp.json_tree import listed, mapping, numbers, sample_rate, shown
+from presage.studies.amp.architecture import LSTM
+from presage.studies.amp.declared import (
+    AmplifierError,
+    Array,
+    listed,
+    mapping,
+    numbers,
+    sample_rate,
+    shown,
+    whole,
+    yes_or_no,
+)
+from presage.studies.amp.recurrent import layers_of, silent_lstm, weights_of
 
 #: Keys by which a file is known.
 KEYS = ("in_shape", "layers")
@@ -25,13 +34,7 @@ _LINEAR = {"lstm": ("", "tanh", None), "dense": ("", "linear", None)}
 
 
 def parse(tree: Mapping[str, Any]) -> Amplifier:
-    """Return the amplifier that a file says.
-
-    Raises
-    ------
-    AmplifierError
-        It says none, or one of an unknown kind.
-    """
+    """Return the amplifier that a file says."""
     for name in ("in_gain", "out_gain"):
         if tree.get(name) not in (None, 0):
             raise AmplifierError(
@@ -47,34 +50,16 @@ def parse(tree: Mapping[str, Any]) -> Amplifier:
     inputs = whole("input_size", listed(tree["in_shape"], "in_shape")[-1])
     skip = yes_or_no("in_skip", tree.get("in_skip") or 0)
     architecture = LSTM(units[0], len(units) - 1, inputs, skip)
-    weights = {}
-    for number, layer in enumerate(layers):
-        names, shapes = _kept(architecture, number)
-        given = listed(layer.get("weights"), "weights of a layer")
-        if len(given) != len(names):
-            raise AmplifierError(
-                f"layer {number} should hold {len(names)} arrays, got {len(given)}"
-            )
-        for name, shape, value in zip(names, shapes, given, strict=True):
-            weights[name] = numbers(value, shape, f"layer {number}").T
-            if "bias_ih" in name:
-                weights[name.replace("ih", "hh")] = np.zeros(shape)
-    weights |= {name: np.zeros(architecture.shapes()[name]) for name in ("hidden", "cell")}
+    *lstms, head = (_arrays(layer, n, architecture) for n, layer in enumerate(layers))
     metadata = tree.get("metadata")
     said = metadata.get("samplerate") if isinstance(metadata, dict) else None
     rate = sample_rate(tree.get("samplerate") if said is None else said, RATE)
     rest = {**tree, "layers": [{**layer, "weights": None} for layer in layers]}
-    return Amplifier(architecture, weights, rate, "rtneural", deepcopy(rest))
+    return Amplifier(architecture, weights_of(lstms, head), rate, "rtneural", deepcopy(rest))
 
 
 def compose(amplifier: Amplifier) -> dict[str, Any]:
-    """Return an amplifier as a file says it.
-
-    Raises
-    ------
-    AmplifierError
-        The format cannot say it.
-    """
+    """Return an amplifier as a file says it."""
     architecture = silent_lstm(amplifier.architecture, amplifier.weights, "rtneural")
     tree = deepcopy(dict(amplifier.rest)) or {
         "in_shape": [None, None, architecture.input_size],
@@ -86,14 +71,10 @@ def compose(amplifier: Amplifier) -> dict[str, Any]:
             + [("dense", 1)]
         ],
     }
-    for number, layer in enumerate(tree["layers"]):
-        arrays = []
-        for name in _kept(architecture, number)[0]:
-            array = amplifier.weights[name]
-            if "bias_ih" in name:
-                array = array + amplifier.weights[name.replace("ih", "hh")]
-            arrays.append(array.T.tolist())
-        layer["weights"] = arrays
+    weights = amplifier.weights
+    parts = [*layers_of(weights, architecture), (weights["lin.weight"], weights["lin.bias"])]
+    for layer, arrays in zip(tree["layers"], parts, strict=True):
+        layer["weights"] = [array.T.tolist() for array in arrays]
     return tree
 
 
@@ -111,11 +92,15 @@ def _units(layer: Mapping[str, Any], is_last: bool) -> int:
     return whole("hidden_size", listed(layer.get("shape"), "shape of a layer")[-1])
 
 
-def _kept(architecture: LSTM, layer: int) -> tuple[list[str], list[tuple[int, ...]]]:
-    """Return names and transposed shapes of what a layer holds."""
-    if layer == architecture.num_layers:
-        names = ["lin.weight", "lin.bias"]
-    else:
-        names = [f"rec.{kind}_l{layer}" for kind in ("weight_ih", "weight_hh", "bias_ih")]
-    shapes = architecture.shapes()
-    return names, [shapes[name][::-1] for name in names]
+def _arrays(layer: Mapping[str, Any], number: int, architecture: LSTM) -> list[Array]:
+    """Return what a layer holds, as torch has it."""
+    units = architecture.hidden_size
+    inputs = units if number else architecture.input_size
+    shapes: list[tuple[int, ...]] = [(inputs, 4 * units), (units, 4 * units), (4 * units,)]
+    if number == architecture.num_layers:
+        shapes = [(units, 1), (1,)]
+    given = listed(layer.get("weights"), "weights of a layer")
+    if len(given) != len(shapes):
+        raise AmplifierError(f"layer {number} should hold {len(shapes)} arrays, got {len(given)}")
+    what = f"layer {number}"
+    return [numbers(value, shape, what).T for value, shape in zip(given, shapes, strict=True)]

@@ -34,7 +34,7 @@ from presage.labels import LabelError, Variable
 from presage.lineage import sample_dim
 from presage.models.fitted_map import FittedMap
 from presage.models.prepared import Prepared
-from presage.studies.amp.amplifier import Amplifier, split
+from presage.studies.amp.amplifier import Amplifier, named
 from presage.studies.amp.architecture import architecture_of
 from presage.studies.amp.ear import FRAME, Ear
 from presage.studies.amp.networks import network_of
@@ -160,7 +160,7 @@ class StudentNetwork(nn.Module):
         """Take over the teacher's weights, where there is one."""
         if "weights" not in state:
             return
-        held = split(state["weights"], self.amplifier.architecture)
+        held = named(state["weights"], self.amplifier.architecture)
         self.amplifier.load_state_dict({name: torch.as_tensor(a) for name, a in held.items()})
 
     def forward(self, batch: Mapping[str, Tensor], *carry: Any) -> Any:

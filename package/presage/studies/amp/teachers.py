@@ -12,7 +12,8 @@ from pathlib import Path
 
 from presage.labels import nearest
 from presage.studies.amp.amplifier import Amplifier
-from presage.studies.amp.architecture import LSTM, AmplifierError, WaveNet
+from presage.studies.amp.architecture import LSTM, WaveNet
+from presage.studies.amp.declared import AmplifierError
 from presage.studies.amp.weight_files import read_amplifier
 
 #: Name → file of the amplifiers that come along, under the MIT licence.

@@ -159,6 +159,14 @@ class ToneGrid:
         multiple: NDArray[np.bool_] = every % np.asarray(bins, np.int64)[:, np.newaxis] == 0
         return multiple & (every > 0)
 
+    def limited(
+        self, bins: ArrayLike, spectrum: NDArray[np.complexfloating]
+    ) -> NDArray[np.complexfloating]:
+        """Return amplitudes ``[tone, bin]`` without what is neither harmonic nor mean."""
+        kept = self.is_harmonic(bins)
+        kept[:, 0] = True
+        return np.where(kept, spectrum, 0)
+
     def band_limited(
         self, bins: Bins, mean: Floats, harmonics: NDArray[np.complexfloating], counts: Bins
     ) -> NDArray[np.complexfloating]:

@@ -17,9 +17,10 @@ from presage.labels import nearest
 from presage.store import files
 from presage.studies.amp import nam, rtneural, simple_rnn
 from presage.studies.amp.amplifier import Amplifier
-from presage.studies.amp.architecture import AmplifierError
+from presage.studies.amp.declared import AmplifierError
 
-#: Name → module that reads and writes the format.
+#: Name → module of the format: `KEYS`, `parse(tree)` and `compose(amplifier)`, which refuse what is
+#: of no known kind, or what the format cannot say.
 FORMS: dict[str, ModuleType] = {"simple_rnn": simple_rnn, "nam": nam, "rtneural": rtneural}
 #: Bytes of the largest file that is read, and how deep its lists may be nested in one another;
 #: published ones are below 2 MiB and 6 deep.
@@ -64,7 +65,14 @@ def write_amplifier(amplifier: Amplifier, path: Path | str, form: str = "") -> P
     AmplifierError
         The format cannot say what this network is.
     """
-    path, form = Path(path), form or amplifier.form
+    text, path = spelled(amplifier, form), Path(path)
+    files.replace(path, lambda sink: sink.write(text))
+    return path
+
+
+def spelled(amplifier: Amplifier, form: str = "") -> bytes:
+    """Return what :func:`write_amplifier` writes."""
+    form = form or amplifier.form
     if form not in FORMS:
         raise AmplifierError(f"no format {form!r}{nearest(form, FORMS)}")
     if form != amplifier.form:
@@ -76,9 +84,7 @@ def write_amplifier(amplifier: Amplifier, path: Path | str, form: str = "") -> P
             f"what is kept of the file is about {again.architecture} at {again.sample_rate:g} Hz, "
             f"the network is {amplifier.architecture} at {amplifier.sample_rate:g} Hz"
         )
-    text = json.dumps(tree, allow_nan=False).encode()
-    files.replace(path, lambda sink: sink.write(text))
-    return path
+    return json.dumps(tree, allow_nan=False).encode()
 
 
 def _tree(path: Path) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ away from the wave, and read off again from what is left, which leaks 1e-6 of th
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -48,10 +49,16 @@ def windowed_harmonics(
     LabelError
         The tone is not below half the sample rate, or so short that its harmonics overlap.
     """
-    bins = harmonic_frequencies(frequency, sample_rate) * (len(wave) / sample_rate)
-    if bins[0] < 4:
+    if not 0 < frequency < sample_rate / 2:
         raise LabelError(
-            f"{len(wave)} samples hold {bins[0]:.2g} periods of {frequency:g} Hz: its harmonics "
+            f"a tone has a frequency above 0 and below half the sample rate, "
+            f"{sample_rate / 2:g} Hz, got {frequency:g} Hz"
+        )
+    periods = frequency * (len(wave) / sample_rate)
+    bins = periods * np.arange(1, math.ceil(sample_rate / 2 / frequency))
+    if periods < 4:
+        raise LabelError(
+            f"{len(wave)} samples hold {periods:.2g} periods of {frequency:g} Hz: its harmonics "
             "overlap; take at least 4 periods"
         )
     window, response = _window(len(wave))
@@ -77,24 +84,6 @@ def rebuilt(
         total *= turn
     made: NDArray[np.float64] = mean + 2 * total.real
     return made
-
-
-def harmonic_frequencies(frequency: float, sample_rate: float) -> NDArray[np.float64]:
-    """Return the frequencies of the harmonics below half the sample rate.
-
-    Raises
-    ------
-    LabelError
-        Not even the first one is.
-    """
-    if not 0 < frequency < sample_rate / 2:
-        raise LabelError(
-            f"a tone has a frequency above 0 and below half the sample rate, "
-            f"{sample_rate / 2:g} Hz, got {frequency:g} Hz"
-        )
-    orders = np.arange(1, int(np.ceil(sample_rate / 2 / frequency)), dtype=np.float64)
-    found: NDArray[np.float64] = frequency * orders
-    return found
 
 
 @lru_cache(maxsize=8)

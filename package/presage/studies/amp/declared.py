@@ -1,20 +1,58 @@
-"""Reading JSON that nobody vouches for: types, counts and numbers are looked at first."""
+"""What a file of weights declares, looked at before anything is made of it.
+
+Files come from anywhere: types, counts and numbers are compared first, and what does not fit is an
+:class:`AmplifierError` that says what was expected.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from presage.studies.amp.architecture import AmplifierError
+Array: TypeAlias = NDArray[np.float64]
+
+#: The largest of each that is believed; published models stay a hundred times below.
+LARGEST = {
+    "hidden_size": 4096,
+    "num_layers": 64,
+    "input_size": 4096,
+    "condition_size": 1,
+    "head_size": 4096,
+    "channels": 4096,
+    "kernel_size": 1024,
+    "dilations": 1 << 20,
+    "receptive_field": 1 << 22,
+}
+
+
+class AmplifierError(ValueError):
+    """A weight file, or what it says, is not a network that can be played."""
 
 
 def shown(value: Any) -> str:
     """Return the beginning of what a value looks like, for an error."""
     text = type(value).__name__ if isinstance(value, (dict, list)) else repr(value)
     return text if len(text) < 40 else f"{text[:40]}…"
+
+
+def whole(name: str, value: Any, largest: int = 0) -> int:
+    """Return a count between 1 and the largest that is believed."""
+    largest = largest or LARGEST[name]
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= largest:
+        raise AmplifierError(
+            f"{name} should be a whole number from 1 to {largest}, got {shown(value)}"
+        )
+    return value
+
+
+def yes_or_no(name: str, value: Any) -> bool:
+    """Return a switch, which files write as 0 and 1 too."""
+    if not isinstance(value, (bool, int)) or value not in (0, 1):
+        raise AmplifierError(f"{name} should be true or false, got {shown(value)}")
+    return bool(value)
 
 
 def mapping(value: Any, what: str) -> dict[str, Any]:
@@ -31,14 +69,8 @@ def listed(value: Any, what: str) -> list[Any]:
     return value
 
 
-def numbers(value: Any, shape: tuple[int, ...], what: str) -> NDArray[np.float64]:
-    """Return nested lists as an array, after every length has been compared.
-
-    Raises
-    ------
-    AmplifierError
-        They are not of this shape, or not finite numbers.
-    """
+def numbers(value: Any, shape: tuple[int, ...], what: str) -> Array:
+    """Return nested lists as an array, after every length has been compared."""
     flat = [value]
     for size in shape:
         for part in flat:
@@ -51,8 +83,8 @@ def numbers(value: Any, shape: tuple[int, ...], what: str) -> NDArray[np.float64
             raise AmplifierError(f"{what} should hold numbers, got {shown(number)}")
     try:
         array = np.array(flat, dtype=np.float64).reshape(shape)
-    except OverflowError as error:
-        raise AmplifierError(f"{what} holds numbers that are not finite") from error
+    except OverflowError:
+        array = np.array(np.inf)
     if not np.isfinite(array).all():
         raise AmplifierError(f"{what} holds numbers that are not finite")
     return array

@@ -82,7 +82,9 @@ def test_a_student_plays_where_its_teacher_did(
     student = trained(batches, store)
     path = tmp_path / "student.nam"
     write_amplifier(student.amplifier, path)
-    network = read_amplifier(path).network()
+    written = read_amplifier(path)
+    network = written.network()
+    assert written.rest["metadata"]["teacher"]["sha256"] == batches.teacher.sha256
     batch = next(iter(Batches(batches, 4, shuffle="none")))
     with torch.inference_mode():
         expected, _ = network(torch.as_tensor(np.array(batch["input"])))

@@ -24,6 +24,7 @@ from presage.studies.amp import (
 )
 from presage.studies.amp.architecture import architecture_of
 from presage.studies.amp.networks import network_of
+from presage.studies.amp.weight_files import inherited
 
 #: One of each kind of network: layers, knobs, no skip; gates, biases, several arrays.
 ARCHITECTURES = {
@@ -381,6 +382,27 @@ def test_a_student_is_written_in_the_format_of_its_teacher(tmp_path) -> None:
         x = signals(1, 30)
         y = [a.network(torch.float64)(x)[0] for a in (student, again, teacher)]
         assert (y[0] - y[1]).abs().max() < 1e-12 < 1e-3 < (y[0] - y[2]).abs().max()
+
+
+def test_a_students_file_says_what_is_true_of_it(tmp_path) -> None:
+    """Names and levels stay; what was measured on the teacher is marked as the teacher's."""
+    tests = {"metadata": {"name": "Drive", "ESR": 0.01, "samplerate": 44100}, "output_batch": [0.5]}
+    files = [*FILES.values(), saved(keras() | tests, tmp_path / "aida.json")]
+    for path in files:
+        teacher = read_amplifier(path)
+        rest = inherited(teacher.rest, teacher.form, teacher.sha256)
+        student = read_amplifier(write_amplifier(replace(teacher, rest=rest), tmp_path / "out"))
+        assert (student.rest, student.sha256) == (rest, teacher.sha256)
+        before, said = teacher.rest.get("metadata", {}), student.rest["metadata"]
+        about = said.pop("teacher")
+        assert about["sha256"] == teacher.sha256
+        assert not said.keys() & {"loudness", "gain", "training", "date", "ESR"}
+        assert said | about["metadata"] == before if before else about["metadata"] is None
+        assert said.get("gear_make") == before.get("gear_make")
+    assert (said, about["output_batch"]) == ({"name": "Drive", "samplerate": 44100}, [0.5])
+    assert "output_batch" not in student.rest
+    other = read_amplifier(write_amplifier(student, tmp_path / "out.json", "simple_rnn"))
+    assert other.rest["metadata"]["name"] == "Drive"
 
 
 @pytest.mark.parametrize(("source", "form"), [("ts9", "rtneural"), ("silent", "rtneural")])

@@ -31,6 +31,8 @@ from presage.studies.amp.recurrent import layers_of, weights_of
 
 #: Keys by which a file is known.
 KEYS = ("architecture", "config")
+#: All that a file says of the network; what else stands beside it is of something else.
+OWN = (*KEYS, "version", "metadata", "weights", "sample_rate")
 RATE = 48000.0
 #: Settings of activations that are those which they have by themselves.
 _USUAL = {"negative_slope": 0.01, "min_val": -1.0, "max_val": 1.0}

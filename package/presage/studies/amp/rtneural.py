@@ -28,6 +28,7 @@ from presage.studies.amp.recurrent import layers_of, silent_lstm, weights_of
 
 #: Keys by which a file is known.
 KEYS = ("in_shape", "layers")
+OWN = (*KEYS, "in_skip", "in_gain", "out_gain", "samplerate", "metadata")
 RATE = 48000.0
 #: Type → activations that add nothing to it.
 _LINEAR = {"lstm": ("", "tanh", None), "dense": ("", "linear", None)}

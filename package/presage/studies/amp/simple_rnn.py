@@ -20,6 +20,7 @@ from presage.studies.amp.recurrent import silent_lstm
 
 #: Keys by which a file is known.
 KEYS = ("model_data", "state_dict")
+OWN = (*KEYS, "metadata")
 RATE = 44100.0
 #: What has to be so.
 _FIXED = {"model": "SimpleRNN", "unit_type": "LSTM", "output_size": 1, "bias_fl": True}

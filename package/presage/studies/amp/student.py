@@ -38,7 +38,7 @@ from presage.studies.amp.amplifier import Amplifier, named
 from presage.studies.amp.architecture import architecture_of
 from presage.studies.amp.ear import FRAME, Ear
 from presage.studies.amp.networks import network_of
-from presage.studies.amp.weight_files import write_amplifier
+from presage.studies.amp.weight_files import inherited, write_amplifier
 
 #: Where the low-pass filter before the loss begins and ends, Hz, and how deep it is, dB.
 PASS, STOP, DEPTH = 12_000.0, 16_000.0, 80.0
@@ -65,7 +65,8 @@ class FittedStudent(FittedMap):
         network: Any = self.network
         architecture = network.amplifier.architecture
         held = {n: t.double().numpy() for n, t in network.amplifier.state_dict().items()}
-        return Amplifier(architecture, held, said["sample_rate"], said["form"], said["rest"])
+        rest = inherited(said["rest"], said["form"], said.get("teacher", ""))
+        return Amplifier(architecture, held, said["sample_rate"], said["form"], rest)
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class Student:
             )
         teacher = Amplifier.of(dataset)
         about = {"sample_rate": teacher.sample_rate, "form": teacher.form, "rest": teacher.rest}
+        about["teacher"] = teacher.sha256
         text, warm_up = teacher.architecture.text(), int(dataset.attrs["warm_up"])
         declaration = self.declared(dataset, text, about, warm_up)
         return Prepared(None, {"weights": teacher.flat}, declaration)

@@ -7,7 +7,7 @@ made of what one declares before its numbers have been counted.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +22,12 @@ from presage.studies.amp.declared import AmplifierError
 #: Name → module of the format: `KEYS`, `parse(tree)` and `compose(amplifier)`, which refuse what is
 #: of no known kind, or what the format cannot say.
 FORMS: dict[str, ModuleType] = {"simple_rnn": simple_rnn, "nam": nam, "rtneural": rtneural}
+#: What the metadata of a teacher say that is as true of its student: what it was made of.
+STAYS = (
+    "name", "description", "modeled_by", "author", "license", "source", "style", "based",
+    "samplerate", "gear_type", "gear_make", "gear_model", "tone_type", "input_level_dbu",
+    "output_level_dbu",
+)  # fmt: skip
 #: Bytes of the largest file that is read, and how deep its lists may be nested in one another;
 #: published ones are below 2 MiB and 6 deep.
 LARGEST, DEEPEST = 16 << 20, 64
@@ -54,7 +60,8 @@ def write_amplifier(amplifier: Amplifier, path: Path | str, form: str = "") -> P
     Parameters
     ----------
     amplifier
-        What is written; all that its own file said besides numbers is said again.
+        What is written; all that its own file said besides numbers is said again, in another
+        format its metadata.
     path
         Where to; what is there is replaced.
     form
@@ -75,9 +82,11 @@ def spelled(amplifier: Amplifier, form: str = "") -> bytes:
     form = form or amplifier.form
     if form not in FORMS:
         raise AmplifierError(f"no format {form!r}{nearest(form, FORMS)}")
+    said = {}
     if form != amplifier.form:
+        said = {name: value for name, value in amplifier.rest.items() if name == "metadata"}
         amplifier = replace(amplifier, form=form, rest={})
-    tree = FORMS[form].compose(amplifier)
+    tree = FORMS[form].compose(amplifier) | said
     again: Amplifier = FORMS[form].parse(tree)
     if again.architecture != amplifier.architecture or again.sample_rate != amplifier.sample_rate:
         raise AmplifierError(
@@ -85,6 +94,35 @@ def spelled(amplifier: Amplifier, form: str = "") -> bytes:
             f"the network is {amplifier.architecture} at {amplifier.sample_rate:g} Hz"
         )
     return json.dumps(tree, allow_nan=False).encode()
+
+
+def inherited(rest: Mapping[str, Any], form: str, teacher: str) -> dict[str, Any]:
+    """Return what a student's file says beside its numbers.
+
+    Parameters
+    ----------
+    rest
+        What its teacher's says. Of its metadata stays what is true of both; what was or may have
+        been measured on the teacher (loudness, errors, test signals) goes to `metadata`,
+        `teacher`.
+    form
+        The teacher's format.
+    teacher
+        Hash of the teacher, which is said there too.
+    """
+    if not rest:
+        return {}
+    own, beside = _parted(rest, FORMS[form].OWN)
+    said = rest.get("metadata")
+    kept, left = _parted(said, STAYS) if isinstance(said, Mapping) else ({}, said)
+    about = {"sha256": teacher, "metadata": left, **beside}
+    return own | {"metadata": kept | {"teacher": about}}
+
+
+def _parted(said: Mapping[str, Any], names: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what is said under some names, and the rest."""
+    kept = {name: value for name, value in said.items() if name in names}
+    return kept, {name: value for name, value in said.items() if name not in names}
 
 
 def _tree(path: Path) -> Mapping[str, Any]:

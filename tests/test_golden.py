@@ -40,7 +40,14 @@ HERE = Path(__file__).parent / "golden"
 TABLE = json.loads((HERE / "keys.json").read_text(encoding="utf-8"))
 MADE = {name: held["key"] for name, held in TABLE["made"].items()}
 #: Producer → the version that it has now, where that is above the one in the archive.
-RAISED: dict[str, int] = {"residuals": 4}
+RAISED: dict[str, int] = {
+    "residuals": 4,
+    **dict.fromkeys(
+        ("fit-spline_flow", "fit-coupling_spline", "fit-maf", "fit-realnvp", "fit-mixture_density"),
+        3,
+    ),
+    "fit-ensemble": 11,
+}
 #: Numbers that hang on single draws: with other libraries only their mean is held to.
 CHANCY = ("posteriors", "calibration", "reference", "refinement", "ranking", "held out")
 
@@ -209,9 +216,8 @@ def test_the_settings_of_a_run_find_its_products(kept: Place) -> None:
     products = TABLE["runs"]["events"]["products"]
     sizes = {"n_events": 1600, "n_truth": 400, "n_grid": 100}
     events = events_study.Campaign(store=kept.store, grid=(4, 4), interior=1, edge=1, **sizes)
-    training = events_study.Training(hidden=(8,), bins=4, epochs=1)
-    fitted = training.load(events)
-    assert fitted.key == products["fit"]
+    # The flow of another version than today's is found by its key.
+    fitted = ps.load(products["fit"], kept.store)
     assert key_of(events.draw(fitted, 400)) == products["drawn"]
     products = TABLE["runs"]["pdf"]["products"]
     sizes = {"n_samples": 80, "n_events": 20, "n_repeat": 2, "n_observations": 2}

@@ -347,6 +347,9 @@ def _train(
     loss: Any,
 ) -> F:
     prepared = model.prepare(source.dataset)
+    said = getattr(prepared, "said", "")
+    if habits.progress and said:
+        Bar.write(f"{recipe.producer}: {said}", file=sys.stderr)
     kept = getattr(prepared, "kept", None)
     if kept is not None:  # samples that lack a value were left out
         if not isinstance(source, Labelled):

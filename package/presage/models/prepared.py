@@ -31,12 +31,15 @@ class Prepared:
         What the model is declared for, in JSON's terms.
     kept
         Positions of the rows in the dataset, where samples without a value were left out.
+    said
+        What was chosen from the data, in a line for whoever trains; empty for nothing.
     """
 
     arrays: dict[str, NDArray[np.float32]] | None
     state: dict[str, NDArray[np.float64]]
     declaration: dict[str, Any]
     kept: NDArray[np.int64] | None = None
+    said: str = ""
 
 
 def prepare_columns(dataset: xr.Dataset) -> Prepared:
@@ -69,7 +72,7 @@ def prepare_columns(dataset: xr.Dataset) -> Prepared:
     kept = None if there is None else np.flatnonzero(there)
     if there is not None:
         declaration["left_out"] = int(np.count_nonzero(~there))
-    return Prepared(arrays, scale.state(), declaration, kept)
+    return Prepared(arrays, scale.state(), declaration, kept, scale.said())
 
 
 def stack(columns: Mapping[str, ArrayLike]) -> NDArray[np.float32]:

@@ -89,15 +89,16 @@ def turned(x: Floats, variable: Variable) -> Floats:
 
 
 def inside(x: Floats, variable: Variable) -> Floats:
-    """Move x strictly inside the bounds, as seen in the type it is stored in."""
+    """Move x strictly inside the bounds, as seen in the type it is stored in, and within that."""
     kind = np.dtype(variable.dtype)
     kind = kind if kind.kind == "f" else np.dtype(np.float64)
-    low = high = None
+    high = float(np.finfo(kind).max)
+    low = -high
     if variable.lower is not None:
         low = _next(variable.lower, np.inf, kind)
     if variable.upper is not None:
         high = _next(variable.upper, -np.inf, kind)
-    return x if low is None and high is None else np.clip(x, low, high)
+    return np.clip(x, low, high)
 
 
 def _next(bound: float, towards: float, kind: np.dtype[Any]) -> float:

@@ -4,18 +4,24 @@ A reconstructed mass at label 5000 GeV and one at 300 GeV have densities that sh
 but neither place nor width. A density model then spends its capacity on moving a peak.
 For every variable x at a condition c this module removes both, exactly and invertibly:
 
-    y = b((x - lower)/s(c)) - b((l(c) - lower)/s(c)),   b(u) = ln(e^u - 1)
-    z = (asinh(y) - mean)/std
+    u = g(x),   y = b((u - lower)/s(c)) - b((l(c) - lower)/s(c)),   b(v) = ln(e^v - 1)
+    z = (o(y) - mean)/std
 
-- l(c), the location: the parameter that the variable `follows`, where the medians are within
-  a few widths of it, else a smooth fit of the medians whose errors count in widths;
-- s(c), the width: a smooth fit of half the central 68 % interval, on a logarithmic scale;
+- g, the stretch, is the identity, or a logarithm or root (:mod:`presage.transforms.stretch`);
+- l(c), the location: the parameter that the variable `follows`, where the events are within
+  a few widths of it, else a smooth fit of their medians whose errors count in widths;
+- s(c), the width: a smooth fit of half the central 68 % interval, on a logarithmic scale
+  (or mean and standard deviation of the bulk, :mod:`presage.transforms.place`);
 - b, the inverse softplus, sends the bound to minus infinity and is the identity away from
-  it: y is close to (x - l)/s in the bulk, and no z maps beyond the bound. An upper bound is
+  it: y is close to (u - l)/s in the bulk, and no z maps beyond the bound. An upper bound is
   the mirror image, two bounds use the logit, none the identity;
-- asinh compresses tails: an event 10^6 widths out stands at 15;
-- mean and std are those of the events of all labels together. (To make them standard normal by
-  their quantiles was tried: a third fewer equivalent events at labels that were held out.)
+- o, the outer map, is asinh, which compresses tails: an event 10^6 widths out stands at 15.
+  Or it makes y standard normal by its quantiles (:mod:`presage.transforms.quantile_map`); always
+  to do so was tried, and left a third fewer equivalent events of a resonance between its labels;
+- mean and std are those of the events of all labels together.
+
+What is not the usual (identity, medians, asinh) is chosen from the training events, where it
+describes labels that were left out better (:mod:`presage.transforms.choice`).
 
 A variable with a period is cut open where it has fewest events, and then has two bounds.
 
@@ -37,6 +43,7 @@ from numpy.typing import ArrayLike, NDArray
 from presage.labels import LabelError, Parameter, Variable, nearest
 from presage.labels.circle import wrapped
 from presage.transforms.bounds import BoundMap
+from presage.transforms.choice import Judge
 from presage.transforms.columns import (
     Columns,
     Floats,
@@ -49,12 +56,15 @@ from presage.transforms.columns import (
     inside,
     turned,
 )
+from presage.transforms.place import Place
+from presage.transforms.quantile_map import QuantileMap
 from presage.transforms.smooth import Smooth, features_of, groups, origins, periodic_features
+from presage.transforms.stretch import Stretch, entry_of
 
 #: asinh(y) is cut here on the way back: 10^25 widths out, and float32 still holds it.
 _FAR = 60.0
-#: Errors of ln(width) count in this, and a variable follows a parameter within so many widths.
-_LOG_WIDTH, _FOLLOWS = 0.1, 3.0
+#: Of a z that was rounded to single precision, by which it counts as the same.
+_ROUNDING = 1e-6
 #: An end of all events is in the tail of a label's that is so many widths away.
 _TAIL = 3.0
 
@@ -64,24 +74,44 @@ class _Column:
     """The fitted scaling of one variable."""
 
     variable: Variable
-    location: Smooth | None  # None: the followed parameter itself
-    log_width: Smooth
+    place: Place
+    quantiles: QuantileMap | None = None  # the outer map; None: asinh
     mean: float = 0.0
     std: float = 1.0
-    seen: tuple[float, float] = (-np.inf, np.inf)
+    seen: tuple[float, float] = (-np.inf, np.inf)  # range of x in training
+    reach: tuple[float, float] = (-np.inf, np.inf)  # and of z
 
-    def place(self, condition: Mapping[str, Floats], design: Floats) -> tuple[Floats, Floats]:
-        """Return location and width ``[event]`` at each event's condition."""
-        width = np.exp(self.log_width(design))
-        if self.location is None:
-            location = condition[str(self.variable.follows)]
-        else:
-            location = self.location(design)
-        return location, width
+    def entry(self) -> dict[str, Any]:
+        """Return what is not the usual, in JSON's terms."""
+        stretch = self.place.stretch
+        own: dict[str, Any] = {} if stretch.kind == "linear" else {"stretch": entry_of(stretch)}
+        return own if self.quantiles is None else {**own, "outer": "quantiles"}
 
-    def bound_map(self, condition: Mapping[str, Floats], design: Floats) -> BoundMap:
+    def said(self) -> list[str]:
+        """Return the same in words."""
+        words = [self.place.stretch.said(self.variable.name)]
+        return [word for word in [*words, "quantiles" if self.quantiles else ""] if word]
+
+    def outer(self, y: Floats) -> Floats:
+        return np.arcsinh(y) if self.quantiles is None else self.quantiles.apply(y)
+
+    def outer_inverse(self, t: Floats) -> Floats:
+        t = np.clip(t, -_FAR, _FAR)
+        return np.sinh(t) if self.quantiles is None else self.quantiles.inverse(t)
+
+    def outer_log_slope(self, y: Floats) -> Floats:
+        if self.quantiles is None:
+            return -np.log(np.hypot(1.0, y))
+        return self.quantiles.apply_and_log_slope(y)[1]
+
+    def beyond(self, x: Floats, condition: Mapping[str, Floats], design: Floats) -> Floats:
+        """Return by how many widths all of the training is on one side of the label, ``[event]``.
+
+        That side is x's.
+        """
         location, width = self.place(condition, design)
-        return BoundMap(location, width, self.variable.lower, self.variable.upper)
+        low, high = (self.place.stretch.apply(np.array(end)) for end in self.seen)
+        return np.asarray(np.where(x < self.seen[0], location - low, high - location) / width)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +176,14 @@ class LabelScale:
         arrays = {v.name: dataset[v.name].values for v in (*variables, *parameters)}
         return cls.fit(arrays, variables, parameters)
 
+    def said(self) -> str:
+        """Return in a line which coordinates are not the usual; empty where all are."""
+        return "; ".join(
+            f"{column.variable.name} by {' and '.join(column.said())}"
+            for column in self.columns
+            if column.said()
+        )
+
     def features(self, condition: Columns, events: int | None = None) -> Floats:
         """Return the standardised features ``[event, feature]`` of conditions.
 
@@ -170,7 +208,7 @@ class LabelScale:
             Parameter name → ``[event]``.
         """
         return {
-            name: (np.arcsinh(y) - column.mean) / column.std
+            name: (column.outer(y) - column.mean) / column.std
             for name, column, _, _, y in self._mapped(x, condition)
         }
 
@@ -180,7 +218,7 @@ class LabelScale:
         result: dict[str, Floats] = {}
         for column, bounds in self._maps(values, condition):
             t = values[column.variable.name] * column.std + column.mean
-            x = bounds.inverse(np.sinh(np.clip(t, -_FAR, _FAR)))
+            x = column.place.stretch.inverse(bounds.inverse(column.outer_inverse(t)))
             result[column.variable.name] = inside(x, column.variable)
         circles = [v for v in self.variables if v.period is not None]
         return result | {v.name: wrapped(result[v.name], v) for v in circles}
@@ -188,29 +226,29 @@ class LabelScale:
     def unseen(self, x: Columns, condition: Columns) -> NDArray[np.bool_]:
         """Return which events have a value beyond all those of the fit, ``[event]``.
 
-        An end counts only where it is far out in the tail of the label: at labels whose own
-        events go beyond it, as at a corner of the grid, that is no reason for doubt.
+        That is in coordinates relative to the label, or in the variable's own. In its own an end
+        counts only where it is far out in the tail of the label: at labels whose own events go
+        beyond it, as at a corner of the grid, that is no reason for doubt.
         """
-        values = columns_of(x, self.variables, "variable")
         labels = columns_of(condition, self.parameters, "parameter")
-        found = np.zeros(next(iter(values.values())).size, dtype=bool)
-        beyond = []
-        for column in self.columns:
-            value = turned(values[column.variable.name], column.variable)
+        found = np.zeros(len(np.atleast_1d(x[self.variables[0].name])), dtype=bool)
+        for _, column, _, value, y in self._mapped(x, condition):
+            z = (column.outer(y) - column.mean) / column.std
+            slack = _ROUNDING * (np.abs(z) + 1)
+            found |= (z < column.reach[0] - slack) | (z > column.reach[1] + slack)
             out = np.flatnonzero((value < column.seen[0]) | (value > column.seen[1]))
-            own = {name: label[out] for name, label in labels.items()}
-            location, width = column.place(own, self._design(own, out.size))
-            low, high = (column.seen[0] - location) / width, (column.seen[1] - location) / width
-            far = np.where(value[out] < column.seen[0], -low, high) > _TAIL
-            beyond.append(out[far])
-        found[np.concatenate(beyond)] = True
+            own = {label: numbers[out] for label, numbers in labels.items()}
+            far = column.beyond(value[out], own, self._design(own, out.size)) > _TAIL
+            found[out[far]] = True
         return found
 
     def log_det(self, x: Columns, condition: Columns) -> Floats:
         """Return the sum over variables of log |dz/dx|, ``[event]``."""
         total: Floats | None = None
         for _, column, bounds, values, y in self._mapped(x, condition):
-            term = bounds.log_slope(values) - _log_hypot1(y) - np.log(column.std)
+            stretch = column.place.stretch
+            term = bounds.log_slope(stretch.apply(values)) + stretch.log_slope(values)
+            term = term + column.outer_log_slope(y) - np.log(column.std)
             total = term if total is None else total + term
         return np.zeros(0) if total is None else total
 
@@ -224,18 +262,24 @@ class LabelScale:
             name = column.variable.name
             state[f"{name}.standard"] = np.array([column.mean, column.std])
             state[f"{name}.seen"] = np.array(column.seen)
-            state |= {f"{name}.width.{k}": v for k, v in column.log_width.state().items()}
+            state[f"{name}.reach"] = np.array(column.reach)
+            place = column.place
+            state |= {f"{name}.width.{k}": v for k, v in place.log_width.state().items()}
+            if column.quantiles is not None:
+                state |= {f"{name}.quantiles.{k}": v for k, v in column.quantiles.state().items()}
             if column.variable.period is not None:
                 state[f"{name}.cut"] = np.array([column.variable.lower], dtype=float)
-            if column.location is not None:
-                state |= {f"{name}.location.{k}": v for k, v in column.location.state().items()}
+            if place.location is not None:
+                state |= {f"{name}.location.{k}": v for k, v in place.location.state().items()}
         return state
 
     def declaration(self) -> dict[str, Any]:
-        """Return variables and parameters in JSON's terms."""
+        """Return variables and parameters in JSON's terms, and what is not the usual of each."""
+        chosen = {c.variable.name: c.entry() for c in self.columns if c.entry()}
         return {
             "variables": [entry(variable) for variable in self.variables],
             "parameters": [entry(parameter) for parameter in self.parameters],
+            **({"coordinates": chosen} if chosen else {}),
         }
 
     @classmethod
@@ -251,7 +295,8 @@ class LabelScale:
         parameters = tuple(from_entry(Parameter, entry) for entry in declaration["parameters"])
         numbers = {name: np.asarray(value, dtype=np.float64) for name, value in state.items()}
         try:
-            columns = tuple(_restore(variable, numbers) for variable in variables)
+            chosen = declaration.get("coordinates", {})
+            columns = tuple(_restore(v, numbers, chosen.get(v.name, {})) for v in variables)
             return cls(
                 variables,
                 parameters,
@@ -280,7 +325,7 @@ class LabelScale:
             if label.size != events:
                 raise LabelError(f"{name!r} has {label.size} values for {events} events")
         design = self._design(labels, events)
-        return [(column, column.bound_map(labels, design)) for column in self.columns]
+        return [(column, column.place.bound_map(labels, design)) for column in self.columns]
 
     def _mapped(
         self, x: Columns, condition: Columns
@@ -291,26 +336,32 @@ class LabelScale:
             name = column.variable.name
             values[name] = turned(values[name], column.variable)
             check_bounds(values[name], column.variable)
-            result.append((name, column, bounds, values[name], bounds.apply(values[name])))
+            y = bounds.apply(column.place.stretch.apply(values[name]))
+            result.append((name, column, bounds, values[name], y))
         return result
 
 
-def _restore(variable: Variable, numbers: Mapping[str, Floats]) -> _Column:
+def _restore(
+    variable: Variable, numbers: Mapping[str, Floats], chosen: Mapping[str, Any]
+) -> _Column:
     name = variable.name
     if variable.period is not None:
         cut = float(numbers[f"{name}.cut"][0])
         variable = replace(variable, lower=cut, upper=cut + variable.period)
     mean, std = numbers[f"{name}.standard"]
-    seen = numbers.get(f"{name}.seen", np.array([-np.inf, np.inf]))
+    everywhere = np.array([-np.inf, np.inf])  # as models of before count what they saw
+    seen, reach = (numbers.get(f"{name}.{what}", everywhere) for what in ("seen", "reach"))
     followed = f"{name}.location.coefficients" not in numbers
-    return _Column(
-        variable=variable,
+    stretch = Stretch(**chosen.get("stretch", {}))
+    place = Place(
+        variable=stretch.of(variable),
+        stretch=stretch,
         location=None if followed else Smooth.from_state(numbers, f"{name}.location."),
         log_width=Smooth.from_state(numbers, f"{name}.width."),
-        mean=float(mean),
-        std=float(std),
-        seen=(float(seen[0]), float(seen[1])),
     )
+    outer = QuantileMap.from_state(numbers, f"{name}.quantiles.") if "outer" in chosen else None
+    ends = (float(seen[0]), float(seen[1])), (float(reach[0]), float(reach[1]))
+    return _Column(variable, place, outer, float(mean), float(std), *ends)
 
 
 def _old_origins(parameters: Sequence[Parameter]) -> Floats:
@@ -328,49 +379,22 @@ def _fit_column(
     periodic: NDArray[np.bool_],
 ) -> _Column:
     check_bounds(x, variable)
-    middle = np.array([np.median(x[group]) for group in members])
-    centres = np.array([design[group].mean(axis=0) for group in members])
-    weights = np.sqrt([float(group.size) for group in members])
-    half = _half_widths(x, members, variable)
-    location = None
-    followed = condition.get(str(variable.follows))
-    if followed is None or not _close(middle, followed, half, members):
-        bounds = [b for b in (variable.lower, variable.upper) if b is not None]
-        origin = bounds[0] if bounds else 0.0
-        location = Smooth.fit(centres, middle, weights, periodic, half, origin)
-        # Within a cell of continuous conditions the location moves: that is no width.
-        half = _half_widths(x, members, variable, location(design))
-    log_width = Smooth.fit(centres, np.log(half), weights, periodic, _LOG_WIDTH)
-    column = _Column(variable, location, log_width)
-    z = np.arcsinh(column.bound_map(condition, design).apply(x))
-    mean, std = float(z.mean()), float(z.std())
-    seen = float(x.min()), float(x.max())
-    return replace(column, mean=mean, std=std if std > 1e-12 else 1.0, seen=seen)
+    chosen = Judge.of(variable, x, condition, design, members, periodic).choose()
+    place = Place.fit(
+        variable, chosen.stretch, chosen.place, x, condition, design, members, periodic
+    )
+    y = place.bound_map(condition, design).apply(chosen.stretch.apply(x))
+    quantiles = QuantileMap.fit(y) if chosen.quantiles else None
+    column = _Column(variable, place, quantiles, seen=(float(x.min()), float(x.max())))
+    t = column.outer(y)
+    mean, std = float(t.mean()), float(t.std())
+    std = std if std > 1e-12 else 1.0
+    return replace(column, mean=mean, std=std, reach=_reach((t - mean) / std))
 
 
-def _close(middle: Floats, followed: Floats, half: Floats, members: list[NDArray[np.intp]]) -> bool:
-    """Return whether most groups' medians are within a few widths of the parameter."""
-    label = np.array([followed[group].mean() for group in members])
-    return bool(np.median(np.abs(middle - label) / half) < _FOLLOWS)
-
-
-def _half_widths(
-    x: Floats, members: list[NDArray[np.intp]], variable: Variable, place: Floats | None = None
-) -> Floats:
-    """Return half the central 68 % of each group about its place, above 0 for constant ones."""
-    about = x if place is None else x - place
-    quantiles = np.array([np.quantile(about[group], (0.01, 0.16, 0.84, 0.99)) for group in members])
-    size = np.abs([np.median(x[group]) for group in members])
-    half = (quantiles[:, 2] - quantiles[:, 1]) / 2
-    kind = np.dtype(variable.dtype)
-    resolved = 4 * np.finfo(kind if kind.kind == "f" else np.float64).eps * size
-    half = np.maximum(half, np.maximum(1e-3 * (quantiles[:, 3] - quantiles[:, 0]), resolved))
-    varied = half > resolved
-    if varied.any():  # what does not vary is as wide as the narrowest that does
-        return np.asarray(np.where(varied, half, half[varied].min()))
-    return np.full(len(half), 1e-3 * float(size.max()) or 1e-12)
-
-
-def _log_hypot1(y: Floats) -> Floats:
-    """Return ln sqrt(1 + y^2) without overflow."""
-    return np.asarray(np.log(np.hypot(1.0, y)))
+def _reach(z: Floats) -> tuple[float, float]:
+    """Return how far events may go: beyond the last one by what the last ten span."""
+    few = min(10, z.size)
+    ends = np.partition(z, few - 1)[:few], np.partition(z, z.size - few)[-few:]
+    low, high = (np.ptp(end) for end in ends)
+    return float(z.min() - low), float(z.max() + high)

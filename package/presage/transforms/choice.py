@@ -1,0 +1,148 @@
+"""Which coordinates suit a variable: judged by labels that were left out of their fit.
+
+A candidate is a stretch (:mod:`presage.transforms.stretch`), a kind of place
+(:mod:`presage.transforms.place`) and an outer map, asinh or quantiles. In good coordinates events
+of a label that took no part are described by one simple density that all labels share, with
+
+    ln p(x) = ln q(z) + ln |dz/dx|
+
+on average. Stretch and place are judged with the density that quantiles of the other labels give,
+which no outer map changes; then asinh stays unless as many equal bins as a spline flow has describe
+what comes out of it worse than the quantiles do. What is more complicated has to be better at each
+step by so many nats an event, and by so many standard errors over the labels: without a reason
+coordinates stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from presage.labels import Variable
+from presage.transforms.place import KINDS, Place
+from presage.transforms.quantile_map import QuantileMap
+from presage.transforms.stretch import Stretch, stretches
+
+Floats = NDArray[np.float64]
+
+#: Nats an event, and standard errors, by which a candidate has to be better.
+_BETTER, _SURE = 0.02, 2.0
+#: Groups and events that are looked at, parts that these are cut into, and the fewest events.
+_GROUPS, _EVENTS, _FOLDS, _ENOUGH = 60, 30_000, 3, 200
+#: A log density lower than this counts as this: outliers do not decide.
+_WORST = -25.0
+#: Half the box of equal bins, and their number, that a flow's splines are taken to resolve.
+_BOX, _BINS = 5.0, 32
+_NONE = Stretch()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen for one variable."""
+
+    stretch: Stretch = _NONE
+    place: str = KINDS[0]
+    quantiles: bool = False
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What candidates for one variable are judged on: a sample of its events, in parts."""
+
+    variable: Variable
+    x: Floats
+    condition: Mapping[str, Floats]
+    design: Floats
+    members: list[NDArray[np.intp]]
+    periodic: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls,
+        variable: Variable,
+        x: Floats,
+        condition: Mapping[str, Floats],
+        design: Floats,
+        members: list[NDArray[np.intp]],
+        periodic: NDArray[np.bool_],
+    ) -> Judge:
+        """Take some groups, all over, and some events of each."""
+        step = max(1, len(members) // _GROUPS)
+        some = members[step // 2 :: step]
+        if len(some) < 2 * _FOLDS:  # too few labels to leave any out: parts of them instead
+            some = [group[k :: 2 * _FOLDS] for group in some for k in range(2 * _FOLDS)]
+            some = [group for group in some if group.size] or [members[0]]
+        most = max(_EVENTS // len(some), 1)
+        some = [group[:: max(1, group.size // most)][:most] for group in some]
+        ends = np.cumsum([0, *(group.size for group in some)])
+        parts = [np.arange(a, b) for a, b in pairwise(ends)]
+        rows = np.concatenate(some)
+        own = {name: column[rows] for name, column in condition.items()}
+        return cls(variable, x[rows], own, design[rows], parts, periodic)
+
+    def choose(self) -> Choice:
+        """Return the best coordinates."""
+        if self.x.size < _ENOUGH or np.ptp(self.x) == 0:
+            return Choice()
+        first, *others = [(s, kind) for s in stretches(self.variable, self.x) for kind in KINDS]
+        best, (quantiles, equal) = first, self._scores(*first)
+        for candidate in others:
+            got = self._scores(*candidate)
+            if _is_better(got[0], quantiles):
+                best, (quantiles, equal) = candidate, got
+        return Choice(*best, _is_better(quantiles, equal))
+
+    def _scores(self, stretch: Stretch, kind: str) -> tuple[Floats, Floats]:
+        """Return each group's mean log density under quantiles and asinh, ``[group]``."""
+        found = np.empty((2, len(self.members)))
+        slope = stretch.log_slope(self.x)
+        for fold in range(_FOLDS):
+            train = [g for k, g in enumerate(self.members) if k % _FOLDS != fold]
+            place = Place.fit(self.variable, stretch, kind, self.x, self.condition, self.design,
+                              train, self.periodic)  # fmt: skip
+            bounds, u = place.bound_map(self.condition, self.design), stretch.apply(self.x)
+            y, log = bounds.apply(u), bounds.log_slope(u) + slope
+            rows = np.concatenate(train)
+            densities = _by_quantiles(y, rows) + log, _by_equal_bins(y, rows) + log
+            for k in range(fold, len(self.members), _FOLDS):
+                found[:, k] = [d[self.members[k]].mean() for d in densities]
+        return found[0], found[1]
+
+
+def _is_better(new: Floats, old: Floats) -> bool:
+    gain = new - old
+    error = gain.std() / np.sqrt(max(gain.size - 1, 1))
+    return bool(gain.mean() > _BETTER and gain.mean() > _SURE * error)
+
+
+def _by_quantiles(y: Floats, rows: NDArray[np.intp]) -> Floats:
+    """Return ln q of all y ``[event]`` under the quantiles of some `rows`."""
+    fitted = QuantileMap.fit(y[rows])
+    if fitted is None:
+        return np.full(y.size, _WORST)
+    z, slope = fitted.apply_and_log_slope(y)
+    return np.asarray(np.maximum(-0.5 * z**2 - 0.5 * np.log(2 * np.pi) + slope, _worst(y[rows])))
+
+
+def _by_equal_bins(y: Floats, rows: NDArray[np.intp]) -> Floats:
+    """Return ln q of all y ``[event]`` under equal bins of asinh(y), of some `rows`."""
+    t = np.arcsinh(y)
+    mean, std = t[rows].mean(), max(float(t[rows].std()), 1e-12)
+    z = (t - mean) / std
+    counts = np.histogram(z[rows], _BINS, (-_BOX, _BOX))[0] + 0.1
+    # Outside the box a flow is the identity.
+    share = counts / (rows.size + 0.1 * _BINS) * _BINS / (2 * _BOX)
+    inside = np.clip(((z + _BOX) / (2 * _BOX) * _BINS).astype(int), 0, _BINS - 1)
+    log = np.where(np.abs(z) < _BOX, np.log(share[inside]), -0.5 * z**2 - 0.5 * np.log(2 * np.pi))
+    slope = -np.log(std) - 0.5 * np.log1p(y**2)
+    return np.asarray(np.maximum(log + slope, _worst(y[rows])))
+
+
+def _worst(y: Floats) -> float:
+    """Return the least log density that counts, in the unit of y."""
+    low, high = np.quantile(y, (0.16, 0.84))
+    return _WORST - float(np.log(max(high - low, 1e-300)))

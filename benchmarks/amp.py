@@ -383,25 +383,12 @@ class _Pupil:
 
     def _measured(self, aliasing: Aliasing, training: Training) -> list[Result]:
         """Return the bars' figures, with those of the teacher at twice its rate beside them."""
-        data = aliasing.dataset
-        means = data[list(_SHOWN)].mean(("level", "frequency"))
-        heard = data["audible_aliases"].quantile(0.95, ("level", "frequency"))
-        where = {"system": "student"}
-        rival = float(means["alias_ratio"].sel(system="teacher_2x"))
-        values = {
-            "NMR-S, mean": (means["audible_aliases"].sel(where), -15.0),
-            "NMR-S, p95": (heard.sel(where), -10.0),
-            "ASR, mean": (means["alias_ratio"].sel(where), rival),
-            "HESR-T, mean": (means["harmonic_error"].sel(where), -25.0),
-            "DC-T, mean": (means["mean_error"].sel(where), -40.0),
-            "ESR-T, worst signal": (data["sound_error"].sel(where).max(), -20.0),
-        }
         held = self.plan.factors == FACTORS  # of a small run nothing is expected
         note = f"{training.epochs} epochs of {self.campaign.n_tones} tones on {training.device}"
         return [
-            Result(f"amp_students/{self.name}: {what}", float(value), "dB",
-                   bar if held else None, most=True, note=note)
-            for what, (value, bar) in values.items()
+            Result(f"amp_students/{self.name}: {one.measure}, {one.statistic}", one.value, "dB",
+                   one.aim if held else None, most=True, note=note)
+            for one in aliasing.reached("student")
         ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import amp_toy
 from guides import examples, run
 from presage.cli.main import main
 from presage.fitting import load
@@ -27,7 +28,7 @@ from presage.studies.amp import (
     read_amplifier,
     write_amplifier,
 )
-from presage.studies.amp.report import averaged
+from presage.studies.amp.report import HEARD, averaged
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +173,23 @@ def test_verdict_and_table_are_of_all_students(tiny: Run) -> None:
     assert report.students == ["student"]
     assert report.table(["audible_aliases"]).shape == (5, 5)
     assert averaged(report.dataset["harmonic_error"]).sizes == {"system": 5}
+
+
+def test_what_is_heard_is_good_only_with_its_95th_percentile() -> None:
+    product = amp_toy.product(1)
+    heard = product["audible_aliases"].values  # of 18 tones
+    heard[-1] = -40.0
+    for worst, is_good in ((-30.0, True), (-5.0, False)):
+        heard[-1].flat[:2] = worst
+        good, _, short = Aliasing(product).verdict().partition("; short of ")
+        found = "NMR-S mean -3" in good, "NMR-S p95" in good, "NMR-S" in short
+        assert found == (is_good, is_good, not is_good), worst
+    reached = {
+        (one.measure, one.statistic): one for one in Aliasing(product).reached("student_nmr10")
+    }
+    assert reached["ASR", "mean"].aim == float(averaged(product["alias_ratio"])[1])
+    assert reached["NMR-S", "p95"].aim == HEARD
+    assert "ASR" not in Aliasing(product.isel(system=[0, 3])).verdict()
 
 
 @pytest.mark.parametrize("name", EMBEDDED)

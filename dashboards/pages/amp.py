@@ -36,7 +36,7 @@ from dashboards.kit.panels import (
 from dashboards.kit.pieces import column, note, row
 from presage.store import EntryInfo
 from presage.studies.amp.measures import FLOOR, MEASURES
-from presage.studies.amp.report import HEARD, Aliasing, averaged
+from presage.studies.amp.report import AIMS, HEARD, Aliasing, statistics
 
 #: Of harmonics and of aliases, as the study's figures have them; no system has these.
 _HARMONIC, _ALIAS = "#0072b2", "#d55e00"
@@ -53,6 +53,7 @@ _NEEDED = {
     "title": ("system",), "bin": ("frequency",),
     **{dim: (dim,) for dim in (*_WHERE, "line", "signal", "time")},
 }  # fmt: skip
+_STATISTICS = ("mean", "median", "p95")
 _SHOWN = ("audible_aliases", "alias_ratio", "harmonic_error", "mean_error")
 
 
@@ -129,7 +130,7 @@ class Exhibit:
                    [short for short, _ in MEASURES.values()], 132, cycle="m"),
             Choice.numbered("signal", [str(name) for name in product["signal"].values],
                             heading="signal", cycle="s"),
-            Choice.numbered("statistic", ("mean", "median", "p95"), heading="plane", cycle="p"),
+            Choice.numbered("statistic", _STATISTICS, heading="plane", cycle="p"),
             Choice("shown", names, shown, "curves, players", self.titles, several=True,
                    colours=dict(zip(names, self.colours, strict=True))),
         ]  # fmt: skip
@@ -188,8 +189,7 @@ def _prepared(product: xr.Dataset) -> tuple[xr.Dataset, str]:
         raise ValueError("bin should be whole numbers from 1 on, of periods of each tone")
     if not (isinstance(rate, int | float | np.number) and 1 <= float(rate) < 1e7):
         raise ValueError(f"the attribute sample_rate should be a number of hertz, got {rate!r}")
-    names = [str(name) for name in product["system"].values]
-    return product, Aliasing(product).verdict() if "teacher_2x" in names else ""
+    return product, Aliasing(product).verdict()
 
 
 # -- panels ----------------------------------------------------------------------------------------
@@ -249,18 +249,23 @@ def _curve(exhibit: Exhibit, cast: Cast) -> Panel:
 
 def _front(exhibit: Exhibit, cast: Cast) -> Panel:
     """Return what is heard of aliases beside what was lost of harmonics, a point a system."""
-    where = ("level", "frequency")
-    both = exhibit.product[["harmonic_error", "audible_aliases"]]
-    front = xr.concat([both.map(averaged), both.median(where), both.quantile(0.95, where)],
-                      "statistic", coords="minimal", compat="override")  # fmt: skip
-    lost = front["harmonic_error"].clip(min=_NOTHING_LOST)
-    heard = front["audible_aliases"]  # of those that are told apart; others are far below
+    lost, heard = (
+        xr.concat([statistics(exhibit.product[name])[key] for key in _STATISTICS], "statistic",
+                  coords="minimal", compat="override")
+        for name in ("harmonic_error", "audible_aliases")
+    )  # fmt: skip
+    lost = lost.clip(min=_NOTHING_LOST)
+    # Of those that are told apart; others are far below.
     heard = heard.clip(min=heard.isel(system=[0, *exhibit.students]).min("system") - 30)
     arrays = {"lost": Array.of(lost), "heard": Array.of(heard),
-              "aim_x": Array(np.array([-25.0, np.nan, np.nan]), ("statistic",)),
-              "aim_y": Array(np.array([-15.0, np.nan, HEARD]), ("statistic",))}  # fmt: skip
+              "aim_x": _aims("harmonic_error"), "aim_y": _aims("audible_aliases")}  # fmt: skip
     titles = "HESR-T [dB]: what is lost", "NMR-S [dB]: what is heard"
     return points("half", "lost", "heard", arrays, cast, titles, ("aim_x", "aim_y"))
+
+
+def _aims(name: str) -> Array:
+    """Return what is aimed at in each statistic, NaN where nothing is."""
+    return Array(np.array([AIMS.get((name, key), np.nan) for key in _STATISTICS]), ("statistic",))
 
 
 def _table(exhibit: Exhibit) -> Panel:
@@ -269,12 +274,11 @@ def _table(exhibit: Exhibit) -> Panel:
     numbers: list[tuple[str, dict[str, int], str, float]] = []
     for name in _SHOWN:
         short, text = MEASURES[name]
-        all_ = product[name].stack(tone=("level", "frequency"))
-        statistics = {"mean": averaged(all_), "median": all_.median("tone"),
-                      "p95": all_.quantile(0.95, "tone")}  # fmt: skip
+        every = statistics(product[name])
+        shown = {key: every[key] for key in _STATISTICS}
         if name == "audible_aliases":
-            statistics[f"< {HEARD:g} dB"] = (product[name] < HEARD).mean(("level", "frequency"))
-        for title, values in statistics.items():
+            shown[f"< {HEARD:g} dB"] = (product[name] < HEARD).mean(("level", "frequency"))
+        for title, values in shown.items():
             share = "<" in title
             arrays[f"{name} {title}"] = Array.of(values.where(values > FLOOR))
             said = f"share of tones below {HEARD:g} dB; best: 1" if share else f"{text}, {title}"

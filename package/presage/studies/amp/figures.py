@@ -9,7 +9,7 @@ import xarray as xr
 
 from presage.analysis.canvas import INK, SERIES, SMALL, WIDTH, Page, Style, tidy
 from presage.studies.amp.measures import MEASURES
-from presage.studies.amp.report import HEARD, averaged
+from presage.studies.amp.report import AIMS, averaged, statistics
 
 #: Decibels of full scale from which on a line is drawn.
 LOWEST = -140.0
@@ -116,17 +116,16 @@ def front_figure(product: xr.Dataset) -> Page:
 
     What is heard is that of the worst twentieth of the tones: of most others it is nothing.
     """
-    tones = product[["audible_aliases", "harmonic_error"]].stack(tone=("level", "frequency"))
-    heard = tones["audible_aliases"].quantile(0.95, "tone")
-    lost = averaged(tones["harmonic_error"])
+    heard = statistics(product["audible_aliases"])["p95"]
+    lost = averaged(product["harmonic_error"])
     page = Page(WIDTH * 0.6, 3.1)
     axes = page.subplots()
     for system, style in styles(product).items():
         x, y = (max(float(one.sel(system=system)), _NOTHING) for one in (lost, heard))
         title = str(product["title"].sel(system=system).item())
         axes.plot(x, y, style.marker, color=style.colour, label=title, ms=6, clip_on=False)
-    axes.axvline(-25, color=INK, lw=0.6, ls=":")
-    axes.axhline(HEARD, color=INK, lw=0.6, ls=":")
+    axes.axvline(AIMS["harmonic_error", "mean"], color=INK, lw=0.6, ls=":")
+    axes.axhline(AIMS["audible_aliases", "p95"], color=INK, lw=0.6, ls=":")
     tidy(axes, "lost: HESR-T, mean [dB]", "heard: NMR-S, 95th percentile [dB]", "")
     page.key_of(axes)
     return page

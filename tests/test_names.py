@@ -29,7 +29,14 @@ def truth(seed: int = 0) -> xr.Dataset:
 def test_the_reserved_names_are_those_of_the_products() -> None:
     one, two, three = (truth(seed) for seed in range(3))
     made = compare(one, {"flow": two}, floor=three, classifier=False)
-    names = {*map(str, made.variables), *map(str, made.dims), *unique_labels(truth())}
+    weighted = one.assign(w=("event", np.full(one.sizes["event"], 2.0), {"role": "weight"}))
+    also = compare(weighted, {"flow": two}, classifier=False)
+    names = {
+        *map(str, also.variables),
+        *map(str, made.variables),
+        *map(str, made.dims),
+        *unique_labels(truth()),
+    }
     assert names - {"phi_label", "omega_label"} <= RESERVED
     assert set(METRICS) <= RESERVED
 

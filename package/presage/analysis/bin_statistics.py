@@ -6,7 +6,8 @@ them, figures and tables and the dashboard draw them.
 A *pull* is the difference of two shares over its error were both samples one distribution.
 With g of n events in a bin and r of m in the other sample's, q = (g + r)/(n + m) is their
 common share, and the pull (g/n − r/m)/√(q (1/n + 1/m)). Each sample's own counts would give an
-empty bin of the smaller sample no error, and the larger a huge pull.
+empty bin of the smaller sample no error, and the larger a huge pull. Events with weights give
+their share the variance Σw² / (Σw)² instead, which may go with the bin as weights do.
 """
 
 from __future__ import annotations
@@ -16,6 +17,12 @@ import xarray as xr
 
 #: Events that the smaller sample is expected to have in a bin, or a cell, that is judged.
 FEW, FEW_2D = 10, 5
+#: What is counted; with weights, the variances as well.
+COUNTED = (
+    *(f"{n}{s}" for n in ("counts", "underflow", "overflow") for s in ("", "_variance")),
+    "events",
+    "sum_of_weights",
+)
 _ORDER = ("source", "label", "variable", "bin")
 _ORDER_2D = ("source", "label", "pair", "bin_x", "bin_y")
 #: Name → what it is.
@@ -60,18 +67,20 @@ def bin_statistics(
     """
     counts, events = histograms["counts"].astype(float), histograms["events"].astype(float)
     per = events.where(events > 0) * histograms["edges"].diff("edge").rename(edge="bin")
-    found = {"bin_density": counts / per, "bin_density_error": counts**0.5 / per}
+    spread = variance_of(histograms, "counts")
+    found = {"bin_density": counts / per, "bin_density_error": spread**0.5 / per}
     if against is not None:
         base = histograms.drop_vars("edges").sel(source=against, drop=True)
         r, m = base["counts"].astype(float), base["events"].astype(float)
         n, others = events.where(events > 0), histograms["source"] != against
         share = r.where(r > 0) / m
-        variance = counts / n**2 + r / m**2
+        own = variance_of(base, "counts")
+        variance = spread / n**2 + own / m**2
         found |= {
             "bin_pull": pull_of(base, histograms).where(others),
             "bin_ratio": (counts / n / share - 1).where(others),
             "bin_ratio_error": (variance**0.5 / share).where(others),
-            "bin_ratio_floor": ((1 + m / n) / r.where(r > 0)).where(others) ** 0.5,
+            "bin_ratio_floor": ratio_floor(base, n).where(others),
             "bin_few": ~enough(base, histograms),
         }
         if joint and histograms.sizes.get("pair"):
@@ -91,10 +100,57 @@ def bin_statistics(
     ).assign_attrs(few_events=FEW, few_events_2d=FEW_2D)
 
 
+def variance_of(sample: xr.Dataset, counts: str) -> xr.DataArray:
+    """Return the variance of counts: of events without weights the counts."""
+    found = sample.get(f"{counts}_variance")
+    return sample[counts].astype(float) if found is None else found.astype(float)
+
+
+def ratio_floor(reference: xr.Dataset, n: xr.DataArray) -> xr.DataArray:
+    """Return the error of the ratio to a reference's bins, of `n` events of its distribution."""
+    r, m = reference["counts"].astype(float), reference["events"].astype(float)
+    seen = r.where(r > 0)
+    if has_weights(reference):
+        found: xr.DataArray = ((variance_of(reference, "counts") / seen + m / n) / seen) ** 0.5
+        return found
+    plain: xr.DataArray = ((1 + m / n) / seen) ** 0.5
+    return plain
+
+
+def variance_of_share(sample: xr.Dataset, counts: str, share: xr.DataArray) -> xr.DataArray:
+    """Return the variance of a sample's share of the events, were `share` the true one."""
+    events, found = sample["events"].astype(float), sample.get(f"{counts}_variance")
+    if found is None:
+        return share / events
+    content = sample[counts].astype(float)
+    alike = abs(found - content) <= 1e-6 * content  # events of one weight, or of none
+    return (share / events).where(alike, found / events**2)
+
+
+def has_weights(*samples: xr.Dataset) -> bool:
+    """Return whether some of these histograms hold sums of weights."""
+    return any("sum_of_weights" in sample for sample in samples)
+
+
+def counted(product: xr.Dataset) -> xr.Dataset:
+    """Return what was counted in bins, and the numbers of events."""
+    return product[[name for name in COUNTED if name in product]]
+
+
 def enough(
     one: xr.Dataset, other: xr.Dataset, counts: str = "counts", least: float = FEW
 ) -> xr.DataArray:
-    """Return in which bins the smaller of two samples is expected to have `least` events."""
+    """Return in which bins the smaller of two samples is expected to have `least` events.
+
+    Of events with weights, so many effective ones: what has no larger relative error than they.
+    """
+    if has_weights(one, other):
+        share = _common_share(one, other, counts)
+        worst = np.maximum(
+            variance_of_share(one, counts, share), variance_of_share(other, counts, share)
+        )
+        clear: xr.DataArray = (share > 0) & (share**2 >= least * worst)
+        return clear
     total = one[counts].astype(float) + other[counts]
     m, n = (sample["events"].astype(float) for sample in (one, other))
     found: xr.DataArray = total * np.minimum(n, m) >= least * (n + m)
@@ -111,6 +167,17 @@ def pull_of(
     r, g = (sample[counts].astype(float) for sample in (one, other))
     m, n = (sample["events"].astype(float) for sample in (one, other))
     judged = enough(one, other, counts, least) & (g + r > 0)
+    if has_weights(one, other):
+        share = _common_share(one, other, counts).where(judged)
+        error = sum(variance_of_share(s, counts, share) for s in (one, other)) ** 0.5
+        weighted: xr.DataArray = (g / n - r / m) / error
+        return weighted
     share = ((g + r) / (n + m)).where(judged)
     pull: xr.DataArray = (g / n - r / m) / (share * (1 / n + 1 / m)) ** 0.5
     return pull
+
+
+def _common_share(one: xr.Dataset, other: xr.Dataset, counts: str) -> xr.DataArray:
+    total = one[counts].astype(float) + other[counts]
+    share: xr.DataArray = total / (one["events"] + other["events"])
+    return share

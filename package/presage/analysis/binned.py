@@ -9,8 +9,9 @@ import numpy as np
 import xarray as xr
 from scipy.special import gammaln
 
+from presage.analysis.bin_statistics import enough, has_weights, pull_of, ratio_floor, variance_of
 from presage.analysis.distances import HALF_NORMAL
-from presage.analysis.pull_histogram import clear_pulls, pulls_by_chance
+from presage.analysis.pull_histogram import clear_pulls, pulls_by_chance, shares
 
 
 def binned(reference: xr.Dataset, other: xr.Dataset) -> xr.Dataset:
@@ -45,8 +46,11 @@ def binned(reference: xr.Dataset, other: xr.Dataset) -> xr.Dataset:
     seen = r.where(r > 0)
     ratio = (g / n) / (seen / m)
     share = (g + r) / (n + m)
-    noise = (g / n**2 + r / m**2) * (1 - share)
+    own, others = (variance_of(sample, "counts") for sample in (reference, other))
+    noise = (others / n**2 + own / m**2) * (1 - share)
     excess = ((g / n - r / m) ** 2 - noise) / share.where(share > 0) ** 2
+    if has_weights(reference, other):  # where their sum may be nothing, there is no ratio
+        excess = excess.where(enough(reference, other))
     outer = outermost(r.sizes["bin"])
     chi2 = _chi2(reference, other)
     pulls = clear_pulls(reference, other)
@@ -67,18 +71,24 @@ def binned_chance(reference: xr.Dataset, n: xr.DataArray) -> xr.Dataset:
     """Return what :func:`binned` gives on average for `n` events ``[label]`` by chance."""
     r, m = reference["counts"].astype(float), reference["events"].astype(float)
     outer = outermost(r.sizes["bin"])
+    spread = variance_of(reference, "counts") / r.where(r > 0)  # of a bin's weights; 1 without
+    seen = r.where(shares(reference, n).notnull()) if has_weights(reference) else r
 
     def residual(which: xr.DataArray) -> xr.DataArray:
         # A bin of T events adds noise (1/n + 1/m) √2 √(1 − 1/T) to the weighted mean.
-        counts = r * which
+        counts = seen * which
         events = counts * (1 + n / m)
         bins = (1 - 1 / events.where(events > 1)).sum("bin")
         noise = _sqrt(2 * bins) * (1 / n + 1 / m) / (counts.sum("bin") / m)
+        if has_weights(reference):
+            each = (1 / n + spread / m) ** 2 * (1 - 1 / events.where(events > 1))
+            noise = _sqrt(2 * each.sum("bin")) / (counts.sum("bin") / m)
+        noise = noise.where(counts.sum("bin") > 0)
         factor: xr.DataArray = xr.apply_ufunc(_root_of_excess, bins, vectorize=True)
         return factor * _sqrt(noise)
 
     one = xr.ones_like(r.isel(bin=0, drop=True))
-    width = _sqrt((1 + m / n) / r.where(r > 0))
+    width = ratio_floor(reference, n)
     pulls = pulls_by_chance(reference, n)
     total = _all_bins(reference).where(lambda counts: counts > 0)
     excess = xr.apply_ufunc(_excess, total.count("bin") - 1, vectorize=True)
@@ -103,6 +113,10 @@ def outermost(bins: int) -> xr.DataArray:
 
 def _chi2(reference: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
     """Two-sample chi-squared per degree of freedom, the overflows as two more bins."""
+    if has_weights(reference, other):
+        pulls = pull_of(_with_all_bins(reference), _with_all_bins(other))
+        ndf = pulls.count("bin") - 1
+        return ((pulls**2).sum("bin") / ndf.where(ndf > 0)).transpose("label", "variable")
     r, g = (_all_bins(sample) for sample in (reference, other))
     m, n = reference["events"].astype(float), other["events"].astype(float)
     total = (r + g).where(r + g > 0)
@@ -111,8 +125,13 @@ def _chi2(reference: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
     return (terms.sum("bin") / ndf.where(ndf > 0)).transpose("label", "variable")
 
 
-def _all_bins(sample: xr.Dataset) -> xr.DataArray:
-    parts = [sample["counts"], sample["underflow"], sample["overflow"]]
+def _with_all_bins(sample: xr.Dataset) -> xr.Dataset:
+    found = {f"counts{suffix}": _all_bins(sample, suffix) for suffix in ("", "_variance")}
+    return xr.Dataset({**found, **sample[["events", "sum_of_weights"]]})
+
+
+def _all_bins(sample: xr.Dataset, suffix: str = "") -> xr.DataArray:
+    parts = [sample[f"{name}{suffix}"] for name in ("counts", "underflow", "overflow")]
     return xr.concat(parts, dim="bin", coords="minimal", compat="override").astype(float)
 
 

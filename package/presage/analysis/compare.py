@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from presage.analysis.completing import completed
-from presage.analysis.histograms import adaptive_edges, histogram
+from presage.analysis.histograms import adaptive_edges, histogram, in_effective_events
 from presage.analysis.labelled import Grouped, Labels, group, label_table
 from presage.analysis.measuring import Measured, with_binned
 from presage.analysis.metrics import METRICS, chosen, own_metrics
@@ -96,6 +96,13 @@ def compare(
     ------
     LabelError
         Missing labels, variables, events; other units; values that are not finite.
+
+    Notes
+    -----
+    Where a sample has weights, it counts as its effective number of events, (Σw)² / Σw²: that is
+    what ``events`` then says, and ``counts`` are sums of weights in that unit, of which
+    ``counts_variance`` and so on hold the variance in the same unit, from Σw² of each bin.
+    ``sum_of_weights[source, label]`` over ``events`` takes them back.
     """
     names = chosen(metrics)
     table = {name: METRICS[name] for name in names} | own_metrics(own)[0]
@@ -115,7 +122,7 @@ def compare(
     ) as bar:
         for i in range(len(truth.table)):
             bar.set_postfix_str(f"label {i + 1} of {len(truth.table)}", refresh=False)
-            samples = {name: Sample(g.sample(int(where[name][i]))) for name, g in groups.items()}
+            samples = {name: _sample(g, int(where[name][i])) for name, g in groups.items()}
             measured.add(i, samples, model)
             if testing[i]:
                 for source in measured.test(i, samples, seed, subsample):
@@ -130,6 +137,10 @@ def compare(
     lacking = {f"left_out_{name}": g.left_out for name, g in groups.items() if g.left_out}
     product = product.assign_attrs(_attributes(floor, model, subsample, seed) | lacking)
     return completed(product)
+
+
+def _sample(grouped: Grouped, label: int) -> Sample:
+    return Sample(grouped.sample(label), grouped.weights_at(label))
 
 
 def _work(
@@ -160,11 +171,12 @@ def _grouped(
     for name, events in candidates.items():
         groups[name] = group(events, f"candidate {name!r}", like=truth)
     for grouped in groups.values():
-        sizes = grouped.sizes[grouped.find(truth.table)]
+        sizes = grouped.effective[grouped.find(truth.table)]
         if sizes.min() < max(minimum, 2):
             few = int(sizes.argmin())
+            worth = "events" if grouped.weights is None else "effective events, (Σw)² / Σw²,"
             raise LabelError(
-                f"{grouped.source} has {sizes[few]} events at "
+                f"{grouped.source} has {sizes[few]:.4g} {worth} at "
                 f"{grouped.describe(truth.table[few])}, at least {max(minimum, 2)} are needed; "
                 "add events or leave that label out of the reference"
             )
@@ -175,7 +187,8 @@ def _counted(
     groups: dict[str, Grouped], edges: xr.DataArray, model: str, measured: bool
 ) -> xr.Dataset:
     """Histograms of all sources; a floor that is a law has no events."""
-    counted = {name: _histogram(grouped, edges) for name, grouped in groups.items()}
+    weighted = any(grouped.weights is not None for grouped in groups.values())
+    counted = {name: _histogram(grouped, edges, weighted) for name, grouped in groups.items()}
     if not measured:
         empty = xr.zeros_like(counted[model])
         counted = {"reference": counted.pop("reference"), "floor": empty, **counted}
@@ -186,12 +199,15 @@ def _counted(
     return joined.assign(edges=edges.transpose("label", "variable", "edge"))
 
 
-def _histogram(grouped: Grouped, edges: xr.DataArray) -> xr.Dataset:
+def _histogram(grouped: Grouped, edges: xr.DataArray, weighted: bool) -> xr.Dataset:
     counted = histogram(grouped, edges)
+    if weighted:
+        counted = in_effective_events(counted)
     outside = counted["underflow"] + counted["overflow"]
     below, above = (_beyond(grouped, edges, upper=upper) for upper in (False, True))
     # 4 bytes: the pulls stand beside them.
-    counted = counted.assign({n: counted[n].astype(np.int32) for n in ("counts", "counts_2d")})
+    kind = np.float32 if weighted else np.int32
+    counted = counted.assign({n: counted[n].astype(kind) for n in counted if "counts" in str(n)})
     return counted.assign(
         outside=outside.assign_attrs(unitless("events outside the bins")),
         below_bound=(("label", "variable"), below, unitless("events below the physical bound")),

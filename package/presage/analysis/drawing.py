@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from presage.analysis.labelled import Floats, Grouped, Labels, group, label_tabl
 from presage.labels import LabelError, stored_as
 from presage.labels.circle import wrapped
 from presage.rng import generator
+from presage.transforms.cells import drawn_by_weight, without_negative
 
 
 def draw_at(
@@ -78,7 +80,10 @@ def repeated_share(rows: NDArray[Any]) -> float:
 
 
 def simulated(train: xr.Dataset) -> Grouped:
-    """Group training events, and refuse a label with a single event."""
+    """Group training events, and refuse a label with a single event.
+
+    Of weights none is negative then, see :mod:`presage.transforms.cells`.
+    """
     grouped = group(train, "the training events")
     if grouped.sizes.min() < 2:
         lone = grouped.table[int(grouped.sizes.argmin())]
@@ -86,11 +91,26 @@ def simulated(train: xr.Dataset) -> Grouped:
             f"the training events hold only one event at {grouped.describe(lone)}; "
             "a width needs two: leave that label out"
         )
-    return grouped
+    if grouped.weights is None or grouped.weights.min() >= 0:
+        return grouped
+    positive = [
+        without_negative(grouped.weights[grouped.rows(label)], grouped.sample(label))
+        for label in range(len(grouped.table))
+    ]
+    return replace(grouped, weights=np.concatenate(positive))
 
 
-def resample(events: Floats, n: int, rng: np.random.Generator) -> Floats:
-    """Choose `n` events; each as often as any other, but for the remainder."""
+def resample(
+    events: Floats, n: int, rng: np.random.Generator, weights: Floats | None = None
+) -> Floats:
+    """Choose `n` events; each as often as any other, but for the remainder, or by its weight.
+
+    `weights` ``[event]`` are not negative.
+    """
+    if weights is not None:
+        order = rng.permutation(len(events))
+        by_weight: Floats = events[order[drawn_by_weight(weights[order], n)]]
+        return by_weight
     rounds = -(-n // len(events))
     order = np.concatenate([rng.permutation(len(events)) for _ in range(rounds)])
     chosen: Floats = events[order[:n]]

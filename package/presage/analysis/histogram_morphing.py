@@ -25,6 +25,7 @@ back is put in ascending order, and one that would cross a declared bound stops 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -63,8 +64,9 @@ def histogram_morphing(
     variables = range(len(grouped.variables))
 
     @cache
-    def ascending(label: int) -> Floats:
-        return np.sort(grouped.sample(label), axis=0)
+    def ascending(label: int) -> list[Steps]:
+        events, own = grouped.sample(label), grouped.weights_at(label)
+        return [Steps.of(column, own) for column in events.T]
 
     def draw(target: Floats, n: int, rng: np.random.Generator) -> Floats:
         weights = label_weights(grouped.table, target)
@@ -72,12 +74,12 @@ def histogram_morphing(
         parts = []
         for i, share in enumerate(rng.multinomial(n, weights.mixing)):
             if share:
-                events, own = resample(grouped.sample(i), int(share), rng), ascending(i)
+                events = resample(grouped.sample(i), int(share), rng, grouped.weights_at(i))
                 parts.append(np.empty_like(events))
                 for v in variables:
-                    p = _probability(own[:, v], events[:, v])
-                    at = {j: (c, ascending(j)[:, v]) for j, c in used.items()}
-                    parts[-1][:, v] = _interpolated(list(at.values()), p)
+                    p = ascending(i)[v].probability(events[:, v])
+                    at = [(c, ascending(j)[v]) for j, c in used.items()]
+                    parts[-1][:, v] = _interpolated(at, p)
         return _within_bounds(np.concatenate(parts), grouped)
 
     return draw_at(grouped, train, labels, n, seed, "histogram-morphing", draw)
@@ -91,20 +93,40 @@ def _coefficients(weights: Weights) -> dict[int, float]:
     return {int(i): float(chosen[i] / chosen.sum()) for i in np.flatnonzero(chosen)}
 
 
-def _probability(ascending: Floats, x: Floats) -> Floats:
-    """Return F(x) of events of a sample, ``[event]``, equal values in the middle of theirs."""
-    below, above = (np.searchsorted(ascending, x, side=side) for side in ("left", "right"))
-    middle: Floats = (below + above) / (2 * len(ascending))
-    return middle
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """The distribution of one variable: sorted values, and the share of events up to each."""
+
+    values: Floats  # ``[event]``, ascending
+    total: Floats  # of the events before each value, and last of all; 0 first, ``[event + 1]``
+
+    @classmethod
+    def of(cls, x: Floats, weights: Floats | None) -> Steps:
+        """Sort values, each of which counts 1 or has its weight, none negative."""
+        if weights is None:
+            return cls(np.sort(x), np.arange(len(x) + 1.0))
+        order = np.argsort(x, kind="stable")
+        return cls(x[order], np.concatenate([[0.0], np.cumsum(weights[order])]))
+
+    def probability(self, x: Floats) -> Floats:
+        """Return F(x) of events of the sample, equal values in the middle of theirs."""
+        below, above = (np.searchsorted(self.values, x, side=side) for side in ("left", "right"))
+        middle: Floats = (self.total[below] + self.total[above]) / (2 * self.total[-1])
+        return middle
+
+    def quantile(self, p: Floats) -> Floats:
+        """Return Q(p), linear between the middles of the events' shares."""
+        middles = (self.total[:-1] + np.diff(self.total) / 2) / self.total[-1]
+        found: Floats = np.interp(p, middles, self.values)
+        return found
 
 
-def _interpolated(samples: Sequence[tuple[float, Floats]], p: Floats) -> Floats:
-    """Return Σ c Q(p) of sorted samples with their coefficients, made to rise with p."""
+def _interpolated(samples: Sequence[tuple[float, Steps]], p: Floats) -> Floats:
+    """Return Σ c Q(p) of samples with their coefficients, made to rise with p."""
     order = np.argsort(p, kind="stable")
     total = np.zeros(len(p))
-    for coefficient, ascending in samples:
-        n = len(ascending)
-        total += coefficient * np.interp(p[order], (np.arange(n) + 0.5) / n, ascending)
+    for coefficient, steps in samples:
+        total += coefficient * steps.quantile(p[order])
     if min(coefficient for coefficient, _ in samples) < 0:
         total.sort()
     result = np.empty(len(p))

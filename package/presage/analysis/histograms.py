@@ -1,7 +1,8 @@
 """Binning by label: edges that suit each label, counts for all labels at once.
 
 A label's histogram spans the 0.5–99.5 % quantiles of its *reference*, in equal bins, and
-every other sample is counted on the same edges. What falls outside is kept beside it.
+every other sample is counted on the same edges. What falls outside is kept beside it. Events with
+weights add these up, and their squares, which are the variance of the sum.
 Counting is one ``bincount`` over (label, bin) numbers for each block of events, on all cores.
 """
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from presage.analysis.labelled import Floats, Grouped, Integers, group
 from presage.labels import LabelError, Variable, unitless
 from presage.transforms.sorting import BLOCK, side_by_side
+from presage.transforms.weights import quantile
 
 #: Quantiles of the reference between which a histogram lies.
 RANGE = (0.005, 0.995)
@@ -68,6 +70,9 @@ def adaptive_edges(reference: xr.Dataset | Grouped, bins: int = 40) -> xr.DataAr
 
     def span(label: int) -> list[Floats]:
         rows = slice(grouped.starts[label], grouped.starts[label + 1])
+        own = grouped.weights_at(label)
+        if own is not None:
+            return [quantile(column[rows], own, RANGE) for column in columns]
         return [_quantiles(np.sort(column[rows]), RANGE) for column in columns]
 
     limits = np.array(side_by_side(span, range(len(grouped.table))))
@@ -103,6 +108,8 @@ def histogram(events: xr.Dataset | Grouped, edges: xr.DataArray) -> xr.Dataset:
         ``counts[label, variable, bin]``, ``underflow`` and ``overflow[label, variable]``,
         ``counts_2d[label, pair, bin_x, bin_y]`` for every pair of variables (x the first
         of the pair), ``events[label]``; all int64. The last bin includes its upper edge.
+        Of events with weights all but ``events`` are sums of weights, float64; beside them stand
+        their variances Σw², ``counts_variance`` and so on, and the ``sum_of_weights[label]``.
 
     Raises
     ------
@@ -115,20 +122,55 @@ def histogram(events: xr.Dataset | Grouped, edges: xr.DataArray) -> xr.Dataset:
     table = np.stack([edges[p.name].values for p in grouped.parameters], axis=1)
     where = grouped.find(table)
     names = [str(name) for name in edges["variable"].values]
-    flat, joint = _count(grouped, where, names, grid)
+    arrays = _named(*_count(grouped, where, names, grid, grouped.weights), "")
+    if grouped.weights is not None:
+        arrays |= _named(*_count(grouped, where, names, grid, grouped.weights**2), "_variance")
+        total = np.add.reduceat(grouped.weights, grouped.starts[:-1])[where]
+        arrays["sum_of_weights"] = ("label", total, unitless("sum of the weights of a label"))
+    arrays["events"] = ("label", grouped.sizes[where], unitless("events of a label"))
     return xr.Dataset(
-        {
-            "counts": (("label", "variable", "bin"), flat[..., 1:-1], unitless("events in a bin")),
-            "underflow": (("label", "variable"), flat[..., 0], unitless("events below the bins")),
-            "overflow": (("label", "variable"), flat[..., -1], unitless("events above the bins")),
-            "counts_2d": (("label", "pair", "bin_x", "bin_y"), joint, unitless("events in a cell")),
-            "events": ("label", grouped.sizes[where], unitless("events of a label")),
-        },
+        arrays,
         coords={
             **edges.coords,
             "pair": np.array([f"{x},{y}" for x, y in combinations(names, 2)], dtype=object),
         },
     )
+
+
+def in_effective_events(counted: xr.Dataset) -> xr.Dataset:
+    """Return histograms, with weights or without, in units of effective events.
+
+    Of N = (Σw)² / Σw² effective events, ``counts`` are those in a bin, so that counts over
+    ``events``, which become N, are the weighted shares. Of events without weights the variances of
+    counts are the counts.
+    """
+    names = ("counts", "underflow", "overflow", "counts_2d")
+    found: dict[str, xr.DataArray] = {}
+    if "sum_of_weights" not in counted:
+        for name in names:
+            found[name] = found[f"{name}_variance"] = counted[name].astype(float)
+        found["events"] = found["sum_of_weights"] = counted["events"].astype(float)
+        return counted.assign(found)
+    total = counted["sum_of_weights"]
+    bins = [counted[f"{name}_variance"].isel(variable=0, drop=True) for name in names[:3]]
+    unit = total / (bins[0].sum("bin") + bins[1] + bins[2])
+    for name in names:
+        found[name] = counted[name] * unit
+        found[f"{name}_variance"] = counted[f"{name}_variance"] * unit**2
+    found["events"] = total * unit
+    return counted.assign({n: a.assign_attrs(counted[n].attrs) for n, a in found.items()})
+
+
+def _named(flat: NDArray[Any], joint: NDArray[Any], suffix: str) -> dict[str, Any]:
+    """Return what was counted as variables, their names with `suffix`."""
+    what = "variance of the " if suffix else ""
+    found = {
+        "counts": (("label", "variable", "bin"), flat[..., 1:-1], "events in a bin"),
+        "underflow": (("label", "variable"), flat[..., 0], "events below the bins"),
+        "overflow": (("label", "variable"), flat[..., -1], "events above the bins"),
+        "counts_2d": (("label", "pair", "bin_x", "bin_y"), joint, "events in a cell"),
+    }
+    return {f"{n}{suffix}": (d, v, unitless(what + t)) for n, (d, v, t) in found.items()}
 
 
 def count(events: Floats, edges: Floats) -> tuple[Integers, Integers]:
@@ -157,31 +199,35 @@ def _quantiles(x: NDArray[Any], at: tuple[float, ...]) -> Floats:
 
 
 def _count(
-    grouped: Grouped, where: Integers, names: list[str], grid: Floats
-) -> tuple[Integers, Integers]:
+    grouped: Grouped, where: Integers, names: list[str], grid: Floats, weights: Floats | None = None
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Count ``[label, variable, bin + 2]`` with the overflows, ``[label, pair, bin, bin]`` without.
 
+    With `weights` ``[event]`` these are added up.
     Labels are taken in groups of about a block of events, whose bin numbers stay in the cache;
     every pair of variables is counted with its overflows, and the rest are sums over those.
     """
     labels, bins = len(where), grid.shape[-1] - 1
     pairs, side = list(combinations(range(len(names)), 2)), bins + 2
-    flat = np.empty((labels, len(names), side), dtype=np.int64)
-    joint = np.empty((labels, len(pairs), bins, bins), dtype=np.int64)
+    kind = np.int64 if weights is None else np.float64
+    flat = np.empty((labels, len(names), side), dtype=kind)
+    joint = np.empty((labels, len(pairs), bins, bins), dtype=kind)
 
     def count(chosen: slice) -> None:
         codes, index = _bin_numbers(grouped, where[chosen], names, grid[chosen])
         n = len(where[chosen])
+        rows = [slice(grouped.starts[i], grouped.starts[i + 1]) for i in where[chosen]]
+        own = None if weights is None else np.concatenate([weights[r] for r in rows])
         for k, (x, y) in enumerate(pairs):
             both = (codes * side + index[x]) * side + index[y]
-            cells = np.bincount(both, minlength=n * side**2).reshape(n, side, side)
+            cells = np.bincount(both, own, minlength=n * side**2).reshape(n, side, side)
             joint[chosen, k] = cells[:, 1:-1, 1:-1]
             if x == 0:
                 flat[chosen, y] = cells.sum(axis=1)
             if (x, y) == (0, 1):
                 flat[chosen, x] = cells.sum(axis=2)
         if not pairs:
-            only = np.bincount(codes * side + index[0], minlength=n * side)
+            only = np.bincount(codes * side + index[0], own, minlength=n * side)
             flat[chosen, 0] = only.reshape(n, side)
 
     side_by_side(count, _portions(grouped.sizes[where]))

@@ -25,6 +25,7 @@ from presage.transforms.distinct_labels import Labels as Labels
 from presage.transforms.distinct_labels import distinct_labels as distinct_labels
 from presage.transforms.distinct_labels import label_table as label_table
 from presage.transforms.sorting import by_code
+from presage.transforms.weights import check_totals, weights_of
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -46,6 +47,7 @@ class Grouped:
     #: lie from there on, see :mod:`presage.labels.circle`.
     cuts: Mapping[str, Floats] = field(default_factory=dict)
     left_out: int = 0  # number of events that lack a value
+    weights: Floats | None = None  # what each (sorted) event counts for; None: all count 1
 
     @property
     def sizes(self) -> Integers:
@@ -53,13 +55,33 @@ class Grouped:
         return cast(Integers, np.diff(self.starts))
 
     @property
+    def effective(self) -> Floats:
+        """Number of events of weight 1 that each label's are worth; without weights their number.
+
+        See :mod:`presage.transforms.weights`.
+        """
+        if self.weights is None:
+            return self.sizes.astype(float)
+        totals = np.add.reduceat(self.weights, self.starts[:-1])
+        squares = np.add.reduceat(self.weights**2, self.starts[:-1])
+        return totals**2 / squares
+
+    def weights_at(self, label: int) -> Floats | None:
+        """Return the weights of one label's events ``[event]``, None without."""
+        return None if self.weights is None else self.weights[self.rows(label)]
+
+    @property
     def codes(self) -> Integers:
         """Number of the label of each (sorted) event."""
         return cast(Integers, np.repeat(np.arange(len(self.table)), self.sizes))
 
+    def rows(self, label: int) -> slice:
+        """Return where the events of one label are."""
+        return slice(self.starts[label], self.starts[label + 1])
+
     def sample(self, label: int) -> Floats:
         """Return the events of one label, float64 ``[event, variable]``."""
-        rows = slice(self.starts[label], self.starts[label + 1])
+        rows = self.rows(label)
         return np.stack([self.columns[v.name][rows] for v in self.variables], axis=1, dtype=float)
 
     def describe(self, label: Iterable[float]) -> str:
@@ -121,7 +143,8 @@ def group(events: xr.Dataset, source: str = "the dataset", like: Grouped | None 
     Raises
     ------
     LabelError
-        No labels or variables, missing ones, another unit, values that are not finite.
+        No labels or variables, missing ones, another unit, values that are not finite; two
+        weights, or a label whose weights add up to nothing or less.
 
     Warns
     -----
@@ -139,23 +162,29 @@ def group(events: xr.Dataset, source: str = "the dataset", like: Grouped | None 
         raise LabelError(f"{source} is empty: it has no {dim}")
     known = (*parameters, *variables)
     columns = {variable.name: events[variable.name].values for variable in known}
+    weights = weights_of(events, dim, source)
     there = complete(columns, known, source)
     if there is not None:
+        weights = None if weights is None else weights[there]
         columns = {name: column[there] for name, column in columns.items()}
     for name, column in columns.items():
         _check_finite(column, name, source)
     codes, table, _ = distinct_labels([columns[p.name] for p in parameters], parameters, source)
-    starts, ordered = by_code(codes, len(table), [columns[v.name] for v in variables])
+    sorting = [columns[v.name] for v in variables] + ([] if weights is None else [weights])
+    starts, ordered = by_code(codes, len(table), sorting)
     grouped = Grouped(
         dim=dim,
         parameters=parameters,
         variables=variables,
         table=table,
         starts=starts,
-        columns={v.name: column for v, column in zip(variables, ordered, strict=True)},
+        columns={v.name: column for v, column in zip(variables, ordered, strict=False)},
         source=source,
         left_out=0 if there is None else int(np.count_nonzero(~there)),
+        weights=None if weights is None else ordered[-1],
     )
+    if grouped.weights is not None:
+        check_totals(grouped.weights, starts, lambda i: grouped.describe(table[i]), source)
     return _opened(grouped, like) if any(v.period is not None for v in variables) else grouped
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from presage.analysis import distances
+from presage.analysis.bin_statistics import counted
 from presage.analysis.binned import binned, binned_chance
 from presage.analysis.histograms import pair_names
 from presage.analysis.labelled import Floats, Grouped
@@ -40,7 +41,7 @@ class Measured:
             if source in samples:
                 found = measure(reference, samples[source], self.table)
             else:
-                found = chance(reference, len(samples[model]), self.table)
+                found = chance(reference, samples[model].size, self.table)
             for name, value in found.items():
                 self.values[name][s, label] = value
 
@@ -55,14 +56,14 @@ class Measured:
         from presage.models.threads import one_thread
 
         found = {name: self.values.get(name) for name in ("auc", "auc_error")}
-        worth = {name: effective(sample.events) for name, sample in samples.items()}
+        worth = {name: effective(sample.resampled) for name, sample in samples.items()}
         if worth["reference"] < MINIMUM:
             return
 
         def judged(source: str) -> tuple[float, float]:
             if worth.get(source, 0) < MINIMUM:
                 return (np.nan if source in samples else 0.5), np.nan
-            events = samples["reference"].events, samples[source].events
+            events = samples["reference"].resampled, samples[source].resampled
             auc = classifier_auc(*events, seed=seed, subsample=subsample)
             return auc.value, auc.error
 
@@ -87,13 +88,13 @@ class Measured:
 
 def with_binned(product: xr.Dataset, model: str, measured: bool) -> xr.Dataset:
     """Fill in the metrics of the histograms that `product` has room for."""
-    counted = product[["counts", "underflow", "overflow", "events"]]
-    reference = counted.sel(source="reference", drop=True)
+    bins = counted(product)
+    reference = bins.sel(source="reference", drop=True)
     results = []
     for source in product["source"].values:
-        other = counted.sel(source=source, drop=True)
+        other = bins.sel(source=source, drop=True)
         if source == "floor" and not measured:
-            found = binned_chance(reference, counted["events"].sel(source=model, drop=True))
+            found = binned_chance(reference, bins["events"].sel(source=model, drop=True))
         else:
             found = binned(reference, other)
         results.append(found * np.nan if source == "reference" else found)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from presage.analysis import distances, laws
+from presage.analysis import weighted_distances as weighted
 from presage.analysis.labelled import Floats
 from presage.analysis.samples import Pair, Sample, over
 from presage.labels import LabelError, check_name
@@ -56,7 +57,7 @@ class Metric:
     meaning: str
     formula: str
     of: Callable[[Pair], Floats] | None = None
-    by_chance: Callable[[Sample, int], Floats] | None = None
+    by_chance: Callable[[Sample, float], Floats] | None = None
     best: float | None = 0.0
     signed: bool = False
 
@@ -67,8 +68,8 @@ class Metric:
         return {**words, "units": "1", **best, "signed": int(self.signed)}
 
 
-def _law(name: str) -> Callable[[Sample, int], Floats]:
-    def by_chance(reference: Sample, n: int) -> Floats:
+def _law(name: str) -> Callable[[Sample, float], Floats]:
+    def by_chance(reference: Sample, n: float) -> Floats:
         return np.array([law[name] for law in reference.by_chance(n)])
 
     return by_chance
@@ -82,21 +83,22 @@ def _moment(which: int) -> Callable[[Pair], Floats]:
     return shift
 
 
-def _each(distance: Callable[[Floats, Floats], float]) -> Callable[[Pair], Floats]:
+def _each(
+    distance: Callable[[Floats, Floats], float], with_weights: Callable[..., float]
+) -> Callable[[Pair], Floats]:
     def of(pair: Pair) -> Floats:
-        columns = zip(pair.reference.columns, pair.other.columns, strict=True)
-        return np.array([distance(a, b) for a, b in columns])
+        return np.array(pair.each(distance, with_weights))
 
     return of
 
 
-def _correlation_by_chance(reference: Sample, n: int) -> Floats:
-    spread = distances.HALF_NORMAL * math.sqrt(1 / n + 1 / len(reference))
-    columns = combinations(reference.events.T, 2)
+def _correlation_by_chance(reference: Sample, n: float) -> Floats:
+    spread = distances.HALF_NORMAL * math.sqrt(1 / n + 1 / reference.size)
+    columns = combinations(reference.resampled.T, 2)
     return spread * np.array([laws.correlation_by_chance(x, y) for x, y in columns])
 
 
-def _beyond_by_chance(reference: Sample, n: int) -> Floats:  # noqa: ARG001 (one signature for all)
+def _beyond_by_chance(reference: Sample, n: float) -> Floats:  # noqa: ARG001 (one signature)
     return np.full(len(reference.columns), 2 / (len(reference) + 1))
 
 
@@ -110,8 +112,8 @@ def _equivalent_by_cdf(pair: Pair) -> Floats:
     return pair.sizes(np.where(pair.reference.widths > 0, squared, np.nan))
 
 
-def _cap(reference: Sample, n: int) -> Floats:
-    return np.full(len(reference.columns), float(min(n, len(reference))))
+def _cap(reference: Sample, n: float) -> Floats:
+    return np.array([float(min(n, m)) for m in reference.sizes])
 
 
 _EACH, _ALL = ("variable",), ("variable", "quantile")
@@ -173,7 +175,7 @@ METRICS: Mapping[str, Metric] = {
         "KS distance",
         "Largest difference of the distribution functions anywhere.",
         "max |F_source − F_reference|",
-        _each(distances.kolmogorov),
+        _each(distances.kolmogorov, weighted.kolmogorov),
         _law("ks"),
     ),
     "beyond_range": Metric(
@@ -182,7 +184,7 @@ METRICS: Mapping[str, Metric] = {
         "beyond range",
         "Share of the events below the lowest or above the highest of the reference.",
         "events beyond / n",
-        _each(distances.beyond_range),
+        _each(distances.beyond_range, weighted.beyond_range),
         _beyond_by_chance,
     ),
     "correlation_shift": Metric(
@@ -312,7 +314,7 @@ def measure(
     return {n: m.of(pair) for n, m in table.items() if m.of is not None}
 
 
-def chance(reference: Sample, n: int, table: Mapping[str, Metric] = METRICS) -> dict[str, Floats]:
+def chance(reference: Sample, n: float, table: Mapping[str, Metric] = METRICS) -> dict[str, Floats]:
     """Return what :func:`measure` gives on average for `n` events of the same distribution.
 
     Signed metrics are given as expected absolute values; of equivalent events the cap,
@@ -349,7 +351,7 @@ def own_metrics(given: Any) -> tuple[dict[str, Metric], list[dict[str, Any]]]:
 
 def _of_events(function: Callable[[Floats, Floats], Any], pair: Pair) -> Floats:
     """Return what a user's own function says of two samples, a number for each variable."""
-    found = np.asarray(function(pair.reference.events, pair.other.events), dtype=np.float64)
+    found = np.asarray(function(pair.reference.resampled, pair.other.resampled), dtype=np.float64)
     if found.shape != (len(pair.reference.columns),):
         raise LabelError(
             f"{getattr(function, '__name__', function)} should return a number for each of the "

@@ -17,7 +17,9 @@ On a line they are linear interpolation; at a hole of a grid, a quarter for each
 Outside the labels, moments are extrapolated linearly and the closest samples are mixed.
 
 The samples are made of simulated events, so beyond their number events *repeat*: a
-classifier between such a sample and the truth memorises them and is meaningless.
+classifier between such a sample and the truth memorises them and is meaningless. Of events with
+weights, moments are weighted and events drawn in proportion, negative ones made up for by their
+neighbours (:mod:`presage.transforms.cells`).
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from scipy.optimize import nnls
 
 from presage.analysis.drawing import draw_at, resample, simulated, spacing
 from presage.analysis.labelled import Floats, Grouped, Labels
+from presage.analysis.weighted_distances import moments
 
 #: Weight of the constraints, and of evenness, against the squared distance.
 _CONSTRAINT, _EVENNESS = 1e5, 1e-3
@@ -131,7 +134,7 @@ def moment_morphing(
     def draw(target: Floats, n: int, rng: np.random.Generator) -> Floats:
         mixing = label_weights(grouped.table, target).mixing
         chosen = {
-            i: resample(grouped.sample(i), int(share), rng)
+            i: resample(grouped.sample(i), int(share), rng, grouped.weights_at(i))
             for i, share in enumerate(rng.multinomial(n, mixing))
             if share
         }
@@ -150,7 +153,8 @@ def nearest_label(
     grouped = simulated(train)
 
     def draw(target: Floats, n: int, rng: np.random.Generator) -> Floats:
-        return resample(grouped.sample(closest_label(grouped.table, target)), n, rng)
+        label = closest_label(grouped.table, target)
+        return resample(grouped.sample(label), n, rng, grouped.weights_at(label))
 
     return draw_at(grouped, train, labels, n, seed, "nearest-label", draw)
 
@@ -163,6 +167,10 @@ def closest_label(table: Floats, target: Floats) -> int:
 
 def _moments(grouped: Grouped) -> Floats:
     """Mean and standard deviation ``[label, 2, variable]``."""
+    if grouped.weights is not None:
+        labels = range(len(grouped.table))
+        pairs = [(grouped.sample(i), grouped.weights[grouped.rows(i)]) for i in labels]
+        return np.stack([np.array([moments(x, own) for x in s.T]).T for s, own in pairs])
     samples = (grouped.sample(i) for i in range(len(grouped.table)))
     return np.stack([np.stack([s.mean(axis=0), s.std(axis=0)]) for s in samples])
 

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from presage.analysis.bin_statistics import STATISTICS
+from presage.analysis.bin_statistics import COUNTED, STATISTICS
 from presage.analysis.completing import completed
 from presage.analysis.judging import judged
 from presage.analysis.report import held_out, label_number
 
 #: Numbers that stand beside a figure of merit and are none.
-_BESIDE = ("auc_error",)
+_BESIDE = ("auc_error", "outside", *COUNTED)
 _BINS = [name for name in STATISTICS if name != "pull_2d"]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from presage.analysis.bin_statistics import counted
 from presage.analysis.canvas import (
     FAINT,
     WIDTH,
@@ -49,9 +50,9 @@ def pulls_figure(product: xr.Dataset, source: str | None = None) -> Page:
     floor = (
         pull_histogram(product, "floor", reach) if product.attrs["floor"] == "measured" else None
     )
-    counted = product[["counts", "events"]]
+    bins = counted(product)
     law = pulls_by_chance(
-        counted.sel(source="reference", drop=True), counted["events"].sel(source=source, drop=True)
+        bins.sel(source="reference", drop=True), bins["events"].sel(source=source, drop=True)
     )
     variables = [str(name) for name in product["variable"].values]
     columns = min(2, len(variables))

@@ -20,12 +20,20 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from presage.analysis.bin_statistics import FEW, pull_of
+from presage.analysis.bin_statistics import (
+    FEW,
+    counted,
+    has_weights,
+    pull_of,
+    variance_of_share,
+)
 from presage.analysis.labelled import Floats
 from presage.labels import LabelError, check_name, unitless
 
 #: Bins of the histogram; the outermost take all that lies beyond.
 BINS = 40
+#: Step of pulls that may take any value: as good as none.
+_NO_STEP = 1e-6
 
 
 def clear_pulls(reference: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
@@ -51,7 +59,7 @@ def pulls_by_chance(
     Σ over pairs of bins of the covariance is B − (Σ√p)², that of its square
     Σ(1−p)² + (Σp)² − Σp².
     """
-    p = _shares(reference, n)
+    p = shares(reference, n)
     labels, number = [dim for dim in over if dim != "bin"], p.count(over)
     number = number.where(number > 0)
     mean = (p.count("bin") - (p**0.5).sum("bin") ** 2).clip(min=0.0).sum(labels) ** 0.5 / number
@@ -90,9 +98,9 @@ def pull_histogram(
     source = source or str(product.attrs["model"])
     known = [str(name) for name in product["source"].values]
     check_name("source", source, known)
-    counted = product[["counts", "events"]]
-    reference, other = (counted.sel(source=s, drop=True) for s in ("reference", source))
-    if not int(other["events"].sum()):
+    bins = counted(product)
+    reference, other = (bins.sel(source=s, drop=True) for s in ("reference", source))
+    if not float(other["events"].sum()):
         raise LabelError(f"{source!r} is an expectation, not a sample: it has no pulls")
     place = ("label", "bin")
     pulls = clear_pulls(reference, other)
@@ -145,8 +153,10 @@ def _reach(pulls: NDArray[np.float64]) -> float:
 def _step(reference: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
     """Return how far apart the values are that a bin's pull can take.
 
-    Counts are whole: g/n − r/m is a multiple of gcd(n, m)/(nm).
+    Counts are whole: g/n − r/m is a multiple of gcd(n, m)/(nm). Sums of weights may take any value.
     """
+    if has_weights(reference, other):
+        return xr.full_like(reference["counts"], _NO_STEP, dtype=float)
     m, n = reference["events"], other["events"]
     total = (reference["counts"] + other["counts"]).transpose("label", "variable", "bin")
     variance = total.where(total > 0) / (n * m).astype(float)
@@ -171,8 +181,11 @@ def _spread(pulls: xr.DataArray, step: xr.DataArray, edges: Floats) -> Floats:
     return np.array(rows)
 
 
-def _shares(reference: xr.Dataset, n: xr.DataArray) -> xr.DataArray:
+def shares(reference: xr.Dataset, n: xr.DataArray) -> xr.DataArray:
     """Probability of each bin, NaN where its pull is not taken."""
     m = reference["events"].astype(float)
     p = reference["counts"] / m
+    if has_weights(reference):
+        worst = np.maximum(p / n, variance_of_share(reference, "counts", p))
+        return p.where((p > 0) & (p**2 >= FEW * worst))
     return p.where(p * np.minimum(n, m) >= FEW)

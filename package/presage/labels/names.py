@@ -20,6 +20,8 @@ RESERVED = frozenset(
     | {"kfold_error", "disagreement", "expected_error", "cost", "score", "remaining_score"}
     | {"bin_density", "bin_density_error", "bin_pull", "bin_ratio", "bin_ratio_error", "bin_few"}
     | {"bin_ratio_floor", "pull_2d", "error", "floor", "added", "arm", "place"}
+    | {"sum_of_weights", "counts_variance", "counts_2d_variance"}
+    | {"underflow_variance", "overflow_variance"}
 )
 
 

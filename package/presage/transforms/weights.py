@@ -12,7 +12,7 @@ generators make them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
@@ -55,28 +55,33 @@ def weights_of(
     return weights
 
 
-def check_totals(weights: Iterable[Floats], names: Sequence[str], source: str) -> None:
-    """Refuse labels, called `names`, whose events count nothing in all, or negatively.
+def check_totals(
+    weights: Floats, starts: NDArray[np.integer], name: Callable[[int], str], source: str
+) -> None:
+    """Refuse labels whose events count nothing in all, or negatively.
+
+    `weights` are sorted by label, each of which begins at its `starts` ``[label + 1]``.
 
     Raises
     ------
     LabelError
-        Names the first.
+        Gives the first its `name`.
     """
-    for own, name in zip(weights, names, strict=True):
-        total, size = float(own.sum()), float(np.abs(own).sum())
-        if total > 1e-12 * size:
-            continue
-        what = "cancel one another"
-        if total < -1e-12 * size:
-            what = "are more negative than positive"
-        elif size == 0:
-            what = "are all zero"
-        raise LabelError(
-            f"{source}: the weights of the {len(own)} events at {name} {what} (their sum is "
-            f"{total:g}), which is no distribution of events; give more events there, or leave "
-            "that label out"
-        )
+    totals = np.add.reduceat(weights, starts[:-1])
+    sizes = np.add.reduceat(np.abs(weights), starts[:-1])
+    wrong = np.flatnonzero(~(totals > 1e-12 * sizes))
+    if not wrong.size:
+        return
+    first = int(wrong[0])
+    total, size = float(totals[first]), float(sizes[first])
+    what = "are more negative than positive" if total < 0 else "cancel one another"
+    if abs(total) <= 1e-12 * size:
+        what = "cancel one another" if size else "are all zero"
+    raise LabelError(
+        f"{source}: the weights of the {starts[first + 1] - starts[first]} events at {name(first)} "
+        f"{what} (their sum is {total:g}), which is no distribution of events; give more events "
+        "there, or leave that label out"
+    )
 
 
 def effective_size(weights: Floats) -> float:

@@ -125,6 +125,21 @@ def test_noise_to_mask_grows_with_what_is_added() -> None:
     assert hidden < 0.1 * ear(tone + 1e-3 * added, tone)  # beside the tone it is masked
 
 
+def test_excitation_spreads_band_by_band() -> None:
+    """The series that the ear adds up are those of a loop over pairs of bands."""
+    ear, count = Ear(48_000), 109
+    for level in (1e-3, 1e4, 1e14):  # of the last the slopes rise
+        given = level * 10 ** np.random.default_rng(0).uniform(-4, 0, count)
+        slopes = np.exp(ear.upward.numpy()) * given**0.05
+        expected = np.zeros(count)
+        for band, (energy, slope) in enumerate(zip(given, slopes, strict=True)):
+            below = 10 ** (-0.675 * np.arange(band, 0, -1))
+            share = np.concatenate([below, slope ** np.arange(count - band)])
+            expected += (energy * share / share.sum()) ** 0.4
+        found = ear._spread(torch.as_tensor(given)).numpy()
+        np.testing.assert_allclose(found, expected**2.5, rtol=1e-10)
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store with tones of the small teacher."""

@@ -55,6 +55,8 @@ class Ear(nn.Module):
     offset: Tensor
     upward: Tensor
     distance: Tensor
+    downward: Tensor
+    below: Tensor
     even: Tensor
     window: Tensor
 
@@ -71,13 +73,17 @@ class Ear(nn.Module):
         scale = 10 ** (FULL_SCALE / 20) / (_GAIN * (FRAME - 1) / 4)
         offset = np.maximum(3.0, _STEP * _bark(centre))
         steps = np.arange(len(centre))
+        distance = steps[np.newaxis, :] - steps[:, np.newaxis]  # [from, to]
+        down = np.tril(10 ** (2.7 * _STEP * np.minimum(distance, 0)), -1)
         tables = {
             "groups": _overlaps(frequency, edges).T,
             "weight": scale * _outer_ear(frequency),
             "noise": 10 ** (0.1456 * (centre / 1000) ** -0.8),
             "offset": 10 ** (-offset / 10),
-            "upward": 10 ** (-(2.4 + 23 / centre) * _STEP),
-            "distance": steps[np.newaxis, :] - steps[:, np.newaxis],  # [from, to]
+            "upward": -(2.4 + 23 / centre) * _STEP * np.log(10),
+            "distance": _SPREAD * np.maximum(distance, 0),
+            "downward": down**_SPREAD,
+            "below": down.sum(1),
             "window": np.hanning(FRAME),
         }
         for name, table in tables.items():
@@ -110,14 +116,18 @@ class Ear(nn.Module):
         return magnitudes * self.weight
 
     def _spread(self, excitation: Tensor) -> Tensor:
-        """Return excitation ``[..., band]`` spread over bands."""
-        upward = self.upward * excitation.pow(0.2 * _STEP)
-        down = 10 ** (-2.7 * _STEP)
-        slope = torch.where(
-            self.distance < 0, down**-self.distance, upward[..., None] ** self.distance.clamp_min(0)
-        )
-        share = slope / slope.sum(-1, keepdim=True)
-        spread = (excitation[..., None] * share).pow(_SPREAD).sum(-2)
+        """Return excitation ``[..., band]`` spread over bands.
+
+        The share of band j that reaches band k is down^(j-k) below it and up_j^(k-j) above, over
+        the sum of both, which are geometric series.
+        """
+        upward = self.upward + 0.2 * _STEP * excitation.log()  # its logarithm
+        upward = torch.where(upward.abs() < 1e-6, -1e-6, upward)
+        bands = torch.arange(upward.shape[-1], 0, -1, device=upward.device)
+        total = self.below + torch.expm1(bands * upward) / torch.expm1(upward)
+        parts = (excitation / total).pow(_SPREAD)
+        above = torch.exp(upward[..., None] * self.distance).triu()
+        spread = parts @ self.downward + (parts[..., None, :] @ above)[..., 0, :]
         return spread.pow(1 / _SPREAD)
 
 

@@ -48,8 +48,9 @@ RAISED: dict[str, int] = {
     ),
     "fit-ensemble": 11,
 }
-#: Numbers that hang on single draws: with other libraries only their mean is held to.
-CHANCY = ("posteriors", "calibration", "reference", "refinement", "ranking", "held out")
+#: Numbers that hang on single draws, or are the rounding itself: with other libraries only their
+#: mean is held to.
+CHANCY = ("aliasing", "posteriors", "calibration", "reference", "refinement", "ranking", "held out")
 
 
 @pytest.fixture(scope="module")

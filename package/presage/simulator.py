@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property, lru_cache
 from threading import Lock
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import xarray as xr
@@ -157,6 +157,17 @@ class Source(ABC):
         """Return the settings that stand in the recipe: every field that is no parent."""
         held = self._held
         return {name: value for name, value in settings_of(self).items() if name not in held}
+
+    @classmethod
+    def of_identity(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the source that has this :meth:`identity`, to make its samples again.
+
+        Raises
+        ------
+        ValueError
+            It takes more than the identity holds.
+        """
+        return cls(**fields)
 
     def recipe(self, seed: int = 0) -> Recipe:
         """Return the recipe of the samples drawn with this seed."""

@@ -18,6 +18,15 @@ import numpy as np
 import xarray as xr
 
 import presage as ps
+from presage.studies.amp import (
+    Capture,
+    CircuitWaves,
+    Student,
+    TeacherTones,
+    ToneBatches,
+    compare,
+    load_teacher,
+)
 from presage.studies.events import (
     Gaussians,
     NumpyReader,
@@ -104,6 +113,15 @@ SOURCES: dict[str, tuple[Callable[[Path], Any], int | None]] = {
             ("visibilities", "foreground"),
         )
     },
+    "tones": (lambda _: TeacherTones("lstm_tiny", lowest=60, highest=100, device="cpu"), 32),
+    "fixed tones": (
+        lambda _: TeacherTones(
+            "lstm_tiny", bins=(205, 1500), levels=(-6.0,), precision="float64", device="cpu"
+        ),
+        None,
+    ),
+    "tones of a WaveNet": (lambda _: TeacherTones("wavenet_tiny", device="cpu"), 32),
+    "circuit": (lambda _: CircuitWaves(seconds=0.05), 8),
     "root files": (lambda files: RootReader.fedhex(files / "grid", min_events=1), None),
     "numpy file": (
         lambda files: NumpyReader(files / "events.npy", columns=["x", "y"], labels=["a"]),
@@ -207,6 +225,12 @@ def _pooled(place: Place) -> xr.Dataset:
     return ps.simulate(source, 16, store=place.store, progress=False)
 
 
+def _student(place: Place, source: str = "tones") -> Any:
+    teacher = load_teacher("lstm_tiny" if source == "tones" else "wavenet_tiny")
+    tones = ToneBatches(place.simulate(source), teacher, 1000, 4096)
+    return ps.fit(Student(segment=2048), tones, store=place.store, **QUICK | {"batch_size": 8})
+
+
 #: Name → what makes it: a dataset of the store, or a trained model.
 THINGS: dict[str, Callable[[Place], Any]] = {
     **{f"fit {name}": (lambda p, name=name: p.flow(name)) for name in MODELS},
@@ -294,6 +318,22 @@ THINGS: dict[str, Callable[[Place], Any]] = {
     "calibration": lambda p: calibrate(p.campaign, p.inference, "estimate", p.effort, False),
     "calibration, corrected": lambda p: calibrate(
         p.campaign, p.inference, "corrected", p.effort, False
+    ),
+    "fit amp_student": _student,
+    "fit amp_student, a WaveNet": lambda p: _student(p, "tones of a WaveNet"),
+    "fit amp_capture": lambda p: ps.fit(
+        Capture(hidden_size=4, warm_up=100),
+        p.simulate("circuit"),
+        store=p.store,
+        **QUICK | {"batch_size": 4, "validation": 0},
+    ),
+    "aliasing": lambda p: compare(
+        p.simulate("fixed tones"),
+        load_teacher("lstm_tiny"),
+        {"student": _student(p)},
+        p.store,
+        (1,),
+        0.25,
     ),
 }
 

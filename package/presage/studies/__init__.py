@@ -194,7 +194,7 @@ def rebuild(recipe: Recipe, kind: type[Source] | None = None) -> Source:
             f"this presage has version {found.version}; only its hashes can be checked"
         )
     try:
-        source = found(**_restored(found, recipe.fields))
+        source = found.of_identity(_restored(found, recipe.fields))
     except (TypeError, ValueError) as error:
         raise StudyError(f"{found.name} does not take the recipe's settings: {error}") from error
     if not isinstance(source, Source) or source.recipe(recipe.seed).key != recipe.key:

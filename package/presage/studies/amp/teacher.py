@@ -19,8 +19,9 @@ import torch
 from presage.labels import Arrays, LabelError, Parameter, Variable
 from presage.simulator import Simulator
 from presage.studies.amp.amplifier import Amplifier
+from presage.studies.amp.declared import AmplifierError
 from presage.studies.amp.steady import steady
-from presage.studies.amp.teachers import load_teacher
+from presage.studies.amp.teachers import EMBEDDED, load_teacher
 from presage.studies.amp.tones import LEVELS, PERIOD, Bins, ToneGrid
 
 #: Share of a period's energy from which on a tone counts as never settling.
@@ -127,6 +128,24 @@ class TeacherTones(Simulator):
             "precision": self.precision,
             **which,
         }
+
+    @classmethod
+    def of_identity(cls, fields: Mapping[str, Any]) -> TeacherTones:
+        """Return the tones of a teacher that comes along.
+
+        Raises
+        ------
+        AmplifierError
+            The identity, which knows teachers by their hash, is that of another one.
+        """
+        settings = {name: v for name, v in fields.items() if name not in ("teacher", "sample_rate")}
+        for name in EMBEDDED:
+            if load_teacher(name).sha256 == fields.get("teacher"):
+                return cls(name, **settings)
+        raise AmplifierError(
+            "the recipe knows its teacher by the hash of its weights, and none that comes along "
+            "has this one; ps.verify(TeacherTones(FILE)) takes a file"
+        )
 
     @property
     def length(self) -> int | None:

@@ -1,8 +1,7 @@
-"""What a continuous model refuses before it trains, and labels that simply work."""
+"""Constants and labels that simply work."""
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,9 @@ from presage.analysis.drawing import draw_at
 from presage.analysis.labelled import group
 from presage.emulation.sampling import sample
 from presage.fitting import fit
-from presage.labels import LabelError, Parameter, Variable, stored_as
+from presage.labels import Parameter, Variable, stored_as
 from presage.store import Store
 from presage.studies.events.refine.joined import JoinedEvents
-from presage.transforms.atoms import AtomWarning, check_continuous
 
 RNG = np.random.default_rng(0)
 N = 6000
@@ -33,47 +31,6 @@ def events(x: Any = X, m: Any = LABEL, **declared: Any) -> xr.Dataset:
     )
 
 
-def with_spike(share: float) -> Any:
-    return np.where(np.arange(N) % 1000 < 1000 * share, np.float32(0.5), X)
-
-
-REFUSED = {
-    "counts": (RNG.poisson(3.0, N), "holds whole numbers"),
-    "counts as bytes": (RNG.poisson(3.0, N).astype("u1"), "holds whole numbers"),
-    "many whole numbers": (RNG.integers(0, 10**6, N), "holds whole numbers"),
-    "counts as floats": (RNG.poisson(3.0, N).astype("f4"), "different values in 6000 events"),
-    "hits as floats": (RNG.poisson(200.0, N).astype("f4"), "holds whole numbers"),
-    "two values": (RNG.choice([-1.0, 1.0], N), "takes only 2 different values in 6000 events"),
-    "a constant and one more": (np.r_[np.zeros(N - 9), np.ones(9)], "takes only 2 different"),
-}
-LET_THROUGH = {
-    "a continuous one": X,
-    "one constant at each label": LABEL + 1,
-    "a constant": np.full(N, 0.5),
-    "rounded to a tenth": np.round(X, 1),
-    "each value twice": np.repeat(X[: N // 2], 2),
-    "half a percent at one value": with_spike(0.005),
-}
-
-
-@pytest.mark.parametrize("model", [models.SplineFlow(), models.MixtureDensity(), models.Ensemble()])
-@pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_not_continuous_is_refused_before_training(kind: str, model: Any) -> None:
-    x, text = REFUSED[kind]
-    with pytest.raises(LabelError, match=rf"'x' {text}|'x' takes only \d+ {text}") as caught:
-        fit(model, events(x), epochs=1, progress=False)
-    assert "drop_vars('x')" in str(caught.value)
-    assert "add uniform noise" in str(caught.value)
-
-
-@pytest.mark.parametrize("kind", LET_THROUGH)
-def test_what_is_continuous_is_let_through_in_silence(kind: str) -> None:
-    columns = {"x": LET_THROUGH[kind], "m": LABEL}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        check_continuous(columns, [Variable("x")], [Parameter("m")])
-
-
 @pytest.mark.parametrize("x", [1.5, -3e4, 0.0])
 def test_a_constant_is_drawn_where_it_is(x: float) -> None:
     """Beside labels that are many, too: the place is then a smooth function."""
@@ -81,17 +38,6 @@ def test_a_constant_is_drawn_where_it_is(x: float) -> None:
     flow = fit(models.SplineFlow(bins=4, hidden=(8,)), given, epochs=1, progress=False)
     drawn = flow.draw({"m": np.full(500, 200.0)}, np.random.default_rng(0))
     np.testing.assert_allclose(drawn["x"], x, rtol=0.1, atol=1e-9)
-
-
-def test_few_values_at_continuous_conditions_are_seen() -> None:
-    columns = {"x": RNG.choice([0.0, 1.0, 2.0], N), "m": RNG.random(N)}
-    with pytest.raises(LabelError, match="takes only 3 different values"):
-        check_continuous(columns, [Variable("x")], [Parameter("m")])
-
-
-def test_a_spike_is_warned_of_with_its_share() -> None:
-    with pytest.warns(AtomWarning, match=r"'x' is exactly 0.5 in 20.0 % .*missing = 0.5 in"):
-        check_continuous({"x": with_spike(0.2), "m": LABEL}, [Variable("x")], [Parameter("m")])
 
 
 def test_floats_become_the_nearest_whole_number() -> None:

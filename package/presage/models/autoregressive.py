@@ -8,6 +8,7 @@ which takes about half of the time for two variables and a D-th for many.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from itertools import islice
 from typing import Any, cast
@@ -17,6 +18,7 @@ import zuko
 from torch import Tensor, nn
 from torch.nn import functional
 
+from presage.models.density import Settle
 from presage.models.linear import NarrowLinear
 
 
@@ -65,6 +67,21 @@ class Autoregressive(zuko.flows.autoregressive.MaskedAutoregressiveTransform):
         raw = functional.linear(hidden, weight, bias)
         raw = raw.view(*raw.shape[:-1], len(own), self.total)
         return own, self.univariate(*zuko.utils.unpack(raw, self.shapes))
+
+    def each_map(self, c: Tensor | None, x: Tensor) -> Callable[[list[int]], Any]:
+        """Return the univariate maps of x ``(*, D)``: what gives those of some columns."""
+        raw = self.hyper(x if c is None else torch.cat((x, c), -1))
+        raw = raw.unflatten(-1, (-1, self.total))
+        return lambda own: self.univariate(*zuko.utils.unpack(raw[..., own, :], self.shapes))
+
+    def draw(self, c: Tensor | None, numbers: Tensor, settle: Settle) -> Tensor:
+        """Return x ``(*, D)`` of normal `numbers`, each pass settled before the next."""
+        x = torch.zeros_like(numbers)
+        for number in range(self.passes):
+            own, maps = self.maps_of(number, c, x)
+            drawn = maps.inv(numbers.index_select(-1, own))
+            x = x.index_copy(-1, own, settle(own, drawn, x))
+        return x
 
     def _parts(self, own: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
         """Return the inputs that variables `own` depend on, and the layers from these."""

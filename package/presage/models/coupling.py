@@ -27,6 +27,7 @@ from presage.labels import LabelError
 from presage.models.density import perceptron
 from presage.models.flow import FlowNetwork, FlowSpec
 from presage.models.spline import RationalQuadraticSpline, check_spline
+from presage.transforms.event_scale import column_count
 
 #: Shapes of the parameters of a univariate map, for each variable.
 Shapes = tuple[tuple[int, ...], ...]
@@ -121,7 +122,7 @@ class CouplingSpec(FlowSpec):
 
     def build(self, declaration: Mapping[str, Any]) -> FlowNetwork:
         """Return an untrained network for what `declaration` says."""
-        features = len(declaration["variables"])
+        features = column_count(declaration)
         if features > 1 and self.layers < 2:
             raise LabelError(
                 f"{self.name} maps every second variable in a layer, so {features} variables "
@@ -144,6 +145,11 @@ class CouplingSpec(FlowSpec):
         return LazyCoupling(
             features, context, index % 2, univariate, shapes, self.hidden, self.activation
         )
+
+    @property
+    def takes_cells(self) -> bool:
+        """Half of the columns at once: cells are filled with points."""
+        return False
 
     def univariate(self) -> tuple[Any, Shapes]:
         """Return the univariate map and the shapes of its parameters."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,16 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "ReLU": nn.ReLU,
     "Tanh": nn.Tanh,
 }
+
+
+class Settle(Protocol):
+    """What drawn columns become before the next ones are drawn."""
+
+    def __call__(self, own: Tensor, values: Tensor, before: Tensor) -> Tensor:
+        """Return columns `own` ``(B, O)`` as they are seen, those `before` in place ``(B, D)``."""
+
+    def at(self, rows: Tensor) -> Settle:
+        """Return the same for some rows."""
 
 
 class DensityNetwork(nn.Module, ABC):
@@ -49,9 +59,21 @@ class DensityNetwork(nn.Module, ABC):
     def draw(self, condition: Tensor | None, numbers: Tensor) -> Tensor:
         """Return one event ``(B, D)`` for each row of standard normal `numbers` ``(B, N)``."""
 
+    def log_prob_of(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return log p of each row ``(B,)`` of what it is trained on."""
+        return self.log_prob(batch.get("condition"), batch["target"])
+
+    def draw_settled(self, condition: Tensor | None, numbers: Tensor, settle: Settle) -> Tensor:
+        """Return :meth:`draw` where columns are settled one after the other.
+
+        Only networks that take cells, see :class:`presage.transforms.event_scale.EventScale`, do
+        that.
+        """
+        return self.draw(condition, numbers)
+
     def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return -log p of each row of a batch, ``(B,)``."""
-        return -self.log_prob(batch.get("condition"), batch["target"])
+        return -self.log_prob_of(batch)
 
 
 def perceptron(inputs: int, outputs: int, hidden: Sequence[int], activation: str) -> nn.Sequential:

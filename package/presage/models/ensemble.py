@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from presage.labels import LabelError, check_name
 from presage.models.coupling import CouplingSpline, RealNVP
-from presage.models.density import DensityNetwork, pick
+from presage.models.density import DensityNetwork, Settle, pick
 from presage.models.fitted_density import DensityModel
 from presage.models.flow import MAF, SplineFlow
 from presage.models.mixture import MixtureDensity
@@ -55,15 +55,32 @@ class EnsembleNetwork(DensityNetwork):
         each = self.each_log_prob(condition, target)
         return each.logsumexp(0) - math.log(len(each))
 
+    def log_prob_of(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return log p of each row of a batch, ``(B,)``."""
+        each = torch.stack([member.log_prob_of(batch) for member in self._each()])
+        return each.logsumexp(0) - math.log(len(each))
+
     def draw(self, condition: Tensor | None, numbers: Tensor) -> Tensor:
         """Return one event ``(B, D)`` for each row of `numbers`; the last picks its member."""
+        return self._draw(condition, numbers, None)
+
+    def draw_settled(self, condition: Tensor | None, numbers: Tensor, settle: Settle) -> Tensor:
+        """Return the same, the columns settled one after the other."""
+        return self._draw(condition, numbers, settle)
+
+    def _draw(self, condition: Tensor | None, numbers: Tensor, settle: Settle | None) -> Tensor:
         equal = numbers.new_full((len(self.members),), 1 / len(self.members))
         picked = pick(equal, numbers[:, -1])
         rows = [(picked == k).nonzero()[:, 0] for k in range(len(self.members))]
-        parts = [
-            member.draw(None if condition is None else condition[own], numbers[own, :-1])
-            for member, own in zip(self._each(), rows, strict=True)
-        ]
+        parts = []
+        for member, own in zip(self._each(), rows, strict=True):
+            given = (None if condition is None else condition[own], numbers[own, :-1])
+            drawn = (
+                member.draw(*given)
+                if settle is None
+                else member.draw_settled(*given, settle.at(own))
+            )
+            parts.append(drawn)
         return torch.cat(parts)[torch.cat(rows).argsort()]
 
     def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
@@ -122,6 +139,11 @@ class Ensemble(DensityModel):
     def member(self) -> Any:
         """The specification of a member."""
         return SINGLE[self.model](**self.settings)
+
+    @property
+    def takes_cells(self) -> bool:
+        """Whether its members do."""
+        return bool(getattr(self.member, "takes_cells", False))
 
     def build(self, declaration: Mapping[str, Any]) -> EnsembleNetwork:
         """Return untrained members for what `declaration` says."""

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
 from torch import Tensor
 
 from presage.labels import Floats, LabelError, Parameter, Variable, require, stored_as, unitless
@@ -32,11 +33,11 @@ from presage.models.event_law import (
     warn_of_events,
 )
 from presage.models.fitted import Fitted
-from presage.models.prepared import Prepared, prepare_columns, stack
+from presage.models.prepared import Prepared, prepare_columns
 from presage.models.training import training
 from presage.rng import generator
 from presage.transforms.distinct_labels import Labels, label_table
-from presage.transforms.scale import LabelScale
+from presage.transforms.event_scale import EventScale
 
 #: Rows handled at once: what they become in between stays in the caches.
 ROWS = 16384
@@ -44,6 +45,26 @@ ROWS = 16384
 _AGAIN = 8
 #: Events that share a generator, and its name: as those that a store keeps have them.
 BLOCK, STREAM = 32768, "flow_sample"
+
+
+@dataclass(frozen=True, eq=False)
+class _Settled:
+    """Columns of drawn events at labels, as a network was trained to see them."""
+
+    scale: EventScale
+    labels: Mapping[str, NDArray[Any]]
+
+    def __call__(self, own: Tensor, values: Tensor, before: Tensor) -> Tensor:
+        known = before.double().numpy()
+        settled = [
+            self.scale.settled(k, values[:, i].double().numpy(), known, self.labels)
+            for i, k in enumerate(own.tolist())
+        ]
+        return torch.from_numpy(np.stack(settled, axis=1)).to(values)
+
+    def at(self, rows: Tensor) -> _Settled:
+        own = rows.numpy()
+        return _Settled(self.scale, {name: label[own] for name, label in self.labels.items()})
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,9 +79,9 @@ class FittedDensity(Fitted):
     """
 
     @cached_property
-    def scale(self) -> LabelScale:
+    def scale(self) -> EventScale:
         """Between physical units and those of the network."""
-        return LabelScale.from_state(self.state, self.declaration)
+        return EventScale.from_state(self.state, self.declaration)
 
     @property
     def _density(self) -> DensityNetwork:
@@ -83,10 +104,14 @@ class FittedDensity(Fitted):
     @property
     def variables(self) -> tuple[Variable, ...]:
         """What it draws."""
-        return tuple(self.scale.variables)
+        return self.scale.variables
 
     def log_prob(self, dataset: xr.Dataset) -> xr.DataArray:
         """Return the natural logarithm of the density, in the inverse units of the variables.
+
+        Of whole numbers, and of values that have a probability of their own, it is that of the
+        probability: the base measure counts them. It is exact where the network takes cells, see
+        :mod:`presage.transforms.event_scale`, else an estimate.
 
         Parameters
         ----------
@@ -110,8 +135,9 @@ class FittedDensity(Fitted):
         if self.seen is not None:
             warn_of_events(self.seen, -standard, columns)
             self.warn_of_labels(self._outermost(columns))
-        values = standard + self.scale.log_det(columns, columns)
-        per = " ".join(f"{v.unit}-1" for v in self.scale.variables if v.unit != "1")
+        values = standard + self.scale.log_det(columns)
+        continuous = [v for v in self.variables if not self.scale.kinds[v.name].counted]
+        per = " ".join(f"{v.unit}-1" for v in continuous if v.unit != "1")
         title = "natural logarithm of the density" + (f" in {per}" if per else "")
         return xr.DataArray(
             values,
@@ -181,14 +207,21 @@ class FittedDensity(Fitted):
 
     def _standard(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Return log p of each event in coordinates relative to its label."""
-        target = stack(self.scale.apply(columns, columns))
-        condition = self._condition(columns, len(target))
+        rounds = self.scale.rounds
+        logs = np.stack([self._log_prob_of(columns, number) for number in range(rounds)])
+        return logs[0] if rounds == 1 else np.asarray(logsumexp(logs, axis=0) - np.log(rounds))
+
+    def _log_prob_of(self, columns: Mapping[str, NDArray[Any]], number: int) -> NDArray[np.float64]:
+        arrays, added = self.scale.points(columns, number=number)
+        condition = self._condition(columns, len(added))
+        tensors = {name: self._tensor(array) for name, array in arrays.items()}
+        if condition is not None:
+            tensors["condition"] = condition
 
         def density(start: int, stop: int) -> Tensor:
-            own = None if condition is None else condition[start:stop]
-            return self._density.log_prob(own, self._tensor(target[start:stop]))
+            return self._density.log_prob_of({n: t[start:stop] for n, t in tensors.items()})
 
-        return self._by_rows(density, len(target))
+        return self._by_rows(density, len(added)) + added
 
     def sample(
         self, labels: Labels | None = None, n: int | Sequence[int] = 10_000, *, seed: int = 0
@@ -307,13 +340,18 @@ class FittedDensity(Fitted):
         normal = rng.standard_normal((events, self._density.numbers), dtype=np.float32)
         condition = self._condition(columns, events)
 
+        one_by_one = self.scale.exact and not self.scale.continuous
+
         def draw(start: int, stop: int) -> Tensor:
             own = None if condition is None else condition[start:stop]
-            return self._density.draw(own, self._tensor(normal[start:stop]))
+            numbers = self._tensor(normal[start:stop])
+            if not one_by_one:
+                return self._density.draw(own, numbers)
+            at = {p.name: columns[p.name][start:stop] for p in self.scale.parameters}
+            return self._density.draw_settled(own, numbers, _Settled(self.scale, at))
 
-        drawn = self._by_rows(draw, events).reshape(events, len(self.scale.variables))
-        z = {v.name: drawn[:, i] for i, v in enumerate(self.scale.variables)}
-        return self.scale.inverse(z, columns)
+        drawn = self._by_rows(draw, events).reshape(events, len(self.scale.columns))
+        return self.scale.inverse(drawn, columns)
 
     def _condition(self, columns: Mapping[str, ArrayLike], events: int) -> Tensor | None:
         if not self.scale.parameters:
@@ -340,7 +378,7 @@ class DensityModel:
 
     def prepare(self, dataset: xr.Dataset) -> Prepared:
         """Fit the scaling to training events, flat over their samples, and return them scaled."""
-        return prepare_columns(dataset)
+        return prepare_columns(dataset, bool(getattr(self, "takes_cells", False)))
 
     def training(self, dataset: xr.Dataset) -> dict[str, Any]:
         """Return the settings of a training that suit `dataset`, for those not given."""

@@ -18,9 +18,8 @@ arXiv:1906.04032.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, cast
@@ -31,18 +30,20 @@ from torch import Tensor, nn
 
 from presage.labels import LabelError
 from presage.models.autoregressive import Autoregressive
-from presage.models.density import ACTIVATIONS, DensityNetwork, check_perceptrons
+from presage.models.cells import Roles, log_between, log_normal
+from presage.models.density import ACTIVATIONS, DensityNetwork, Settle, check_perceptrons
 from presage.models.fitted_density import DensityModel
 from presage.models.spline import RationalQuadraticSpline, check_spline
+from presage.transforms.event_scale import column_count
 from presage.transforms.smooth import count_features
 
 
 class FlowNetwork(DensityNetwork):
     """A conditional flow of zuko, ``flow(c)`` a distribution over x, on standardised variables."""
 
-    def __init__(self, flow: Any, features: int) -> None:
+    def __init__(self, flow: Any, features: int, roles: Roles | None = None) -> None:
         super().__init__()
-        self.flow, self.numbers = flow, features
+        self.flow, self.numbers, self.roles = flow, features, roles
 
     def forward(self, condition: Tensor | None) -> Any:
         """Return the distribution for conditions ``(*, C)``; ``None`` without conditions."""
@@ -56,13 +57,50 @@ class FlowNetwork(DensityNetwork):
         """Return one event ``(B, D)`` for each row of standard normal `numbers` ``(B, D)``."""
         return cast(Tensor, self.flow.transform(condition).inv(numbers))
 
-    def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return -log p of each row of a batch, ``(B,)``."""
+    def draw_settled(self, condition: Tensor | None, numbers: Tensor, settle: Settle) -> Tensor:
+        """Return one event ``(B, D)`` for each row, its columns settled one after the other."""
+        if self.numbers == 1:  # nothing comes after it
+            return self.draw(condition, numbers)
+        return self._layer.draw(condition, numbers, settle)
+
+    def log_prob_of(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return log p of each row of a batch, ``(B,)``."""
+        if self.roles is not None:
+            return self._log_prob_of_cells(batch, self.roles)
         # The base is a standard normal; written out, it costs no distribution objects.
         transform = self.flow.transform(batch.get("condition"))
         normal, log_det = transform.call_and_ladj(batch["target"])
-        norm = 0.5 * math.log(2 * math.pi) * normal.shape[-1]
-        return cast(Tensor, 0.5 * normal.square().sum(-1) - log_det + norm)
+        return cast(Tensor, log_det + log_normal(normal).sum(-1))
+
+    def _log_prob_of_cells(self, batch: Mapping[str, Tensor], roles: Roles) -> Tensor:
+        target = batch["target"]
+        maps = self._each_map(batch.get("condition"), target)
+        points = list(roles.points)
+        total = target.new_zeros(len(target))
+        if points:
+            normal, log_det = maps(points).call_and_ladj(target[:, points])
+            each = log_det + log_normal(normal)
+            for k, column in enumerate(roles.rests):
+                there = batch["there"][:, k : k + 1]
+                own = (torch.tensor(points) == column).to(each)
+                each = each * (1 - own * (1 - there))
+            total = total + each.sum(-1)
+        if roles.cells:
+            cells = maps(list(roles.cells))
+            total = total + log_between(cells(batch["low"]), cells(batch["high"])).sum(-1)
+        return total
+
+    def _each_map(self, condition: Tensor | None, target: Tensor) -> Callable[[list[int]], Any]:
+        """Return the univariate maps of a flow of one layer: what gives those of some columns."""
+        if self.numbers > 1:
+            return self._layer.each_map(condition, target)
+        (only,) = self.flow.transform(condition).transforms  # of one variable, as zuko has it
+        return lambda _: only.base
+
+    @property
+    def _layer(self) -> Autoregressive:
+        """Its only map."""
+        return next(m for m in self.modules() if isinstance(m, Autoregressive))
 
 
 @dataclass(frozen=True)
@@ -95,17 +133,22 @@ class FlowSpec(DensityModel, ABC):
 
     def build(self, declaration: Mapping[str, Any]) -> FlowNetwork:
         """Return an untrained network for what `declaration` says."""
-        features = len(declaration["variables"])
+        features = column_count(declaration)
         context = count_features(declaration["parameters"])
         maps = [self.transform(features, context, index) for index in range(self.layers)]
         base = zuko.lazy.UnconditionalDistribution(
             zuko.distributions.DiagNormal, torch.zeros(features), torch.ones(features), buffer=True
         )
-        return FlowNetwork(zuko.lazy.Flow(maps, base), features)
+        return FlowNetwork(zuko.lazy.Flow(maps, base), features, Roles.of(declaration))
 
     @abstractmethod
     def transform(self, features: int, context: int, index: int) -> Any:
         """Return map number `index` of the chain as a zuko lazy transform."""
+
+    @property
+    def takes_cells(self) -> bool:
+        """Whether its networks give cells their exact probabilities."""
+        return self.layers == 1
 
     @property
     def activation_class(self) -> type[nn.Module]:

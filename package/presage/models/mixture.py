@@ -33,6 +33,7 @@ from presage.models.density import (
     pick,
 )
 from presage.models.fitted_density import DensityModel
+from presage.transforms.event_scale import column_count
 from presage.transforms.smooth import count_features
 
 #: Conditional widths lie between e^-NARROWEST and e^NARROWEST of the standardised variables.
@@ -144,6 +145,6 @@ class MixtureDensity(DensityModel):
 
     def build(self, declaration: Mapping[str, Any]) -> MixtureNetwork:
         """Return an untrained network for what `declaration` says."""
-        features = len(declaration["variables"])
+        features = column_count(declaration)
         context = count_features(declaration["parameters"])
         return MixtureNetwork(features, context, self.components, self.hidden, self.activation)

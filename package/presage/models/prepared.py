@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from presage.labels.missing import complete
 from presage.lineage import sample_dim
-from presage.transforms.atoms import check_continuous
 from presage.transforms.columns import declared
-from presage.transforms.scale import LabelScale
+from presage.transforms.event_scale import EventScale
 
 
 @dataclass(frozen=True)
@@ -42,14 +40,21 @@ class Prepared:
     said: str = ""
 
 
-def prepare_columns(dataset: xr.Dataset) -> Prepared:
+def prepare_columns(dataset: xr.Dataset, cells: bool = False) -> Prepared:
     """Fit the scaling to a dataset of one number per sample and variable, and apply it.
+
+    Parameters
+    ----------
+    dataset
+        Flat over its samples.
+    cells
+        Whether the network takes whole numbers and atoms as cells.
 
     Returns
     -------
     Prepared
-        ``target`` ``[sample, variable]`` and, with parameters, ``condition``
-        ``[sample, feature]``.
+        ``target`` ``[sample, column]`` and what else :meth:`EventScale.points` gives; with
+        parameters ``condition`` ``[sample, feature]``.
     """
     sample = sample_dim(dataset)
     variables, parameters = declared(dataset, sample)
@@ -58,9 +63,8 @@ def prepare_columns(dataset: xr.Dataset) -> Prepared:
     there = complete(columns, known, "the training samples")
     if there is not None:
         columns = {name: column[there] for name, column in columns.items()}
-    check_continuous(columns, variables, parameters)
-    scale = LabelScale.fit(columns, variables, parameters)
-    arrays = {"target": stack(scale.apply(columns, columns))}
+    scale = EventScale.fit(columns, variables, parameters, cells)
+    arrays = scale.points(columns, np.random.default_rng(1))[0]
     ranges = {}
     if scale.parameters:
         arrays["condition"] = scale.features(columns).astype(np.float32)
@@ -73,8 +77,3 @@ def prepare_columns(dataset: xr.Dataset) -> Prepared:
     if there is not None:
         declaration["left_out"] = int(np.count_nonzero(~there))
     return Prepared(arrays, scale.state(), declaration, kept, scale.said())
-
-
-def stack(columns: Mapping[str, ArrayLike]) -> NDArray[np.float32]:
-    """Return columns side by side, ``[row, column]``, in the precision networks train in."""
-    return np.stack([np.asarray(column, dtype=np.float32) for column in columns.values()], axis=1)

@@ -1,6 +1,5 @@
 # The public names: imported at their first use, see presage/lazy.py.
 from .across import Across as Across
-from .atoms import AtomWarning as AtomWarning
 from .bounds import BoundMap as BoundMap
 from .moments import PCABasis as PCABasis
 from .moments import SpectralMoments as SpectralMoments

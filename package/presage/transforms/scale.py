@@ -134,6 +134,7 @@ class LabelScale:
         arrays: Columns,
         variables: Sequence[Variable],
         parameters: Sequence[Parameter] = (),
+        there: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> Self:
         """Fit the scaling to samples.
 
@@ -143,6 +144,8 @@ class LabelScale:
             Name → ``[event]`` for all variables and parameters.
         variables, parameters
             What to scale and what it depends on.
+        there
+            Of variables that not every event has: which do, name → ``[event]``.
 
         Raises
         ------
@@ -160,14 +163,16 @@ class LabelScale:
         centre, spread = raw.mean(axis=0), raw.std(axis=0)
         spread = np.where(spread > 0, spread, 1.0)
         design = (raw - centre) / spread
-        members = groups(design)
-        periodic = periodic_features(parameters)
-        lines = [cut_open(variable, values[variable.name]) for variable in variables]
-        columns = tuple(
-            _fit_column(line, turned(values[line.name], line), condition, design, members, periodic)
-            for line in lines
-        )
-        return cls(tuple(variables), tuple(parameters), begins, centre, spread, columns)
+        everything = _Events(condition, design, groups(design), periodic_features(parameters))
+        columns = []
+        for variable in variables:
+            x, events_there = values[variable.name], everything
+            if there is not None and variable.name in there:
+                (rows,) = there[variable.name].nonzero()
+                x, events_there = x[rows], everything.at(rows)
+            line = cut_open(variable, x)
+            columns.append(_fit_column(line, turned(x, line), events_there))
+        return cls(tuple(variables), tuple(parameters), begins, centre, spread, tuple(columns))
 
     @classmethod
     def fit_dataset(cls, dataset: xr.Dataset, sample: str = "event") -> Self:
@@ -197,7 +202,9 @@ class LabelScale:
         columns = columns_of(condition, self.parameters, "parameter")
         return self._design(columns, events)
 
-    def apply(self, x: Columns, condition: Columns) -> dict[str, Floats]:
+    def apply(
+        self, x: Columns, condition: Columns, names: Sequence[str] | None = None
+    ) -> dict[str, Floats]:
         """Return the scaled columns z.
 
         Parameters
@@ -206,21 +213,26 @@ class LabelScale:
             Variable name → ``[event]``.
         condition
             Parameter name → ``[event]``.
+        names
+            Of some variables alone.
         """
         return {
             name: (column.outer(y) - column.mean) / column.std
-            for name, column, _, _, y in self._mapped(x, condition)
+            for name, column, _, _, y in self._mapped(x, condition, names)
         }
 
-    def inverse(self, z: Columns, condition: Columns) -> dict[str, Floats]:
+    def inverse(
+        self, z: Columns, condition: Columns, names: Sequence[str] | None = None
+    ) -> dict[str, Floats]:
         """Return the columns x whose scaling is z; never at or beyond a bound."""
-        values = columns_of(z, self.variables, "variable")
+        columns = self._named(names)
+        values = columns_of(z, [column.variable for column in columns], "variable")
         result: dict[str, Floats] = {}
-        for column, bounds in self._maps(values, condition):
+        for column, bounds in self._maps(columns, values, condition):
             t = values[column.variable.name] * column.std + column.mean
             x = column.place.stretch.inverse(bounds.inverse(column.outer_inverse(t)))
             result[column.variable.name] = inside(x, column.variable)
-        circles = [v for v in self.variables if v.period is not None]
+        circles = [v for v in self.variables if v.period is not None and v.name in result]
         return result | {v.name: wrapped(result[v.name], v) for v in circles}
 
     def unseen(self, x: Columns, condition: Columns) -> NDArray[np.bool_]:
@@ -242,10 +254,10 @@ class LabelScale:
             found[out[far]] = True
         return found
 
-    def log_det(self, x: Columns, condition: Columns) -> Floats:
-        """Return the sum over variables of log |dz/dx|, ``[event]``."""
+    def log_det(self, x: Columns, condition: Columns, names: Sequence[str] | None = None) -> Floats:
+        """Return the sum over variables, or some of them, of log |dz/dx|, ``[event]``."""
         total: Floats | None = None
-        for _, column, bounds, values, y in self._mapped(x, condition):
+        for _, column, bounds, values, y in self._mapped(x, condition, names):
             stretch = column.place.stretch
             term = bounds.log_slope(stretch.apply(values)) + stretch.log_slope(values)
             term = term + column.outer_log_slope(y) - np.log(column.std)
@@ -316,8 +328,11 @@ class LabelScale:
         raw = features_of(condition, self.parameters, self.origins, events or 0)
         return np.asarray((raw - self.centre) / self.spread)
 
+    def _named(self, names: Sequence[str] | None) -> Sequence[_Column]:
+        return [c for c in self.columns if names is None or c.variable.name in names]
+
     def _maps(
-        self, values: Mapping[str, Floats], condition: Columns
+        self, columns: Sequence[_Column], values: Mapping[str, Floats], condition: Columns
     ) -> list[tuple[_Column, BoundMap]]:
         labels = columns_of(condition, self.parameters, "parameter")
         events = next(iter(values.values())).size
@@ -325,14 +340,15 @@ class LabelScale:
             if label.size != events:
                 raise LabelError(f"{name!r} has {label.size} values for {events} events")
         design = self._design(labels, events)
-        return [(column, column.place.bound_map(labels, design)) for column in self.columns]
+        return [(column, column.place.bound_map(labels, design)) for column in columns]
 
     def _mapped(
-        self, x: Columns, condition: Columns
+        self, x: Columns, condition: Columns, names: Sequence[str] | None = None
     ) -> list[tuple[str, _Column, BoundMap, Floats, Floats]]:
-        values = columns_of(x, self.variables, "variable")
+        columns = self._named(names)
+        values = columns_of(x, [column.variable for column in columns], "variable")
         result = []
-        for column, bounds in self._maps(values, condition):
+        for column, bounds in self._maps(columns, values, condition):
             name = column.variable.name
             values[name] = turned(values[name], column.variable)
             check_bounds(values[name], column.variable)
@@ -370,20 +386,27 @@ def _old_origins(parameters: Sequence[Parameter]) -> Floats:
     return np.array([np.nan if lower is None else lower for lower in bound], dtype=float)
 
 
-def _fit_column(
-    variable: Variable,
-    x: Floats,
-    condition: Mapping[str, Floats],
-    design: Floats,
-    members: list[NDArray[np.intp]],
-    periodic: NDArray[np.bool_],
-) -> _Column:
+@dataclass(frozen=True, eq=False)
+class _Events:
+    """The events that columns are fitted to."""
+
+    condition: Mapping[str, Floats]  # parameter → ``[event]``
+    design: Floats  # ``[event, feature]``
+    members: list[NDArray[np.intp]]  # groups of like conditions
+    periodic: NDArray[np.bool_]  # ``[feature]``
+
+    def at(self, rows: NDArray[np.intp]) -> _Events:
+        design = self.design[rows]
+        condition = {name: column[rows] for name, column in self.condition.items()}
+        return _Events(condition, design, groups(design), self.periodic)
+
+
+def _fit_column(variable: Variable, x: Floats, events: _Events) -> _Column:
     check_bounds(x, variable)
-    chosen = Judge.of(variable, x, condition, design, members, periodic).choose()
-    place = Place.fit(
-        variable, chosen.stretch, chosen.place, x, condition, design, members, periodic
-    )
-    y = place.bound_map(condition, design).apply(chosen.stretch.apply(x))
+    given = (events.condition, events.design, events.members, events.periodic)
+    chosen = Judge.of(variable, x, *given).choose()
+    place = Place.fit(variable, chosen.stretch, chosen.place, x, *given)
+    y = place.bound_map(events.condition, events.design).apply(chosen.stretch.apply(x))
     quantiles = QuantileMap.fit(y) if chosen.quantiles else None
     column = _Column(variable, place, quantiles, seen=(float(x.min()), float(x.max())))
     t = column.outer(y)

@@ -27,6 +27,7 @@ from presage.fitting.schedules import make_schedule
 from presage.fitting.settings import Settings
 from presage.fitting.source import Piece, TensorBatch, TrainingBatches, divide
 from presage.fitting.state import Average, Progress, snapshot
+from presage.models.prepared import WEIGHT
 from presage.progress import Bar
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class Loop:
 
     def _backward(self, batch: TensorBatch, piece: Piece) -> None:
         with self.fabric.autocast():
-            losses = self._loss(batch)
+            losses = _weighted(self._loss(batch), batch)
         self._descend(losses, piece)
 
     def _descend(self, losses: Tensor, piece: Piece) -> None:
@@ -258,7 +259,7 @@ class Loop:
         ):
             for batch in self.source.validation():
                 with self.fabric.autocast():
-                    losses = self._plain_loss(batch)
+                    losses = _weighted(self._plain_loss(batch), batch)
                 sums.append(float(losses.cpu().double().sum()))
                 samples += len(losses)
         return self._mean(sums, samples)
@@ -362,6 +363,11 @@ class Loop:
             numbers.tolist(),
             offending.tolist(),
         )
+
+
+def _weighted(losses: Tensor, batch: TensorBatch) -> Tensor:
+    """Return the losses of samples by what each counts for; weights are 1 on average."""
+    return losses * batch[WEIGHT] if WEIGHT in batch else losses
 
 
 def _some(numbers: np.ndarray, most: int = 16) -> str:

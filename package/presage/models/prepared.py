@@ -11,8 +11,13 @@ from numpy.typing import NDArray
 
 from presage.labels.missing import complete
 from presage.lineage import sample_dim
+from presage.models.event_weights import Counted
 from presage.transforms.columns import declared
 from presage.transforms.event_scale import EventScale
+from presage.transforms.weights import weights_of
+
+#: Name of the array of what each sample counts for in the loss; no variable can be called so.
+WEIGHT = "weight of the sample"
 
 
 @dataclass(frozen=True)
@@ -54,17 +59,23 @@ def prepare_columns(dataset: xr.Dataset, cells: bool = False) -> Prepared:
     -------
     Prepared
         ``target`` ``[sample, column]`` and what else :meth:`EventScale.points` gives; with
-        parameters ``condition`` ``[sample, feature]``.
+        parameters ``condition`` ``[sample, feature]``, with weights :data:`WEIGHT` ``[sample]``.
     """
     sample = sample_dim(dataset)
     variables, parameters = declared(dataset, sample)
     known = (*variables, *parameters)
     columns = {v.name: dataset[v.name].values for v in known}
+    weights = weights_of(dataset, sample, "the training events")
     there = complete(columns, known, "the training samples")
     if there is not None:
         columns = {name: column[there] for name, column in columns.items()}
-    scale = EventScale.fit(columns, variables, parameters, cells)
+        weights = None if weights is None else weights[there]
+    counted = None if weights is None else Counted.of(weights, columns, variables, parameters)
+    fair = columns if counted is None else {n: c[counted.fair] for n, c in columns.items()}
+    scale = EventScale.fit(fair, variables, parameters, cells)
     arrays = scale.points(columns, np.random.default_rng(1))[0]
+    if counted is not None:
+        arrays[WEIGHT] = counted.loss
     ranges = {}
     if scale.parameters:
         arrays["condition"] = scale.features(columns).astype(np.float32)

@@ -16,10 +16,12 @@ from typing import Any
 import xarray as xr
 
 from presage.lineage import sample_dim
+from presage.models.event_weights import effective_events
 
 #: Steps and batch at so many events.
 _EVENTS, _STEPS, _BATCH = 48_500, 3500, 1024
 _MOST_EPOCHS, _RATE, _HIGHEST = 64, 5e-3, 1e-2
+_MOST_BATCH = 13  # as a power of 2
 
 
 def training(dataset: xr.Dataset) -> dict[str, Any]:
@@ -28,19 +30,30 @@ def training(dataset: xr.Dataset) -> dict[str, Any]:
     Parameters
     ----------
     dataset
-        Flat over its sample dimension.
+        Flat over its sample dimension; with weights its effective events decide.
     """
-    events = max(dataset.sizes[sample_dim(dataset)], 1)
-    size = events / _EVENTS
-    # Several steps an epoch, however few events there are.
-    most = min(13, max(int(math.log2(events / 8)) if events >= 8 else 0, 0))
-    batch = 2 ** min(round(math.log2(_BATCH * math.sqrt(size))), most)
-    epochs = min(max(round(_STEPS * size ** (1 / 3) * batch / events), 1), _MOST_EPOCHS)
+    rows = max(dataset.sizes[sample_dim(dataset)], 1)
+    alike, epochs = _passes(rows)
+    batch, worth = alike, max(effective_events(dataset), 1)
+    if worth < rows:  # as many effective events in a batch, and no longer than without weights
+        alike, fewer = _passes(worth)
+        batch = min(alike * 2 ** round(math.log2(rows / worth)), 2**_MOST_BATCH)
+        epochs = min(fewer, epochs)
     return {
         "epochs": epochs,
         "batch_size": batch,
-        "learning_rate": min(_RATE * math.sqrt(batch / _BATCH), _HIGHEST),
+        "learning_rate": min(_RATE * math.sqrt(alike / _BATCH), _HIGHEST),
         # Quick second moments and a short rise: the fits are a few thousand steps long.
         "optimizer": {"name": "adam", "betas": (0.9, 0.99)},
         "schedule": {"name": "one_cycle", "rise": 0.1, "start": 0.1},
     }
+
+
+def _passes(events: float) -> tuple[int, int]:
+    """Return batch and epochs for so many events."""
+    size = events / _EVENTS
+    # Several steps an epoch, however few events there are.
+    most = min(_MOST_BATCH, max(int(math.log2(events / 8)) if events >= 8 else 0, 0))
+    batch = 2 ** min(round(math.log2(_BATCH * math.sqrt(size))), most)
+    epochs = min(max(round(_STEPS * size ** (1 / 3) * batch / events), 1), _MOST_EPOCHS)
+    return batch, epochs

@@ -12,6 +12,7 @@ import xarray as xr
 
 from event_toys import events_of, gaussian_events, grid, many_dimensional
 from presage.emulation.split import at_labels, unique_labels
+from presage.emulation.transport import HeldOut
 from presage.generate import simulate
 from presage.labels import LabelError, Parameter
 from presage.labels.names import RESERVED
@@ -204,7 +205,7 @@ def folded(errors, labels, store, floor=0.01):
         },
         attrs={"model": "flow"},
     )
-    return KFold(store.adopt(data, "toy"), (), store, lambda events: None)
+    return KFold(store.adopt(data, "toy"), (), store, lambda events: None, HeldOut(data, ()))
 
 
 @pytest.fixture

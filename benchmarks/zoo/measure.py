@@ -101,5 +101,6 @@ def measured(
 
     columns = {name: truth[name].values for name in map(str, truth.data_vars)}
     lost = there.log_prob(columns, columns) - density
+    lost = lost[np.isfinite(lost)]  # rounding puts events on a bound where the density is infinite
     seconds = max(took, float(fitted.history["seconds"].sum()))  # the latter where it was stored
     return Outcome(store.compute(recipe, compared), seconds, float(lost.mean()))

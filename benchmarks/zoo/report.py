@@ -135,7 +135,7 @@ def _cells(row: Row | Refused) -> tuple[str, ...]:
         return (row.name, "refused", *("–",) * (len(_HEAD) - 2))
     rival, by_ks = row.rival(), row.rival("ks")
     lost = float(np.median([outcome.lost for outcome in row.outcomes]))
-    tested = "auc" in row.outcomes[0].product
+    auc = 0.5 + row.typical(MODEL, "auc")
     return (
         row.name,
         f"{row.typical(MODEL):.4f} ({row.worst():.4f})",
@@ -144,7 +144,7 @@ def _cells(row: Row | Refused) -> tuple[str, ...]:
         f"{row.typical(MODEL, 'ks'):.4f}",
         f"{row.typical(by_ks, 'ks'):.4f}",
         f"{row.typical('floor', 'ks'):.4f}",
-        f"{0.5 + row.typical(MODEL, 'auc'):.4f}" if tested else "–",
+        f"{auc:.4f}" if np.isfinite(auc) else "–",
         f"{row.typical(MODEL, 'probability_error'):.4f}" if row.atoms else "–",
         f"{row.events(MODEL):.0f}",
         f"{max(map(row.events, RIVALS)):.0f}",

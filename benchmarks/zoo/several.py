@@ -55,11 +55,11 @@ class Banana(Shape):
 
 @dataclass(frozen=True)
 class Plane(Shape):
-    """Two labels, place and width, of two observables of which one leans on the other."""
+    """Two labels, middle and width, of two observables of which one leans on the other."""
 
     name: ClassVar[str] = "zoo_plane"
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        label(-2.0, 2.0, "place"),
+        label(-2.0, 2.0, "middle"),
         label(0.5, 2.0, "width"),
     )
     variables: ClassVar[tuple[Variable, ...]] = (column("x"), column("y", lower=0.0))
@@ -67,16 +67,16 @@ class Plane(Shape):
 
     def simulate(self, theta: Arrays, rng: np.random.Generator) -> Arrays:
         """Draw one event at each label."""
-        place, width = values(theta, "place", "width")
-        z = rng.standard_normal(place.size)
+        middle, width = values(theta, "middle", "width")
+        z = rng.standard_normal(middle.size)
         scale = np.exp(0.4 * z)
-        y = scale * width * rng.standard_exponential(place.size)
-        return single(x=place + width * z, y=y)
+        y = scale * width * rng.standard_exponential(middle.size)
+        return single(x=middle + width * z, y=y)
 
     def log_prob(self, theta: Arrays, events: Arrays) -> Floats:
         """Return log p of each event."""
-        (place, width), (x, y) = values(theta, "place", "width"), values(events, "x", "y")
-        z = (x - place) / width
+        (middle, width), (x, y) = values(theta, "middle", "width"), values(events, "x", "y")
+        z = (x - middle) / width
         scale = width * np.exp(0.4 * z)
         return np.asarray(norm.logpdf(z) - np.log(width) - y / scale - np.log(scale))
 

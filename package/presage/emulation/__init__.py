@@ -1,8 +1,8 @@
 """Emulators of what is simulated at labels: held out, drawn anew, compared.
 
 Which labels there are and how some are held out (``split``), simulators whose labels form a
-grid (``grid``), drawing from a trained model (``sampling``), and the residuals of what was
-drawn (``measure``). Nothing here knows a study.
+grid (``grid``), drawing from a trained model (``sampling``), the residuals of what was drawn
+(``measure``), and templates for a fit (``interpolated``). Nothing here knows a study.
 """
 
 from presage.lazy import attach

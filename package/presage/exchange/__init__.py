@@ -13,9 +13,14 @@ suffix    what is in it                                   what is kept of names 
 ``.pt``   a tensor a variable, text as lists of text, and  everything, as JSON text
           ``presage_about``
 ========= =============================================== ================================
+
+Templates of :func:`presage.emulation.templates` go into ROOT histograms
+(:func:`write_histograms`) and HistFactory workspaces (:func:`workspace`).
 """
 
 from presage.exchange.about import ABOUT as ABOUT
+from presage.exchange.histfactory import workspace as workspace
+from presage.exchange.histograms import write_histograms as write_histograms
 from presage.exchange.reading import read_file as read_file
 from presage.exchange.writing import SUFFIXES as SUFFIXES
 from presage.exchange.writing import write_file as write_file

@@ -22,6 +22,7 @@ from presage.analysis.labelled import Floats, Integers, Labels, declared, group,
 from presage.analysis.residuals import RIVALS, VERSION, Residuals
 from presage.emulation.sampling import RangeWarning, sample
 from presage.emulation.split import at_labels, hold_out
+from presage.emulation.transport import HeldOut
 from presage.labels import LabelError
 from presage.lineage import parent_of
 from presage.progress import Bar
@@ -76,6 +77,7 @@ class KFold(Residuals):
     store: Store  # where they are
     #: Function that does the same with more events: labels, folds, settings and truth stay.
     again: Callable[[xr.Dataset], KFold]
+    held_out: HeldOut  # what was simulated and drawn at the labels of each fold
 
     def disagreement(
         self, labels: Floats, *, n: int = 1000, seed: int = 0, progress: bool = True
@@ -186,7 +188,8 @@ def kfold(
         kfold, training=training, labels=table.tolist(), truth=reference, floor=floor,
         rivals=False, seed=seed, store=store, progress=progress, **folding, **how,
     )  # fmt: skip
-    return KFold(store.compute(recipe, make), fits, store, again)
+    held_out = HeldOut(reference, tuple(drawn))
+    return KFold(store.compute(recipe, make), fits, store, again, held_out)
 
 
 def _others(events: xr.Dataset, held: Floats) -> xr.Dataset:

@@ -21,6 +21,7 @@ from presage.models.cells import log_between
 from presage.store import Store
 from presage.transforms.event_scale import EventScale
 from presage.transforms.kinds import Kind, kind_of
+from presage.transforms.modes import find_cuts
 
 RNG = np.random.default_rng(0)
 N = 6000
@@ -87,6 +88,12 @@ EVENTS = {
         x=(np.where(SHARE, 0.0, np.exp(X)).astype("f4"), {"lower": 0.0}),
     ),
     "a spike among others": events(x=(np.where(SHARE, 2.0, X).astype("f4"), {})),
+    "modes far apart": events(
+        x=(np.where(SHARE, 2000 * LABEL + X, -X).astype("f4"), {}),
+    ),
+    "modes and a spike": events(
+        x=(np.where(COUNTS == 0, 700, np.where(SHARE, 2000 * LABEL, 0) + X).astype("f4"), {}),
+    ),
     "few values": events(x=(RNG.choice([0.5, 1.5, 7.25], N).astype("f4"), {})),
     "jets": events(
         n=(COUNTS, {"dtype": "int32", "lower": 0.0}), ht=(JETS, {"lower": 0.0}), y=(X, {}),
@@ -160,6 +167,41 @@ def test_an_atom_has_a_probability_and_the_rest_a_density(trained, name, model):
     share = float((drawn == atom).mean())
     assert share == pytest.approx(p[0], abs=0.015)
     assert p[0] + (p[1:] * np.diff(edges)).sum() == pytest.approx(1.0, abs=0.03)
+
+
+#: Law at a label → the number of cuts.
+MODES = {
+    "a normal": (lambda rng, n, a: a + rng.standard_normal(n), 0),
+    "a Cauchy": (lambda rng, n, a: a + rng.standard_cauchy(n), 0),
+    "even over decades": (lambda rng, n, a: 10 ** rng.uniform(0, 6, n), 0),
+    "two peaks": (lambda rng, n, a: rng.choice([-2, 2], n) + 0.6 * rng.standard_normal(n), 0),
+    "far apart": (lambda rng, n, a: np.where(rng.random(n) < 0.5, 90 + a, -30 * a) + X[:n], 1),
+    "three": (lambda rng, n, a: np.array([0, 50 + a, 300])[rng.integers(0, 3, n)] + X[:n], 2),
+    "one is gone": (lambda rng, n, a: np.where(rng.random(n) < 0.2 * (a > 1), 90, 0) + X[:n], 0),
+}
+
+
+@pytest.mark.parametrize("size", [60, 500, 5000])
+@pytest.mark.parametrize("name", MODES)
+def test_gaps_are_found_where_all_labels_have_them(name, size):
+    law, number = MODES[name]
+    rng = np.random.default_rng(4)
+    labels = np.linspace(0.5, 3.0, 8)
+    x = np.concatenate([law(rng, size, a) for a in labels])
+    design = np.repeat((labels - labels.mean()) / labels.std(), size)[:, None]
+    members = list(np.arange(8 * size).reshape(8, size))
+    cuts = find_cuts(x, design, members, np.zeros(1, dtype=bool))
+    assert len(cuts) == number
+
+
+def test_modes_far_apart_are_right_to_their_own_widths(trained):
+    flow = trained("exact", "modes far apart")
+    for label in (1.0, 2.5):
+        drawn = flow.draw({"m": np.full(8000, label)}, np.random.default_rng(1))["x"]
+        upper = drawn > 1000
+        assert upper.mean() == pytest.approx(0.1 * label, abs=0.06)
+        assert np.abs(drawn[~upper] + label).max() < 3.0
+        assert np.abs(drawn[upper] - 2001 * label).max() < 3.0
 
 
 def test_several_columns_add_up(trained):

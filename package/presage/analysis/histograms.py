@@ -1,7 +1,8 @@
 """Binning by label: edges that suit each label, counts for all labels at once.
 
 A label's histogram spans the 0.5–99.5 % quantiles of its *reference*, in equal bins, and
-every other sample is counted on the same edges. What falls outside is kept beside it. Events with
+every other sample is counted on the same edges. Bins of whole numbers have whole widths about them,
+and begin half below the first. What falls outside is kept beside it. Events with
 weights add these up, and their squares, which are the variance of the sum.
 Counting is one ``bincount`` over (label, bin) numbers for each block of events, on all cores.
 """
@@ -51,6 +52,8 @@ def pair_names(variables: tuple[Variable, ...]) -> list[str]:
 def adaptive_edges(reference: xr.Dataset | Grouped, bins: int = 40) -> xr.DataArray:
     """Return equal bins between the 0.5 and 99.5 % quantiles of each label.
 
+    Whole numbers, by their type, lie in the middle of theirs, each bin as many of them wide.
+
     Parameters
     ----------
     reference
@@ -79,6 +82,10 @@ def adaptive_edges(reference: xr.Dataset | Grouped, bins: int = 40) -> xr.DataAr
     low, high = limits[..., :1], limits[..., 1:]
     half = np.where(high > low, 0.0, 0.5 * np.maximum(np.abs(low) * 1e-3, 1e-9))  # a constant
     values = low - half + (high - low + 2 * half) * np.linspace(0, 1, bins + 1)
+    for v, variable in enumerate(grouped.variables):
+        if np.dtype(variable.dtype).kind in "iu":
+            first, last = np.floor(low[:, v]), np.ceil(high[:, v])
+            values[:, v] = first - 0.5 + np.ceil((last - first + 1) / bins) * np.arange(bins + 1)
     return xr.DataArray(
         values,
         dims=("label", "variable", "edge"),

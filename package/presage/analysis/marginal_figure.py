@@ -60,7 +60,7 @@ def marginals(
         three = axes[3 * band : 3 * band + 3, column]
         here = chosen.sel(variable=variable)
         for axis in three:
-            axis.set(visible=True, xlim=here["edges"].values[[0, -1]])
+            axis.set(visible=True, xlim=held(here))
         distributions(three[0], here, drawn)
         pull_strip(three[1], here, drawn[0])
         for axis in three[:2]:
@@ -117,6 +117,14 @@ def pull_strip(axis: Axes, here: xr.Dataset, source: str) -> None:
     axis.axhline(0, color=INK, lw=0.6)
     axis.set_ylim(-_REACH, _REACH)
     tidy(axis, ylabel=f"pull of\n{in_words(source)}")
+
+
+def held(here: xr.Dataset) -> tuple[float, float]:
+    """Return the ends of the bins of one variable that hold events, of any source."""
+    edges, counts = here["edges"].values, here["counts"]
+    (used,) = counts.sum([dim for dim in counts.dims if dim != "bin"]).values.nonzero()
+    ends = (used[0], used[-1] + 1) if used.size else (0, -1)
+    return float(edges[ends[0]]), float(edges[ends[1]])
 
 
 def _shade_few(axis: Axes, edges: Floats, few: NDArray[np.bool_], reach: float) -> None:

@@ -32,7 +32,7 @@ from presage.analysis.completing import completed
 from presage.analysis.event_figure import enclosing
 from presage.analysis.judging import model_of
 from presage.analysis.labelled import Floats
-from presage.analysis.marginal_figure import distributions, marginals, pull_strip, title
+from presage.analysis.marginal_figure import distributions, held, marginals, pull_strip, title
 from presage.analysis.report import label_number, title_of
 from presage.labels import LabelError, nearest
 
@@ -168,7 +168,7 @@ def _diagonal(axis: Axes, here: xr.Dataset, source: str) -> Axes:
     distributions(above, here, [source])
     pull_strip(strip, here, source)
     for part in (above, strip):
-        part.set(xlim=here["edges"].values[[0, -1]], ylabel="")
+        part.set(xlim=held(here), ylabel="")
         part.tick_params(labelbottom=False, labelleft=False, length=2)
         part.locator_params(nbins=3)
     return strip

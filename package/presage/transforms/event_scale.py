@@ -5,10 +5,11 @@ a point in it. Whole numbers lie on the same line, and n is the cell from n - 1/
 
     P(n | c) = F(n + 1/2 | c) - F(n - 1/2 | c),
 
-so that probabilities of all n add up to one whatever the network says. A variable with atoms is two
-columns: which of its atoms an event is at (0 for none of them), whole numbers, and its value, which
-is not there where the event is at an atom. The base measure of a density is then Lebesgue's for
-points and the counting measure for cells.
+so that probabilities of all n add up to one whatever the network says. The values of a variable may
+fall into parts: atoms, and modes far apart (:mod:`presage.transforms.modes`). It then has a column
+that says which part an event is in, whole numbers, and one for each mode, the value in coordinates
+of that mode, which is not there where the event is in another part. The base measure of a density
+is then Lebesgue's for points and the counting measure for cells.
 
 A network that maps one variable after the other takes cells as they are (`exact`). Any other is
 trained on points spread evenly over the cells, and a normal number where nothing is (uniform
@@ -29,30 +30,27 @@ from scipy.special import ndtri
 
 from presage.labels import Parameter, Variable
 from presage.transforms.columns import Columns, Floats, columns_of, entry, from_entry
+from presage.transforms.event_columns import (
+    Column,
+    Mask,
+    columns_for,
+    grouped,
+    kept,
+    part_name,
+    parts_of,
+    values_of,
+)
 from presage.transforms.kinds import Kind, kind_of
+from presage.transforms.modes import find_cuts
 from presage.transforms.scale import LabelScale
+from presage.transforms.smooth import Smooth, groups
 
-Mask = NDArray[np.bool_]
 #: Points over which the density of a cell is averaged.
 ROUNDS = 64
 #: Where a cell has no end, in standardised coordinates.
 ENDLESS = 1e4
 #: Cells narrower than this, in standardised coordinates, are points.
 _NARROW = 0.02
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of the network."""
-
-    variable: Variable  # as it is scaled
-    of: str  # the variable of the events that it stands for
-    role: str  # "point", "cell", "dense" (whole numbers as points) or "rest" (of atoms)
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self.variable.name
 
 
 def column_count(declaration: Mapping[str, Any]) -> int:
@@ -75,6 +73,7 @@ class EventScale:
     columns: tuple[Column, ...]
     scale: LabelScale
     exact: bool  # whether the network takes cells
+    cuts: Mapping[str, Sequence[Smooth]]  # between the modes of variables that have several
 
     @classmethod
     def fit(
@@ -86,14 +85,26 @@ class EventScale:
     ) -> Self:
         """Fit to events ``[event]`` by name; as :meth:`LabelScale.fit`."""
         kinds = {v.name: kind_of(v, arrays, parameters) for v in variables}
-        columns = tuple(column for v in variables for column in _columns(v, kinds[v.name]))
-        own = tuple(column.variable for column in columns)
-        values, there = _values(arrays, variables, kinds, columns)
+        given = columns_of(arrays, variables, "variable")
+        design, members, periodic = grouped(arrays, parameters, len(next(iter(given.values()))))
+        cuts: dict[str, Sequence[Smooth]] = {}
+        for variable in variables:
+            name, kind = variable.name, kinds[variable.name]
+            if not kind.counted and variable.period is None:
+                rest = kept(given[name], variable, kind)[1] < 0
+                own = members if rest.all() else groups(design[rest])
+                found = find_cuts(given[name][rest], design[rest], own, periodic)
+                kinds[name] = replace(kind, modes=len(found) + 1)
+                cuts |= {name: found} if found else {}
+        columns = tuple(column for v in variables for column in columns_for(v, kinds[v.name]))
+        own_variables = tuple(column.variable for column in columns)
+        parts = parts_of(given, variables, kinds, cuts, design)
+        values, there = values_of(given, parts, columns)
         rng = np.random.default_rng(0)
         spread = {c.name: values[c.name] + _noise(c, rng, values[c.name].size) for c in columns}
-        scale = LabelScale.fit({**arrays, **spread}, own, parameters, there)
+        scale = LabelScale.fit({**arrays, **spread}, own_variables, parameters, there)
         settled = tuple(_settled(column, scale, values, arrays) for column in columns)
-        return cls(tuple(variables), kinds, settled, scale, exact)
+        return cls(tuple(variables), kinds, settled, scale, exact, cuts)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -167,12 +178,18 @@ class EventScale:
         found: dict[str, Floats] = {}
         for variable in self.variables:
             kind = self.kinds[variable.name]
-            if not kind.atoms:
+            if not kind.parted:
                 found[variable.name] = x[variable.name]
                 continue
-            place = x[_atom_name(variable)].astype(int)
-            at = np.array(kind.atoms)[np.maximum(place - 1, 0)]
-            found[variable.name] = np.where(place > 0, at, x.get(variable.name, at))
+            part = x[part_name(variable.name)].astype(int)
+            total = np.zeros(part.size)
+            for column in self.columns:
+                if column.of == variable.name and column.role == "rest":
+                    total = np.where(part == column.part, x[column.name], total)
+            first = kind.modes if kind.rest else 0
+            for number, atom in enumerate(kind.atoms):
+                total = np.where(part == first + number, atom, total)
+            found[variable.name] = total
         return found
 
     def unseen(self, x: Columns, condition: Columns) -> NDArray[np.bool_]:
@@ -191,10 +208,10 @@ class EventScale:
                        column.variable)  # fmt: skip
             return self.scale.apply({column.name: n}, condition, [column.name])[column.name]
         if column.role == "rest":
-            name = f"{column.of}{_ATOM}"
-            atom = next(i for i, c in enumerate(self.columns) if c.name == name)
-            given = self.scale.inverse({name: before[:, atom]}, condition, [name])[name]
-            return np.where(np.rint(given) > 0, 0.0, z)
+            name = part_name(column.of)
+            which = next(i for i, c in enumerate(self.columns) if c.name == name)
+            given = self.scale.inverse({name: before[:, which]}, condition, [name])[name]
+            return np.where(np.rint(given) == column.part, z, 0.0)
         return z
 
     def said(self) -> str:
@@ -204,7 +221,11 @@ class EventScale:
 
     def state(self) -> dict[str, Floats]:
         """Return the fitted numbers, name → array; with :meth:`declaration` that is all."""
-        return self.scale.state()
+        state = self.scale.state()
+        for name, cuts in self.cuts.items():
+            for number, cut in enumerate(cuts):
+                state |= {f"{name}.cuts.{number}.{k}": v for k, v in cut.state().items()}
+        return state
 
     def declaration(self) -> dict[str, Any]:
         """Return variables, parameters and columns in JSON's terms."""
@@ -215,7 +236,10 @@ class EventScale:
             **own,
             "variables": [entry(variable) for variable in self.variables],
             "kinds": {name: kind.entry() for name, kind in self.kinds.items()},
-            "columns": [{"of": c.of, "role": c.role, **entry(c.variable)} for c in self.columns],
+            "columns": [
+                {"of": c.of, "role": c.role, "part": c.part, **entry(c.variable)}
+                for c in self.columns
+            ],
             "exact": self.exact,
         }
 
@@ -227,12 +251,22 @@ class EventScale:
         kinds = {v.name: Kind() for v in variables}
         if "columns" in declaration:
             entries = [dict(entry) for entry in declaration["columns"]]
-            pairs = [(entry.pop("of"), entry.pop("role"), entry) for entry in entries]
-            columns = tuple(Column(from_entry(Variable, e), of, role) for of, role, e in pairs)
+            own = [[entry.pop(name) for name in ("of", "role", "part")] for entry in entries]
+            variables_of = [from_entry(Variable, entry) for entry in entries]
+            columns = tuple(Column(v, *o) for v, o in zip(variables_of, own, strict=True))
             kinds = {name: Kind.of_entry(one) for name, one in declaration["kinds"].items()}
-        own = {**declaration, "variables": [entry(column.variable) for column in columns]}
-        scale = LabelScale.from_state(state, own)
-        return cls(variables, kinds, columns, scale, bool(declaration.get("exact", False)))
+        scaled = {**declaration, "variables": [entry(column.variable) for column in columns]}
+        scale = LabelScale.from_state(state, scaled)
+        numbers = {name: np.asarray(value, dtype=np.float64) for name, value in state.items()}
+        cuts = {
+            name: [
+                Smooth.from_state(numbers, f"{name}.cuts.{number}.")
+                for number in range(kind.modes - 1)
+            ]
+            for name, kind in kinds.items()
+            if kind.modes > 1
+        }
+        return cls(variables, kinds, columns, scale, bool(declaration.get("exact", False)), cuts)
 
     def _shares(self, size: int, rng: np.random.Generator | None, number: int) -> dict[str, Floats]:
         """Return a place between 0 and 1 in each column that is spread, ``[event]``."""
@@ -243,7 +277,10 @@ class EventScale:
 
     def _filled(self, x: Columns) -> tuple[dict[str, Floats], dict[str, Mask]]:
         """Return :meth:`values`, usual ones where there is none."""
-        values, there = _values(x, self.variables, self.kinds, self.columns)
+        given = columns_of(x, self.variables, "variable")
+        design = self.scale.features(x) if self.cuts else np.zeros((0, 0))
+        parts = parts_of(given, self.variables, self.kinds, self.cuts, design)
+        values, there = values_of(given, parts, self.columns)
         if there:
             names = list(there)
             size = next(iter(values.values())).size
@@ -274,32 +311,6 @@ class EventScale:
         return found
 
 
-def _values(
-    x: Mapping[str, ArrayLike],
-    variables: Sequence[Variable],
-    kinds: Mapping[str, Kind],
-    columns: Sequence[Column],
-) -> tuple[dict[str, Floats], dict[str, Mask]]:
-    """Return the values of the columns ``[event]``, and where those of a rest are there."""
-    given = columns_of(x, variables, "variable")
-    declared = {variable.name: variable for variable in variables}
-    values: dict[str, Floats] = {}
-    there: dict[str, Mask] = {}
-    for column in columns:
-        own, kind = given[column.of], kinds[column.of]
-        if not kind.atoms:
-            values[column.name] = own
-            continue
-        kept = own.astype(declared[column.of].dtype).astype(np.float64)
-        place = np.clip(np.searchsorted(kind.atoms, kept), 0, len(kind.atoms) - 1)
-        at = kept == np.array(kind.atoms)[place]
-        if column.role == "rest":
-            values[column.name], there[column.name] = own, ~at
-        else:
-            values[column.name] = np.where(at | (not kind.rest), place + 1.0, 0.0)
-    return values, there
-
-
 def _settled(column: Column, scale: LabelScale, values: Mapping[str, Floats], x: Columns) -> Column:
     """Return a column of cells as one of points where they are narrow."""
     if column.role != "cell":
@@ -308,30 +319,6 @@ def _settled(column: Column, scale: LabelScale, values: Mapping[str, Floats], x:
     edges = [_inside(values[name] + half, column.variable) for half in (-0.5, 0.5)]
     ends = [scale.apply({name: edge}, x, [name])[name] for edge in edges]
     return replace(column, role="dense") if np.median(ends[1] - ends[0]) < _NARROW else column
-
-
-_ATOM = "__atom"
-
-
-def _atom_name(variable: Variable) -> str:
-    return f"{variable.name}{_ATOM}"
-
-
-def _columns(variable: Variable, kind: Kind) -> list[Column]:
-    """Return the columns of a variable."""
-    if kind.whole:
-        lower = None if variable.lower is None else float(np.ceil(variable.lower)) - 0.5
-        upper = None if variable.upper is None else float(np.floor(variable.upper)) + 0.5
-        own = replace(variable, dtype="float64", lower=lower, upper=upper, missing=None)
-        return [Column(own, variable.name, "cell")]
-    if not kind.atoms:
-        return [Column(variable, variable.name, "point")]
-    least = 0 if kind.rest else 1
-    which = Variable(
-        _atom_name(variable), dtype="float64", lower=least - 0.5, upper=len(kind.atoms) + 0.5
-    )
-    rest = [Column(variable, variable.name, "rest")] if kind.rest else []
-    return [Column(which, variable.name, "cell"), *rest]
 
 
 def _noise(column: Column, rng: np.random.Generator, size: int) -> Floats:

@@ -39,11 +39,14 @@ class Kind:
         Single values that have a probability of their own, ascending.
     rest
         Whether there are other values than the atoms.
+    modes
+        How many parts, with gaps between them at every label, the others fall into.
     """
 
     whole: bool = False
     atoms: tuple[float, ...] = ()
     rest: bool = True
+    modes: int = 1
 
     @property
     def counted(self) -> bool:
@@ -57,17 +60,24 @@ class Kind:
     @classmethod
     def of_entry(cls, entry: Mapping[str, Any]) -> Kind:
         """Rebuild it from :meth:`entry`."""
-        return cls(bool(entry["whole"]), tuple(entry["atoms"]), bool(entry["rest"]))
+        return cls(
+            bool(entry["whole"]), tuple(entry["atoms"]), bool(entry["rest"]), int(entry["modes"])
+        )
 
     def said(self, name: str) -> str:
         """Return it in words, empty for a continuous variable."""
         if self.whole:
             return f"{name}: whole numbers"
-        if not self.atoms:
-            return ""
         shown = ", ".join(f"{atom:.6g}" for atom in self.atoms[:4])
         more = ", ..." if len(self.atoms) > 4 else ""
-        return f"{name}: {shown}{more} with probabilities of their own"
+        said = [f"{shown}{more} with probabilities of their own"] if self.atoms else []
+        said += [f"{self.modes} modes apart"] if self.modes > 1 else []
+        return f"{name}: {' and '.join(said)}" if said else ""
+
+    @property
+    def parted(self) -> bool:
+        """Whether a column says which part of its values an event is in."""
+        return bool(self.atoms) or self.modes > 1
 
 
 def kind_of(variable: Variable, columns: Columns, parameters: Sequence[Variable] = ()) -> Kind:

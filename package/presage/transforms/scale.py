@@ -158,11 +158,8 @@ class LabelScale:
         events = next(iter(values.values())).size if values else 0
         if events == 0:
             raise LabelError("a scaling is fitted to at least one event of at least one variable")
-        begins = origins(condition, parameters)
-        raw = features_of(condition, parameters, begins, events)
-        centre, spread = raw.mean(axis=0), raw.std(axis=0)
-        spread = np.where(spread > 0, spread, 1.0)
-        design = (raw - centre) / spread
+        begins, centre, spread = standardisation(condition, parameters, events)
+        design = (features_of(condition, parameters, begins, events) - centre) / spread
         everything = _Events(condition, design, groups(design), periodic_features(parameters))
         columns = []
         for variable in variables:
@@ -378,6 +375,16 @@ def _restore(
     outer = QuantileMap.from_state(numbers, f"{name}.quantiles.") if "outer" in chosen else None
     ends = (float(seen[0]), float(seen[1])), (float(reach[0]), float(reach[1]))
     return _Column(variable, place, outer, float(mean), float(std), *ends)
+
+
+def standardisation(
+    condition: Mapping[str, Floats], parameters: Sequence[Parameter], events: int
+) -> tuple[Floats, Floats, Floats]:
+    """Return where logarithms of parameters begin, and centre and spread of the features."""
+    begins = origins(condition, parameters)
+    raw = features_of(condition, parameters, begins, events)
+    centre, spread = raw.mean(axis=0), raw.std(axis=0)
+    return begins, centre, np.where(spread > 0, spread, 1.0)
 
 
 def _old_origins(parameters: Sequence[Parameter]) -> Floats:

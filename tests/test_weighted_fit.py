@@ -9,7 +9,7 @@ import xarray as xr
 from presage.fitting import fit
 from presage.labels import LabelError
 from presage.models import SplineFlow
-from presage.models.event_weights import Counted, effective_events
+from presage.models.event_weights import Counted, NegativeDensityWarning, effective_events
 from presage.models.prepared import WEIGHT, prepare_columns
 from presage.models.training import training
 from presage.transforms.columns import declared
@@ -131,3 +131,11 @@ def test_a_label_without_a_sum_is_named() -> None:
     message = r"the weights of the 100 events at a = 1 are more negative than positive"
     with pytest.raises(LabelError, match=message):
         fit(SMALL, events(x, labels, np.where(labels == 1, -1.0, 1.0)), progress=False)
+
+
+def test_a_density_that_would_be_negative_is_said() -> None:
+    x, labels, rng = toy(500)
+    beside = rng.normal(3 * labels + 4, 1.0)
+    signs = np.r_[np.ones(len(x)), np.full(len(x), -0.3)]
+    with pytest.warns(NegativeDensityWarning, match=r"whole region.*'x' at a = "):
+        prepare_columns(events(np.r_[x, beside], np.tile(labels, 2), signs))

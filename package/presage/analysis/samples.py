@@ -95,7 +95,12 @@ class Sample:
     @cached_property
     def widths(self) -> Floats:
         """Standard deviation of each variable, ``[variable]``."""
-        return self.each(lambda x: float(x.std()), lambda x, w: weighted.moments(x, w)[1])
+        found = self.each(lambda x: float(x.std()), lambda x, w: weighted.moments(x, w)[1])
+        if self.weights is None:
+            return found
+        # Where negative weights outweigh the others a variance may be next to nothing, or less.
+        rising = np.array([x.std() for x in self.unweighted])
+        return np.where(found > 0.3 * rising, found, rising)
 
     @cached_property
     def narrow_widths(self) -> Floats:

@@ -20,6 +20,7 @@ every quantile is then the weighted one, and nothing that is fitted there needs 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,6 +31,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from presage.labels import Floats, Integers, Parameter, Variable
+from presage.labels.caller import warn_caller
 from presage.lineage import sample_dim
 from presage.transforms.cells import drawn_by_weight, without_negative
 from presage.transforms.columns import declared
@@ -43,6 +45,8 @@ Columns = Mapping[str, NDArray[Any]]
 _FEWEST = 25
 #: Copies of one event among those that are drawn: of more it would be taken for an atom.
 _COPIES = 8
+#: Widths, and statistical errors, by which a mean may move without a word.
+_FAR, _SURE = 0.05, 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,16 +75,58 @@ class Counted:
         continuous = len(table) < 1 and len(parameters)
         near = (*variables, *(parameters if continuous else ()))
         events = np.stack([columns[v.name] for v in near], axis=1, dtype=float)
-        check_totals(weights[order], starts, _namer(table, parameters), "the training events")
+        name = _namer(table, parameters)
+        check_totals(weights[order], starts, name, "the training events")
         loss, fair = np.empty(len(weights)), []
-        for start, stop in pairwise(starts.tolist()):
+        far = _Far(variables)
+        for label, (start, stop) in enumerate(pairwise(starts.tolist())):
             rows = order[start:stop]
             size = effective_size(weights[rows])
             positive = without_negative(weights[rows], events[rows])
+            far.look(name(label), events[rows], weights[rows], positive, size)
             loss[rows] = positive * (size / positive.sum())
             most = _COPIES * positive.sum() / positive.max()
             fair.append(rows[drawn_by_weight(positive, max(round(min(size, most)), 1))])
+        far.warn()
         return cls((loss / loss.mean()).astype(np.float32), np.sort(np.concatenate(fair)))
+
+
+class NegativeDensityWarning(UserWarning):
+    """Negative weights outweigh the positive ones in a whole region: there is no such density."""
+
+
+class _Far:
+    """How far the means of `variables` moved where weights were made positive, label by label."""
+
+    def __init__(self, variables: Sequence[Variable]) -> None:
+        self.variables, self.said = variables, list[tuple[float, str]]()
+
+    def look(
+        self, name: str, events: Floats, weights: Floats, positive: Floats, size: float
+    ) -> None:
+        """Remember the label called `name` where that is more than chance makes of it."""
+        if positive is weights:
+            return
+        for k, variable in enumerate(self.variables):
+            x = events[:, k]
+            middle = np.average(x, weights=positive)
+            width = math.sqrt(np.average((x - middle) ** 2, weights=positive))
+            moved = abs(middle - np.average(x, weights=weights))
+            if moved > max(_FAR, _SURE / math.sqrt(size)) * width:
+                self.said.append((moved / width, f"{variable.name!r} at {name}"))
+
+    def warn(self) -> None:
+        """Name the worst."""
+        if not self.said:
+            return
+        most, where = max(self.said)
+        warn_caller(
+            "negative weights outweigh the positive ones in a whole region, and no density is "
+            "negative: what is trained, and drawn, keeps the sum of the weights and is off there "
+            f"(the mean of {where} by {most:.2g} of its widths, the most of {len(self.said)}). "
+            "Are the weights complete, and of all events?",
+            NegativeDensityWarning,
+        )
 
 
 def effective_events(dataset: xr.Dataset) -> float:

@@ -25,6 +25,7 @@ INSTEAD = {
                   "--epochs 20": "--epochs 1"},
     "sky_cubes": {"200": "40", '"quick"': '"tiny"'},
     "three_labels": {"2_000": "150", "epochs=20": "epochs=1"},
+    "weights": {"6_000": "600", "epochs=10": "epochs=1", "20_000": "500"},
 }  # fmt: skip
 
 

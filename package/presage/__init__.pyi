@@ -7,6 +7,7 @@ from . import studies as studies
 from . import transforms as transforms
 from ._version import __version__ as __version__
 from .analysis.residuals import Residuals as Residuals
+from .analysis.totals import totals as totals
 from .batches import Batches as Batches
 from .emulation.measure import residuals as residuals
 from .emulation.sampling import sample as sample

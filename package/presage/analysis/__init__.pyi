@@ -10,6 +10,7 @@ from . import importance as importance
 from . import residuals as residuals
 from . import spectra as spectra
 from . import tarp as tarp
+from . import totals as totals
 from . import uniformity as uniformity
 from .canvas import Page as Page
 from .corner import contours as contours

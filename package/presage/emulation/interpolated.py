@@ -68,7 +68,8 @@ def templates(
         are summed over. What lies outside the bins is left out.
     total, total_error
         Expected events at a label, within the bins or not (cross section times luminosity times
-        acceptance), and their relative error: one number, or one for each label.
+        acceptance), and their relative error: one number, or one for each label. Of events with
+        weights :func:`presage.totals` gives both.
     members
         Further trainings, with other seeds. The members of an ensemble need not be given.
     held_out
@@ -201,8 +202,8 @@ class _Law:
         quantiles = [np.sort(here.columns[name]).astype(np.float64) for name in names]
         apart = []
         for k in kept:
-            moved = pairs[k].moved(names, quantiles, generator("templates", 0, int(k)))
-            simulated, drawn = (self.binning.shares(one) for one in moved)
-            apart.append(simulated - drawn)
+            simulated, drawn = pairs[k].moved(names, quantiles, generator("templates", 0, int(k)))
+            truth = self.binning.shares(simulated, pairs[k].weights)
+            apart.append(truth - self.binning.shares(drawn))
         noise = np.array([pairs[k].noise for k in kept])
         return excess(np.array(apart), noise, weights[kept], nominal)

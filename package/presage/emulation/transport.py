@@ -73,7 +73,13 @@ class Pair:
     @property
     def noise(self) -> float:
         """Variance by chance of a bin's difference, over the bin's probability."""
-        return float(1 / self.truth.sizes[self.row] + 1 / self.drawn.sizes[self.place])
+        return float(1 / self.truth.effective[self.row] + 1 / self.drawn.sizes[self.place])
+
+    @property
+    def weights(self) -> Floats | None:
+        """What each simulated event counts for, 1 on average ``[event]``; None: all alike."""
+        own = self.truth.weights_at(self.row)
+        return None if own is None else own / own.mean()
 
     def moved(
         self, names: list[str], quantiles: list[Floats], rng: np.random.Generator

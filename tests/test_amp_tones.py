@@ -14,6 +14,7 @@ import torch
 from presage.batches import BatchError, Batches
 from presage.generate import simulate
 from presage.labels import LabelError
+from presage.models.fitted import FitError
 from presage.store import Store
 from presage.studies.amp import (
     AmplifierError,
@@ -26,6 +27,7 @@ from presage.studies.amp import (
     rebuilt,
     steady,
     windowed_harmonics,
+    write_amplifier,
 )
 
 GRID = ToneGrid()
@@ -199,10 +201,11 @@ def test_batches_are_the_band_limited_answers(store: Store) -> None:
         ({"config": 0}, "needs its file: MesaMiniRec_HighGain_DirectOut.json"),
         ({"config": 2, "teacher": "lstm_tiny"}, "Vox AC15 is of the kind WaveNet at 48000 Hz"),
         ({"config": 0, "teacher": "lstm_tiny"}, "at 44100 Hz, this file LSTM at 48000"),
-        ({"levels": (float("-inf"),)}, "silence and has no harmonics"),
+        ({"levels": (float("-inf"),)}, "silence, which has no harmonics"),
+        ({"levels": (-6.0, 3.0)}, "0 or below"),
         ({"bins": (4096,)}, "below half the sample rate"),
         ({"bins": (0,)}, "bins are from 1"),
-        ({"highest": 140.0}, "below half the sample rate"),
+        ({"highest": 140.0}, "tones up to 26580 Hz are drawn or held out; this teacher, for 44100"),
         ({"lowest": 60.0, "highest": 50.0}, "lowest is a note below highest"),
         ({"precision": "float16"}, "float32 or float64"),
         ({"period": 8192}, "odd prime"),
@@ -225,6 +228,22 @@ def test_a_teacher_that_never_settles_is_refused(store: Store) -> None:
         simulate(broken, 64, store=store, progress=False)
     assert store.samples(source.recipe()) == 64
     assert store.samples(broken.recipe()) == 0
+
+
+def test_a_teacher_that_answers_with_nothing_is_refused(store: Store) -> None:
+    teacher = load_teacher("wavenet_tiny")
+    for factor, said in ((0.0, "answers with silence"), (1e37, "numbers that are not finite")):
+        source = TeacherTones("wavenet_tiny", device="cpu")
+        weights = {name: array * factor for name, array in teacher.weights.items()}
+        source.__dict__["amplifier"] = replace(teacher, weights=weights)
+        with pytest.raises(LabelError, match=said):
+            simulate(source, 8, store=store, progress=False)
+    slow = replace(teacher, sample_rate=8000.0, rest={})
+    path = write_amplifier(slow, store.root / "slow.nam")
+    with pytest.raises(LabelError, match="a teacher for more than 25088 Hz"):
+        TeacherTones(path)
+    with pytest.raises(FitError, match="device is 'auto'"):
+        simulate(TeacherTones("wavenet_tiny", device="gpu"), 8, store=store, progress=False)
 
 
 def test_another_teachers_tones_are_refused(store: Store) -> None:

@@ -28,7 +28,7 @@ def make_fabric(device: str, precision: str, logger: Any, name: str) -> Fabric:
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
-    kind, _, index = _resolve(device).partition(":")
+    kind, _, index = resolved(device).partition(":")
     loggers = [] if logger is None else [_logger(logger, name)]
     common: dict[str, Any] = {"accelerator": kind, "precision": precision, "loggers": loggers}
     if "TORCHELASTIC_RUN_ID" in os.environ:
@@ -43,7 +43,14 @@ def make_fabric(device: str, precision: str, logger: Any, name: str) -> Fabric:
     return fabric
 
 
-def _resolve(device: str) -> str:
+def resolved(device: str) -> str:
+    """Return the device that a name stands for, as torch calls it.
+
+    Raises
+    ------
+    FitError
+        It is none, or not here.
+    """
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if device == "auto":
         return "cuda" if cuda else "mps" if mps else "cpu"

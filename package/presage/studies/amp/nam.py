@@ -171,7 +171,9 @@ def _activation(given: Any) -> Any:
 def _only(config: Mapping[str, Any], known: tuple[str, ...], what: str) -> None:
     for name in config:
         if name not in known:
-            raise AmplifierError(f"{what} says {shown(name)}, which is not understood")
+            raise AmplifierError(
+                f"{what} says {shown(name)}, which is not understood; it has {', '.join(known)}"
+            )
 
 
 def _from_row(flat: Array, architecture: LSTM) -> Weights:

@@ -16,13 +16,14 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from presage.fitting.device import resolved
 from presage.labels import Arrays, LabelError, Parameter, Variable
 from presage.simulator import Simulator
 from presage.studies.amp.amplifier import Amplifier
 from presage.studies.amp.declared import AmplifierError
 from presage.studies.amp.steady import steady
 from presage.studies.amp.teachers import EMBEDDED, load_teacher
-from presage.studies.amp.tones import LEVELS, PERIOD, Bins, ToneGrid
+from presage.studies.amp.tones import HELD_OUT, LEVELS, PERIOD, VALIDATION, Bins, ToneGrid
 
 #: Share of a period's energy from which on a tone counts as never settling.
 _UNSETTLED = 1e-3
@@ -90,16 +91,22 @@ class TeacherTones(Simulator):
             raise LabelError(
                 f"lowest is a note below highest, got {self.lowest:g} and {self.highest:g}"
             )
-        if not self.levels or not np.isfinite(self.levels).all():
+        if not self.levels or not (np.isfinite(self.levels) & (np.array(self.levels) <= 0)).all():
             raise LabelError(
-                "levels are peaks in decibel below full scale; one of zero, -inf dB, is silence "
-                f"and has no harmonics; got {self.levels}"
+                "levels are peaks in decibel, 0 or below, where full scale is 0 and silence, "
+                f"which has no harmonics, -inf; got {self.levels}"
+            )
+        needed = 2 * max(_pitch(self.highest), *HELD_OUT, *VALIDATION)
+        if self.grid.sample_rate <= needed:
+            raise LabelError(
+                f"tones up to {needed / 2:.0f} Hz are drawn or held out; this teacher, for "
+                f"{self.grid.sample_rate:g} Hz, has none above half of that: lower `highest`, or "
+                f"take a teacher for more than {needed:.0f} Hz"
             )
         if not all(1 <= k <= self.grid.top for k in self.bins):
             raise LabelError(
                 f"bins are from 1 to {self.grid.top}, below half the sample rate, got {self.bins}"
             )
-        self.grid.nearest([_pitch(self.lowest), _pitch(self.highest)])
 
     @cached_property
     def amplifier(self) -> Amplifier:
@@ -237,23 +244,25 @@ class TeacherTones(Simulator):
 
     @cached_property
     def _network(self) -> Any:
-        device = self.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        auto = "cuda" if torch.cuda.is_available() else "cpu"
+        device = auto if self.device == "auto" else resolved(self.device)
         return self.amplifier.network(getattr(torch, self.precision)).to(device).eval()
 
     def _check(self, waves: Any, drift: Any, bins: Bins) -> None:
         """Refuse a teacher whose answers are no steady tones."""
-        finite = np.isfinite(waves).all(1)
-        moving = ~(drift <= _UNSETTLED)
-        if finite.all() and 2 * moving.sum() <= len(bins):
+        finite, moving = np.isfinite(waves).all(1), ~(drift <= _UNSETTLED)
+        if not finite.all():
+            at, what = int(np.argmin(finite)), "gives numbers that are not finite"
+        elif 2 * moving.sum() > len(bins):
+            at = int(np.argmax(moving))
+            what = f"does not settle: two periods still differ by {drift[at]:.2g} of their energy"
+        elif not waves.any():
+            at, what = 0, "answers with silence, of which nothing can be learned"
+        else:
             return
-        worst = int(np.argmax(moving)) if finite.all() else int(np.argmin(finite))
-        what = "does not settle" if finite.all() else "gives numbers that are not finite"
         raise LabelError(
-            f"this teacher {what}: at {self.grid.frequency(bins[worst]):.1f} Hz two periods still "
-            f"differ by {drift[worst]:.2g} of their energy. Check its weights and its sample rate; "
-            "an oscillating model has no band-limited answer to learn from"
+            f"at {self.grid.frequency(bins[at]):.1f} Hz this teacher {what}; check its weights and "
+            "its sample rate"
         )
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from presage.labels import nearest
+from presage.foreign import file_size
+from presage.labels import LabelError, nearest
 from presage.store import files
 from presage.studies.amp import nam, rtneural, simple_rnn
 from presage.studies.amp.amplifier import Amplifier
@@ -127,12 +128,16 @@ def _parted(said: Mapping[str, Any], names: Sequence[str]) -> tuple[dict[str, An
 
 def _tree(path: Path) -> Mapping[str, Any]:
     """Return the JSON of a file."""
-    if not path.is_file():
-        raise AmplifierError("there is no such file")
-    with path.open("rb") as source:
-        text = source.read(LARGEST + 1)
-    if len(text) > LARGEST:
+    try:
+        size = file_size(path)
+    except FileNotFoundError:
+        raise AmplifierError("there is no such file") from None
+    except LabelError as error:
+        raise AmplifierError(str(error)) from None
+    if size > LARGEST:
         raise AmplifierError(f"the file is larger than {LARGEST >> 20} MiB")
+    with path.open("rb") as source:
+        text = source.read(LARGEST)
     try:
         tree = json.loads(text.decode("utf-8-sig"), parse_constant=_refuse)
     except AmplifierError:

@@ -33,6 +33,7 @@ from .teachers import load_teacher as load_teacher
 from .tone_batches import ToneBatches as ToneBatches
 from .tones import ToneGrid as ToneGrid
 from .training import Training as Training
+from .waves import TeacherWaves as TeacherWaves
 from .weight_files import read_amplifier as read_amplifier
 from .weight_files import write_amplifier as write_amplifier
 from .windowed import rebuilt as rebuilt

@@ -1,7 +1,7 @@
 """What the notebooks share: which teacher, its tones, what is held out.
 
 Training tones are drawn at random, without those of two fixed sets: one is for choosing settings,
-the other is held out and looked at once, at the end.
+the other is held out and looked at once, at the end. Waves that are no tones may be trained on too.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from presage.studies.amp.amplifier import Amplifier
 from presage.studies.amp.circuit import CircuitWaves, taught
 from presage.studies.amp.study import STUDY
 from presage.studies.amp.teacher import TeacherTones
+from presage.studies.amp.waves import TeacherWaves
 from presage.studies.settings import StudySettings, setting
 
 #: The teacher that the study trains itself.
@@ -44,8 +45,13 @@ class Campaign(StudySettings):
         none.
     n_tones
         Tones to train on.
+    n_waves
+        Strings, sweeps and noise to train on as well, through the teacher at eight times its
+        sample rate.
+    wave_seconds
+        Length of these.
     seed
-        Of these.
+        Of tones and waves.
     seconds
         Length of the signals, other than tones, that are played at the end.
     """
@@ -54,6 +60,8 @@ class Campaign(StudySettings):
     teacher: str | Path = ""
     config: int = setting(-1, least=-1)
     n_tones: int = setting(10_000, least=64)
+    n_waves: int = setting(0, least=0)
+    wave_seconds: float = setting(0.75, least=0.1)
     seed: int = 0
     seconds: float = setting(3.0, least=1)
 
@@ -78,8 +86,7 @@ class Campaign(StudySettings):
     @cached_property
     def simulators(self) -> dict[str, TeacherTones]:
         """What makes the tones of each part: "train", "validation", "held_out"."""
-        file = taught(self.store) if self._is_circuit else self.teacher
-        drawn = TeacherTones(file, self.config)
+        drawn = TeacherTones(self._file, self.config)
         held_out = tuple(drawn.grid.held_out().tolist())
         # Of the few that are looked at closely, the arithmetic should not be seen.
         fixed = replace(drawn, precision="float64")
@@ -89,10 +96,20 @@ class Campaign(StudySettings):
             "held_out": replace(fixed, bins=held_out),
         }
 
+    @cached_property
+    def _file(self) -> str | Path:
+        return taught(self.store) if self._is_circuit else self.teacher
+
+    @property
+    def _waves(self) -> TeacherWaves:
+        return TeacherWaves(self._file, self.config, self.wave_seconds)
+
     def make(self) -> xr.Dataset:
         """Make what is missing of all parts and return the training tones."""
         for part, simulator in self.simulators.items():
             simulate(simulator, self._count(part), seed=self._seed(part), store=self.store)
+        if self.n_waves:
+            simulate(self._waves, self.n_waves, seed=self.seed, store=self.store)
         return self.tones()
 
     def tones(self, part: str = "train") -> xr.Dataset:
@@ -106,6 +123,19 @@ class Campaign(StudySettings):
         recipe = self.simulators[part].recipe(self._seed(part))
         with made_by("1_teacher", "these tones", "amp"):
             return self.store.open(recipe, 0, self._count(part))
+
+    def waves(self) -> xr.Dataset | None:
+        """Return the stored waves that are trained on; None where there are none.
+
+        Raises
+        ------
+        StoreError
+            They were not made yet.
+        """
+        if not self.n_waves:
+            return None
+        with made_by("1_teacher", "these waves", "amp"):
+            return self.store.open(self._waves.recipe(self.seed), 0, self.n_waves)
 
     def _count(self, part: str) -> int:
         return self.n_tones if part == "train" else self.simulators[part].length or 0

@@ -24,12 +24,12 @@ from scipy.signal import lfilter, resample_poly
 
 from presage.fitting import fit
 from presage.generate import simulate
-from presage.labels import Arrays, Coordinate, LabelError, Parameter, Variable
+from presage.labels import LabelError
 from presage.models.prepared import Prepared
-from presage.simulator import Simulator
 from presage.store import Store
 from presage.studies.amp.architecture import LSTM
 from presage.studies.amp.student import Student
+from presage.studies.amp.waves import Waves
 from presage.studies.amp.weight_files import spelled
 
 Floats = NDArray[np.float64]
@@ -47,7 +47,7 @@ _NEWTON = 6  # steps; the last one changes less than 1e-9 V
 
 
 @dataclass(frozen=True)
-class CircuitWaves(Simulator):
+class CircuitWaves(Waves):
     """Plucked strings, sweeps and noise through the clipper.
 
     Parameters
@@ -64,40 +64,16 @@ class CircuitWaves(Simulator):
     name: ClassVar[str] = "amp_circuit"
     block_size: ClassVar[int] = 256  # as many at once: the loop is over time
     tolerance: ClassVar[float] = 1e-6
+    answers: ClassVar[str] = "answer of the circuit"
 
     @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """Peak level, and frequency of the string."""
-        return (
-            Parameter("level", (), "float32", "1", "peak level", low=0.0, high=1.0),
-            Parameter("frequency", (), "float32", "Hz", "of the string", low=0.0, high=_RATE / 2),
-        )
+    def sample_rate(self) -> float:
+        """That of the network that learns it."""
+        return _RATE
 
-    @property
-    def variables(self) -> tuple[Variable, ...]:
-        """What goes in and what comes out."""
-        return (
-            Variable("input", ("time",), "float32", "1", "signal"),
-            Variable("target", ("time",), "float32", "1", "answer of the circuit"),
-        )
-
-    @property
-    def coordinates(self) -> tuple[Coordinate, ...]:
-        """Time."""
-        time = np.arange(int(self.seconds * _RATE)) / _RATE
-        return (Coordinate("time", tuple(time.tolist()), "s", "time"),)
-
-    def draw(self, rng: np.random.Generator, n: int) -> Arrays:
-        """Draw levels over 40 dB and notes over seven octaves."""
-        level = 10 ** rng.uniform(-2, 0, n)
-        return {"level": level, "frequency": 40 * 2 ** rng.uniform(0, 7, n)}
-
-    def simulate(self, theta: Arrays, rng: np.random.Generator) -> Arrays:
-        """Drive the circuit with one signal for each level and note."""
-        time = np.arange(int(self.seconds * _RATE)) / _RATE
-        signals = _signals(time, np.asarray(theta["frequency"], np.float64), rng)
-        signals *= np.asarray(theta["level"])[:, np.newaxis] / np.abs(signals).max(1, keepdims=True)
-        return {"input": signals, "target": clipped(signals, self.drive)}
+    def answer(self, signals: Floats) -> Floats:
+        """Return what the circuit makes of signals."""
+        return clipped(signals, self.drive)
 
 
 def clipped(signals: Floats, drive: float, sample_rate: float = _RATE) -> Floats:
@@ -140,31 +116,6 @@ def _one_pole(signals: Floats, frequency: float, rate: float) -> Floats:
     decay = np.exp(-2 * np.pi * frequency / rate)
     made: Floats = lfilter([1 - decay], [1, -decay], signals, axis=1)
     return made
-
-
-def _signals(time: Floats, frequency: Floats, rng: np.random.Generator) -> Floats:
-    """Return signals in turn: a string, two strings, a sweep, noise that fades."""
-    n = len(frequency)
-    phase = rng.uniform(0, 2 * np.pi, (n, 1))
-    fading = np.exp(-time * rng.uniform(0, 8, (n, 1)))
-    second = frequency * 2 ** rng.choice([3 / 12, 5 / 12, 7 / 12], n)
-    string = _string(time, frequency, phase)
-    pair = string + _string(time, second, 2 * phase)
-    rate = rng.uniform(-6, 6, (n, 1))  # octaves a second
-    rate = np.where(np.abs(rate) < 0.1, 0.1, rate) * np.log(2)
-    sweep = np.sin(phase + 2 * np.pi * frequency[:, None] / rate * np.expm1(rate * time))
-    noise = lfilter([1], [1, -0.8], rng.standard_normal((n, len(time))), axis=1)
-    kind = np.arange(n)[:, np.newaxis] % 4
-    return np.select([kind == 0, kind == 1, kind == 2], [string * fading, pair * fading, sweep],
-                     noise * fading)  # fmt: skip
-
-
-def _string(time: Floats, frequency: Floats, phase: Floats) -> Floats:
-    total = np.zeros((len(frequency), len(time)))
-    for partial in range(1, 9):
-        pitch = partial * frequency[:, np.newaxis]
-        total += (pitch < 18_000) / partial * np.sin(2 * np.pi * pitch * time + partial * phase)
-    return total
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ STUDY = Study(
     trainer="presage.studies.amp.training:Training",
     producers={
         "amp": "presage.studies.amp.teacher:TeacherTones",
+        "amp_waves": "presage.studies.amp.waves:TeacherWaves",
         "amp_circuit": "presage.studies.amp.circuit:CircuitWaves",
         "fit-amp_capture": "presage.studies.amp.circuit:Capture",
         "fit-amp_student": "presage.studies.amp.student:Student",

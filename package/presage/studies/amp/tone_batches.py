@@ -2,6 +2,7 @@
 
 A stored tone is about 1 kB. Its waveform, as long as a training wants it, is one inverse FFT away:
 an epoch costs the same whichever teacher it was that answered, and the teacher is not asked again.
+Waves that are no tones may stand beside them; these are stored as they are.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
-from presage.batches import BatchError, BatchSource
+from presage.batches import BatchError, BatchSource, open_source
 from presage.batches.source import Origins
 from presage.batches.tables import Buffers
 from presage.labels import Array, Coordinate, Schema, Variable
@@ -42,17 +43,21 @@ class ToneBatches(BatchSource):
         Whose answers they are, and what a student starts from.
     warm_up, length
         Samples of each wave: those in which a student settles, and those that are looked at.
+    waves
+        Stored samples of :class:`~presage.studies.amp.TeacherWaves`, which come after the tones.
 
     Raises
     ------
     BatchError
-        Lengths that are not positive, another teacher's tones, or none that settled.
+        Lengths that are not positive, another teacher's tones or waves, none that settled, or
+        waves that are too short.
     """
 
     tones: xr.Dataset
     teacher: Amplifier
     warm_up: int = 8820
     length: int = 44_100
+    waves: xr.Dataset | None = None
 
     name: ClassVar[str] = "amp_batches"
     fresh = False
@@ -63,15 +68,21 @@ class ToneBatches(BatchSource):
                 f"warm_up is at least 0 and length at least 1 sample, got {self.warm_up} and "
                 f"{self.length}"
             )
-        if recipe_of(self.tones).fields["teacher"] != self.teacher.sha256:
-            raise BatchError("these are another teacher's tones; generate those of this one")
+        for what, stored in (("tones", self.tones), ("waves", self.waves)):
+            if stored is not None and recipe_of(stored).fields["teacher"] != self.teacher.sha256:
+                raise BatchError(f"these are another teacher's {what}; generate those of this one")
+        if self.waves is not None and self.waves.sizes["time"] < self.warm_up + self.length:
+            raise BatchError(
+                f"waves have {self.waves.sizes['time']} samples each, warm_up and length need "
+                f"{self.warm_up + self.length}: generate longer ones, or lower these"
+            )
         if not len(self._settled):
             raise BatchError("no tone has settled: there is nothing to learn from")
 
     @property
     def samples(self) -> int:  # type: ignore[override]  # of the class elsewhere, here of the tones
-        """How many tones have settled."""
-        return len(self._settled)
+        """How many tones have settled, and how many waves there are."""
+        return len(self._settled) + (self._waves.samples if self._waves else 0)
 
     @property
     def schema(self) -> Schema:  # type: ignore[override]
@@ -94,7 +105,8 @@ class ToneBatches(BatchSource):
 
     def identity(self, origins: Origins, epochs: int) -> tuple[dict[str, Any], list[Parent]]:
         """Return what stands in a recipe: the tones know whose answers they are."""
-        parents = list(dict.fromkeys(origins(self.tones).values()))
+        stored = [self.tones] if self.waves is None else [self.tones, self.waves]
+        parents = list(dict.fromkeys(p for one in stored for p in origins(one).values()))
         settings = {"warm_up": self.warm_up, "length": self.length}
         return {"source": {"name": self.name, "version": self.version, **settings}}, parents
 
@@ -105,30 +117,42 @@ class ToneBatches(BatchSource):
         return self.tones[names].isel({sample_dim(self.tones): self._settled})
 
     def gather(self, numbers: Positions, epoch: int, buffers: Buffers) -> dict[str, Array]:
-        """Return some tones."""
-        at = self._settled[numbers]
+        """Return some tones and waves."""
+        shape = (len(numbers), self.warm_up + self.length)
+        made = {n: buffers.get(n, shape, np.dtype("float32")) for n in ("input", "target")}
+        is_tone = numbers < len(self._settled)
+        for name, array in self._tones(self._settled[numbers[is_tone]]).items():
+            for start in range(0, shape[1], array.shape[1]):
+                stop = min(start + array.shape[1], shape[1])
+                made[name][is_tone, start:stop] = array[:, : stop - start]
+        if self._waves and not is_tone.all():
+            which = numbers[~is_tone] - len(self._settled)
+            waves = self._waves.gather(which, epoch, buffers.within("waves"))
+            for name, array in made.items():
+                array[~is_tone] = waves[name][:, : shape[1]]
+        return made
+
+    def _tones(self, at: Positions) -> dict[str, Any]:
+        """Return a period of some tones and of what answers them, or as much as is needed."""
         bins = self._columns["bin"][at]
         level, phase, mean = (self._columns[name][at] for name in ("level", "phase", "mean"))
         counts = self._counts[at]
-        lines = self._rows(at, counts)
-        total = self.warm_up + self.length
-        sines, waves = (
-            buffers.get(name, (len(at), total), np.dtype("float32")) for name in ("input", "target")
-        )
-        period = self._grid.period
-        sine = self._grid.sines(bins, level, phase, min(period, total))
-        answer = self._grid.waves(self._grid.band_limited(bins, mean, lines, counts))
-        for one, repeated in ((sine, sines), (answer, waves)):
-            for start in range(0, total, period):
-                part = repeated[:, start : start + period]
-                part[:] = one[:, : part.shape[1]]
-        return {"input": sines, "target": waves}
+        length = min(self._grid.period, self.warm_up + self.length)
+        answer = self._grid.band_limited(bins, mean, self._rows(at, counts), counts)
+        return {
+            "input": self._grid.sines(bins, level, phase, length),
+            "target": self._grid.waves(answer),
+        }
 
     def _rows(self, at: Positions, counts: Positions) -> Any:
         """Return the harmonics of some tones, one tone's after the other's."""
         ends = np.cumsum(counts)
-        within = np.arange(ends[-1]) - np.repeat(ends - counts, counts)
+        within = np.arange(counts.sum()) - np.repeat(ends - counts, counts)
         return self._lines[np.repeat(self._starts[at], counts) + within]
+
+    @cached_property
+    def _waves(self) -> BatchSource | None:
+        return None if self.waves is None else open_source(self.waves[["input", "target"]])
 
     @cached_property
     def _settled(self) -> Positions:

@@ -83,8 +83,9 @@ class Training(StudySettings):
         return {f"student_nmr{100 * weight:02.0f}": weight for weight in self.nmr}
 
     def batches(self, campaign: Campaign) -> ToneBatches:
-        """Return the training tones as waves."""
-        return ToneBatches(campaign.tones(), campaign.amplifier, self.warm_up, self.length)
+        """Return what is trained on."""
+        lengths = self.warm_up, self.length
+        return ToneBatches(campaign.tones(), campaign.amplifier, *lengths, campaign.waves())
 
     def students(self, campaign: Campaign, progress: bool = True) -> dict[str, FittedStudent]:
         """Train all students, or return those that were: name → student."""

@@ -229,11 +229,11 @@ _MINUTES = {"small": 6.0, "full": 13.0}
 #: Share of the time that tones are made in, and no more after it.
 _TONES_SHARE = 0.25
 #: Share of the time left that a training plans with, and of what measuring takes more than thought.
-_SHARE, _RESERVE = 0.85, 1.3
+_SHARE, _RESERVE = 0.95, 1.3
 #: On a GPU a step takes about as long for hundreds of tones as for one.
 _GPU = {
-    "LSTM": {"batch_size": 256, "segment": 2205, "learning_rate": 2e-3, "clip": 1.0},
-    "WaveNet": {"batch_size": 64, "learning_rate": 1e-3, "clip": 1.0},
+    "LSTM": {"batch_size": 256, "segment": 2205, "learning_rate": 4e-3, "nmr": (0.1, 0.25, 0.5)},
+    "WaveNet": {"batch_size": 64, "nmr": (0.25, 0.5)},
 }
 
 
@@ -298,6 +298,9 @@ class _Pupil:
         training = self._trained_until(until - needed)
         with self._timed("training"):
             trained = training.students(self.campaign)
+        for name, student in trained.items():
+            kind = ".nam" if student.amplifier.form == "nam" else ".json"
+            write_amplifier(student.amplifier, report / f"{self.name}_{name}{kind}")
         with self._timed("measuring"):
             aliasing = Aliasing(self._compared(trained, self.plan.factors))
         self._write(aliasing, trained, training, report)
@@ -320,25 +323,30 @@ class _Pupil:
         """Return the seconds that measuring will take, from those of the teacher alone."""
         with self._timed("measuring the teacher"):
             self._compared({}, (1,))
-        return _RESERVE * self.seconds["measuring the teacher"] * (sum(self.plan.factors) + 1)
+        on_gpu = self.training.device.startswith("cuda")  # which takes as long at any rate
+        rates = [1] * len(self.plan.factors) if on_gpu else self.plan.factors
+        count = sum(rates) + len(self.training.nmr)
+        return _RESERVE * self.seconds["measuring the teacher"] * count
 
     def _trained_until(self, end: float) -> Training:
         """Return settings with as many epochs, or with one of as many tones, as there is time."""
         with self._timed("trial"):
-            few = replace(self.campaign, n_tones=self._few)
-            trial = replace(self.training, epochs=2).students(few)["student"]
-        each = float(trial.history["seconds"][-1]) / self._few
-        tones = _SHARE * (end - time.monotonic()) / each
+            few = replace(self.campaign, n_tones=self._few, n_waves=0)
+            trial = replace(self.training, epochs=3, nmr=self.training.nmr[:1]).students(few)
+        each = float(trial["student"].history["seconds"][-1]) / self._few
+        tones = _SHARE * (end - time.monotonic()) / each / len(self.training.nmr)
         self.seconds["a tone"] = each
-        if tones < self.campaign.n_tones:
-            self.campaign = replace(self.campaign, n_tones=max(self._few, int(tones)))
-        fitting = max(1, int(tones / self.campaign.n_tones))
+        waves = self.campaign.n_waves
+        if tones < self.campaign.n_tones + waves:
+            few = max(self._few, int(tones) - waves)
+            self.campaign = replace(self.campaign, n_tones=few)
+        fitting = max(1, int(tones / (self.campaign.n_tones + waves)))
         return replace(self.training, epochs=min(fitting, self.plan.epochs or fitting))
 
     @property
     def _few(self) -> int:
-        """Tones of a trial: two batches, and what validates."""
-        return min(self.campaign.n_tones, max(64, math.ceil(2.2 * self.training.batch_size)))
+        """Tones of a trial: four batches, and what validates."""
+        return min(self.campaign.n_tones, max(64, math.ceil(4.3 * self.training.batch_size)))
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:
@@ -377,18 +385,16 @@ class _Pupil:
         }  # fmt: skip
         text = json.dumps(said, indent=1)
         (report / f"{self.name}.json").write_text(text, encoding="utf-8")
-        for name, student in trained.items():
-            kind = ".nam" if student.amplifier.form == "nam" else ".json"
-            write_amplifier(student.amplifier, report / f"{self.name}_{name}{kind}")
 
     def _measured(self, aliasing: Aliasing, training: Training) -> list[Result]:
-        """Return the bars' figures, with those of the teacher at twice its rate beside them."""
-        held = self.plan.factors == FACTORS  # of a small run nothing is expected
+        """Return each student's figures beside the bars; of a small run nothing is expected."""
+        held = self.plan.factors == FACTORS
         note = f"{training.epochs} epochs of {self.campaign.n_tones} tones on {training.device}"
         return [
-            Result(f"amp_students/{self.name}: {one.measure}, {one.statistic}", one.value, "dB",
-                   one.aim if held else None, most=True, note=note)
-            for one in aliasing.reached("student")
+            Result(f"amp_students/{self.name}, {student}: {one.measure}, {one.statistic}",
+                   one.value, "dB", one.aim if held else None, most=True, note=note)
+            for student in aliasing.students
+            for one in aliasing.reached(student)
         ]  # fmt: skip
 
 

@@ -85,15 +85,26 @@ class Amplifier:
         said = f"{self.architecture.text()}\0{self.sample_rate!r}\0".encode()
         return hashlib.sha256(said + self.flat.astype("<f8").tobytes()).hexdigest()
 
-    def network(self, dtype: torch.dtype | None = None) -> Network:
-        """Return the network, on the CPU, float32 where no other type is asked for."""
+    def network(self, dtype: torch.dtype | None = None, device: str = "cpu") -> Network:
+        """Return the network, float32 where no other type is asked for.
+
+        On a `device` "auto" it is on a GPU where there is one.
+
+        Raises
+        ------
+        FitError
+            There is no such device.
+        """
         import torch
 
+        from presage.fitting.device import resolved
         from presage.studies.amp.networks import network_of
 
         network = network_of(self.architecture).to(torch.float64)
         network.load_state_dict({n: torch.tensor(a) for n, a in self.weights.items()})
-        return network.to(dtype or torch.float32)
+        auto = "cuda" if torch.cuda.is_available() else "cpu"
+        where = auto if device == "auto" else resolved(device)
+        return network.to(where, dtype or torch.float32)
 
     def dataset(self) -> xr.Dataset:
         """Return all of it as a labelled dataset, which :meth:`of` reads."""

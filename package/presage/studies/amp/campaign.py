@@ -61,7 +61,7 @@ class Campaign(StudySettings):
     config: int = setting(-1, least=-1)
     n_tones: int = setting(10_000, least=64)
     n_waves: int = setting(0, least=0)
-    wave_seconds: float = setting(0.75, least=0.1)
+    wave_seconds: float = 0.75
     seed: int = 0
     seconds: float = setting(3.0, least=1)
 

@@ -48,7 +48,7 @@ def systems(
     teacher: Amplifier, students: Mapping[str, FittedStudent], factors: Sequence[int] = FACTORS
 ) -> dict[str, System]:
     """Return name → system: the teacher at each rate, then students by their names."""
-    network = teacher.network(torch.float64)
+    network = teacher.network(torch.float64, "auto")
     found = {}
     for factor in factors:
         name = "teacher" if factor == 1 else f"teacher_{factor}x"
@@ -56,7 +56,7 @@ def systems(
         found[name] = System(title, network, factor)
     for name, student in students.items():
         title = name.replace("_", " ")
-        found[name] = System(title, student.amplifier.network(torch.float64))
+        found[name] = System(title, student.amplifier.network(torch.float64, "auto"))
     return found
 
 

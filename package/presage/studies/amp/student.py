@@ -80,7 +80,8 @@ class Student:
     esr, nmr, dc
         Weights of the loss's parts.
     low_pass
-        Whether the loss looks at both signals through a low-pass filter, from 12 to 16 kHz.
+        Whether the loss looks at both signals through a low-pass filter, from 12 to 16 kHz, as was
+        published; aliases above are then left as they are.
     segment
         Samples after which a recurrent student takes a step; at least 2048, a frame of the ear.
 
@@ -93,7 +94,7 @@ class Student:
     esr: float = 0.75
     nmr: float = 0.25
     dc: float = 1.0
-    low_pass: bool = True
+    low_pass: bool = False
     segment: int = 4410
 
     name: ClassVar[str] = "amp_student"

@@ -13,17 +13,22 @@ STUDY = Study(
         "full": {
             "teacher": "wavenet",
             "n_tones": 4000,
+            "n_waves": 512,
+            "wave_seconds": 0.3,
             "epochs": 6,
             "warm_up": 4410,
             "length": 8192,
             "learning_rate": 1e-3,
+            "clip": 1.0,
         },
         "full_lstm": {
             "teacher": "circuit",
             "n_tones": 4000,
+            "n_waves": 512,
             "epochs": 6,
             "length": 17_640,
-            "learning_rate": 1e-3,
+            "learning_rate": 2e-3,
+            "clip": 1.0,
         },
         "tiny": {
             "teacher": "wavenet_tiny",

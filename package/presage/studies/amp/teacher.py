@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from presage.fitting.device import resolved
 from presage.labels import Arrays, LabelError, Parameter, Variable
 from presage.simulator import Simulator
 from presage.studies.amp.amplifier import Amplifier
@@ -244,9 +243,7 @@ class TeacherTones(Simulator):
 
     @cached_property
     def _network(self) -> Any:
-        auto = "cuda" if torch.cuda.is_available() else "cpu"
-        device = auto if self.device == "auto" else resolved(self.device)
-        return self.amplifier.network(getattr(torch, self.precision)).to(device).eval()
+        return self.amplifier.network(getattr(torch, self.precision), self.device).eval()
 
     def _check(self, waves: Any, drift: Any, bins: Bins) -> None:
         """Refuse a teacher whose answers are no steady tones."""

@@ -29,7 +29,7 @@ class Training(StudySettings):
     dc
         Weight of the mean's error.
     low_pass
-        Whether the loss looks at what is below 12 to 16 kHz only.
+        Whether the loss looks at what is below 12 to 16 kHz only, as was published.
     segment
         Samples after which a recurrent student takes a step.
     warm_up, length
@@ -54,7 +54,7 @@ class Training(StudySettings):
 
     nmr: tuple[float, ...] = (0.25,)
     dc: float = 1.0
-    low_pass: bool = True
+    low_pass: bool = False
     segment: int = setting(4410, least=2048)
     warm_up: int = setting(8820, least=0)
     length: int = setting(22_050, least=2048)

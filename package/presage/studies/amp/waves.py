@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
@@ -140,10 +139,7 @@ class TeacherWaves(Waves):
 
     @cached_property
     def _network(self) -> Any:
-        device = self.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        return self.amplifier.network().to(device).eval()
+        return self.amplifier.network(None, self.device).eval()
 
 
 def _signals(time: Floats, frequency: Floats, rng: np.random.Generator) -> Floats:

@@ -11,7 +11,8 @@ import pytest
 import torch
 import xarray as xr
 
-from presage.batches import Batches
+from presage.batches import BatchError, Batches
+from presage.batches.tables import Buffers
 from presage.fitting import fit, load
 from presage.generate import simulate
 from presage.labels import LabelError
@@ -22,6 +23,7 @@ from presage.studies.amp import (
     Campaign,
     Student,
     TeacherTones,
+    TeacherWaves,
     ToneBatches,
     Training,
     compare,
@@ -215,3 +217,51 @@ def test_a_wavenet_needs_a_warm_up_as_long_as_its_memory(store: Store) -> None:
     tones = simulate(source, 32, store=store, progress=False)
     with pytest.raises(LabelError, match="warm_up should be at least"):
         trained(ToneBatches(tones, source.amplifier, warm_up=10, length=6000), None)
+
+
+@pytest.fixture(scope="module")
+def waves(batches: ToneBatches, store: Store) -> xr.Dataset:
+    """Strings, sweeps and noise through the same teacher."""
+    paths = store.root.glob("*.nam")
+    path = next(p for p in paths if read_amplifier(p).sha256 == batches.teacher.sha256)
+    return simulate(TeacherWaves(path, seconds=0.3), 8, store=store, progress=False)
+
+
+def test_waves_stand_behind_the_tones(batches: ToneBatches, waves: xr.Dataset) -> None:
+    """Tones are what they were, waves what is stored; the recipe knows both."""
+    both = replace(batches, waves=waves)
+    assert both.samples == batches.samples + 8
+    total = both.warm_up + both.length
+    for name in ("input", "target"):
+        found = both.dataset[name]
+        assert np.array_equal(found[:-8], batches.dataset[name])
+        assert np.array_equal(found[-8:], waves[name][:, :total])
+    order = np.array([batches.samples, 0, batches.samples + 7])  # whatever the order
+    assert np.array_equal(both.gather(order, 0, Buffers())["input"], both.dataset["input"][order])
+    fits = [trained(source, None, epochs=1, batch_size=16) for source in (batches, both)]
+    assert fits[0].key != fits[1].key
+
+
+def test_a_teacher_at_eight_times_its_rate_is_itself_but_for_aliases(
+    batches: ToneBatches, waves: xr.Dataset
+) -> None:
+    """On low strings, which hardly alias, both say the same; a wave reaches its level."""
+    network = batches.teacher.network()
+    plain = network(torch.tensor(waves["input"].values))[0].detach().numpy()
+    target = waves["target"].values
+    settled = slice(6000, -200)  # after the start, before the end that is resampled with it
+    error = np.square(plain - target)[:, settled].sum(1) / np.square(target)[:, settled].sum(1)
+    low = waves["frequency"].values < 400
+    assert low.any()
+    assert (error[low] < 1e-3).all()
+    peaks = np.abs(waves["input"]).max("time")
+    np.testing.assert_allclose(peaks, waves["level"], rtol=1e-5)
+
+
+def test_waves_that_do_not_belong_are_refused(batches: ToneBatches, waves: xr.Dataset) -> None:
+    """Another teacher's, or too short for what is looked at."""
+    with pytest.raises(BatchError, match="generate longer ones"):
+        replace(batches, waves=waves, length=20_000)
+    other = load_teacher("lstm_tiny")
+    with pytest.raises(BatchError, match="another teacher's tones"):
+        replace(batches, teacher=other, waves=waves)

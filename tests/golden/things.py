@@ -228,7 +228,8 @@ def _pooled(place: Place) -> xr.Dataset:
 def _student(place: Place, source: str = "tones") -> Any:
     teacher = load_teacher("lstm_tiny" if source == "tones" else "wavenet_tiny")
     tones = ToneBatches(place.simulate(source), teacher, 1000, 4096)
-    return ps.fit(Student(low_pass=True, segment=2048), tones, store=place.store, **QUICK | {"batch_size": 8})
+    student = Student(low_pass=True, segment=2048)
+    return ps.fit(student, tones, store=place.store, **QUICK | {"batch_size": 8})
 
 
 #: Name → what makes it: a dataset of the store, or a trained model.

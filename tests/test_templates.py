@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from presage.analysis.variations import eigenvariations, excess, spread
-from presage.emulation import HeldOut, Templates, templates
+from presage.emulation import HeldOut, Templates, counted_templates, templates
 from presage.emulation.binning import Binning
 from presage.emulation.transport import nearness
 from presage.fitting import fit
@@ -115,6 +115,23 @@ def test_a_shift_is_carried_in_widths_of_the_other_label() -> None:
         assert theirs.mean() == pytest.approx(10, abs=0.05)
         assert theirs.std() == pytest.approx(4, abs=0.05)
         assert ours.mean() == pytest.approx(10.4, abs=0.05)
+
+
+def test_simulated_events_count_by_their_weights() -> None:
+    """Events thinned at random and weighted up are the same law, with fewer effective events."""
+    rng = np.random.default_rng(8)
+    x, weight = rng.standard_normal(20_000), rng.choice([-1.0, 2.0], 20_000)
+    parts = [_events(t, x=x + 0.5 * (weight < 0), w=weight) for t in (1.0, 2.0)]
+    simulated = _both(parts)
+    simulated["w"].attrs["role"] = "weight"
+    drawn = _both([_events(t, x=x) for t in (1.0, 2.0)])
+    pair = HeldOut(simulated, (drawn,)).pairs()[0]
+    assert pair.weights.mean() == pytest.approx(1)
+    assert pair.noise == pytest.approx(1 / (weight.sum() ** 2 / (weight**2).sum()) + 1 / 20_000)
+    ours, _ = pair.moved(["x"], [np.sort(x)], rng)
+    half = Binning.of([Variable("x")], {"x": [-9.0, 0.0, 9.0]}).shares(ours, pair.weights)
+    expected = [(weight * (ours[:, 0] < 0)).sum() / weight.sum()]
+    assert half[:1] == pytest.approx(expected)
 
 
 def test_values_that_many_events_share_keep_their_probabilities() -> None:
@@ -272,9 +289,9 @@ def test_a_stored_template_is_found_again(kept: Store, fitted) -> None:
 @pytest.mark.parametrize(
     ("given_", "message"),
     [
-        ({"total": 0}, "total is positive"),
+        ({"total": 0}, "total is above 0"),
         ({"total": [1.0, 2.0]}, "one for each of 1 labels"),
-        ({"total_error": -1}, "at least 0"),
+        ({"total_error": -1}, "total_error is at least 0"),
     ],
 )
 def test_wrong_totals_are_refused(fitted, given_: dict, message: str) -> None:
@@ -282,6 +299,24 @@ def test_wrong_totals_are_refused(fitted, given_: dict, message: str) -> None:
         templates(fitted, [(0.3,)], {"x": [0, 1]}, n=10, progress=False, **given_)
     with pytest.raises(LabelError, match="Templates shows what"):
         Templates(xr.Dataset({"x": 1}))
+
+
+def test_templates_of_events_are_their_histograms() -> None:
+    rng = np.random.default_rng(9)
+    events = _both([_events(t, x=rng.uniform(0, t, 400)) for t in (1.0, 2.0)])
+    plain = counted_templates(events, {"x": _EDGES["x"]}).dataset
+    counts = [np.histogram(events["x"].values[i : i + 400], _EDGES["x"])[0] for i in (0, 400)]
+    assert np.allclose(plain["nominal"].values, counts)
+    assert plain["total"].values.tolist() == [400, 400]
+    assert plain.sizes["variation"] == 0
+    events["w"] = ("event", np.tile([3.0, -1.0], 400), {"units": "1", "role": "weight"})
+    weighted = counted_templates(events, {"x": _EDGES["x"]}).dataset
+    sums = np.histogram(events["x"].values[:400], _EDGES["x"], weights=events["w"].values[:400])[0]
+    assert np.allclose(weighted["nominal"].values[0], sums)
+    # 400 events of weights 3 and -1 are worth 80.
+    assert (
+        weighted["statistical_error"].values.mean() > 2 * plain["statistical_error"].values.mean()
+    )
 
 
 # -- files ------------------------------------------------------------------------------------

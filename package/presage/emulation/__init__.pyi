@@ -1,4 +1,5 @@
 # The public names: imported at their first use, see presage/lazy.py.
+from .counted import counted_templates as counted_templates
 from .grid import LabelledSimulator as LabelledSimulator
 from .interpolated import templates as templates
 from .measure import residuals as residuals

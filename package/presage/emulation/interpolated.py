@@ -22,7 +22,7 @@ from presage.analysis.labelled import Floats, Labels, group, label_table
 from presage.analysis.variations import excess, spread
 from presage.emulation.binning import Binning
 from presage.emulation.sampling import sample
-from presage.emulation.template_product import NAMES, Measured, Templates, product
+from presage.emulation.template_product import NAMES, Measured, Templates, for_each, product
 from presage.emulation.transport import HeldOut, Pair, nearness
 from presage.labels import LabelError, Variable
 from presage.lineage import parent_of
@@ -99,10 +99,8 @@ def templates(
     """
     _check_names((*fitted.parameters, *fitted.variables))
     binning, table = Binning.of(fitted.variables, edges), label_table(labels, fitted.parameters)
-    totals = _for_each(total, len(table), "total")
-    errors = _for_each(total_error, len(table), "total_error")
-    if not (totals > 0).all() or not (errors >= 0).all():
-        raise LabelError("total is positive, and total_error is at least 0")
+    totals = for_each(total, len(table), "total", above=0)
+    errors = for_each(total_error, len(table), "total_error")
     trained = [*(_members(fitted) or [fitted]), *members]
 
     def make() -> xr.Dataset:
@@ -112,9 +110,8 @@ def templates(
         for label in at:
             drawn = _drawn(fitted, label, n, seed, store)
             found.append(_Law(binning, drawn).measured(label, fitted, trained, pairs))
-        made = product(binning, fitted.parameters, table, found, totals, share, most, n)
-        about = {"long_name": "relative error of the total", "units": "1"}
-        return made.assign(total_error=("label", errors, about))
+        return product(binning, fitted.parameters, table, found, totals, errors,
+                       np.full(len(table), float(n)), share, most)  # fmt: skip
 
     if store is None or not fitted.saved:
         return Templates(make())
@@ -145,13 +142,6 @@ def _check_names(declared: Sequence[Variable]) -> None:
             raise LabelError(
                 f"templates have something called {variable.name!r} themselves; rename that column"
             )
-
-
-def _for_each(value: ArrayLike, labels: int, name: str) -> Floats:
-    given = np.asarray(value, dtype=np.float64)
-    if given.shape not in ((), (labels,)) or not np.isfinite(given).all():
-        raise LabelError(f"{name} is one number, or one for each of {labels} labels")
-    return np.broadcast_to(given, (labels,)).copy()
 
 
 def _members(fitted: FittedDensity) -> list[FittedDensity]:

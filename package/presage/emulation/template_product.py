@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -101,17 +102,38 @@ class Templates:
         return f"{source}: {number} variations with {share:.0%} of the variance"
 
 
+def for_each(value: ArrayLike, labels: int, name: str, above: float = -math.inf) -> Floats:
+    """Return a number for each label, ``[label]``, above a bound and at least 0.
+
+    Raises
+    ------
+    LabelError
+        It is neither one number nor as many as there are labels, or one of them is too small.
+    """
+    given = np.asarray(value, dtype=np.float64)
+    if given.shape not in ((), (labels,)) or not np.isfinite(given).all():
+        raise LabelError(f"{name} is one number, or one for each of {labels} labels")
+    if (given <= above).any() or (given < 0).any():
+        raise LabelError(f"{name} is {'above' if above == 0 else 'at least'} 0")
+    return np.broadcast_to(given, (labels,)).copy()
+
+
 def product(
     binning: Binning,
     parameters: tuple[Variable, ...],
     table: Floats,
     measured: Sequence[Measured],
     totals: Floats,
-    share: float,
-    most: int,
-    n: int,
+    errors: Floats,
+    n: Floats,
+    share: float = 1.0,
+    most: int | None = None,
 ) -> xr.Dataset:
-    """Put what is known of each label together, in events; see :class:`Templates`."""
+    """Put what is known of each label together, in events; see :class:`Templates`.
+
+    `totals` with their relative `errors` and the numbers `n` that the nominal shares are of are
+    ``[label]``; `share` and `most` are those of :func:`eigenvariations`.
+    """
     sources = list(measured[0].covariances)
     nominal = np.array([one.nominal for one in measured])
     scale = totals[:, None]
@@ -142,7 +164,7 @@ def product(
         {
             "nominal": events(nominal * scale, "expected events", "label"),
             "statistical_error": events(
-                scale * np.sqrt(nominal * (1 - nominal) / n),
+                scale * np.sqrt(np.maximum(nominal * (1 - nominal), 0) / n[:, None]),
                 "standard error of the draws, in events", "label",
             ),
             "up": events(
@@ -166,6 +188,7 @@ def product(
                 ("label", "source"), kept, unitless("share that the variations of a source hold")
             ),
             "total": ("label", totals, unitless("expected events, within the bins or not")),
+            "total_error": ("label", errors, unitless("relative error of the total")),
         },
         {
             **label_coordinates(parameters, table),

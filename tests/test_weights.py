@@ -13,12 +13,13 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from presage.analysis.event_figure import label_scatter
 from presage.analysis.labelled import declared
-from presage.emulation import hold_out
+from presage.emulation import choose_held_out, hold_out
 from presage.exchange import read_file, write_file
 from presage.generate import simulate
 from presage.inputs import InputWarning
-from presage.labels import Parameter, Schema, Variable, Weight
+from presage.labels import LabelError, Parameter, Schema, Variable, Weight
 from presage.store import Store
 from presage.studies.events import read_description
 from presage.studies.events.numpy_files import NumpyReader
@@ -174,3 +175,23 @@ def test_effective_sizes() -> None:
     assert effective_size(np.full(50, -3.0)) == 50
     assert effective_size(np.r_[np.full(80, 1.0), np.full(20, -1.0)]) == pytest.approx(36)
     assert effective_size(np.zeros(3)) == 0
+
+
+def test_held_out_labels_have_effective_events_enough() -> None:
+    weights = np.where(COLUMNS["mass"] == 50, np.tile([1.0, -0.6], 150), 2.0)
+    with pytest.raises(LabelError, match="1 interior labels with at least 20 events were wanted"):
+        choose_held_out(dataset(weights), 1, 0)
+    assert choose_held_out(dataset(np.abs(weights)), 1, 0) == [(50.0,)]
+
+
+def test_events_are_drawn_with_their_weights() -> None:
+    """What is subtracted is not seen, however small the unit of the weights."""
+    doubled = xr.concat([dataset(np.full(300, 1e-9))] * 2, "event")
+    beside = doubled.assign(m=doubled["m"] + np.repeat([0, 20], 300))
+    weighted = beside.assign(w=("event", np.repeat([1e-9, 0.0], 300), {"role": "weight"}))
+    heights = [
+        label_scatter(one).axes[0].patches[0].get_data().values
+        for one in (weighted, dataset(np.full(300, 1e-9)))
+    ]
+    assert heights[0].max() > 0
+    assert np.count_nonzero(heights[0]) < 0.8 * np.count_nonzero(heights[1])

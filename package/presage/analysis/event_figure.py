@@ -18,6 +18,7 @@ from presage.analysis.canvas import SERIES, WIDTH, Page, colourbar, number, tidy
 from presage.analysis.labelled import Floats, declared
 from presage.labels import LabelError, Variable, check_name
 from presage.labels.missing import present
+from presage.transforms.weights import weights_of
 
 #: Labels up to which each has a style of its own; more are told apart by a colour bar.
 FEW = 6
@@ -66,11 +67,14 @@ def label_scatter(
     chosen = _at_random(events.sizes[dim], most if others else events.sizes[dim])
     names = {first, *others, *(p.name for p in parameters)}
     columns = {n: events[n].values[chosen] for n in names}
+    weights = weights_of(events, dim, "the events")
+    weights = np.ones(len(chosen)) if weights is None else weights[chosen]
     # NaN where a value is declared to be missing: no peak at -999.
     columns = {n: np.where(present(c, by_name[n]), c, np.nan) for n, c in columns.items()}
     table = np.stack([columns[p.name] for p in parameters], axis=1)
     labels, code = np.unique(table, axis=0, return_inverse=True)
-    drawn = _Labels(parameters, labels, code.ravel(), by_name[colour or parameters[0].name])
+    shown = by_name[colour or parameters[0].name]
+    drawn = _Labels(parameters, labels, code.ravel(), shown, weights)
     page = _page(len(others))
     axes = list(np.ravel(page.subplots(-(-len(others) // 2) or 1, min(len(others), 2) or 1)))
     if not others:
@@ -97,13 +101,16 @@ class _Labels:
         Number of each event's label.
     colour
         What the colour bar shows, of more than `FEW` labels.
+    weights
+        What each event counts for; a dot is there whatever it counts.
     """
 
     def __init__(
         self, parameters: Sequence[Variable], table: Floats, code: NDArray[np.int64],
-        colour: Variable,
+        colour: Variable, weights: Floats,
     ) -> None:  # fmt: skip
         self.parameters, self.table, self.code, self.colour = parameters, table, code, colour
+        self.weights = weights
         self.values = table[:, [p.name for p in parameters].index(colour.name)]
         self.few = len(table) <= FEW
         self.map = ScalarMappable(Normalize(self.values.min(), self.values.max()), "viridis")
@@ -145,17 +152,17 @@ def _scatter(axis: Axes, x: Floats, y: Floats, drawn: _Labels) -> None:
     axis.set(xlim=ends[0], ylim=ends[1])
     for label in range(len(drawn.table) if drawn.few else 0):
         inside = drawn.code == label
-        _contours(axis, x[inside], y[inside], *drawn.style(label))
+        _contours(axis, x[inside], y[inside], drawn.weights[inside], *drawn.style(label))
 
 
-def _contours(axis: Axes, x: Floats, y: Floats, colour: Any, dash: Any) -> None:
+def _contours(axis: Axes, x: Floats, y: Floats, weights: Floats, colour: Any, dash: Any) -> None:
     """Draw the lines that hold half and nine tenths of some events."""
     bins = int(np.clip(2 * len(x) ** (1 / 3), 8, 60))
     spans = [np.quantile(c[np.isfinite(c)], (0.005, 0.995)) for c in (x, y)]
     if len(x) < 50 or any(low >= high for low, high in spans):
         return
-    cells, *edges = np.histogram2d(x, y, bins, range=[tuple(s) for s in spans])
-    density = np.pad(gaussian_filter(cells.T, 0.8, mode="constant"), 1)
+    cells, *edges = np.histogram2d(x, y, bins, range=[tuple(s) for s in spans], weights=weights)
+    density = np.pad(gaussian_filter(np.maximum(cells.T, 0), 0.8, mode="constant"), 1)
     centres = [np.r_[e[0], (e[1:] + e[:-1]) / 2, e[-1]] for e in edges]
     axis.contour(*centres, density, levels=enclosing(density, _INSIDE), colors=[colour],
                  linewidths=1.2, linestyles=[dash])  # fmt: skip
@@ -182,9 +189,10 @@ def _histograms(axis: Axes, values: Floats, variable: Variable, drawn: _Labels) 
     edges = np.linspace(*_ends(values, 0.005), 61)
     last, most = len(drawn.table) - 1, FEW if drawn.few else _LINES
     for label in np.unique(np.linspace(0, last, most).astype(int)).tolist():
-        counts = np.histogram(values[drawn.code == label], edges)[0]
+        own = drawn.code == label
+        counts = np.histogram(values[own], edges, weights=drawn.weights[own])[0]
         colour, dash = drawn.style(label)
-        density = counts / max(counts.sum(), 1) / np.diff(edges)
+        density = counts / (counts.sum() or 1) / np.diff(edges)
         axis.stairs(density, edges, color=colour, ls=dash, lw=1.2)
     per_unit = "1" if variable.unit == "1" else f"1/{variable.unit}"
     tidy(axis, variable.title, titled("density", per_unit))

@@ -13,6 +13,7 @@ from presage.analysis.labelled import Labels, declared, distinct_labels, label_t
 from presage.labels import LabelError, Variable, unitless
 from presage.labels.equality import positions
 from presage.lineage import take
+from presage.transforms.weights import weights_of
 
 #: A label may be given to this share of the distance to the next one.
 TOLERANCE = 0.05
@@ -127,15 +128,20 @@ def choose_held_out(
     interior, edge
         How many of each; by default 4, of a small grid a third, and of inner ones at least 1.
     minimum
-        Events a label must have to be chosen.
+        Events a label must have to be chosen; with weights, effective ones.
 
     Raises
     ------
     LabelError
         The grid has too few such labels.
     """
-    parameters, _, points, counts = _labels(events)
-    enough = counts >= minimum
+    parameters, codes, points, counts = _labels(events)
+    weights = weights_of(events, declared(events)[0], "the events")
+    if weights is None:
+        enough = counts >= minimum
+    else:  # so many events of weight 1 is each label worth
+        sums, squares = (np.bincount(codes, weights**k, len(counts)) for k in (1, 2))
+        enough = sums * np.abs(sums) >= (1 - 1e-9) * minimum * squares
     ends = at_ends(points, parameters)
     rim, corners = ends.any(axis=1), (ends | (np.ptp(points, axis=0) == 0)).all(axis=1)
     chosen: list[tuple[float, ...]] = []

@@ -143,6 +143,16 @@ def test_pulls_are_unit_normal(by_chance: xr.Dataset) -> None:
     )
 
 
+def test_pulls_of_few_events_lean_to_no_side() -> None:
+    reference, other = columns(150, 600, 20), columns(150, 6000, 21)
+    rng = np.random.default_rng(22)
+    weights = signs(reference["a"].values, rng) * rng.uniform(0.7, 1.3, len(reference["a"]))
+    product = compare(with_weights(reference, weights), {"flow": other}, bins=12, classifier=False)
+    found = pull_histogram(product)
+    assert (abs(found["mean"]) < 0.1).all()
+    assert (abs(found["width"] - found["width_by_chance"]) < 0.1).all()
+
+
 def test_half_of_all_samples_reach_their_size(by_chance: xr.Dataset) -> None:
     values = by_chance["equivalent_events"].sel(source="flow")
     cap = by_chance["equivalent_events"].sel(source="floor")

@@ -23,6 +23,8 @@ COUNTED = (
     "events",
     "sum_of_weights",
 )
+#: Bins, in each direction, that say how weights vary.
+_AROUND = 5
 _ORDER = ("source", "label", "variable", "bin")
 _ORDER_2D = ("source", "label", "pair", "bin_x", "bin_y")
 #: Name → what it is.
@@ -118,13 +120,23 @@ def ratio_floor(reference: xr.Dataset, n: xr.DataArray) -> xr.DataArray:
 
 
 def variance_of_share(sample: xr.Dataset, counts: str, share: xr.DataArray) -> xr.DataArray:
-    """Return the variance of a sample's share of the events, were `share` the true one."""
+    """Return the variance of a sample's share of the events, were `share` the true one.
+
+    Of weights, how Σw² goes with the share is taken from a few bins around: a bin's own fluctuates
+    with what is in it, and pulls would lean to one side.
+    """
     events, found = sample["events"].astype(float), sample.get(f"{counts}_variance")
     if found is None:
         return share / events
-    content = sample[counts].astype(float)
-    alike = abs(found - content) <= 1e-6 * content  # events of one weight, or of none
-    return (share / events).where(alike, found / events**2)
+    found, content = found.astype(float), sample[counts].astype(float)
+    around = {str(dim): _AROUND for dim in found.dims if str(dim).startswith("bin")}
+    near, expected = (
+        a.rolling(around, center=True, min_periods=1).sum() for a in (found, share * events)
+    )
+    spread = (near / expected).where(expected > 0, 1.0)
+    alike = (abs(found - content) <= 1e-6 * content).all(list(around))  # one weight for all
+    variance: xr.DataArray = share / events * spread.where(~alike, 1.0)
+    return variance
 
 
 def has_weights(*samples: xr.Dataset) -> bool:
@@ -168,9 +180,9 @@ def pull_of(
     m, n = (sample["events"].astype(float) for sample in (one, other))
     judged = enough(one, other, counts, least) & (g + r > 0)
     if has_weights(one, other):
-        share = _common_share(one, other, counts).where(judged)
-        error = sum(variance_of_share(s, counts, share) for s in (one, other)) ** 0.5
-        weighted: xr.DataArray = (g / n - r / m) / error
+        share = _common_share(one, other, counts)
+        variance = variance_of_share(one, counts, share) + variance_of_share(other, counts, share)
+        weighted: xr.DataArray = (g / n - r / m) / variance.where(judged) ** 0.5
         return weighted
     share = ((g + r) / (n + m)).where(judged)
     pull: xr.DataArray = (g / n - r / m) / (share * (1 / n + 1 / m)) ** 0.5

@@ -25,6 +25,7 @@ STUDY = Study(
             "teacher": "circuit",
             "n_tones": 4000,
             "n_waves": 512,
+            "nmr": (0.5,),
             "epochs": 6,
             "length": 17_640,
             "learning_rate": 2e-3,

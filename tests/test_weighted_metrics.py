@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from dashboards.pages.events.rivals import Rivals
 
 from event_toys import events_of
 from presage.analysis import distances
@@ -174,6 +175,19 @@ def test_a_weighted_product_is_shown(by_chance: xr.Dataset) -> None:
     assert set(shown.summary().index.get_level_values(0)) <= set(METRICS)
     for page in (shown.figure(0), shown.marginals(0), shown.pulls()):
         assert page.axes
+
+
+def test_live_rivals_are_drawn_by_weight() -> None:
+    """Of 4000 events, a quarter of which are subtracted, a quarter is left in worth."""
+    events = columns(3, 4000, 15)
+    signs = np.where(np.random.default_rng(16).random(12_000) < 0.25, -1.0, 1.0)
+    beside = events.assign(a=events["a"] + np.where(signs < 0, 3.0, 0.0))
+    rivals = Rivals(Templates.of(with_weights(beside, np.where(signs < 0, 0.0, 1.0))))
+    _, nearest = rivals.nearest(np.array([0.1]))
+    assert abs(nearest[:, 0].mean() - float(events["a"].mean())) < 0.15  # none from beside
+    signed = Rivals(Templates.of(with_weights(events, signs)))
+    assert 850 < len(signed.nearest(np.array([0.0]))[1]) < 1150
+    assert 1700 < len(signed.morphing(np.array([0.5]))) < 2300
 
 
 # Negative weights

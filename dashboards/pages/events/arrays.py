@@ -34,7 +34,7 @@ def arrays_of(product: xr.Dataset) -> dict[str, Array]:
     if whole(product):
         found |= pictures_of(density_of(product), held["pull_2d"], rest)
     return {**found, "edges": Array.of(product["edges"], "edge"),
-            "events": Array.of(product["events"])}  # fmt: skip
+            "events": Array.of(product["events"].round())}  # fmt: skip
 
 
 def whole(product: xr.Dataset) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from presage.analysis.drawing import resample
 from presage.analysis.labelled import Floats, declared, label_table
 from presage.analysis.morphing import Templates, closest_label, label_weights
 from presage.emulation.split import hold_out
@@ -29,13 +30,15 @@ class Rivals:
     def morphing(self, label: Floats) -> Floats:
         """Return morphed events ``[event, variable]``, every training event at most once.
 
+        Of events with weights, as many as they are worth.
+
         There are as many as the rarest of the mixed labels allows, so that the picture's
         noise is that of the simulation behind it.
         """
         grouped = self.templates.grouped
         mixing = label_weights(grouped.table, label).mixing
         used = np.flatnonzero(mixing)
-        total = min(float((grouped.sizes[used] / mixing[used]).min()), LARGEST)
+        total = min(float((grouped.effective[used] / mixing[used]).min()), LARGEST)
         samples = {int(i): self._some(int(i), round(total * mixing[i])) for i in used}
         return np.concatenate(list(self.templates.moved(label, samples).values()))
 
@@ -46,7 +49,11 @@ class Rivals:
         return table[closest], self._some(closest, LARGEST)
 
     def _some(self, label: int, number: int) -> Floats:
-        events = self.templates.grouped.sample(label)
+        grouped = self.templates.grouped
+        events, weights = grouped.sample(label), grouped.weights_at(label)
+        if weights is not None:
+            number = min(number, round(grouped.effective[label]))
+            return resample(events, number, generator("live-rivals", 0, label), weights)
         if number >= len(events):
             return events
         # Files may be in some order: any subset has to be a random one.

@@ -97,7 +97,7 @@ def simulated(train: xr.Dataset) -> Grouped:
         without_negative(grouped.weights[grouped.rows(label)], grouped.sample(label))
         for label in range(len(grouped.table))
     ]
-    return replace(grouped, weights=np.concatenate(positive))
+    return replace(grouped, weights=np.concatenate(positive), worth=grouped.effective)
 
 
 def resample(

@@ -48,6 +48,8 @@ class Grouped:
     cuts: Mapping[str, Floats] = field(default_factory=dict)
     left_out: int = 0  # number of events that lack a value
     weights: Floats | None = None  # what each (sorted) event counts for; None: all count 1
+    #: Effective events of each label where that is not what the weights say, made positive since.
+    worth: Floats | None = None
 
     @property
     def sizes(self) -> Integers:
@@ -60,6 +62,8 @@ class Grouped:
 
         See :mod:`presage.transforms.weights`.
         """
+        if self.worth is not None:
+            return self.worth
         if self.weights is None:
             return self.sizes.astype(float)
         totals = np.add.reduceat(self.weights, self.starts[:-1])

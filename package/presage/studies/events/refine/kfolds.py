@@ -233,8 +233,8 @@ def _judged(
     table = known.table if labels is None else label_table(labels, parameters)
     table = table[np.lexsort(table.T[::-1])]
     known.find(table)
-    sizes = grouped.sizes[grouped.find(table)]
-    enough = sizes >= minimum
+    where = grouped.find(table)
+    sizes, enough = grouped.sizes[where], grouped.effective[where] >= minimum
     if enough.sum() < 2:
         raise LabelError(
             f"{int(enough.sum())} labels have at least {minimum} events to be judged by; K folds "

@@ -182,7 +182,7 @@ def test_what_is_heard_is_good_only_with_its_95th_percentile() -> None:
     for worst, is_good in ((-30.0, True), (-5.0, False)):
         heard[-1].flat[:2] = worst
         good, _, short = Aliasing(product).verdict().partition("; short of ")
-        found = "NMR-S mean -3" in good, "NMR-S p95" in good, "NMR-S" in short
+        found = "NMR-S mean −3" in good, "NMR-S p95" in good, "NMR-S" in short
         assert found == (is_good, is_good, not is_good), worst
     reached = {
         (one.measure, one.statistic): one for one in Aliasing(product).reached("student_nmr10")

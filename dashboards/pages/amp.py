@@ -367,8 +367,9 @@ PAGE = Page(
 harmonics (blue), all others are aliases (vermilion). The two systems share all scales.
 
 Everything is in decibel, and less is better. Lines below −120 dB of full scale are not drawn; a
-dash stands for nothing at all. In the plane, systems that lose less than −60 dB stand there, and
-those far below the others at the lower end; broken lines are what is aimed at.
+dash stands for nothing at all. In means, tones better than −100 dB, of what is heard better than
+−40 dB, count as that. In the plane, systems that lose less than −60 dB stand there, and those far
+below the others at the lower end; broken lines are what is aimed at.
 
 Players have what is seen in colours, at the same peak level. Errors on signals are against the
 teacher at its highest rate.""",

@@ -18,34 +18,38 @@ KINDS.images = (spec, m) => {
     const name = between && now.minus !== 0 && !live ? between : array;
     return {name, codes: codesOf(name, {[cast.dim]: now[role]})};
   }
+  // Returns how many values lie beyond the scale, and whether any pixel is another one than before.
   function fill(image, picture, now) {
     const {name, codes} = codesAt(picture, now);
-    if (!codes) { if (!coming(name)) image.fill(NaN); return 0; }
+    if (!codes) { if (!coming(name)) image.fill(NaN); return [0, true]; }
+    let changed = false;
+    const put = (at, value) => { const before = image[at]; image[at] = value; changed ||= !Object.is(image[at], before); };
     const table = codeTable(name), last = table ? 254 : NaN;
     const side = spec.side, wide = side / Math.round(Math.sqrt(codes.length));  // live ones may be larger
     let beyond = 0;
     if (!spec.square || wide === 1) {
       for (let k = 0; k < codes.length; k++) {
-        image[k] = table ? table[codes[k]] : codes[k];
+        put(k, table ? table[codes[k]] : codes[k]);
         if (codes[k] === 0 || codes[k] === last) beyond += 1;
       }
-      return beyond;
+      return [beyond, changed];
     }
     for (const code of codes) if (code === 0 || code === last) beyond += 1;
     for (let j = 0; j < side; j++) {
-      for (let i = 0; i < side; i++) image[j * side + i] = table[codes[((j / wide) | 0) * (side / wide) + ((i / wide) | 0)]];
+      for (let i = 0; i < side; i++) put(j * side + i, table[codes[((j / wide) | 0) * (side / wide) + ((i / wide) | 0)]]);
     }
-    return beyond;
+    return [beyond, changed];
   }
   function draw(now) {
     const [x, y] = axesNow(), last = (list) => list[list.length - 1];
     const box = {x: [x.edges[0]], y: [y.edges[0]], dw: [last(x.edges) - x.edges[0]], dh: [last(y.edges) - y.edges[0]]};
     spec.pictures.forEach((picture, k) => {
       const {source, figure} = m.pictures[k], image = columnOf(source, "image")[0];
-      const beyond = fill(image, picture, now);
+      const [beyond, changed] = fill(image, picture, now);
+      const moved = Object.keys(box).some((side) => columnOf(source, side)[0] !== box[side][0]);
       // Filled in place: where nothing else differs, Bokeh sees no change unless it is told.
-      if (Object.keys(box).every((side) => columnOf(source, side)[0] === box[side][0])) source.change.emit();
-      else put(source, {data: {image: [image], ...box}});
+      if (changed && !moved) source.change.emit();
+      if (moved) put(source, {data: {image: [image], ...box}});
       put(figure.title, {text: titleOf(picture, now, picture.counted ? beyond : 0)});
       put(figure.below[0], {axis_label: k % 2 ? " " : fitted(x.title, m.pictures[0].figure.inner_width + 6)});
     });

@@ -36,7 +36,9 @@ class Reached(NamedTuple):
     aim: float
 
     def __str__(self) -> str:
-        return f"{self.measure} {self.statistic} {self.value:.1f} dB (aim {self.aim:.3g})"
+        value, aim = (f"{x:{form}}".replace("-", "−") for x, form in
+                      ((self.value, ".1f"), (self.aim, ".3g")))  # fmt: skip
+        return f"{self.measure} {self.statistic} {value} dB (aim {aim})"
 
 
 @dataclass(frozen=True, eq=False)

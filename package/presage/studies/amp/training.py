@@ -32,8 +32,10 @@ class Training(StudySettings):
         Whether the loss looks at what is below 12 to 16 kHz only, as was published.
     segment
         Samples after which a recurrent student takes a step.
-    warm_up, length
-        Samples of each tone in which a student settles, and those that it learns from.
+    warm_up
+        Samples of each tone in which a student settles.
+    length
+        Samples after these, which it learns from.
     epochs
         Passes over the tones.
     batch_size

@@ -55,6 +55,7 @@ class Ear(nn.Module):
     offset: Tensor
     upward: Tensor
     distance: Tensor
+    lower: Tensor
     downward: Tensor
     below: Tensor
     even: Tensor
@@ -82,6 +83,7 @@ class Ear(nn.Module):
             "offset": 10 ** (-offset / 10),
             "upward": -(2.4 + 23 / centre) * _STEP * np.log(10),
             "distance": _SPREAD * np.maximum(distance, 0),
+            "lower": np.where(distance < 0, -np.inf, 0.0),
             "downward": down**_SPREAD,
             "below": down.sum(1),
             "window": np.hanning(FRAME),
@@ -126,7 +128,7 @@ class Ear(nn.Module):
         bands = torch.arange(upward.shape[-1], 0, -1, device=upward.device)
         total = self.below + torch.expm1(bands * upward) / torch.expm1(upward)
         parts = (excitation / total).pow(_SPREAD)
-        above = torch.exp(upward[..., None] * self.distance).triu()
+        above = torch.addcmul(self.lower, upward[..., None], self.distance).exp()
         spread = parts @ self.downward + (parts[..., None, :] @ above)[..., 0, :]
         return spread.pow(1 / _SPREAD)
 

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import json
 import re
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 import bokeh
@@ -19,6 +21,9 @@ from bokeh.util.token import generate_jwt_token, generate_session_id
 from tornado.ioloop import IOLoop
 from tornado.web import HTTPError, RequestHandler
 
+from presage.exchange.histograms import write_histograms
+from presage.extras import MissingExtraError
+from presage.labels import LabelError
 from presage.store import EntryInfo, Store, StoreError
 
 from .guard import common
@@ -165,6 +170,32 @@ class Product(Local):
                 await self.flush()
 
 
+class Histograms(Local):
+    """Templates as ROOT histograms, made for whoever asks."""
+
+    async def get(self, key: str) -> None:
+        """Answer with the ROOT file."""
+        try:
+            recipe = self.store.find(key) if KEY.fullmatch(key) else None
+            templates = (
+                self.store.get(recipe) if recipe and recipe.producer == "templates" else None
+            )
+        except (StoreError, OSError):
+            templates = None
+        if templates is None or recipe is None:
+            raise HTTPError(404, reason="There are no templates with this key")
+        name = f"templates-{recipe.key[:16]}.root"
+        with tempfile.TemporaryDirectory(prefix="presage-") as folder:
+            write = partial(write_histograms, templates, Path(folder) / name)
+            try:
+                path = await asyncio.get_running_loop().run_in_executor(_HASHING, write)
+            except (LabelError, MissingExtraError) as error:
+                raise HTTPError(404, reason=str(error).partition("\n")[0]) from error
+            self.set_header("Content-Type", "application/octet-stream")
+            self.set_header("Content-Disposition", f'attachment; filename="{name}"')
+            self.finish(path.read_bytes())
+
+
 class _LeftError(Exception):
     """Nobody waits for the answer any more."""
 
@@ -237,6 +268,7 @@ def routes(
         r"/script/([\w-]+)\.js": Script,
         "/alive": Alive,
         r"/product/(\w+)\.nc": Product,
+        r"/product/(\w+)\.root": Histograms,
         "/check": Check,
     }
     given = {"store": store, "pages": pages}

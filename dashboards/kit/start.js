@@ -11,7 +11,7 @@ window.presage = {
   loaded: (name) => arrays[name]?.key && JSON.parse(arrays[name].key),
 };
 layLive();
-if (models.parts.some(({later, choice, values}) => later && values.includes(state[choice]))) showParts(choices.map(({name}) => name));
+if (models.parts.some(({choice, values, parts}) => parts.some(({visible}) => visible !== values.includes(state[choice])))) showParts(choices.map(({name}) => name));
 redraw(panels);
 startLive();
 remember();

@@ -49,7 +49,7 @@ KINDS.curve = (spec, m) => {
   }
 
   function drawBands(to, x, there, is) {
-    const base = spec.cast ? there.get(cast.base) : null;
+    const base = there.get(spec.cast ? cast.base : 0);
     const filled = (low) => base ? {x, low: base[low], high: base[levels - 1 - low]} : NO_BAND;
     if (to.outer) put(to.outer, {data: filled(0)});
     if (to.inner) put(to.inner, {data: filled(inner)});

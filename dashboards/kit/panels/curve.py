@@ -62,7 +62,7 @@ def curve(
     levels
         Quantiles of each band.
     cast
-        Whose curves; the base's bands are filled.
+        Whose curves; the base's bands are filled, and those of a curve of nobody's.
     scale
         Choice of what the strip shows; `reach`: value → how far it goes, None for as far as need
         be; `strip_title`: name of the words at its axis.
@@ -141,7 +141,7 @@ def _glyphs(
     names, colours = (cast.names, cast.colours) if cast else ([""], [INK])
     for k, (name, colour) in enumerate(zip(names, colours, strict=True)):
         dash = (5, 2) if cast and name in cast.dashed else None
-        if levels > 1 and not (cast and k == cast.base):
+        if levels > 1 and cast and k != cast.base:
             found["wide"][str(k)] = lines(plot, colour, 0.9, dash)
         found["lines"][str(k)] = lines(plot, colour, 1.6, dash)
         plot.renderers[-1].name = "curve"

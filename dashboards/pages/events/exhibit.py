@@ -219,7 +219,7 @@ class Exhibit:
                    colours=colours(self.sources)),
             Choice("strip", ("pull", "ratio"), heading="strip"),
             Choice("colour", ("log", "linear"), heading="density" if pairs else ""),
-            Choice("panel", ("numbers", "loss"), heading="panel", silent="numbers"),
+            Choice("panel", ("numbers", "loss", "template"), heading="panel", silent="numbers"),
         ]  # fmt: skip
 
     def live(self) -> list[float] | None:

@@ -34,6 +34,7 @@ from .answer import shown_live
 from .arrays import PULL, ROLES, density_of, pictures_of, pulls_of, whole
 from .exhibit import Exhibit, plain
 from .loss import loss_panel
+from .template import template_panel
 
 #: Densities below this share of the reference's peak are white.
 FAINTEST = 2e-3
@@ -67,7 +68,9 @@ def view(visit: Visit) -> View:
         ("▲▼ off scale, counted", "", ""),
     ])  # fmt: skip
     aside = later(lambda: loss_panel(visit.store, exhibit.fits, shades))
-    left = column("left", grid.place, grid.models["caption"], numbers.place, aside)
+    templates, beside = template_panel(exhibit)
+    shown = [panel.place for panel in templates]
+    left = column("left", grid.place, grid.models["caption"], numbers.place, aside, beside, *shown)
     right = column("right", top.place, *(m.place for m in maps), legend.place,
                    row("marginals" if maps else "tall", *(m.place for m in marginals)))  # fmt: skip
     rows = [
@@ -78,9 +81,10 @@ def view(visit: Visit) -> View:
     if exhibit.partner:
         address["with"] = exhibit.partner.key[:16]
     return View(
-        exhibit.choices, [grid, top, *maps, legend, *marginals, numbers],
+        exhibit.choices, [grid, top, *maps, legend, *marginals, numbers, *templates],
         row("board", left, right), rows, cast, _live(exhibit),
-        [Part("panel", ["numbers"], [numbers.place]), Part("panel", ["loss"], [aside], later=True)],
+        [Part("panel", ["numbers"], [numbers.place]), Part("panel", ["loss"], [aside], later=True),
+         Part("panel", ["template"], [beside], later=True), Part("panel", ["template"], shown)],
         _fetched(exhibit), _words(exhibit), address, {"live": exhibit.live()},
     )  # fmt: skip
 
@@ -254,7 +258,8 @@ def _words(exhibit: Exhibit) -> dict[str, Any]:
     flows = ", ".join(f"{name} {fit.key[:16]}" for name, fit in exhibit.fits.items())
     foot = f"presage · residuals {entry.key[:16]}" + (f" · fits: {flows}" if flows else "")
     files = ["events-" + "_".join(f"{v:.5g}" for v in label) for label in exhibit.table]
-    return {"head": words(exhibit.names, "label"), "tag": words(tags, "label"),
+    return {"template_strip": words("band / nominal"),
+            "head": words(exhibit.names, "label"), "tag": words(tags, "label"),
             "foot": words(foot), "file": words(files, "label")}  # fmt: skip
 
 

@@ -47,6 +47,7 @@ STUDY = Study(
         "fit-ensemble": "presage.models:Ensemble",
         "flow_sample": "presage.emulation.sampling:FlowSampler",
         "residuals": "presage.analysis.residuals:VERSION",
+        "templates": "presage.emulation.interpolated:VERSION",
         "joined_events": "presage.studies.events.refine:JoinedEvents",
         "label_ranking": "presage.studies.events.refine.ranking:VERSION",
         "refinement": "presage.studies.events.refine.gain:VERSION",

@@ -13,6 +13,7 @@ from scipy import stats
 from presage.labels import Parameter, Variable
 from presage.transforms.choice import Choice
 from presage.transforms.quantile_map import QuantileMap
+from presage.transforms.reach import Reach
 from presage.transforms.scale import LabelScale
 from presage.transforms.stretch import Stretch, stretches
 
@@ -115,6 +116,31 @@ def test_few_events_leave_coordinates_as_they_are():
     scale = LabelScale.fit(arrays, [Variable("x", dtype="float64")], [LABEL])
     assert "coordinates" not in scale.declaration()
     assert Choice() == Choice(Stretch(), "median", False)
+
+
+def test_draws_end_where_events_of_like_labels_do():
+    """Tails grow with the label: what is usual at the last is beyond the first's."""
+    label = np.repeat(np.linspace(0.0, 1.0, 40), 1000)
+    rng = np.random.default_rng(3)
+    tail = rng.standard_t(2, label.size)
+    arrays = {"x": np.where(label > 0.5, tail, rng.standard_normal(label.size)), "a": label}
+    scale = LabelScale.fit(arrays, [Variable("x", dtype="float64")], [LABEL])
+    assert not scale.unseen(arrays, arrays).any()
+    x = {"x": np.array([9.0, 9.0, 3.0])}
+    assert scale.unseen(x, {"a": np.array([0.1, 0.9, 0.1])}).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("events", [200, 2000, 60_000])
+def test_few_events_do_not_cut_the_tail(events):
+    """Of the law itself one in 10^4 at most is drawn again, and 1 / events of many."""
+    rng = np.random.default_rng(5)
+    reach = Reach.fit(rng.standard_normal(events), np.zeros((events, 0)))
+    z = rng.standard_normal(400_000)
+    assert reach.passed(z, np.zeros((z.size, 0))).mean() < 5e-4
+    assert reach.passed(np.array([-12.0, 12.0]), np.zeros((2, 0))).all()
+    again = Reach.from_state(reach.state())
+    assert again is not None
+    assert np.array_equal(again.ends, reach.ends)
 
 
 LAWS = {

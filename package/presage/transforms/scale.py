@@ -58,13 +58,12 @@ from presage.transforms.columns import (
 )
 from presage.transforms.place import Place
 from presage.transforms.quantile_map import QuantileMap
+from presage.transforms.reach import Reach
 from presage.transforms.smooth import Smooth, features_of, groups, origins, periodic_features
 from presage.transforms.stretch import Stretch, entry_of
 
 #: asinh(y) is cut here on the way back: 10^25 widths out, and float32 still holds it.
 _FAR = 60.0
-#: Of a z that was rounded to single precision, by which it counts as the same.
-_ROUNDING = 1e-6
 #: An end of all events is in the tail of a label's that is so many widths away.
 _TAIL = 3.0
 
@@ -79,7 +78,7 @@ class _Column:
     mean: float = 0.0
     std: float = 1.0
     seen: tuple[float, float] = (-np.inf, np.inf)  # range of x in training
-    reach: tuple[float, float] = (-np.inf, np.inf)  # and of z
+    reach: Reach | None = None  # and of z; None: endless
 
     def entry(self) -> dict[str, Any]:
         """Return what is not the usual, in JSON's terms."""
@@ -243,8 +242,8 @@ class LabelScale:
         found = np.zeros(len(np.atleast_1d(x[self.variables[0].name])), dtype=bool)
         for _, column, _, value, y in self._mapped(x, condition):
             z = (column.outer(y) - column.mean) / column.std
-            slack = _ROUNDING * (np.abs(z) + 1)
-            found |= (z < column.reach[0] - slack) | (z > column.reach[1] + slack)
+            if column.reach is not None:
+                found |= column.reach.passed(z, self._design(labels, z.size))
             out = np.flatnonzero((value < column.seen[0]) | (value > column.seen[1]))
             own = {label: numbers[out] for label, numbers in labels.items()}
             far = column.beyond(value[out], own, self._design(own, out.size)) > _TAIL
@@ -271,7 +270,8 @@ class LabelScale:
             name = column.variable.name
             state[f"{name}.standard"] = np.array([column.mean, column.std])
             state[f"{name}.seen"] = np.array(column.seen)
-            state[f"{name}.reach"] = np.array(column.reach)
+            if column.reach is not None:
+                state |= {f"{name}.reach.{k}": v for k, v in column.reach.state().items()}
             place = column.place
             state |= {f"{name}.width.{k}": v for k, v in place.log_width.state().items()}
             if column.quantiles is not None:
@@ -362,8 +362,7 @@ def _restore(
         cut = float(numbers[f"{name}.cut"][0])
         variable = replace(variable, lower=cut, upper=cut + variable.period)
     mean, std = numbers[f"{name}.standard"]
-    everywhere = np.array([-np.inf, np.inf])  # as models of before count what they saw
-    seen, reach = (numbers.get(f"{name}.{what}", everywhere) for what in ("seen", "reach"))
+    seen = numbers.get(f"{name}.seen", np.array([-np.inf, np.inf]))
     followed = f"{name}.location.coefficients" not in numbers
     stretch = Stretch(**chosen.get("stretch", {}))
     place = Place(
@@ -373,8 +372,9 @@ def _restore(
         log_width=Smooth.from_state(numbers, f"{name}.width."),
     )
     outer = QuantileMap.from_state(numbers, f"{name}.quantiles.") if "outer" in chosen else None
-    ends = (float(seen[0]), float(seen[1])), (float(reach[0]), float(reach[1]))
-    return _Column(variable, place, outer, float(mean), float(std), *ends)
+    reach = Reach.from_state(numbers, f"{name}.reach.")
+    ends = float(seen[0]), float(seen[1])
+    return _Column(variable, place, outer, float(mean), float(std), ends, reach)
 
 
 def standardisation(
@@ -419,12 +419,4 @@ def _fit_column(variable: Variable, x: Floats, events: _Events) -> _Column:
     t = column.outer(y)
     mean, std = float(t.mean()), float(t.std())
     std = std if std > 1e-12 else 1.0
-    return replace(column, mean=mean, std=std, reach=_reach((t - mean) / std))
-
-
-def _reach(z: Floats) -> tuple[float, float]:
-    """Return how far events may go: beyond the last one by what the last ten span."""
-    few = min(10, z.size)
-    ends = np.partition(z, few - 1)[:few], np.partition(z, z.size - few)[-few:]
-    low, high = (np.ptp(end) for end in ends)
-    return float(z.min() - low), float(z.max() + high)
+    return replace(column, mean=mean, std=std, reach=Reach.fit((t - mean) / std, events.design))

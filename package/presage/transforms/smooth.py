@@ -248,11 +248,14 @@ def groups(features: Floats) -> list[NDArray[np.intp]]:
         split = np.split(order, np.cumsum(counts)[:-1])
         large = [group for group in split if group.size >= _FEWEST]
         return large or [everything]
-    return _cells(features, everything, max(4 * _FEWEST, len(features) // _CELLS))
+    return cells(features, everything, max(4 * _FEWEST, len(features) // _CELLS))
 
 
-def _cells(features: Floats, members: NDArray[np.intp], size: int) -> list[NDArray[np.intp]]:
-    """Split at the median of the widest feature until cells are smaller than 2 `size`."""
+def cells(features: Floats, members: NDArray[np.intp], size: int) -> list[NDArray[np.intp]]:
+    """Split events at the median of the widest feature until parts are smaller than 2 `size`.
+
+    Features are ``[event, feature]``, and `members` the events that are split.
+    """
     if members.size < 2 * size:
         return [members]
     inside = features[members]
@@ -263,4 +266,4 @@ def _cells(features: Floats, members: NDArray[np.intp], size: int) -> list[NDArr
         left = column < column.max()
     if not left.any():
         return [members]
-    return [*_cells(features, members[left], size), *_cells(features, members[~left], size)]
+    return [*cells(features, members[left], size), *cells(features, members[~left], size)]

@@ -16,6 +16,8 @@ INSTEAD = {
     "amplifier": {"1_000": "64", "1000": "64", '"quick"': '"tiny"',
                   "--epochs 4": "--epochs 1 --length 4410"},
     "elsewhere": {"n=1_000": "n=120", "n_events=100": "n_events=60", "20_000": "2_000"},
+    "limits": {"10_000": "1_000", "100_000": "500", "members=3": "members=2, epochs=1",
+               "Training()": "Training(epochs=1)", "folds=5": "folds=2"},
     "loop": {"20_000": "4_000"},
     "network": {"2_000": "500"},
     "one_label": {"4_000": "400", "epochs=20": "epochs=1"},

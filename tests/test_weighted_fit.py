@@ -139,3 +139,14 @@ def test_a_density_that_would_be_negative_is_said() -> None:
     signs = np.r_[np.ones(len(x)), np.full(len(x), -0.3)]
     with pytest.warns(NegativeDensityWarning, match=r"whole region.*'x' at a = "):
         prepare_columns(events(np.r_[x, beside], np.tile(labels, 2), signs))
+
+
+def test_p_values_are_those_of_the_weighted_law() -> None:
+    """Events far out that count next to nothing make none there less strange."""
+    x, labels, rng = toy(2000)
+    far = np.where(rng.random(len(x)) < 0.1, x + 6, x)
+    dataset = events(far, labels, np.where(far > x, 1e-3, 1.0))
+    flow = fit(SMALL, dataset, **SETTINGS)
+    values = flow.p_value(dataset)
+    assert float(values[far > x].mean()) < 0.03
+    assert float((values[far == x] < 0.1).mean()) == pytest.approx(0.1, abs=0.03)

@@ -21,6 +21,7 @@ every quantile is then the weighted one, and nothing that is fitted there needs 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -127,6 +128,18 @@ class _Far:
             "Are the weights complete, and of all events?",
             NegativeDensityWarning,
         )
+
+
+def fair_events(
+    weights: Floats,
+    columns: Columns,
+    variables: Sequence[Variable],
+    parameters: Sequence[Parameter],
+) -> NDArray[np.intp]:
+    """Return :attr:`Counted.fair` of events that were trained on, of which all has been said."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NegativeDensityWarning)
+        return Counted.of(weights, columns, variables, parameters).fair
 
 
 def effective_events(dataset: xr.Dataset) -> float:

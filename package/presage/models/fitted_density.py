@@ -32,12 +32,14 @@ from presage.models.event_law import (
     strange_labels,
     warn_of_events,
 )
+from presage.models.event_weights import fair_events
 from presage.models.fitted import Fitted
 from presage.models.prepared import Prepared, prepare_columns
 from presage.models.training import training
 from presage.rng import generator
 from presage.transforms.distinct_labels import Labels, label_table
 from presage.transforms.event_scale import EventScale
+from presage.transforms.weights import weights_of
 
 #: Rows handled at once: what they become in between stays in the caches.
 ROWS = 16384
@@ -187,8 +189,13 @@ class FittedDensity(Fitted):
         """
         total = train.sizes[self.sample_dim]
         rows = held_out if len(held_out) >= ENOUGH else np.arange(total)
-        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST)).round().astype(int)]
         everything = self._columns(train)
+        weights = weights_of(train, self.sample_dim)
+        if weights is not None:  # scores of events that, counted alike, have the weighted law
+            fair = fair_events(weights, everything, self.variables, self.parameters)
+            among = fair[np.isin(fair, rows)]
+            rows = among if len(among) else rows
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST)).round().astype(int)]
         scores = -self._standard({name: column[rows] for name, column in everything.items()})
         return event_law(scores, everything, self.scale.variables, self.scale.parameters)
 

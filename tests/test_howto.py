@@ -15,6 +15,7 @@ GUIDES = sorted((Path(__file__).parents[1] / "docs" / "howto").glob("*.md"))
 INSTEAD = {
     "amplifier": {"1_000": "64", "1000": "64", '"quick"': '"tiny"',
                   "--epochs 4": "--epochs 1 --length 4410"},
+    "counts": {"2_000": "300", "epochs=20": "epochs=1", "20_000": "500"},
     "elsewhere": {"n=1_000": "n=120", "n_events=100": "n_events=60", "20_000": "2_000"},
     "limits": {"10_000": "1_000", "100_000": "500", "members=3": "members=2, epochs=1",
                "Training()": "Training(epochs=1)", "folds=5": "folds=2"},

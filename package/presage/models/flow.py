@@ -33,7 +33,7 @@ from presage.models.autoregressive import Autoregressive
 from presage.models.cells import Roles, log_between, log_normal
 from presage.models.density import ACTIVATIONS, DensityNetwork, Settle, check_perceptrons
 from presage.models.fitted_density import DensityModel
-from presage.models.spline import RationalQuadraticSpline, check_spline
+from presage.models.spline import RationalQuadraticSpline, check_spline, usual_bins
 from presage.transforms.event_scale import column_count
 from presage.transforms.smooth import count_features
 
@@ -176,12 +176,12 @@ class SplineFlow(FlowSpec):
     Parameters
     ----------
     bins
-        Spline segments for each variable.
+        Spline segments for each variable; 0 for 16, or 8 where there are more than two columns.
     bound
         Splines act on [-bound, bound] of the standardised variables, the identity beyond.
     """
 
-    bins: int = 16
+    bins: int = 0
     bound: float = 5.0
 
     name: ClassVar[str] = "spline_flow"
@@ -192,12 +192,13 @@ class SplineFlow(FlowSpec):
 
     def transform(self, features: int, context: int, index: int) -> Any:
         """Return one autoregressive spline map."""
+        bins = usual_bins(self.bins, features)
         return self._autoregressive(
             features,
             context,
             index,
             univariate=partial(RationalQuadraticSpline, bound=self.bound),
-            shapes=[(2, self.bins), (self.bins - 1,)],
+            shapes=[(2, bins), (bins - 1,)],
         )
 
 

@@ -16,11 +16,13 @@ from presage.generate import simulate
 from presage.labels import LabelError
 from presage.models.fitted import FitError
 from presage.store import Store
+from presage.studies import rebuild
 from presage.studies.amp import (
     AmplifierError,
     Ear,
     Judge,
     TeacherTones,
+    TeacherWaves,
     ToneBatches,
     ToneGrid,
     load_teacher,
@@ -244,6 +246,22 @@ def test_a_teacher_that_answers_with_nothing_is_refused(store: Store) -> None:
         TeacherTones(path)
     with pytest.raises(FitError, match="device is 'auto'"):
         simulate(TeacherTones("wavenet_tiny", device="gpu"), 8, store=store, progress=False)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        TeacherTones("lstm_tiny", lowest=40),
+        TeacherTones("ts9", validation=True),
+        TeacherWaves("wavenet_tiny", seconds=0.5),
+    ],
+)
+def test_a_recipe_finds_a_teacher_that_comes_along(source: Any) -> None:
+    recipe = source.recipe(3)
+    assert rebuild(recipe).recipe(3).key == recipe.key
+    other = replace(recipe, fields={**recipe.fields, "teacher": "0" * 64})
+    with pytest.raises(ValueError, match="none that comes along has this one"):
+        rebuild(other)
 
 
 def test_another_teachers_tones_are_refused(store: Store) -> None:

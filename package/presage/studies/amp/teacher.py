@@ -14,14 +14,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
 from presage.labels import Arrays, LabelError, Parameter, Variable
-from presage.simulator import Simulator
-from presage.studies.amp.amplifier import Amplifier
-from presage.studies.amp.declared import AmplifierError
 from presage.studies.amp.steady import steady
-from presage.studies.amp.teachers import EMBEDDED, load_teacher
+from presage.studies.amp.teachers import OfTeacher
 from presage.studies.amp.tones import HELD_OUT, LEVELS, PERIOD, VALIDATION, Bins, ToneGrid
 
 #: Share of a period's energy from which on a tone counts as never settling.
@@ -29,7 +25,7 @@ _UNSETTLED = 1e-3
 
 
 @dataclass(frozen=True)
-class TeacherTones(Simulator):
+class TeacherTones(OfTeacher):
     """Tones through an amplifier model: mean and harmonics of the band-limited answer.
 
     At random, with levels uniform in (0, 1], phases uniform and notes uniform in pitch; or, where
@@ -81,7 +77,6 @@ class TeacherTones(Simulator):
     name: ClassVar[str] = "amp"
     sample_dim: ClassVar[str] = "tone"
     block_size: ClassVar[int] = 64
-    tolerance: ClassVar[float] = 1e-4
 
     def __post_init__(self) -> None:
         if self.precision not in ("float32", "float64"):
@@ -108,11 +103,6 @@ class TeacherTones(Simulator):
             )
 
     @cached_property
-    def amplifier(self) -> Amplifier:
-        """The teacher."""
-        return load_teacher(self.teacher, self.config)
-
-    @cached_property
     def grid(self) -> ToneGrid:
         """The tones that there can be."""
         return ToneGrid(self.amplifier.sample_rate, self.period)
@@ -126,32 +116,7 @@ class TeacherTones(Simulator):
         """Return what decides the samples: the teacher by its content, and which tones."""
         drawn = {"lowest": self.lowest, "highest": self.highest}
         which = {"bins": self.fixed, "levels": self.levels} if self.fixed else drawn
-        sha256, rate = self.amplifier.sha256, self.amplifier.sample_rate
-        return {
-            "teacher": sha256,
-            "sample_rate": rate,
-            "period": self.period,
-            "precision": self.precision,
-            **which,
-        }
-
-    @classmethod
-    def of_identity(cls, fields: Mapping[str, Any]) -> TeacherTones:
-        """Return the tones of a teacher that comes along.
-
-        Raises
-        ------
-        AmplifierError
-            The identity, which knows teachers by their hash, is that of another one.
-        """
-        settings = {name: v for name, v in fields.items() if name not in ("teacher", "sample_rate")}
-        for name in EMBEDDED:
-            if load_teacher(name).sha256 == fields.get("teacher"):
-                return cls(name, **settings)
-        raise AmplifierError(
-            "the recipe knows its teacher by the hash of its weights, and none that comes along "
-            "has this one; ps.verify(TeacherTones(FILE)) takes a file"
-        )
+        return {**self.asked, "period": self.period, "precision": self.precision, **which}
 
     @property
     def length(self) -> int | None:
@@ -240,10 +205,6 @@ class TeacherTones(Simulator):
             "alias": (energy.sum(1) - kept) / np.maximum(kept, 1e-300),
             "drift": found.drift,
         }
-
-    @cached_property
-    def _network(self) -> Any:
-        return self.amplifier.network(getattr(torch, self.precision), self.device).eval()
 
     def _check(self, waves: Any, drift: Any, bins: Bins) -> None:
         """Refuse a teacher whose answers are no steady tones."""

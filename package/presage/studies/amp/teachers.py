@@ -6,11 +6,15 @@ says which one it needs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, ClassVar, Self
 
 from presage.labels import nearest
+from presage.simulator import Simulator
 from presage.studies.amp.amplifier import Amplifier
 from presage.studies.amp.architecture import LSTM, WaveNet
 from presage.studies.amp.declared import AmplifierError
@@ -92,6 +96,51 @@ def load_teacher(teacher: str | Path = "", config: int = -1) -> Amplifier:
     found = _read(teacher)
     wanted.check(found)
     return found
+
+
+class OfTeacher(Simulator):
+    """What simulators have in common that ask a teacher, which they know by what it holds."""
+
+    teacher: str | Path
+    config: int
+    device: str
+    precision: str = "float32"
+
+    tolerance: ClassVar[float] = 1e-4
+
+    @cached_property
+    def amplifier(self) -> Amplifier:
+        """The teacher."""
+        return load_teacher(self.teacher, self.config)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What an identity says of the teacher."""
+        return {"teacher": self.amplifier.sha256, "sample_rate": self.amplifier.sample_rate}
+
+    @classmethod
+    def of_identity(cls, fields: Mapping[str, Any]) -> Self:
+        """Return what asks the same teacher, where it is one that comes along.
+
+        Raises
+        ------
+        AmplifierError
+            It is another one.
+        """
+        settings = {name: v for name, v in fields.items() if name not in ("teacher", "sample_rate")}
+        for name in EMBEDDED:
+            if load_teacher(name).sha256 == fields.get("teacher"):
+                return cls(**{"teacher": name, **settings})
+        raise AmplifierError(
+            "the recipe knows its teacher by the hash of its weights, and none that comes along "
+            f"has this one; ps.verify({cls.__name__}(FILE)) takes a file"
+        )
+
+    @cached_property
+    def _network(self) -> Any:
+        import torch
+
+        return self.amplifier.network(getattr(torch, self.precision), self.device).eval()
 
 
 def _read(teacher: str | Path) -> Amplifier:

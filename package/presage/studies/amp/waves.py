@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,9 +19,8 @@ from scipy.signal import lfilter
 
 from presage.labels import Arrays, Coordinate, Parameter, Variable
 from presage.simulator import Simulator
-from presage.studies.amp.amplifier import Amplifier
 from presage.studies.amp.signals import play
-from presage.studies.amp.teachers import load_teacher
+from presage.studies.amp.teachers import OfTeacher
 
 Floats = NDArray[np.float64]
 
@@ -86,7 +84,7 @@ class Waves(Simulator):
 
 
 @dataclass(frozen=True)
-class TeacherWaves(Waves):
+class TeacherWaves(OfTeacher, Waves):
     """Strings, sweeps and noise through an amplifier model at eight times its sample rate.
 
     Parameters
@@ -112,13 +110,7 @@ class TeacherWaves(Waves):
     name: ClassVar[str] = "amp_waves"
     sample_dim: ClassVar[str] = "wave"
     block_size: ClassVar[int] = 16
-    tolerance: ClassVar[float] = 1e-4
     answers: ClassVar[str] = f"answer of the teacher at {FACTOR} times the sample rate"
-
-    @cached_property
-    def amplifier(self) -> Amplifier:
-        """The teacher."""
-        return load_teacher(self.teacher, self.config)
 
     @property
     def sample_rate(self) -> float:
@@ -127,8 +119,7 @@ class TeacherWaves(Waves):
 
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the waves: the teacher by its content."""
-        rate = self.sample_rate
-        return {"teacher": self.amplifier.sha256, "sample_rate": rate, "seconds": self.seconds}
+        return {**self.asked, "seconds": self.seconds}
 
     def answer(self, signals: Floats) -> Floats:
         """Play signals, which are resampled as if they went round."""
@@ -136,10 +127,6 @@ class TeacherWaves(Waves):
         few = _TOGETHER[next(network.parameters()).device.type]
         parts = range(0, len(signals), few)
         return np.concatenate([play(network, signals[at : at + few], FACTOR) for at in parts])
-
-    @cached_property
-    def _network(self) -> Any:
-        return self.amplifier.network(None, self.device).eval()
 
 
 def _signals(time: Floats, frequency: Floats, rng: np.random.Generator) -> Floats:

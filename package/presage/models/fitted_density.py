@@ -311,8 +311,9 @@ class FittedDensity(Fitted):
     ) -> dict[str, NDArray[Any]]:
         """Draw one event for each label.
 
-        What lies far out and beyond all training events, at whichever label, is drawn again: a
-        few in 10^4 at most, by which :meth:`log_prob` would be larger.
+        What lies beyond the training events of like labels, relative to its label, is drawn again
+        (:mod:`presage.transforms.reach`): a few in 10^4 at most, by which :meth:`log_prob` would be
+        larger.
 
         Parameters
         ----------

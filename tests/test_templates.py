@@ -218,8 +218,8 @@ def made(kept: Store, source: Gaussians, fitted) -> Templates:
     drawn = simulate(source, 6 * 2000, seed=2, store=kept, progress=False)
     held_out = HeldOut(simulated, (drawn.assign(x=drawn["x"] + 0.03),))
     return templates(
-        fitted, [(0.3,), (0.5,)], _EDGES, total=[40.0, 80.0], total_error=0.1, held_out=held_out,
-        n=20_000, progress=False,
+        fitted, [(0.3,), (0.5,)], _EDGES, total=[40.0, 80.0], total_error=[4.0, 8.0],
+        held_out=held_out, n=20_000, progress=False,
     )  # fmt: skip
 
 

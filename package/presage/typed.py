@@ -217,6 +217,8 @@ def coerce(name: str, value: Any, kind: Kind) -> Any:
     --------
     >>> coerce("n_events", "1e5", Kind("int"))
     100000
+    >>> coerce("hidden", "64", Kind("tuple", Kind("int")))  # a list of one
+    [64]
     >>> coerce("n_events", "many", Kind("int"))
     Traceback (most recent call last):
     presage.typed.ParameterError: n_events should be int, got the text 'many'
@@ -233,16 +235,22 @@ def coerce(name: str, value: Any, kind: Kind) -> Any:
         return absolute(unquoted(value)) if kind.name == "Path" else unquoted(value)
     if kind.is_sequence and isinstance(read, (list, tuple)):
         return [coerce(name, v, kind.item) if kind.item else _plain(name, v) for v in read]
+    if kind.is_sequence and kind.item and kind.item.name in _SCALARS and _is_one(read):
+        return [coerce(name, value, kind.item)]
     if kind.name == "dict" and isinstance(read, Mapping):
         return {str(key): _plain(name, inner) for key, inner in read.items()}
     converted = _scalar(read, kind.name)
     if converted is None:
         shown = f"the text {value!r}" if isinstance(value, str) else f"{value!r}"
-        one = str(value).strip("[]")
-        one = f'"{one}"' if kind.item and kind.item.name in _TEXTS else one
-        spelled = f"; a list of one is written [{one}]" if kind.is_sequence else ""
-        raise ParameterError(f"{name} should be {kind}, got {shown}{spelled}")
+        raise ParameterError(f"{name} should be {kind}, got {shown}")
     return converted
+
+
+def _is_one(value: Any) -> bool:
+    """Return whether a value is a number, or text that is no broken list."""
+    if isinstance(value, str):
+        return bool(value) and not any(c in value for c in "[](){},")
+    return isinstance(value, (int, float))
 
 
 def _scalar(value: Any, kind: str) -> Any:

@@ -68,8 +68,8 @@ def templates(
         are summed over. What lies outside the bins is left out.
     total, total_error
         Expected events at a label, within the bins or not (cross section times luminosity times
-        acceptance), and their relative error: one number, or one for each label. Of events with
-        weights :func:`presage.totals` gives both.
+        acceptance), and their standard error: one number, or one for each label.
+        :func:`presage.totals` gives both.
     members
         Further trainings, with other seeds. The members of an ensemble need not be given.
     held_out

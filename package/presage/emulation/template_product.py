@@ -50,7 +50,7 @@ class Templates:
         draws; ``up`` and ``down[label, variation, *observables]``, not below 0; ``share[label,
         variation]`` of its source's variance that a variation holds, ``kept[label, source]`` that
         all of them do; ``deviation[label, source, *observables]``, the standard deviation of a
-        bin, kept or not; ``total`` and its relative ``total_error[label]``.
+        bin, kept or not; ``total`` and its error ``total_error[label]``.
 
     Raises
     ------
@@ -188,7 +188,7 @@ def product(
                 ("label", "source"), kept, unitless("share that the variations of a source hold")
             ),
             "total": ("label", totals, unitless("expected events, within the bins or not")),
-            "total_error": ("label", errors, unitless("relative error of the total")),
+            "total_error": ("label", errors, unitless("error of the expected events")),
         },
         {
             **label_coordinates(parameters, table),

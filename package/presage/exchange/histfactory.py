@@ -111,7 +111,7 @@ def _signal(template: xr.Dataset, name: str, strength: str) -> list[dict[str, An
             continue  # other labels need more of them
         data = {"hi_data": up.tolist(), "lo_data": down.tolist()}
         modifiers.append({"name": f"interpolation_{variation}", "type": "histosys", "data": data})
-    error = float(template["total_error"])
+    error = float(template["total_error"] / template["total"])
     return [*modifiers, _total(f"{name}_total", error)] if error else modifiers
 
 

@@ -62,7 +62,8 @@ def view(visit: Visit) -> View:
     marginals = [_marginal(exhibit, cast, k, ranges[k]) for k in range(2 if maps else 1)]
     top = head()
     few = int(exhibit.product.attrs.get("few_events", 10))
-    legend = keys("* ± √n", [
+    error = "√Σw²" if "counts_variance" in exhibit.product else "√n"
+    legend = keys(f"* ± {error}", [
         ("±1 σ of chance", "background:#e9e9e9;border-color:#e9e9e9", "fill"),
         (f"under {few} events expected", "background:#f0eff2;border-color:#dfe1e5", "fill"),
         ("▲▼ off scale, counted", "", ""),

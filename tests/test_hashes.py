@@ -156,7 +156,7 @@ def test_processes_note_at_the_same_time(tmp_path: Path, notes: Path) -> None:
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         list(pool.map(_note_many, [str(tmp_path)] * 2))
     lines = [line for line in notes.read_bytes().splitlines() if line]
-    assert len(list(hashes._parsed(lines))) == len(lines) >= 30
+    assert len(list(hashes._parsed(lines))) == len(lines) >= 10
     fresh_process()
     assert content_hashes(paths) == truth(paths)
 

@@ -63,14 +63,18 @@ class FlowNetwork(DensityNetwork):
             return self.draw(condition, numbers)
         return self._layer.draw(condition, numbers, settle)
 
-    def log_prob_of(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return log p of each row of a batch, ``(B,)``."""
+    def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return -log p of each row of a batch, ``(B,)``."""
         if self.roles is not None:
-            return self._log_prob_of_cells(batch, self.roles)
+            return -self._log_prob_of_cells(batch, self.roles)
         # The base is a standard normal; written out, it costs no distribution objects.
         transform = self.flow.transform(batch.get("condition"))
         normal, log_det = transform.call_and_ladj(batch["target"])
-        return cast(Tensor, log_det + log_normal(normal).sum(-1))
+        return cast(Tensor, -(log_det + log_normal(normal).sum(-1)))
+
+    def log_prob_of(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return log p of each row of a batch, ``(B,)``."""
+        return -self.loss(batch)  # which torch.compile is given, and takes whole
 
     def _log_prob_of_cells(self, batch: Mapping[str, Tensor], roles: Roles) -> Tensor:
         target = batch["target"]

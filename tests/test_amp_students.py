@@ -262,6 +262,11 @@ def test_waves_that_do_not_belong_are_refused(batches: ToneBatches, waves: xr.Da
     """Another teacher's, or too short for what is looked at."""
     with pytest.raises(BatchError, match="generate longer ones"):
         replace(batches, waves=waves, length=20_000)
+    with pytest.raises(BatchError, match="samples of TeacherWaves"):
+        replace(batches, waves=batches.tones)
+    for seconds in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(LabelError, match="seconds of a wave"):
+            TeacherWaves("ts9", seconds=seconds)
     other = load_teacher("lstm_tiny")
     with pytest.raises(BatchError, match="another teacher's tones"):
         replace(batches, teacher=other, waves=waves)

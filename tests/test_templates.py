@@ -291,12 +291,16 @@ def test_a_stored_template_is_found_again(kept: Store, fitted) -> None:
     [
         ({"total": 0}, "total is above 0"),
         ({"total": [1.0, 2.0]}, "one for each of 1 labels"),
+        ({"total": np.nan}, "one finite number"),
         ({"total_error": -1}, "total_error is at least 0"),
+        ({"labels": []}, "of which labels"),
     ],
 )
 def test_wrong_totals_are_refused(fitted, given_: dict, message: str) -> None:
     with pytest.raises(LabelError, match=message):
-        templates(fitted, [(0.3,)], {"x": [0, 1]}, n=10, progress=False, **given_)
+        templates(
+            fitted, **{"labels": [(0.3,)], "edges": {"x": [0, 1]}, "n": 10} | given_, progress=False
+        )
     with pytest.raises(LabelError, match="Templates shows what"):
         Templates(xr.Dataset({"x": 1}))
 

@@ -90,7 +90,7 @@ def templates(
     ------
     LabelError
         An observable that the density does not draw, edges that do not ascend, a total that is
-        not positive, a single held-out label.
+        not positive, a single held-out label, or no labels.
 
     Warns
     -----

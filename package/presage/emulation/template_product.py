@@ -108,11 +108,16 @@ def for_each(value: ArrayLike, labels: int, name: str, above: float = -math.inf)
     Raises
     ------
     LabelError
-        It is neither one number nor as many as there are labels, or one of them is too small.
+        It is neither one number nor as many as there are labels, or one of them is too small or not
+        finite; or there are no labels.
     """
+    if not labels:
+        raise LabelError("templates of which labels? None is given")
     given = np.asarray(value, dtype=np.float64)
     if given.shape not in ((), (labels,)) or not np.isfinite(given).all():
-        raise LabelError(f"{name} is one number, or one for each of {labels} labels")
+        raise LabelError(
+            f"{name} is one finite number, or one for each of {labels} labels, got {value!r}"
+        )
     if (given <= above).any() or (given < 0).any():
         raise LabelError(f"{name} is {'above' if above == 0 else 'at least'} 0")
     return np.broadcast_to(given, (labels,)).copy()

@@ -37,7 +37,7 @@ def workspace(
     Parameters
     ----------
     template
-        Of :func:`presage.templates`, at one label.
+        Of :func:`presage.emulation.templates`, at one label.
     background
         Name → expected events in each bin, ``[*observables]``, positive where there is signal.
     observed

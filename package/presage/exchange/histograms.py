@@ -21,7 +21,7 @@ def write_histograms(templates: xr.Dataset, path: str | os.PathLike[str]) -> Pat
     Parameters
     ----------
     templates
-        Of :func:`presage.templates`, of one or two observables.
+        Of :func:`presage.emulation.templates`, of one or two observables.
     path
         A file ``.root``. Each label is a folder, ``mass_500_width_0p1``; in it are ``nominal``,
         with the errors of the draws, and ``<variation>_up`` and ``<variation>_down``.

@@ -50,7 +50,7 @@ class ToneBatches(BatchSource):
     ------
     BatchError
         Lengths that are not positive, another teacher's tones or waves, none that settled, or
-        waves that are too short.
+        waves that are too short or none.
     """
 
     tones: xr.Dataset
@@ -67,6 +67,10 @@ class ToneBatches(BatchSource):
             raise BatchError(
                 f"warm_up is at least 0 and length at least 1 sample, got {self.warm_up} and "
                 f"{self.length}"
+            )
+        if self.waves is not None and not {"input", "target", "time"} <= set(self.waves.variables):
+            raise BatchError(
+                "waves are stored samples of TeacherWaves, with input, target and time"
             )
         for what, stored in (("tones", self.tones), ("waves", self.waves)):
             if stored is not None and recipe_of(stored).fields["teacher"] != self.teacher.sha256:

@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from presage.labels import Arrays, Coordinate, Parameter, Variable
+from presage.labels import Arrays, Coordinate, LabelError, Parameter, Variable
 from presage.simulator import Simulator
 from presage.studies.amp.signals import play
 from presage.studies.amp.teachers import OfTeacher
 
 Floats = NDArray[np.float64]
 
+_SHORTEST = 0.01  # seconds
 #: How many times the sample rate a teacher answers at.
 FACTOR = 8
 #: Waves that a processor plays at a time, as many as leave an LSTM's streams in its cache.
@@ -35,6 +36,10 @@ class Waves(Simulator):
 
     seconds: float
     answers: ClassVar[str] = "answer"
+
+    def __post_init__(self) -> None:
+        if not _SHORTEST <= self.seconds < np.inf:
+            raise LabelError(f"seconds of a wave are at least {_SHORTEST}, got {self.seconds}")
 
     @property
     @abstractmethod
@@ -100,6 +105,8 @@ class TeacherWaves(OfTeacher, Waves):
     ------
     AmplifierError
         There is no such teacher.
+    LabelError
+        Waves that are too short.
     """
 
     teacher: str | Path = ""

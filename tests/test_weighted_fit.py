@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import xarray as xr
 
+from densities import NAMES
 from presage.fitting import fit
 from presage.labels import LabelError
-from presage.models import SplineFlow
+from presage.models import Ensemble, SplineFlow, specification
 from presage.models.event_weights import Counted, NegativeDensityWarning, effective_events
 from presage.models.prepared import WEIGHT, prepare_columns
 from presage.models.training import training
@@ -31,9 +34,9 @@ def toy(n: int = 2000, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.random
     return rng.normal(3 * labels, 1.0), labels, rng
 
 
-def moments(dataset: xr.Dataset) -> np.ndarray:
+def moments(dataset: xr.Dataset, model: Any = SMALL) -> np.ndarray:
     """Mean and width of what is drawn between the labels, where they would be 4.5 and 1."""
-    drawn = fit(SMALL, dataset, **SETTINGS).sample([(1.5,)], 20_000)
+    drawn = fit(model, dataset, **SETTINGS).sample([(1.5,)], 20_000)
     return np.array([float(drawn["x"].mean()), float(drawn["x"].std())])
 
 
@@ -46,9 +49,17 @@ def test_equal_weights_change_no_bit() -> None:
         np.testing.assert_array_equal(fits[1].network.state_dict()[name], array, err_msg=name)
 
 
-def test_weights_tilt_the_law() -> None:
+#: Settings of those that are slow by default.
+FEW: dict[str, dict[str, Any]] = {"spline_flow": {"bins": 8}, "maf": {"layers": 2}}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_tilt_the_law(name: str) -> None:
     x, labels, _ = toy()
-    mean, width = moments(events(x, labels, np.exp(x - 3 * labels)))  # N(0, 1) becomes N(1, 1)
+    few = FEW.get(name, {}) | {"hidden": (16,)}
+    model = Ensemble("spline_flow", 2, few) if name == "ensemble" else specification(name)(**few)
+    tilted = events(x, labels, np.exp(x - 3 * labels))  # N(0, 1) becomes N(1, 1)
+    mean, width = moments(tilted, model)
     assert mean == pytest.approx(5.5, abs=0.15)
     assert width == pytest.approx(1, abs=0.12)
 

@@ -9,6 +9,7 @@ still say where the floor is. Those without a function here are computed from hi
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -329,9 +330,11 @@ def own_metrics(given: Any) -> tuple[dict[str, Metric], list[dict[str, Any]]]:
 
     One or several, each a function, or ``"module:function"``, of the reference's events and
     those that are judged, both ``[event, variable]``, that returns a number for each variable;
-    with :func:`presage.versioned` above it. Its name, its docstring and its attribute ``best``
-    (the value of equal distributions, 0 without one) are what tables and figures say. There is
-    no law of chance: the floor is that of a second sample, or not known.
+    with :func:`presage.versioned` above it. Of events with weights it gets as many as they are
+    worth, drawn by weight, so that they count alike; one with an argument ``weights`` gets all
+    of them, and there the weights of both, each ``[event]``. Its name, its docstring and its
+    attribute ``best`` (the value of equal distributions, 0 without one) are what tables and
+    figures say. There is no law of chance: the floor is that of a second sample, or not known.
     """
     table: dict[str, Metric] = {}
     identities = []
@@ -349,9 +352,15 @@ def own_metrics(given: Any) -> tuple[dict[str, Metric], list[dict[str, Any]]]:
     return table, identities
 
 
-def _of_events(function: Callable[[Floats, Floats], Any], pair: Pair) -> Floats:
+def _of_events(function: Callable[..., Any], pair: Pair) -> Floats:
     """Return what a user's own function says of two samples, a number for each variable."""
-    found = np.asarray(function(pair.reference.resampled, pair.other.resampled), dtype=np.float64)
+    samples = (pair.reference, pair.other)
+    if "weights" in inspect.signature(function).parameters:
+        weights = [np.ones(len(s)) if s.weights is None else s.weights for s in samples]
+        given = function(*(s.events for s in samples), weights=tuple(weights))
+    else:
+        given = function(*(s.resampled for s in samples))
+    found = np.asarray(given, dtype=np.float64)
     if found.shape != (len(pair.reference.columns),):
         raise LabelError(
             f"{getattr(function, '__name__', function)} should return a number for each of the "

@@ -21,6 +21,7 @@ the rms of the leave-one-out pulls (equation 5.12 there) where that is above 1.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,8 @@ import xarray as xr
 
 from presage.analysis.histograms import label_coordinates
 from presage.analysis.labelled import Floats, Grouped, Labels, group, label_table
-from presage.labels import LabelError
+from presage.labels import LabelError, Variable
+from presage.labels.equality import positions
 from presage.transforms.smooth import features_of, origins
 from presage.transforms.weights import weight_declared
 
@@ -85,6 +87,44 @@ def totals(events: xr.Dataset, labels: Labels | None = None) -> xr.Dataset:
         method="Gaussian process of ln total: a line and a smooth function of the labels",
         leave_one_out_pull=pull,
     )
+
+
+def spread(n: int, found: xr.Dataset, table: Floats, parameters: Sequence[Variable]) -> list[int]:
+    """Return how many of `n` events belong to each label of `table`, by their totals.
+
+    Parameters
+    ----------
+    n
+        Events in all.
+    found
+        Of :func:`totals`, at all of these labels.
+    table
+        ``[label, parameter]``.
+    parameters
+        Of both.
+
+    Raises
+    ------
+    LabelError
+        A label without a total, or with so small a share that it gets no event.
+    """
+    names = [parameter.name for parameter in parameters]
+    if not {"total", *names} <= set(map(str, found.variables)):
+        raise LabelError(
+            "totals= takes what presage.totals(events, labels) returned, with the labels "
+            f"{', '.join(names)}; got {', '.join(map(str, found.variables))}"
+        )
+    there = np.stack([np.atleast_1d(found[name].values) for name in names], axis=1, dtype=float)
+    where = positions(table, there, parameters)
+    total = np.where(where < 0, np.nan, np.atleast_1d(found["total"].values)[where])
+    ends = np.round(n * np.cumsum(total) / total.sum())
+    sizes = np.diff(ends, prepend=0.0)
+    for fault, which in (("no total", where < 0), (f"none of {n} events: give more", sizes < 1)):
+        if which.any():
+            row = table[int(which.argmax())]
+            label = ", ".join(f"{k} = {v:g}" for k, v in zip(names, row, strict=True))
+            raise LabelError(f"{label} has {fault}")
+    return [int(size) for size in sizes]
 
 
 def _measured(grouped: Grouped) -> tuple[Floats, Floats]:

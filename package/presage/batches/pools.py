@@ -33,6 +33,7 @@ from presage.labels import Array, Schema, Variable, nearest
 from presage.lineage import SAMPLE, sample_dim, sample_numbers
 from presage.plugins import declared
 from presage.positions import Positions, as_index
+from presage.transforms.weights import weight_declared
 
 #: Pool and variable of everything that is added.
 Terms = tuple[tuple[str, str], ...]
@@ -123,6 +124,14 @@ class Paired(BatchSource):
         used = {name: sorted({v for p, v in every if p == name}) for name in self.pools}
         if idle := [name for name, variables in used.items() if not variables]:
             raise BatchError(f"no column is of pool {idle[0]!r}; leave it out, or name a column")
+        for name, pool in self.pools.items():
+            weight = weight_declared(pool, sample_dim(pool))
+            if weight is not None and weight.name not in used[name]:
+                raise BatchError(
+                    f"pool {name!r} has the weight {weight.name!r}, which no column takes: give "
+                    f"columns={{..., {weight.name!r}: '{name}.{weight.name}'}}, or leave it out "
+                    "with drop_vars"
+                )
         # One spelling of each setting, and no variable that is not used: they stand in recipes.
         for name, value in {
             "samples": self.samples or longest,

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import xarray as xr
 
+from presage.analysis.totals import spread
 from presage.emulation.grid import LabelledSimulator
 from presage.generate import simulate
 from presage.labels import Arrays, LabelError, Parameter, Variable
@@ -75,6 +76,7 @@ def sample(
     *,
     labels: xr.Dataset | Sequence[Sequence[float]],
     n: int | Sequence[int] = 100_000,
+    totals: xr.Dataset | None = None,
     seed: int = 0,
     store: Store | None = None,
     progress: bool = True,
@@ -93,6 +95,9 @@ def sample(
         meant (held-out events, say).
     n
         Events at each label: one number, or one for each (kept to within a few events).
+    totals
+        What :func:`presage.totals` says of these labels: `n` events in all are then spread over
+        them by it, as a simulation of all of them would have them.
     seed
         Seed of the normal draws.
     store
@@ -112,9 +117,13 @@ def sample(
     """
     if not isinstance(fitted, FittedDensity):
         raise LabelError(f"sample draws from a density of columns, got {fitted!r}")
+    if totals is not None:
+        if not isinstance(n, int):
+            raise LabelError(f"with totals n is the number of all events, got {n!r}")
+        n = spread(n, totals, fitted.asked(labels, n)[0], fitted.scale.parameters)
+    table, sizes = fitted.asked(labels, n)
     if not fitted.saved:
         return fitted.sample(labels, n, seed=seed)
-    table, sizes = fitted.asked(labels, n)
     sampler = FlowSampler(
         labels=tuple(tuple(row) for row in table.tolist()),
         weights="equal" if len(set(sizes)) == 1 else tuple(map(float, sizes)),

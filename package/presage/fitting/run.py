@@ -38,9 +38,11 @@ from presage.fitting.splitting import COMPUTED, split
 from presage.fitting.state import history_dataset
 from presage.fitting.streaming import OnePass, fit_one_pass
 from presage.fitting.turn import turn
+from presage.fitting.weighing import weighing
 from presage.labels.missing import complete
 from presage.lineage import attributes_of, sample_dim, take
 from presage.models.fitted import Fitted, Specification, check_labels, declared_variables
+from presage.models.prepared import WEIGHT
 from presage.models.threads import one_thread, step_threads
 from presage.plugins import declared
 from presage.positions import listed
@@ -370,7 +372,11 @@ def _train(
     variables = [variable.name for variable in declared_variables(declaration)]
     where = Where(fabric.device, settings.dtype, fabric.global_rank, fabric.world_size)
     plan = settings.batch_size, recipe.seed, settings.shuffle
-    batches = make_source(prepared.arrays, source, variables, _cut(settings), plan, where)
+    arrays = prepared.arrays
+    by = None if arrays is not None and WEIGHT in arrays else weighing(source)
+    if by is not None and by.name in (variables if arrays is None else arrays):
+        by = None  # the model counts by it itself
+    batches = make_source(arrays, source, variables, _cut(settings), plan, where, by)
     few = batches.few()
     _handshake(network, few, fabric, recipe.producer)
     # Ranks begin with the same weights and go on with random numbers of their own.
@@ -437,6 +443,11 @@ def _handshake(network: Any, few: TensorBatch, fabric: Fabric, name: str) -> Non
     if not callable(loss):
         raise FitError(f"{name}: the network needs a method loss(batch), one value for each sample")
     rows = len(next(iter(few.values())))
+    if WEIGHT in few and hasattr(network, "segment_loss"):
+        raise FitError(
+            f"{name}: the network trains by segments of a sample, which count alike; leave the "
+            "weight out (train.drop_vars), or draw samples by it"
+        )
     network.eval()
     with set_aside(fabric.device, 0), fabric.autocast():
         losses = loss(few)

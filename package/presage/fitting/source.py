@@ -14,6 +14,8 @@ from presage.batches import Batches, BatchSource, Buffers, open_source
 from presage.batches.plan import BLOCK_FROM, part
 from presage.batches.source import Cut
 from presage.fitting.errors import FitError
+from presage.fitting.weighing import Weighing
+from presage.models.prepared import WEIGHT
 from presage.positions import Positions
 
 TensorBatch = dict[str, Tensor]
@@ -51,7 +53,7 @@ class TrainingBatches:
     """Training and validation batches; step s has the same samples for any number of ranks.
 
     `numbers` turns positions in the training part and an epoch into numbers of samples; `resident`
-    says whether all training samples are kept on the device.
+    says whether all training samples are kept on the device, `by` what they count for.
     """
 
     def __init__(
@@ -61,8 +63,9 @@ class TrainingBatches:
         numbers: Callable[[Positions, int], Positions],
         where: Where,
         resident: bool,
+        by: Weighing | None = None,
     ) -> None:
-        self.steps = len(train)
+        self.steps, self._by = len(train), by
         self._train, self._numbers = train, numbers
         self._where, self._resident = where, resident
         self._reader: Any = train.resident(where.device) if resident else train
@@ -105,7 +108,10 @@ class TrainingBatches:
         return {name: torch.ones(1, *t.shape[1:]).to(t) for name, t in empty.items()}
 
     def _tensors(self, batch: Mapping[str, Any]) -> TensorBatch:
-        return {name: _tensor(array, self._where) for name, array in batch.items()}
+        tensors = {name: _tensor(array, self._where) for name, array in batch.items()}
+        if self._by is not None:
+            tensors[WEIGHT] = self._by.of(tensors.pop(self._by.name)).to(self._where.dtype)
+        return tensors
 
 
 def make_source(
@@ -115,14 +121,19 @@ def make_source(
     cut: Cut,
     plan: tuple[int, int, str],
     where: Where,
+    by: Weighing | None = None,
 ) -> TrainingBatches:
     """Return the source of a run.
 
     `arrays` are what the model prepared, name → array, one row for each sample, which then live on
     the device; None streams `variables` from the source, ragged ones padded. `cut` turns a number
     of samples into positions to train on and to validate on; `plan` is batch size, seed and
-    shuffle.
+    shuffle; `by` says what a sample counts for where the arrays do not.
     """
+    if by is not None:
+        variables = [*variables, by.name]
+        if arrays is not None:
+            arrays = {**arrays, by.name: source.dataset[by.name].values}
     size, seed, shuffle = plan
     rows, resident = source, _fits(source, where.device)
     if arrays is not None:
@@ -145,7 +156,7 @@ def make_source(
 
     training = batches(train, size, seed=seed, shuffle=shuffle)
     checked = None if held is None else batches(held, min(size, held.samples), shuffle=None)
-    return TrainingBatches(training, checked, numbers, where, resident)
+    return TrainingBatches(training, checked, numbers, where, resident, by)
 
 
 def divide(batch: TensorBatch, own: int, parts: int) -> list[TensorBatch]:

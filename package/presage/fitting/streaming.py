@@ -23,6 +23,7 @@ from presage.lineage import attributes_of, sample_dim, take
 from presage.progress import Bar
 from presage.recipe import Recipe
 from presage.store import Store
+from presage.transforms.weights import check_unweighted
 
 _CHUNK = 64 << 20
 
@@ -80,8 +81,11 @@ def fit_one_pass(
     ------
     FitError
         There is nothing to go through.
+    LabelError
+        The samples have weights, of which one pass takes no account.
     """
     fields = {"settings": model_fields(specification)}
+    check_unweighted(data.labels if isinstance(data, BatchSource) else data, specification.name)
     names = specification.variables
     source = _chosen(open_source(data), [names] if isinstance(names, str) else names)
     rule = validation_rule(validation)

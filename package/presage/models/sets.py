@@ -33,6 +33,7 @@ from presage.models.inputs import fit_features
 from presage.models.prepared import Prepared
 from presage.models.set_network import SetNetwork
 from presage.plugins import resolve
+from presage.transforms.weights import check_unweighted
 
 #: What is minimised: squares in unit-box coordinates, or a normal density with full covariance.
 OBJECTIVES = ("mse", "gaussian")
@@ -174,7 +175,8 @@ class SetEncoder:
 
 
 def check_sets(dataset: xr.Dataset) -> None:
-    """Refuse a dataset that is not one of sets of events."""
+    """Refuse a dataset that is not one of sets of events, and one with weights."""
+    check_unweighted(dataset, "a model of sets")
     wanted = ("theta", "events", "parameter", "parameter_low", "parameter_high", "feature")
     for name in (*wanted, "feature_scale", "feature_lower", "feature_upper"):
         if name not in dataset.variables:

@@ -55,6 +55,23 @@ def weights_of(
     return weights
 
 
+def check_unweighted(dataset: xr.Dataset, what: str) -> None:
+    """Refuse data with weights, of which `what` takes no account.
+
+    Raises
+    ------
+    LabelError
+        An array has the attribute ``role="weight"``.
+    """
+    for name, array in dataset.data_vars.items():
+        if array.attrs.get("role") == "weight":
+            raise LabelError(
+                f"{what} counts all alike, and the data have the weight {str(name)!r}. Draw "
+                "samples by it first (presage.transforms.cells.drawn_by_weight), then drop it: "
+                f"data.drop_vars({str(name)!r})"
+            )
+
+
 def check_totals(
     weights: Floats, starts: NDArray[np.integer], name: Callable[[int], str], source: str
 ) -> None:

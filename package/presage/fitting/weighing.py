@@ -1,0 +1,73 @@
+"""What samples count for where their model does not say.
+
+A density of columns makes an array of it, negative weights made up for by neighbours
+(:mod:`presage.models.event_weights`). Of all other models the loop weighs the losses, by each
+sample's weight over the mean of all; a model that declares the weight among its variables, or
+prepares it under its name, counts by itself.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from presage.batches import BatchSource, Labelled
+from presage.fitting.errors import FitError
+from presage.labels import Floats
+from presage.lineage import sample_dim
+from presage.store.identity import made_rows
+from presage.transforms.weights import weight_declared, weights_of
+
+#: Weights that the mean is taken of at most, and of samples that are made when they are read.
+_STORED, _MADE = 1 << 24, 1 << 14
+
+
+class Weighing(NamedTuple):
+    """The column of weights, and what is 1."""
+
+    name: str
+    mean: float
+
+    def of(self, weights: Tensor) -> Tensor:
+        """Return what samples with these weights count for."""
+        if weights.device.type == "cpu":  # elsewhere it would wait for the device
+            _check(weights.numpy(), self.name)
+        return weights / self.mean
+
+
+def weighing(source: BatchSource) -> Weighing | None:
+    """Return how samples are weighed; None where all count alike.
+
+    Raises
+    ------
+    FitError
+        Weights that are negative, or add up to nothing.
+    LabelError
+        A weight that is not finite, or two columns of them.
+    """
+    sample = sample_dim(source.dataset)
+    found = weight_declared(source.dataset, sample)
+    if found is None:
+        return None
+    column = source.dataset[[found.name]]
+    stored = isinstance(source, Labelled) and made_rows(column[found.name].variable) is None
+    some = slice(None, None, max(source.samples // _STORED, 1)) if stored else slice(_MADE)
+    weights = weights_of(column.isel({sample: some}), sample, "the training samples")
+    mean = 0.0 if weights is None else _check(weights, found.name).mean()
+    if not mean > 0:
+        raise FitError(f"the weights {found.name!r} of the training samples are all zero")
+    return Weighing(found.name, float(mean))
+
+
+def _check(weights: Floats, name: str) -> Floats:
+    negative = int(np.count_nonzero(weights < 0))
+    if negative:
+        raise FitError(
+            f"{negative} of {len(weights)} weights {name!r} are negative, and what is subtracted "
+            "leaves this model's loss without a least value. A density of columns, such as "
+            "presage.models.SplineFlow, makes up for it; else make them positive first, label by "
+            "label: presage.transforms.cells.without_negative"
+        )
+    return weights

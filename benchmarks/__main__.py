@@ -9,6 +9,7 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 try:
@@ -43,13 +44,25 @@ BENCHMARKS = {
     "amp.cache": "amp:cache",
     "amp.students": "amp:students",
 }
-#: Options that only some take, in whose name they are given.
-OPTIONS = {
-    "posterior": ("problems",),
-    "amp.cache": ("teacher",),
-    "amp.students": ("teacher", "device", "minutes", "report"),
-    "zoo": ("shapes", "seeds", "purpose", "report"),
-}
+
+
+def _listed(text: str) -> list[str]:
+    return text.split(",")
+
+
+#: Option → the benchmarks that take it, what it is to them, and how it is read.
+OPTIONS: dict[str, tuple[tuple[str, ...], str, dict[str, Any]]] = {
+    "problems": (("posterior",), "those compared", {"type": _listed, "metavar": "NAME,NAME"}),
+    "shapes": (("zoo",), "those measured", {"type": _listed, "metavar": "NAME,NAME"}),
+    "seeds": (("zoo",), "trainings of each shape", {"type": int}),
+    "purpose": (("zoo",), "other seeds and labels to choose settings by",
+                {"choices": ("report", "settings")}),
+    "teacher": (("amp.cache", "amp.students"), "the LSTM's weights", {"metavar": "FILE"}),
+    "device": (("amp.students",), "auto, cpu, cuda", {}),
+    "minutes": (("amp.students",), "what all of it takes", {"type": float}),
+    "report": (("amp.students", "zoo"), "where tables and files go",
+               {"type": Path, "metavar": "FOLDER"}),
+}  # fmt: skip
 
 
 def main() -> int:
@@ -59,22 +72,8 @@ def main() -> int:
     parser.add_argument("--size", choices=("small", "full"), default="full")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here")
     parser.add_argument("--scratch", type=Path, help="where data are written; needs 10 GB for full")
-    parser.add_argument(
-        "--problems",
-        type=lambda text: text.split(","),
-        metavar="NAME,NAME",
-        help="of the benchmark posterior",
-    )
-    parser.add_argument("--teacher", metavar="FILE", help="of amp: the LSTM's weights")
-    parser.add_argument("--device", help="of amp.students: auto, cpu, cuda")
-    parser.add_argument("--minutes", type=float, help="of amp.students: what all of it takes")
-    parser.add_argument("--report", type=Path, metavar="FOLDER",
-                        help="of amp.students and zoo: where tables and files go")  # fmt: skip
-    parser.add_argument("--shapes", type=lambda text: text.split(","), metavar="NAME,NAME",
-                        help="of zoo")  # fmt: skip
-    parser.add_argument("--seeds", type=int, help="of zoo: trainings of each shape")
-    parser.add_argument("--purpose", choices=("report", "settings"),
-                        help="of zoo: other seeds and labels to choose settings by")  # fmt: skip
+    for option, (names, what, how) in OPTIONS.items():
+        parser.add_argument(f"--{option}", help=f"of {' and '.join(names)}: {what}", **how)
     options = parser.parse_args()
     groups = {name.partition(".")[0] for name in BENCHMARKS}
     unknown = [name for name in options.names if name not in {*BENCHMARKS, *groups}]
@@ -97,7 +96,9 @@ def main() -> int:
             try:
                 module, _, function = BENCHMARKS[name].partition(":")
                 run = getattr(importlib.import_module(f"benchmarks.{module}"), function or "run")
-                given = {option: getattr(options, option) for option in OPTIONS.get(name, ())}
+                given = {
+                    o: getattr(options, o) for o, (names, *_) in OPTIONS.items() if name in names
+                }
                 extra = {option: value for option, value in given.items() if value is not None}
                 found = run(options.size, Path(folder), **extra)
             except Exception:  # noqa: BLE001 - one failure must not hide the others

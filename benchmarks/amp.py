@@ -30,6 +30,7 @@ import torch
 from benchmarks.core import Result, machine
 from presage.batches import Batches
 from presage.generate import simulate
+from presage.models.threads import one_thread
 from presage.rng import SIMULATION, generator
 from presage.store import Store
 from presage.studies.amp import (
@@ -65,7 +66,7 @@ def cache(size: str, folder: Path, teacher: str = "") -> list[Result]:
     """Time the cache of an LSTM (`teacher`, else 40 units at random) and of a standard WaveNet."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {"LSTM": teacher or str(_at_random(folder / "lstm.json")), "WaveNet": "wavenet"}
-    with _one_thread():
+    with one_thread():
         found = {name: _Cache(file, size, folder / name) for name, file in files.items()}
         results = [result for name, one in found.items() for result in one.results(name)]
         ratio = found["WaveNet"].epoch / found["LSTM"].epoch
@@ -208,16 +209,6 @@ def _fastest(action: Callable[[], Any], rounds: int) -> float:
         action()
         took.append(time.process_time() - began)
     return min(took)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 # -- students -------------------------------------------------------------------------------

@@ -7,11 +7,13 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from presage.store.sidecar import processor
 
 #: Medians are over this many rounds.
 ROUNDS = 5
@@ -103,15 +105,14 @@ def table(results: list[Result]) -> str:
         value = "–" if r.value is None else f"{r.value:.4g}"
         ratio = "" if r.ratio_to_peer is None else f"{r.ratio_to_peer:.3g}×"
         rows.append((r.name, value, r.unit, bar, r.verdict, r.peer, ratio, r.note))
-    widths = [max(len(row[i]) for row in rows) for i in range(7)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))
-        + "  "
-        + row[7]
-        for row in rows
-    ]
-    lines.insert(1, "  ".join("─" * width for width in widths))
-    return "\n".join(line.rstrip() for line in lines)
+    head, *lines = aligned(rows).splitlines()
+    return "\n".join([head, "─" * len(head), *lines])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of text as lines, their columns one below the other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def write_json(path: Path, results: list[Result], size: str) -> None:
@@ -132,7 +133,7 @@ def machine() -> dict[str, Any]:
 
     packages = ("numpy", "torch", "xarray", "h5py", "datasets", "webdataset", "litdata", "zarr")
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "system": platform.platform(),
         "python": sys.version.split()[0],
@@ -147,11 +148,3 @@ def installed(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "")

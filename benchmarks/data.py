@@ -1,4 +1,4 @@
-"""Stored data to measure on: float32 rows of a given shape, written once by the store."""
+"""Data to measure on: float32 rows of a given shape from a store, and labelled events in memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import xarray as xr
 
+from presage.emulation.grid import LabelledSimulator
 from presage.generate import simulate
 from presage.labels import Arrays, Parameter, Variable
 from presage.simulator import Simulator
@@ -50,3 +51,16 @@ class Noise(Simulator):
 def stored_noise(folder: Path, samples: int) -> xr.Dataset:
     """Return `samples` rows of 12 kB from a store in `folder`."""
     return simulate(Noise(), samples, store=Store(folder / "store"), progress=False)
+
+
+def labelled_events(
+    simulator: LabelledSimulator, labels: np.ndarray, rng: np.random.Generator
+) -> xr.Dataset:
+    """Return an event in memory for each of the labels ``[event, parameter]``."""
+    theta = {p.name: labels[:, i] for i, p in enumerate(simulator.parameters)}
+    columns = {**theta, **simulator.simulate(theta, rng)}
+    known = (*simulator.parameters, *simulator.variables)
+    return xr.Dataset(
+        {v.name: ("event", columns[v.name].astype(v.dtype), v.attributes()) for v in known},
+        attrs={"presage_sample": "event"},
+    )

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,12 @@ import numpy as np
 import torch
 
 from benchmarks.core import Result, paired, seconds, side_by_side
-from benchmarks.generation import Call, Recorder, write_bytes
+from benchmarks.generation import beside_floor
 from presage.batches import Batches
 from presage.generate import on_the_fly, simulate
 from presage.generate.samples import shard_samples
 from presage.models import SetEncoder
-from presage.rng import PARAMETERS, SIMULATION, generator
+from presage.models.threads import one_thread
 from presage.store import Store
 from presage.studies.pdf.draws import Draws
 from presage.studies.pdf.problem import Problem
@@ -52,10 +53,14 @@ _EPOCHS_OF = ("gaussian", "simplified_dis", "realistic_dis", "mceg")
 def generation(size: str, folder: Path) -> list[Result]:
     """Time `simulate` beside drawing the same numbers and writing the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    found = [_beside_numpy(name, _MADE[size], folder) for name in ("gaussian", "simplified_dis")]
+    found = []
+    for name in ("gaussian", "simplified_dis"):
+        source = problem(name, n_events=_EVENTS)
+        _, floor = beside_floor(source, _MADE[size], folder / name, rounds=_ROUNDS)
+        found.append(replace(floor, name=f"event_sets/{name}: draw + write"))
     source = problem("mceg", n_events=_EVENTS)
     blocks = max(2, _MADE[size] // source.block_size // 4)
-    with _threads(1):
+    with one_thread():
         source.block(_SEED, 0)  # works out what does not depend on theta
         began = time.process_time()
         for index in range(1, 1 + blocks):
@@ -67,56 +72,6 @@ def generation(size: str, folder: Path) -> list[Result]:
         Result("event_sets/mceg theta", 1e3 * each, "ms", note=note),
         Result("event_sets/mceg events", _EVENTS / each, "1/s per core"),
     ]
-
-
-def _beside_numpy(name: str, samples: int, folder: Path) -> Result:
-    source = problem(name, n_events=_EVENTS)
-    kept = simulate(source, samples, seed=_SEED, store=Store(folder / "kept"), progress=False)
-    columns = [np.array(kept[name].values) for name in kept.data_vars]
-    replay = _numbers(source, samples)
-
-    def ours() -> float:
-        shutil.rmtree(folder / "fresh", ignore_errors=True)
-        store = Store(folder / "fresh")
-        return seconds(lambda: simulate(source, samples, seed=_SEED, store=store, progress=False))
-
-    times = side_by_side(
-        {
-            "ours": ours,
-            "draw": lambda: seconds(replay),
-            "write": lambda: seconds(lambda: write_bytes(folder / "plain", columns)),
-        },
-        rounds=_ROUNDS,
-    )
-    floor = [a + b for a, b in zip(times["draw"], times["write"], strict=True)]
-    middle = {what: statistics.median(t) for what, t in times.items()}
-    note = (
-        f"{samples} sets of {_EVENTS} events, {sum(c.nbytes for c in columns) / 1e6:.0f} MB: ours "
-        f"{middle['ours']:.2f} s, drawing {middle['draw']:.2f} s, writing {middle['write']:.2f} s"
-    )
-    ratio = paired(times["ours"], floor)
-    return Result(f"event_sets/{name}: draw + write", ratio, "×", 1.5, most=True, note=note)
-
-
-def _numbers(source: Problem, samples: int) -> Callable[[], None]:
-    """Return a function that draws exactly the numbers that these samples are made from."""
-    recorded: list[list[tuple[int, list[Call]]]] = []
-    for block in range(-(-samples // source.block_size)):
-        start = block * source.block_size
-        first = Recorder(generator(source.name, _SEED, block, PARAMETERS))
-        theta = source.theta(first, start, start + source.block_size)  # type: ignore[arg-type]
-        second = Recorder(generator(source.name, _SEED, block, SIMULATION))
-        source.simulate(theta, second)  # type: ignore[arg-type]
-        recorded.append([(PARAMETERS, first.calls), (SIMULATION, second.calls)])
-
-    def replay() -> None:
-        for block, streams in enumerate(recorded):
-            for stream, calls in streams:
-                rng = generator(source.name, _SEED, block, stream)
-                for name, args, kwargs in calls:
-                    getattr(rng, name)(*args, **kwargs)
-
-    return replay
 
 
 # -- epochs ---------------------------------------------------------------------------------
@@ -145,7 +100,7 @@ def _epochs(name: str, samples: int, single: int, folder: Path) -> list[Result]:
     def timed(batches: Batches, act: Callable[[Iterable[Any]], None]) -> float:
         return seconds(lambda: act(_tensors(batches, next(numbers))))
 
-    with _threads(1):
+    with one_thread():
         times = side_by_side(
             {
                 "read": lambda: timed(cache, _read),
@@ -325,13 +280,3 @@ def memory(size: str, _: Path) -> list[Result]:
         peak = int(done.stdout) / 1e9
         found.append(Result(f"event_sets/{label}", peak, "GB", 4, most=True))
     return found
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

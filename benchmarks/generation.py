@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.core import Result, paired, seconds, side_by_side
+from benchmarks.core import ROUNDS, Result, paired, seconds, side_by_side
 from presage.generate import simulate
 from presage.rng import PARAMETERS, SIMULATION, generator
+from presage.simulator import Simulator
 from presage.store import Store
 from presage.studies.events.resonance import Resonance
 
@@ -45,60 +47,79 @@ class Recorder:
 def run(size: str, folder: Path) -> list[Result]:
     """Time `simulate`, drawing the same numbers, writing the same bytes, and label by label."""
     source, events = Resonance.on_grid(), _EVENTS[size]
-    replay = _draws(source, events)
-    written = simulate(source, events, seed=_SEED, store=Store(folder / "kept"), progress=False)
-    columns = [np.array(written[name].values) for name in written.data_vars]
-    plain = folder / "plain"
-
-    def ours() -> None:
-        simulate(source, events, seed=_SEED, store=Store(folder / "fresh"), progress=False)
-
-    def timed_ours() -> float:
-        shutil.rmtree(folder / "fresh", ignore_errors=True)
-        return seconds(ours)
-
-    times = side_by_side(
-        {
-            "ours": timed_ours,
-            "draw": lambda: seconds(replay),
-            "write": lambda: seconds(lambda: write_bytes(plain, columns)),
-            "by label": lambda: seconds(lambda: _label_by_label(source, events, plain)),
-        }
-    )
-    floor = [a + b for a, b in zip(times["draw"], times["write"], strict=True)]
-    ratio = paired(times["ours"], floor)
-    middle = {name: statistics.median(t) for name, t in times.items()}
-    note = (
-        f"{events:,} events, {sum(c.nbytes for c in columns) / 1e6:.0f} MB: "
-        f"ours {middle['ours']:.2f} s, drawing {middle['draw']:.2f} s, "
-        f"writing {middle['write']:.2f} s"
-    )
-    rate = events / middle["ours"]
+    times, floor = beside_floor(
+        source, events, folder,
+        more={"by label": lambda: _label_by_label(source, events, folder / "plain")},
+    )  # fmt: skip
+    rate = events / statistics.median(times["ours"])
     faster = paired(times["by label"], times["ours"])
     return [
-        Result("generation/draw + write", ratio, "×", 1.5, most=True, note=note),
+        replace(floor, name="generation/draw + write"),
         Result("generation/events", rate, "1/s", peer="one label at a time", ratio_to_peer=faster,
                note="the peer: the original's loop over labels, written with numpy.save"),
     ]  # fmt: skip
 
 
-def _draws(source: Resonance, events: int) -> Callable[[], None]:
-    """Return a function that draws exactly the numbers that these events are made from."""
-    blocks = -(-events // source.block_size)
-    recorded: list[list[Call]] = []
-    for block in range(blocks):
+def beside_floor(
+    source: Simulator,
+    samples: int,
+    folder: Path,
+    more: Mapping[str, Callable[[], Any]] | None = None,
+    rounds: int = ROUNDS,
+) -> tuple[dict[str, list[float]], Result]:
+    """Time `simulate` beside drawing the same numbers and writing the same bytes.
+
+    Parameters
+    ----------
+    more
+        Name → what is timed with them.
+
+    Returns
+    -------
+    tuple
+        Name → seconds of each round, and ours over the floor as a result without a name.
+    """
+    kept = simulate(source, samples, seed=_SEED, store=Store(folder / "kept"), progress=False)
+    columns = [np.array(kept[name].values) for name in kept.data_vars]
+
+    def ours() -> float:
+        shutil.rmtree(folder / "fresh", ignore_errors=True)
+        store = Store(folder / "fresh")
+        return seconds(lambda: simulate(source, samples, seed=_SEED, store=store, progress=False))
+
+    actions: dict[str, Callable[[], Any]] = {
+        "draw": _numbers(source, samples),
+        "write": lambda: write_bytes(folder / "plain", columns),
+        **(more or {}),
+    }
+    timed = {name: lambda action=action: seconds(action) for name, action in actions.items()}
+    times = side_by_side({"ours": ours, **timed}, rounds=rounds)
+    floor = [a + b for a, b in zip(times["draw"], times["write"], strict=True)]
+    middle = {name: statistics.median(t) for name, t in times.items()}
+    note = (
+        f"{samples:,} samples, {sum(c.nbytes for c in columns) / 1e6:.0f} MB: ours "
+        f"{middle['ours']:.2f} s, drawing {middle['draw']:.2f} s, writing {middle['write']:.2f} s"
+    )
+    return times, Result("", paired(times["ours"], floor), "×", 1.5, most=True, note=note)
+
+
+def _numbers(source: Simulator, samples: int) -> Callable[[], None]:
+    """Return a function that draws exactly the numbers that these samples are made from."""
+    recorded: list[list[tuple[int, list[Call]]]] = []
+    for block in range(-(-samples // source.block_size)):
         start = block * source.block_size
-        parameters = generator(source.name, _SEED, block, PARAMETERS)
-        theta = source.theta(parameters, start, start + source.block_size)
-        recorder = Recorder(generator(source.name, _SEED, block, SIMULATION))
-        source.simulate(theta, recorder)  # type: ignore[arg-type]
-        recorded.append(recorder.calls)
+        first = Recorder(generator(source.name, _SEED, block, PARAMETERS))
+        theta = source.theta(first, start, start + source.block_size)  # type: ignore[arg-type]
+        second = Recorder(generator(source.name, _SEED, block, SIMULATION))
+        source.simulate(theta, second)  # type: ignore[arg-type]
+        recorded.append([(PARAMETERS, first.calls), (SIMULATION, second.calls)])
 
     def replay() -> None:
-        for block, calls in enumerate(recorded):
-            rng = generator(source.name, _SEED, block, SIMULATION)
-            for name, args, kwargs in calls:
-                getattr(rng, name)(*args, **kwargs)
+        for block, streams in enumerate(recorded):
+            for stream, calls in streams:
+                rng = generator(source.name, _SEED, block, stream)
+                for name, args, kwargs in calls:
+                    getattr(rng, name)(*args, **kwargs)
 
     return replay
 

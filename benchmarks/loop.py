@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from benchmarks.core import Result, paired, side_by_side
 from presage.fitting import fit
+from presage.models.prepared import Prepared
 
 _EPOCHS = {"small": 4, "full": 20}
 _SAMPLES, _BATCH = 25_600, 256
@@ -32,15 +33,6 @@ class Network(nn.Module):
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Return squared errors ``[batch]``."""
         return (self.body(batch["x"]).squeeze(1) - batch["y"]).square()
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What `fit` takes from a specification."""
-
-    arrays: dict[str, np.ndarray]
-    state: dict[str, np.ndarray]
-    declaration: dict[str, Any]
 
 
 @dataclass(frozen=True)

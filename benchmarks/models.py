@@ -20,6 +20,7 @@ from torch import nn
 
 from benchmarks import flows
 from benchmarks.core import Result, installed, paired, seconds, side_by_side
+from benchmarks.data import labelled_events
 from benchmarks.reaching import time_to_accuracy
 from presage.fitting import fit
 from presage.models import FittedDensity, model
@@ -95,15 +96,8 @@ def run(size: str, folder: Path) -> list[Result]:
 
 def _data(events: int) -> xr.Dataset:
     simulator = Resonance.on_grid(9, 10, weights="equal")
-    rng = np.random.default_rng(0)
     labels = simulator.label_table[np.arange(events) % len(simulator.label_table)]
-    theta = {p.name: labels[:, i] for i, p in enumerate(simulator.parameters)}
-    columns = {**theta, **simulator.simulate(theta, rng)}
-    known = (*simulator.parameters, *simulator.variables)
-    return xr.Dataset(
-        {v.name: ("event", columns[v.name].astype(v.dtype), v.attributes()) for v in known},
-        attrs={"presage_sample": "event"},
-    )
+    return labelled_events(simulator, labels, np.random.default_rng(0))
 
 
 def _fedhex(folder: Path, data: xr.Dataset, threads: int) -> flows.TensorFlowPeer | None:

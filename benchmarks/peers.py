@@ -21,6 +21,13 @@ import xarray as xr
 Epoch = Callable[[], Iterator[Any]]
 
 
+def _shuffled(rows: int, size: int) -> Iterator[np.ndarray]:
+    """Yield the rows of each whole batch."""
+    order = np.random.default_rng(0).permutation(rows)
+    for first in range(0, rows - size + 1, size):
+        yield order[first : first + size]
+
+
 def datasets_torch(rows: np.ndarray, size: int, folder: Path) -> Epoch:
     """Hugging Face datasets, Arrow on disk, torch format, shuffled indices a batch at a time."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -35,9 +42,8 @@ def datasets_torch(rows: np.ndarray, size: int, folder: Path) -> Epoch:
     stored = datasets.load_from_disk(str(folder / "hf")).with_format("torch")
 
     def epoch() -> Iterator[Any]:
-        order = np.random.default_rng(0).permutation(len(rows))
-        for first in range(0, len(rows) - size + 1, size):
-            yield stored[np.sort(order[first : first + size]).tolist()]["x"]
+        for some in _shuffled(len(rows), size):
+            yield stored[np.sort(some).tolist()]["x"]
 
     return epoch
 
@@ -97,9 +103,8 @@ def zarr(rows: np.ndarray, size: int, folder: Path) -> Epoch:
     stored[:] = rows
 
     def epoch() -> Iterator[Any]:
-        order = np.random.default_rng(0).permutation(len(rows))
-        for first in range(0, len(rows) - size + 1, size):
-            yield stored.oindex[np.sort(order[first : first + size])]
+        for some in _shuffled(len(rows), size):
+            yield stored.oindex[np.sort(some)]
 
     return epoch
 
@@ -111,9 +116,8 @@ def xarray_isel(rows: np.ndarray, size: int, folder: Path) -> Epoch:
     stored = xr.open_dataset(path, engine="h5netcdf", cache=False)
 
     def epoch() -> Iterator[Any]:
-        order = np.random.default_rng(0).permutation(len(rows))
-        for first in range(0, len(rows) - size + 1, size):
-            yield stored["x"].isel(sample=np.sort(order[first : first + size])).values
+        for some in _shuffled(len(rows), size):
+            yield stored["x"].isel(sample=np.sort(some)).values
 
     return epoch
 
@@ -155,9 +159,8 @@ def npz(rows: np.ndarray, size: int, folder: Path) -> Epoch:
 
     def epoch() -> Iterator[Any]:
         loaded = np.load(path)["x"]
-        order = np.random.default_rng(0).permutation(len(rows))
-        for first in range(0, len(rows) - size + 1, size):
-            yield loaded[order[first : first + size]]
+        for some in _shuffled(len(rows), size):
+            yield loaded[some]
 
     return epoch
 

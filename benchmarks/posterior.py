@@ -22,7 +22,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from benchmarks.core import Result
+from benchmarks.core import Result, aligned
 from benchmarks.posterior_scores import (
     Scores,
     fisher_draws,
@@ -32,6 +32,7 @@ from benchmarks.posterior_scores import (
     score,
 )
 from presage.models.inputs import fit_features, to_scale
+from presage.models.threads import one_thread
 from presage.store import Store
 from presage.studies.pdf.campaign import Campaign
 from presage.studies.pdf.inference import Inference
@@ -109,15 +110,11 @@ class Row:
 def run(size: str, folder: Path, problems: Iterable[str] = PROBLEMS) -> list[Result]:
     """Compare on each problem; print the table and return what has a bar."""
     plan, results = PLANS[size], []
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         for name in problems:
             rows = list(_compare(name, plan, folder / name))
             print(_table(rows), flush=True)
             results += _results(rows, size == "full")
-    finally:
-        torch.set_num_threads(threads)
     return results
 
 
@@ -291,10 +288,7 @@ def _table(rows: list[Row]) -> str:
         cost = ["" if v is None else f"{v:.0f}" for v in (row.seconds, row.draws_per_second)]
         size = str(row.size) if row.size else ""
         lines.append((row.problem, size, row.maker, *numbers, *cost, row.note))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(_HEAD))]
-    return "\n".join(
-        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return aligned(lines)
 
 
 def _results(rows: list[Row], full: bool) -> list[Result]:

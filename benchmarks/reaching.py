@@ -25,6 +25,7 @@ import xarray as xr
 
 from benchmarks import flows
 from benchmarks.core import Result
+from benchmarks.data import labelled_events
 from presage.analysis.distances import wasserstein
 from presage.fitting import fit
 from presage.fitting.schedules import polynomial_decay
@@ -79,18 +80,8 @@ def _events(size: str) -> Events:
     table = np.asarray(simulator.label_table)
     held = np.array([10 * row + column for row, column in _INNER])
     rng = np.random.default_rng(0)
-    kept = np.delete(table, held, 0)
-    labels = np.tile(kept, (each, 1))
-    masses = _simulated(simulator, labels, rng)
-    known = (*simulator.parameters, *simulator.variables)
-    columns = np.concatenate([labels, masses], 1).T
-    train = xr.Dataset(
-        {
-            v.name: ("event", col.astype(v.dtype), v.attributes())
-            for v, col in zip(known, columns, strict=True)
-        },
-        attrs={"presage_sample": "event"},
-    )
+    labels = np.tile(np.delete(table, held, 0), (each, 1))
+    train = labelled_events(simulator, labels, rng)
     truth, again = (
         [
             np.sort(_simulated(simulator, np.repeat(label[None], n_truth, 0), rng), 0)
@@ -102,9 +93,8 @@ def _events(size: str) -> Events:
 
 
 def _simulated(simulator: Resonance, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    theta = {p.name: labels[:, i] for i, p in enumerate(simulator.parameters)}
-    made = simulator.simulate(theta, rng)
-    return np.stack([made[name] for name in _MASSES], 1).astype(np.float64)
+    events = labelled_events(simulator, labels, rng)
+    return np.stack([events[name].values for name in _MASSES], 1).astype(np.float64)
 
 
 def time_to_accuracy(size: str, folder: Path) -> list[Result]:

@@ -132,12 +132,13 @@ def _surroundings() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "versions": versions,
-        "processor": _processor(),
+        "processor": processor(),
         "threads": os.environ.get("OMP_NUM_THREADS", "") or str(os.cpu_count()),
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return what the processor is called."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

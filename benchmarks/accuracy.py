@@ -36,30 +36,16 @@ from presage.studies.events.refine import kfold
 
 @dataclass(frozen=True)
 class Case:
-    """Events on a grid, and what is trained on them.
+    """Events on a grid, and what is trained on them."""
 
-    Parameters
-    ----------
-    source, events
-        The simulator, and how many events.
-    training
-        Model and settings.
-    truth
-        Events of truth at each held-out label, and as many drawn.
-    seeds
-        Trainings.
-    folded
-        Events of truth a label when every label is held out once; 0 for none.
-    equivalent, minutes
-        Bars: least median of the equivalent events, longest training.
-    """
-
+    # The simulator, and how many events.
     source: LabelledSimulator
     events: int
-    training: Training
-    truth: int = 250_000
-    seeds: int = 3
-    folded: int = 0
+    training: Training  # Model and settings.
+    truth: int = 250_000  # Events of truth at each held-out label, and as many drawn.
+    seeds: int = 3  # Trainings.
+    folded: int = 0  # Events of truth a label when every label is held out once; 0 for none.
+    # Bars: least median of the equivalent events, longest training.
     equivalent: float | None = None
     minutes: float | None = None
 

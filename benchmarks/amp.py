@@ -49,6 +49,7 @@ from presage.studies.amp import (
     write_amplifier,
 )
 from presage.studies.amp.evaluation import FACTORS
+from presage.studies.amp.report import SHOWN
 
 #: Of the original: samples of each tone, those of them that are looked at, and seconds.
 _SAMPLES, _LOOKED_AT, _SECONDS = 52_920, 44_100, 1.2
@@ -213,8 +214,6 @@ def _fastest(action: Callable[[], Any], rounds: int) -> float:
 
 # -- students -------------------------------------------------------------------------------
 
-#: Measures that the printed table shows; files have all.
-_SHOWN = ("alias_ratio", "audible_aliases", "harmonic_error", "mean_error")
 #: Minutes that all takes, where none are given.
 _MINUTES = {"small": 6.0, "full": 13.0}
 #: Share of the time that tones are made in, and no more after it.
@@ -355,7 +354,7 @@ class _Pupil:
     ) -> None:
         """Print the table; write it, the settings and the weight files."""
         tables = {"held-out tones": aliasing.table(), "signals": aliasing.sounds()}
-        shown = "\n\n".join(map(_markdown, (aliasing.table(_SHOWN), tables["signals"])))
+        shown = "\n\n".join(map(_markdown, (aliasing.table(SHOWN), tables["signals"])))
         times = ", ".join(f"{what} {took:.3g} s" for what, took in self.seconds.items())
         settings = (
             f"{self.campaign.n_tones} tones, {training.epochs} epochs in batches of "

@@ -21,34 +21,18 @@ ROUNDS = 5
 
 @dataclass(frozen=True)
 class Result:
-    """One measured number.
+    """One measured number."""
 
-    Parameters
-    ----------
-    name
-        ``benchmark/what``.
-    value, unit
-        What was measured; None where it could not be.
-    limit
-        The bar it is held against.
-    most
-        Whether the bar is the largest value allowed; otherwise it is the smallest.
-    peer
-        What `ratio_to_peer` compares with.
-    ratio_to_peer
-        Ours over the peer's, above 1 where ours is better.
-    note
-        Sizes, or why there is no value.
-    """
-
-    name: str
+    name: str  # ``benchmark/what``.
+    # What was measured; None where it could not be.
     value: float | None
     unit: str
-    limit: float | None = None
+    limit: float | None = None  # The bar it is held against.
+    # Whether the bar is the largest value allowed; otherwise it is the smallest.
     most: bool = False
-    peer: str = ""
-    ratio_to_peer: float | None = None
-    note: str = ""
+    peer: str = ""  # What `ratio_to_peer` compares with.
+    ratio_to_peer: float | None = None  # Ours over the peer's, above 1 where ours is better.
+    note: str = ""  # Sizes, or why there is no value.
 
     @property
     def ratio_to_limit(self) -> float | None:

@@ -61,30 +61,18 @@ _SPARE = 1.5
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is simulated, trained and compared.
+    """How much is simulated, trained and compared."""
 
-    Parameters
-    ----------
-    samples, repeat, events
-        Parameters, sets of each, events of a set.
-    sizes
-        Numbers of events that are compared.
-    observations
-        Sets that are observed.
-    draws, corrected
-        Draws of each posterior, and those that are weighed.
-    training
-        Settings that differ from the study's.
-    """
-
+    # Parameters, sets of each, events of a set.
     samples: int
     repeat: int
     events: int
-    sizes: tuple[int, ...]
-    observations: int
+    sizes: tuple[int, ...]  # Numbers of events that are compared.
+    observations: int  # Sets that are observed.
+    # Draws of each posterior, and those that are weighed.
     draws: int
     corrected: int
-    training: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)  # Settings that differ from the study's.
 
 
 _QUICK = {"sizes": (50, 200), "encoder_epochs": 4, "epochs": 20, "refresh_epochs": 10}

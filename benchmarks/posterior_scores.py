@@ -27,35 +27,23 @@ _EFFECTIVE = 200
 
 @dataclass(frozen=True)
 class Scores:
-    """Distance of one maker's posteriors from the reference, over all observations.
+    """Distance of one maker's posteriors from the reference, over all observations."""
 
-    Parameters
-    ----------
-    c2st, worst
-        Accuracy of a classifier, mean and largest.
-    corrected, corrected_worst
-        Of the draws with importance weights, over the observations with enough effective draws;
-        NaN where there are none.
-    weighed
-        Share of the observations that have enough.
-    efficiency, pareto_k
-        Median effective share of the draws; largest shape of the weights.
-    deviation, deviation_extreme
-        Posterior standard deviation over the reference's: mean, and the one farthest from 1.
-    error
-        RMSE of the posterior mean over that of the reference's mean.
-    """
-
+    # Accuracy of a classifier, mean and largest.
     c2st: float
     worst: float
+    # Of the draws with importance weights, over the observations with enough effective draws; NaN
+    # where there are none.
     corrected: float
     corrected_worst: float
-    weighed: float
+    weighed: float  # Share of the observations that have enough.
+    # Median effective share of the draws; largest shape of the weights.
     efficiency: float
     pareto_k: float
+    # Posterior standard deviation over the reference's: mean, and the one farthest from 1.
     deviation: float
     deviation_extreme: float
-    error: float
+    error: float  # RMSE of the posterior mean over that of the reference's mean.
 
 
 def score(

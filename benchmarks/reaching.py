@@ -42,22 +42,13 @@ _MASSES = ("phi_mass", "omega_mass")
 
 @dataclass(frozen=True)
 class Events:
-    """Training events, and truth at the labels held out.
+    """Training events, and truth at the labels held out."""
 
-    Parameters
-    ----------
-    train
-        All others.
-    labels, truth
-        ``[label, 2]``, and for each a table ``[event, mass]`` with sorted columns.
-    floor
-        W1/std of a second simulation.
-    """
-
-    train: xr.Dataset
+    train: xr.Dataset  # All others.
+    # ``[label, 2]``, and for each a table ``[event, mass]`` with sorted columns.
     labels: np.ndarray
     truth: list[np.ndarray]
-    floor: float
+    floor: float  # W1/std of a second simulation.
 
     def distance(self, draw: Callable[[np.ndarray], np.ndarray]) -> float:
         """Return the median W1/std of what `draw` gives for labels ``[event, 2]``."""

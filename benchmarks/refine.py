@@ -30,18 +30,11 @@ _SIGNS = ("kfold_error", "disagreement", "expected_error")
 
 @dataclass(frozen=True)
 class Repeat:
-    """What one repeat gave.
+    """What one repeat gave."""
 
-    Parameters
-    ----------
-    gain
-        Both arms.
-    correlation
-        Sign of an error → Spearman's correlation with the error that a model of all labels
-        has at the candidates.
-    """
-
-    gain: Gain
+    gain: Gain  # Both arms.
+    # Sign of an error → Spearman's correlation with the error that a model of all labels has at the
+    # candidates.
     correlation: dict[str, float]
 
     def worst(self, arm: str) -> float:

@@ -24,7 +24,9 @@ from tornado.web import HTTPError, RequestHandler
 from presage.exchange.histograms import write_histograms
 from presage.extras import MissingExtraError
 from presage.labels import LabelError
+from presage.recipe import Recipe
 from presage.store import EntryInfo, Store, StoreError
+from presage.store.listing import PRODUCT
 
 from .guard import common
 from .kit.frame import BOARD, BUNDLES, Framed, first_page, framed
@@ -150,50 +152,40 @@ class Alive(Local):
 
 
 class Product(Local):
-    """A product as the store holds it."""
+    """A product as the store holds it, or templates as ROOT histograms, made for whoever asks."""
 
-    async def get(self, key: str) -> None:
-        """Answer with the netCDF file."""
-        try:
+    async def get(self, key: str, kind: str) -> None:
+        """Answer with a file to be kept."""
+        recipe, path = None, None
+        with contextlib.suppress(StoreError):
             recipe = self.store.find(key) if KEY.fullmatch(key) else None
-            path = self.store.file(recipe, "product.nc") if recipe else None
-        except StoreError:
-            recipe = path = None
+            path = self.store.file(recipe, PRODUCT) if recipe else None
         if recipe is None or path is None:
             raise HTTPError(404, reason="There is no product with this key")
-        name = f"{recipe.producer}-{recipe.key[:16]}.nc"
-        self.set_header("Content-Type", "application/x-netcdf")
-        self.set_header("Content-Disposition", f'attachment; filename="{name}"')
-        with path.open("rb") as file:
-            while part := file.read(1 << 20):
-                self.write(part)
-                await self.flush()
+        with tempfile.TemporaryDirectory(prefix="presage-") as folder:
+            if kind == "root":
+                path = await self._histograms(recipe, Path(folder) / "templates.root")
+            name = f"{recipe.producer}-{recipe.key[:16]}.{kind}"
+            mime = "application/x-netcdf" if kind == "nc" else "application/octet-stream"
+            self.set_header("Content-Type", mime)
+            self.set_header("Content-Disposition", f'attachment; filename="{name}"')
+            with path.open("rb") as file:
+                while part := file.read(1 << 20):
+                    self.write(part)
+                    await self.flush()
 
-
-class Histograms(Local):
-    """Templates as ROOT histograms, made for whoever asks."""
-
-    async def get(self, key: str) -> None:
-        """Answer with the ROOT file."""
+    async def _histograms(self, recipe: Recipe, path: Path) -> Path:
         try:
-            recipe = self.store.find(key) if KEY.fullmatch(key) else None
-            templates = (
-                self.store.get(recipe) if recipe and recipe.producer == "templates" else None
-            )
+            templates = self.store.get(recipe) if recipe.producer == "templates" else None
         except (StoreError, OSError):
             templates = None
-        if templates is None or recipe is None:
+        if templates is None:
             raise HTTPError(404, reason="There are no templates with this key")
-        name = f"templates-{recipe.key[:16]}.root"
-        with tempfile.TemporaryDirectory(prefix="presage-") as folder:
-            write = partial(write_histograms, templates, Path(folder) / name)
-            try:
-                path = await asyncio.get_running_loop().run_in_executor(_HASHING, write)
-            except (LabelError, MissingExtraError) as error:
-                raise HTTPError(404, reason=str(error).partition("\n")[0]) from error
-            self.set_header("Content-Type", "application/octet-stream")
-            self.set_header("Content-Disposition", f'attachment; filename="{name}"')
-            self.finish(path.read_bytes())
+        try:
+            write = partial(write_histograms, templates, path)
+            return await asyncio.get_running_loop().run_in_executor(_HASHING, write)
+        except (LabelError, MissingExtraError) as error:
+            raise HTTPError(404, reason=str(error).partition("\n")[0]) from error
 
 
 class _LeftError(Exception):
@@ -267,8 +259,7 @@ def routes(
         f"/(?:{'|'.join(map(re.escape, pages))})": Home,
         r"/script/([\w-]+)\.js": Script,
         "/alive": Alive,
-        r"/product/(\w+)\.nc": Product,
-        r"/product/(\w+)\.root": Histograms,
+        r"/product/(\w+)\.(nc|root)": Product,
         "/check": Check,
     }
     given = {"store": store, "pages": pages}

@@ -22,7 +22,7 @@ from presage.exchange import read_file, write_file
 from presage.exchange.tensors import read_tensors
 from presage.inputs import InputError
 from presage.labels import LabelError
-from presage.pipeline.choose import combinations
+from presage.pipeline.parameters import combinations
 from presage.studies.amp import read_original_tones
 from presage.studies.events import read_description
 from presage.studies.events.numpy_files import NumpyReader

@@ -24,7 +24,7 @@ from browsing import Visit, needs_browser, start
 from golden.make import bits
 from golden.things import SOURCES, THINGS, Place, key_of
 from guides import command as presage
-from presage.pipeline.choose import combinations
+from presage.pipeline.parameters import combinations
 from presage.pipeline.records import find, read
 from presage.pipeline.steps import known_parameters, notebooks_of
 from presage.store import StoreError

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from presage.pipeline import ParameterError, PipelineError, run_study
-from presage.pipeline.choose import combinations
-from presage.pipeline.parameters import by_name, declarations
+from presage.pipeline.parameters import by_name, combinations, declarations
 from presage.pipeline.records import find, read
 from presage.pipeline.steps import (
     Notebook,

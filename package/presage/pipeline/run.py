@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from presage.pipeline import records
-from presage.pipeline.choose import combinations
 from presage.pipeline.execute import StepError, execute
-from presage.pipeline.parameters import full_name
+from presage.pipeline.parameters import combinations, full_name
 from presage.pipeline.records import Record
 from presage.pipeline.scratch import in_use, sweep
 from presage.pipeline.steps import (

@@ -7,11 +7,10 @@ some hundred kilobytes where its harmonics take one.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 import torch
@@ -46,10 +45,8 @@ def write_original_tones(batches: ToneBatches, path: Path | str) -> Path:
         for x, y in zip(*waves, strict=True):
             at = len(samples)
             samples.append((x.clone(), y.clone(), float(frequency[at]), float(level[at])))
-    buffer = io.BytesIO()
-    torch.save(samples, buffer)
     path = Path(path)
-    replace(path, lambda sink: sink.write(buffer.getvalue()))
+    replace(path, lambda sink: torch.save(samples, cast(IO[bytes], sink)))
     return path
 
 

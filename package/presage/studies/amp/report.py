@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 import xarray as xr
 
+from presage.store import Store
 from presage.studies.amp.measures import MEASURES
 
+#: Measures that are shown where there is no room for all.
+SHOWN = ("alias_ratio", "audible_aliases", "harmonic_error", "mean_error")
 #: Decibels below which aliases are not heard, with some room.
 HEARD = -10.0
 #: What a student aims at over tones and signals, decibels at most. In ASR the aim is what the
@@ -127,3 +131,13 @@ def averaged(array: xr.DataArray) -> xr.DataArray:
     """Return the mean over tones and levels of a measure, its clean tones counted as such."""
     least = ENOUGH if str(array.name).startswith("audible") else NOTHING
     return array.clip(min=least).mean([d for d in array.dims if d != "system"])
+
+
+def summary(products: Mapping[str, str], root: Path) -> str:
+    """Return what a run prints: table, errors on signals and verdict on held-out tones."""
+    if "aliasing" not in products:
+        return "no comparison was recorded; notebook 3_aliasing makes it"
+    found = Aliasing(Store(root).open(products["aliasing"]))
+    tables = (found.table(SHOWN), found.sounds())
+    shown = [table.to_string(float_format="{:.1f}".format) for table in tables]
+    return "\n\n".join([*shown, found.verdict()])

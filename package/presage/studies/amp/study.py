@@ -49,5 +49,5 @@ STUDY = Study(
         "fit-amp_student": "presage.studies.amp.student:Student",
         "amp_aliasing": "presage.studies.amp.evaluation:VERSION",
     },
-    summary="presage.studies.amp.summary:summary",
+    summary="presage.studies.amp.report:summary",
 )

@@ -11,9 +11,8 @@ of a signal 1e5 times fainter; one fitted by :func:`presage.fit` does not.
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 import xarray as xr
@@ -115,9 +114,7 @@ def write_original_basis(basis: PCA | xr.Dataset, modes: int, folder: Path | str
     }
     content |= {"N_FG": int(modes), "N_freq": len(vectors)}
     path = Path(folder) / f"pca_components_nfg{modes}.pt"
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    replace(path, lambda sink: sink.write(buffer.getvalue()))
+    replace(path, lambda sink: torch.save(content, cast(IO[bytes], sink)))
     return path
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import xarray as xr
 
 from presage.analysis.canvas import Page
 from presage.labels import LabelError
+from presage.store import Store
 from presage.studies.sky import figures
 
 #: How far below the limit of linear methods is no chance.
@@ -194,3 +197,19 @@ def _coverage(product: xr.Dataset, method: str) -> str:
     error = float(product["coverage_error"].sel({"cleaner": method, "level": 0.68}))
     fits = "as they should" if COVERED[0] <= share <= COVERED[1] else "not as they claim"
     return f"Its 68 % bands hold {100 * share:.1f} ± {100 * error:.1f} % of pixels, {fits}."
+
+
+def summary(products: Mapping[str, str], root: Path) -> str:
+    """Return what a run prints: table and verdict on held-out skies, of another model too."""
+    if "residuals" not in products:
+        return "no residuals were recorded; notebook 4_residuals makes them"
+    store, texts = Store(root), []
+    for name in ("residuals", "other_sky"):
+        if name in products:
+            found = SkyResiduals(store.open(products[name]))
+            about = (
+                f"{found.dataset.attrs['n_skies']} held-out skies ({found.dataset.attrs['sky']})"
+            )
+            table = found.table().to_string(float_format="{:.3g}".format)
+            texts.append(f"{about}\n{table}\n{found.verdict()}")
+    return "\n\n".join(texts)

@@ -35,5 +35,5 @@ STUDY = Study(
         "sky_scan": "presage.studies.sky.measure:VERSION",
         "sky_residuals": "presage.studies.sky.measure:VERSION",
     },
-    summary="presage.studies.sky.summary:summary",
+    summary="presage.studies.sky.report:summary",
 )

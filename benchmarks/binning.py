@@ -15,8 +15,10 @@ import numpy as np
 import xarray as xr
 
 from benchmarks.core import Result, paired, seconds, side_by_side
+from benchmarks.data import labelled_events
 from presage.analysis.histograms import adaptive_edges, histogram
 from presage.analysis.labelled import Grouped, group
+from presage.studies.events.resonance import Resonance
 
 _EVENTS = {"small": 1_000_000, "full": 10_000_000}
 _BINS = 40
@@ -27,7 +29,8 @@ def run(size: str, folder: Path) -> list[Result]:
     """Time grouping, edges and counting, and the counting alone beside its peers."""
     del folder
     n = _EVENTS[size]
-    events = _events(n)
+    source, rng = Resonance.on_grid(weights="equal"), np.random.default_rng(0)
+    events = labelled_events(source, source.label_table[rng.integers(100, size=n)], rng)
     grouped = group(events)
     edges = adaptive_edges(grouped, _BINS)
     ours = side_by_side(
@@ -90,22 +93,3 @@ def _timed(peer: Callable[..., Any], grouped: Grouped, edges: np.ndarray) -> Cal
             peer(x, y, bins=_BINS, range=ranges[i])
 
     return lambda: seconds(count)
-
-
-def _events(n: int) -> xr.Dataset:
-    rng = np.random.default_rng(0)
-    labels = np.stack(
-        np.meshgrid(np.linspace(95, 5410, 10), np.linspace(0.25, 9.025, 10), indexing="ij"), -1
-    ).reshape(-1, 2)
-    columns = dict(
-        zip(("phi_label", "omega_label"), labels[rng.integers(100, size=n)].T, strict=True)
-    )
-    noise = rng.standard_normal((2, n), dtype=np.float32)
-    columns["phi_mass"] = columns["phi_label"] * (1 + 0.03 * noise[0])
-    columns["omega_mass"] = columns["omega_label"] * (1 + 0.10 * noise[1])
-    events = xr.Dataset({name: ("event", x.astype("float32")) for name, x in columns.items()})
-    for name in events.data_vars:
-        events[name].attrs = {"units": "GeV", "long_name": str(name).replace("_", " ")}
-        if "label" in str(name):
-            events[name].attrs["role"] = "parameter"
-    return events.assign_attrs(presage_sample="event")

@@ -386,7 +386,7 @@ def test_an_automatic_plan_takes_the_shuffle_of_the_state():
 def test_data_that_memory_cannot_hold_is_shuffled_by_blocks(stored, monkeypatch):
     dataset = stored()
     assert Batches(dataset, 4).plan.shuffle == "full"
-    monkeypatch.setattr("presage.batches.batches.total_memory", lambda: 1000)
+    monkeypatch.setattr("presage.batches.loader.total_memory", lambda: 1000)
     assert Batches(dataset, 4).plan.shuffle == "block"
     assert Batches(dataset.load().copy(deep=True), 4).plan.shuffle == "full"
 
@@ -434,7 +434,7 @@ def test_errors_of_the_thread_are_raised_in_the_loop(monkeypatch):
 @pytest.mark.parametrize("prefetch", [True, False])
 @pytest.mark.parametrize("copy", [True, False])
 def test_copies_stay_and_views_do_not(prefetch, copy, monkeypatch):
-    monkeypatch.setattr("presage.batches.batches._CHUNK_BYTES", 1)
+    monkeypatch.setattr("presage.batches.loader._CHUNK_BYTES", 1)
     batches = Batches(DATA, 4, copy=copy, prefetch=prefetch, shuffle=None)
     kept = []
     for i, batch in enumerate(batches):

@@ -206,7 +206,7 @@ def test_memory_holds_two_windows_and_no_more(monkeypatch):
         return get(self, block)
 
     monkeypatch.setattr(Supply, "get", watched)
-    monkeypatch.setattr("presage.batches.batches._CHUNK_BYTES", 1)  # these samples are tiny
+    monkeypatch.setattr("presage.batches.loader._CHUNK_BYTES", 1)  # these samples are tiny
     batches = Batches(on_the_fly(Sets(), 16 * 200), 16)
     assert batches.plan.window == 16
     for _ in batches.epoch(0):

@@ -1,8 +1,9 @@
 """Shuffled minibatches by dimension name, shared among ranks, exactly resumable."""
 
-from presage.batches.batches import Batch, Batches
+from presage.batches.batches import Batches
 from presage.batches.cutting import padded
 from presage.batches.labelled import Labelled, block_size, open_source
+from presage.batches.loader import Batch
 from presage.batches.plan import BatchError, Plan, Share
 from presage.batches.pools import Paired
 from presage.batches.source import BatchSource

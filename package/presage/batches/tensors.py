@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from presage.batches.batches import Batch, Batches
+from presage.batches.loader import Batch, Loader
 from presage.batches.plan import BatchError
 from presage.labels import Array
 
@@ -30,7 +30,7 @@ class TorchBatches(IterableDataset[Batch]):
         Where tensors are copied to; None leaves them in the buffers.
     """
 
-    def __init__(self, batches: Batches, device: torch.device | str | None = None) -> None:
+    def __init__(self, batches: Loader, device: torch.device | str | None = None) -> None:
         self.batches = batches
         self.metadata = batches.metadata
         self.device = None if device is None else torch.device(device)
@@ -76,7 +76,7 @@ class Resident(TorchBatches):
     ``pad=True``, and samples that are new in every epoch, are refused.
     """
 
-    def __init__(self, batches: Batches, device: torch.device | str = "cpu") -> None:
+    def __init__(self, batches: Loader, device: torch.device | str = "cpu") -> None:
         super().__init__(batches, device)
         self._at = batches.rows.on_device(_Move(torch.device(device)), batches.pad)
 

@@ -25,7 +25,6 @@ from presage.store.mapping import join
 
 QUICK = settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # `orders` is of a whole test
 )
 

@@ -152,7 +152,7 @@ LAWS = {
 }
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.sampled_from(sorted(LAWS)), st.integers(300, 5000), st.integers(0, 10), st.data())
 def test_quantile_maps_are_increasing_and_invertible(name, n, seed, data):
     y = LAWS[name].rvs(n, random_state=seed)
@@ -179,7 +179,6 @@ def test_a_tail_goes_on_as_the_law_does(name):
     assert far / 3 < got < 3 * far
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["log", "root"]), st.sampled_from([-1.0, 1.0]), st.floats(1e-3, 1e6))
 def test_stretches_are_increasing_and_invertible(kind, sign, distance):
     stretch = Stretch(kind, 3.0, sign, 1e-9)

@@ -535,7 +535,7 @@ def test_training_and_validation_share_nothing_and_leave_nothing_out(orders, rul
         np.testing.assert_array_equal(pick(part, np.arange(len(part))[::-2]), listed(part)[::-2])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(2, 4000), st.floats(0.001, 0.999), st.integers(0, 2**32 - 1))
 def test_one_sample_of_each_run_is_held_out(samples, fraction, key):
     count = round(samples * fraction)

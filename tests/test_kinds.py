@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_ndtr
 from scipy.stats import norm
@@ -63,7 +63,6 @@ def test_what_values_are_is_found(name: str) -> None:
     assert bool(found.said("x")) == (kind != Kind())
 
 
-@settings(deadline=None)
 @given(st.floats(-30, 30), st.floats(1e-3, 60))
 def test_logarithms_of_cells_are_right_in_both_tails(low: float, width: float) -> None:
     got = log_between(torch.tensor(low).double(), torch.tensor(low + width).double())

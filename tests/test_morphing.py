@@ -68,7 +68,7 @@ def test_beyond_the_grid_moments_extrapolate_and_events_come_from_the_neighbours
 points = st.integers(2, 4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 3), st.integers(0, 1000), st.booleans())
 def test_weights_reproduce_linear_functions_anywhere(dims, seed, inside):
     rng = np.random.default_rng(seed)

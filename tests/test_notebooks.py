@@ -1,4 +1,4 @@
-"""The notebooks at tiny size: by `run_study`, from ROOT files, by plain papermill."""
+"""The notebooks at tiny size: by `run_study`, from ROOT files, the examples by papermill."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,14 @@ from presage.labels import LabelError
 from presage.pipeline import run_study
 from presage.pipeline.run import Run
 from presage.store import Store
-from presage.studies.events import Campaign, Resonance, RootReader, write_root
+from presage.studies.events import (
+    STUDY,
+    Campaign,
+    Resonance,
+    RootReader,
+    Training,
+    write_root,
+)
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*/*.ipynb"))
 
@@ -45,9 +53,10 @@ def test_notebooks_are_committed_clean(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """All four notebooks, once."""
+    """All six notebooks, once: the four of every run, and the two that refine it."""
     root = tmp_path_factory.mktemp("tiny") / "store"
-    (run,) = run_study("events", preset="tiny", store=root, progress=False)
+    given = {"refine": 2, "folds": 2}
+    (run,) = run_study("events", preset="tiny", parameters=given, store=root, progress=False)
     return run
 
 
@@ -116,26 +125,42 @@ def test_the_guide_to_results(
         names["results"].histograms((1.0, 1.0))
 
 
+def test_a_refined_run_from_notebook_to_summary(tiny: Run) -> None:
+    assert [step.record.step for step in tiny.steps][4:] == ["5_where_it_fails", "6_refine"]
+    data = tiny.store.open(tiny.products["refinement"])
+    assert data["added"].sum("place").values.tolist() == [0, 2, 2]
+    assert set(tiny.steps[5].figures) == {"gain"}
+    assert "with 2 chosen labels simulated" in tiny.summary()
+    # A refined run is found again by the key of what it made, with all its steps.
+    given = {"preset": "tiny", "store": tiny.store, "progress": False}
+    (again,) = run_study("events", from_key=tiny.products["refinement"], **given)
+    assert [step.skipped for step in again.steps] == [True] * 6
+
+
 def test_a_second_run_has_nothing_to_do(tiny: Run) -> None:
     (again,) = run_study("events", preset="tiny", store=tiny.store, progress=False)
-    assert all(step.skipped for step in again.steps)
+    assert [step.skipped for step in again.steps] == [True] * 4
 
 
 def test_a_grid_of_root_files_runs_through_the_same_notebooks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The first of them as it is run, and what the others call."""
     grid = Resonance.on_grid(4, 4, weights="equal")
     events = simulate(grid, 16 * 200, store=Store(tmp_path / "made"))
     write_root(events, tmp_path / "grid", distractors=0.2)
     monkeypatch.chdir(tmp_path)  # the notebooks run in a folder of their own
-    parameters: dict[str, Any] = {"source": "root", "path": "grid", "n_events": 0}
+    given: dict[str, Any] = {"source": "root", "path": "grid", "n_events": 0}
+    first = replace(STUDY, notebooks=("1_generate",))
     (run,) = run_study(
-        "events", preset="tiny", parameters=parameters, store=tmp_path / "store", progress=False
+        first, preset="tiny", parameters=given, store=tmp_path / "store", progress=False
     )
     read = run.store.open(run.products["events"])
     assert read.attrs["presage_producer"] == RootReader.name
     assert read.sizes["event"] == 16 * 200
-    residuals = run.store.open(run.products["residuals"])
+    campaign = Campaign.preset("tiny", given, store=run.store)
+    fitted = Training.preset("tiny", {}).fit(campaign)
+    residuals = campaign.residuals(fitted, 2_000).dataset
     assert residuals.attrs["floor"] == "law"  # files give no second sample
     assert residuals["held_out"].values.all()
 
@@ -207,17 +232,6 @@ def test_values_are_checked_before_the_first_notebook(
     with pytest.raises(ValueError, match=message):
         run_study(study, parameters=parameters, store=store, progress=False)
     assert not (tmp_path / "out" / "runs").exists()
-
-
-def test_plain_papermill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = next(p for p in NOTEBOOKS if p.stem == "1_generate")
-    monkeypatch.chdir(tmp_path)
-    own = {"n_events": 500, "grid": [4, 4], "n_truth": 100, "n_grid": 50}
-    given = {"preset": "tiny", "campaign": own, "store": str(tmp_path / "store")}
-    papermill.execute_notebook(
-        path, tmp_path / "out.ipynb", given, kernel_name="python3", progress_bar=False
-    )
-    assert Store(tmp_path / "store").list()
 
 
 def test_the_worked_example_on_real_data(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_eigenvectors_rebuild_the_covariance(kind: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*negative:UserWarning")  # gaps leave it indefinite
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     cuts=st.lists(st.integers(0, 6), max_size=4),
     kind=st.sampled_from(KINDS),
@@ -148,7 +148,7 @@ def test_clean_is_the_projector(kind: str) -> None:
     xr.testing.assert_identical(basis.clean(data, modes=0), data)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(phase=st.floats(0, 6.3), factor=st.floats(-5, 5))
 def test_clean_is_linear_over_the_complex_numbers(phase: float, factor: float) -> None:
     x, y = cube("complex", 1), cube("complex", 2)
@@ -159,7 +159,7 @@ def test_clean_is_linear_over_the_complex_numbers(phase: float, factor: float) -
     assert far(spectra(basis.clean(x + factor * y, 3)), total) < 1e-11
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(order=st.permutations(["sample", "frequency", "y", "x", "component"]))
 def test_the_order_of_axes_is_free(order: list[str]) -> None:
     data = cube("parts")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import product
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -581,20 +580,3 @@ def test_a_run_that_cannot_refine_says_so(chosen, number, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         run_study(chosen, parameters={"refine": number}, store=tmp_path / "store", progress=False)
     assert not (tmp_path / "store").exists()
-
-
-@pytest.mark.slow
-def test_a_refined_run_from_notebook_to_summary(tmp_path: Path):
-    given = {"preset": "tiny", "store": tmp_path / "store", "progress": False}
-    small = {"grid": [3, 3], "weights": "equal", "n_events": 1_800, "epochs": 1, "folds": 2}
-    small |= {"interior": 1, "edge": 1, "n_truth": 300, "n_generated": 300, "batch_size": 256}
-    (run,) = run_study("events", parameters={**small, "refine": 2}, **given)
-    assert [step.record.step for step in run.steps][4:] == ["5_where_it_fails", "6_refine"]
-    data = run.store.open(run.products["refinement"])
-    assert data["added"].sum("place").values.tolist() == [0, 2, 2]
-    assert set(run.steps[5].figures) == {"gain"}
-    text = run.summary()
-    assert "with 2 chosen labels simulated" in text
-    # A refined run is found again by the key of what it made, with all its steps.
-    (again,) = run_study("events", from_key=run.products["refinement"], **given)
-    assert [step.skipped for step in again.steps] == [True] * 6

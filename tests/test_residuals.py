@@ -229,7 +229,7 @@ def test_labels_in_single_and_double_precision_are_the_same_labels():
     assert int(found["events"].sel(source="flow").sum()) == 100
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(0, 10))
 def test_grouping_keeps_every_event_with_its_label(numbers, seed):
     labels = np.array(numbers, dtype="float32")

@@ -163,7 +163,7 @@ def columns_from(events: list[dict[str, Any]]) -> dict[str, Values]:
 
 
 @pytest.mark.parametrize("text", EXPRESSIONS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(events=some_events())
 def test_expressions_are_what_python_says_event_by_event(
     text: str, events: list[dict[str, Any]]

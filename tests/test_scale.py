@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from presage.labels import LabelError, Parameter, Variable
@@ -171,7 +171,6 @@ def test_a_dataset_declares_what_is_scaled():
     assert np.array_equal(from_dataset, direct["omega_mass"])
 
 
-@settings(deadline=None)
 @given(
     st.floats(-50, 50),
     st.floats(0.01, 100),

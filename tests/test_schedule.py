@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from presage.emulation.grid import inner_nodes, mesh, schedule
@@ -19,7 +19,6 @@ def test_equal_weights_take_turns(start, labels):
     assert (numbers == np.arange(start, start + 100) % labels).all()
 
 
-@settings(deadline=None)
 @given(WEIGHTS, st.integers(0, 500), st.integers(1, 500), st.integers(1, 500))
 def test_a_range_is_a_part_of_the_whole(weights, start, first, second):
     weights = np.array(weights)
@@ -29,7 +28,6 @@ def test_a_range_is_a_part_of_the_whole(weights, start, first, second):
     assert (whole == np.concatenate([left, right])).all()
 
 
-@settings(deadline=None)
 @given(WEIGHTS)
 def test_every_prefix_has_the_weights_shares(weights):
     weights = np.array(weights)

@@ -74,9 +74,7 @@ def test_events_keep_their_order_within_a_label(kinds, events):
         assert found.dtype == column.dtype
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.floats(allow_nan=False), min_size=1, max_size=30), st.integers(1, 4))
 def test_any_values_get_their_places(values, repeats):
     column = np.array(values * repeats)

@@ -86,7 +86,6 @@ def rows_of(batch, source):
 
 @settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # `orders` is of a whole test
 )
 @given(st.sampled_from(sorted(KINDS)), st.integers(1, 20), st.integers(1, 4), st.data())

@@ -150,12 +150,11 @@ TestStoreModel = pytest.mark.filterwarnings("ignore::presage.store.StoreWarning"
 TestStoreModel.settings = settings(
     max_examples=12,
     stateful_step_count=12,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(
     name=names,
     sizes=st.lists(
@@ -204,7 +203,7 @@ def test_a_thousand_is_a_prefix_of_ten_thousand(tmp_path: Path) -> None:
     assert grown.equals(many)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_any_selection_reads_as_numpy_does(data: st.DataObject) -> None:
     store = _forty()
@@ -243,7 +242,7 @@ def _forty() -> Store:
     return _KEPT[0]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(rows=st.lists(st.integers(0, 39), max_size=8))
 def test_ragged_rows_follow_their_samples(rows: list[int]) -> None:
     opened = _forty().open(made_by("bags"))

@@ -231,8 +231,10 @@ def test(arguments: list[str]) -> int:
             failed.append(name)
     say("test: pytest")
     env = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-    # All of them by two processes, which halves the time on two cores and fits a laptop's memory.
-    if call(python, "-m", "pytest", *(arguments or ["-n", "2", "--durations=10"]), env=env):
+    # All of them by two processes, which halves the time on two cores and fits a laptop's memory;
+    # a half each, so that what the tests of a file share is made once.
+    whole = ["-n", "2", "--dist", "worksteal", "--durations=10"]
+    if call(python, "-m", "pytest", *(arguments or whole), env=env):
         failed.append("pytest")
     if failed:
         say(f"failed: {', '.join(failed)}")

@@ -178,7 +178,11 @@ class _Knowing(fit_toys.Toy):
 def test_what_is_not_given_is_the_models_own(capsys):
     data = fit_toys.dataset()
     size = data.sizes["event"] // 4
-    assert settings_for(TOY, data) == Settings()
+    assert settings_for(TOY, data) == Settings(batch_size=190)  # all that are trained on
+    with pytest.raises(FitError, match=r"batch_size 191 is more than the 190 samples.*give 23, s"):
+        settings_for(TOY, data, batch_size=191)
+    with pytest.raises(FitError, match="no samples to train on"):
+        settings_for(TOY, data.isel(event=slice(0)))
     assert settings_for(_Knowing(), data, epochs=None, learning_rate=0.1) == Settings(
         epochs=1, batch_size=size, schedule="cosine", learning_rate=0.1
     )

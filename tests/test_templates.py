@@ -182,6 +182,8 @@ def test_an_angle_is_counted_within_its_range() -> None:
         ({"a": [1.0, 0.0]}, "ascend"),
         ({"a": [0.0, np.inf]}, "ascend"),
         ({"a": [[0.0, 1.0]]}, "ascend"),
+        ({"a": ["low", "high"]}, "a: edges: numbers are needed"),
+        ([0.0, 1.0], "edges are a mapping"),
     ],
 )
 def test_bins_that_are_none_are_refused(edges: dict, message: str) -> None:
@@ -276,6 +278,20 @@ def test_weighed_events_are_what_the_members_draw(fitted) -> None:
     assert sorted(signs) == [-1, 1]
 
 
+def test_trainings_on_bootstrap_samples_stand_in_the_place_of_members(fitted) -> None:
+    members = [
+        replace(fitted, network=one, seen=None, saved=False) for one in fitted.network.members
+    ]
+    how = {"n": 2000, "progress": False}
+    edges = {"x": _EDGES["x"]}
+    one = templates(fitted, [(0.3,)], edges, **how).dataset
+    other = templates(fitted, [(0.3,)], edges, resampled=members, **how).dataset
+    assert other["source"].values.tolist() == ["resampled"]
+    np.testing.assert_array_equal(one["deviation"].values, other["deviation"].values)
+    with pytest.raises(LabelError, match="two members"):
+        templates(fitted, [(0.3,)], edges, resampled=members[:1], **how)
+
+
 def test_a_stored_template_is_found_again(kept: Store, fitted) -> None:
     first, again = (
         templates(fitted, [(0.3,)], {"x": _EDGES["x"]}, n=500, store=kept, progress=False)
@@ -294,6 +310,10 @@ def test_a_stored_template_is_found_again(kept: Store, fitted) -> None:
         ({"total": np.nan}, "one finite number"),
         ({"total_error": -1}, "total_error is at least 0"),
         ({"labels": []}, "of which labels"),
+        ({"total": "many"}, "total: numbers are needed, got 'many'"),
+        ({"n": 0.5}, "n is at least 1 event a label"),
+        ({"held_out": "kfold"}, r"what kfold\(...\).held_out is"),
+        ({"resampled": ["flow"]}, "densities that presage.fit returned, got 'flow'"),
     ],
 )
 def test_wrong_totals_are_refused(fitted, given_: dict, message: str) -> None:
@@ -346,7 +366,7 @@ def test_root_histograms_read_back(fitted, tmp_path: Path, observables: list[str
             assert np.allclose(read.errors(), here["statistical_error"].values)
             up = file[folder][f"{here['variation'].values[0]}_up"].values()
             assert np.array_equal(up, here["up"].isel(variation=0).values)
-    with pytest.raises(LabelError, match=r"written as .root"):
+    with pytest.raises(LabelError, match=r"as a file .root"):
         found.write_root(tmp_path / "templates.json")
 
 
@@ -400,6 +420,9 @@ def test_an_injected_strength_is_found_in_toys(made: Templates) -> None:
         ({"flat": np.zeros((8, 2))}, {}, "join it with its neighbour"),
         ({"flat": np.ones((8, 2))}, {"background_error": {"flot": 0.1}}, "no background 'flot'"),
         ({"signal": np.ones((8, 2))}, {}, "no background 'signal'"),
+        ([np.ones((8, 2))], {}, "stands on a background"),
+        ({"flat": "many"}, {}, "flat: numbers are needed"),
+        ({"flat": np.ones((8, 2))}, {"background_error": {"flat": np.nan}}, "at least 0, got"),
     ],
 )
 def test_wrong_backgrounds_are_refused(

@@ -15,12 +15,15 @@ from torch import Tensor, nn
 import presage as ps
 from fit_toys import Prepared
 from presage.analysis.compare import compare
-from presage.batches import BatchSource, Paired
+from presage.batches import BatchSource, Labelled, Paired
 from presage.emulation import sample
-from presage.fitting import fit
+from presage.fitting import FitError, fit
+from presage.fitting.weighing import resampled
 from presage.labels import Parameter, Schema, Variable, Weight
 from presage.models.sets import check_sets
+from presage.store import Store
 from presage.transforms import PCABasis
+from presage.transforms.weights import weights_of
 from test_weighted_fit import SETTINGS, SMALL, events, toy
 
 X, LABELS, RNG = toy(1000)
@@ -145,6 +148,29 @@ def test_what_cannot_count_says_so(what: str) -> None:
     wrong, message = REFUSED[what]
     with pytest.raises(ValueError, match=message):
         wrong()
+
+
+def test_bootstrap_samples_vary_as_events_do() -> None:
+    means = [
+        np.average(X, weights=weights_of(resampled(Labelled(WEIGHTED), k).dataset))
+        for k in range(300)
+    ]
+    mean = np.average(X, weights=COUNTS)
+    error = np.sqrt((COUNTS**2 * (X - mean) ** 2).sum()) / COUNTS.sum()
+    assert np.std(means) == pytest.approx(error, rel=0.15)
+    assert np.mean(means) == pytest.approx(mean, abs=0.2 * error)
+
+
+def test_a_training_on_a_bootstrap_sample_is_another_one(tmp_path: Any) -> None:
+    store = Store(tmp_path)
+    data = store.adopt(PLAIN, "toy", "event")
+    how: Any = {"epochs": 1, "batch_size": 500, "store": store, "progress": False}
+    plain, one, other = (fit(SMALL, data, resample=k, **how) for k in (None, 0, 1))
+    assert len({plain.key, one.key, other.key}) == 3
+    assert one.history["loss"].values[-1] != other.history["loss"].values[-1]
+    assert fit(SMALL, data, resample=0, **how).key == one.key
+    with pytest.raises(FitError, match="a dataset that stays the same"):
+        fit(SMALL, Own(), resample=0, progress=False)
 
 
 @ps.versioned(1)

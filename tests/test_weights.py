@@ -136,6 +136,19 @@ WRONG: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda f: weights_of(dataset(np.where(COLUMNS["m"] > 50, np.nan, 1.0))),
         r"the weight 'w' is NaN or infinite in \d+ of 300 events; leave them out",
     ),
+    "a role that there is not": (
+        lambda f: declared(dataset(COLUMNS["gen"], role="weights")),
+        r"w: the attribute role is 'parameter' or 'weight', not 'weights'",
+    ),
+    "one for all": (
+        lambda f: weights_of(dataset(COLUMNS["gen"]).assign(w=((), 1.0, {"role": "weight"}))),
+        r"'w' has the dims \(\): it is one number for each event",
+    ),
+    "a unit too small": (lambda f: weights_of(dataset(np.full(300, 1e-200))), "another unit"),
+    "no expression": (
+        lambda f: RootReader(f / "own.root", "t", ["m"], ["mass"], weight=2.0),
+        r"weight: an expression is text.*got 2\.0",
+    ),
     "a list": (lambda f: Weight("w", ("variation",)), r"one number for each event, without dims"),
     "nothing but a weight": (
         lambda f: RootReader(f / "own.root", "t", labels=["mass"], weight="gen"),
@@ -179,7 +192,7 @@ def test_effective_sizes() -> None:
 
 def test_held_out_labels_have_effective_events_enough() -> None:
     weights = np.where(COLUMNS["mass"] == 50, np.tile([1.0, -0.6], 150), 2.0)
-    with pytest.raises(LabelError, match="1 interior labels with at least 20 events were wanted"):
+    with pytest.raises(LabelError, match=r"1 interior labels with at least 50 effective ev"):
         choose_held_out(dataset(weights), 1, 0)
     assert choose_held_out(dataset(np.abs(weights)), 1, 0) == [(50.0,)]
 

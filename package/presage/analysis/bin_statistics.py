@@ -133,7 +133,10 @@ def variance_of_share(sample: xr.Dataset, counts: str, share: xr.DataArray) -> x
     near, expected = (
         a.rolling(around, center=True, min_periods=1).sum() for a in (found, share * events)
     )
+    # A few events around say little of it, and none nothing: then it is that of all, 1.
+    shrunk = (near + FEW) / (expected + FEW)
     spread = (near / expected).where(expected > 0, 1.0)
+    spread = spread.where(spread > shrunk, shrunk)
     alike = (abs(found - content) <= 1e-6 * content).all(list(around))  # one weight for all
     variance: xr.DataArray = share / events * spread.where(~alike, 1.0)
     return variance

@@ -14,7 +14,7 @@ import xarray as xr
 
 from presage.analysis.completing import completed
 from presage.analysis.histograms import adaptive_edges, histogram, in_effective_events
-from presage.analysis.labelled import Grouped, Labels, group, label_table
+from presage.analysis.labelled import FEWEST, Grouped, Labels, group, label_table
 from presage.analysis.measuring import Measured, with_binned
 from presage.analysis.metrics import METRICS, chosen, own_metrics
 from presage.analysis.samples import Sample
@@ -26,8 +26,6 @@ from presage.progress import SHARE, Bar
 _TEST = 50
 
 Which = bool | Literal["held_out"]
-#: Events that a label is judged by at least.
-FEWEST = 50
 
 
 def compare(

@@ -28,6 +28,8 @@ from presage.transforms.sorting import by_code
 from presage.transforms.weights import check_totals, weights_of
 
 Floats = NDArray[np.float64]
+#: Events that a label is judged by at least, and that it has before it is held out.
+FEWEST = 50
 Integers = NDArray[np.int64]
 
 

@@ -27,6 +27,7 @@ from typing import Any
 import xarray as xr
 
 from presage.analysis.compare import compare
+from presage.analysis.labelled import FEWEST
 from presage.analysis.metrics import METRICS, chosen
 from presage.analysis.pull_histogram import pull_histogram
 
@@ -55,7 +56,7 @@ def figures_of_merit(
     floor: xr.Dataset | None = None,
     bins: int = 40,
     seed: int = 0,
-    minimum: int = 50,
+    minimum: int = FEWEST,
 ) -> xr.Dataset:
     """Measure how far events are from reference events, at every label of the reference.
 
@@ -159,7 +160,7 @@ def pulls(
     *,
     floor: xr.Dataset | None = None,
     bins: int = 40,
-    minimum: int = 50,
+    minimum: int = FEWEST,
 ) -> xr.Dataset:
     """Return the histogram of all bins' pulls, and mean and width of each label's.
 
@@ -179,7 +180,7 @@ def beyond_bounds(
     events: xr.Dataset,
     *,
     floor: xr.Dataset | None = None,
-    minimum: int = 50,
+    minimum: int = FEWEST,
 ) -> xr.Dataset:
     """Return the shares of events beyond the declared physical bounds of each variable.
 

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from presage.labels import Floats, LabelError, Variable, check_name
+from presage.labels import Floats, LabelError, Variable, check_name, numbers_of
 from presage.labels.circle import wrapped
 
 
@@ -32,12 +32,14 @@ class Binning:
             that ascend.
         """
         known = {variable.name: variable for variable in variables}
+        if not isinstance(edges, Mapping):
+            raise LabelError(f"edges are a mapping, observable to edges of its bins, got {edges!r}")
         if not edges:
             raise LabelError(f"edges of which observable? There is {', '.join(known)}")
         kept = []
         for name, given in edges.items():
             check_name("observable", name, known)
-            values = np.asarray(given, dtype=np.float64)
+            values = numbers_of(given, f"{name}: edges")
             steps = np.diff(values) if values.ndim == 1 else np.zeros(1)
             if len(steps) < 1 or not (np.isfinite(steps) & (steps > 0)).all():
                 raise LabelError(f"{name}: edges are two finite numbers or more that ascend")

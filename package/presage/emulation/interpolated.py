@@ -1,11 +1,12 @@
 """Templates for a fit: histograms at any label, with the uncertainty of the interpolation.
 
 The nominal template is drawn from a fitted density. How far it may be wrong is told by what can
-be given: *members*, trainings that differ by chance alone, which weigh the very events that were
-drawn, p_k(x)/p(x), so that they have no noise of their own; and *held-out labels*, where models
-that had not seen them are known to be off by so much (:mod:`presage.emulation.transport`), less
-what chance explains. Each becomes a few up and down shapes, to be taken as independent
-(:mod:`presage.analysis.variations`).
+be given: *members*, trainings that differ by their random start alone, or *resampled* ones, each
+of a bootstrap sample of the events, which differ by the chance in the events too; both weigh the
+very events that were drawn, p_k(x)/p(x), so that they have no noise of their own. And *held-out
+labels*, where models that had not seen them are known to be off by so much
+(:mod:`presage.emulation.transport`), less what chance explains. Each becomes a few up and down
+shapes, to be taken as independent (:mod:`presage.analysis.variations`).
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def templates(
     total: ArrayLike = 1.0,
     total_error: ArrayLike = 0.0,
     members: Sequence[FittedDensity] = (),
+    resampled: Sequence[FittedDensity] = (),
     held_out: HeldOut | None = None,
     share: float = 0.99,
     most: int = 5,
@@ -72,6 +74,9 @@ def templates(
         :func:`presage.totals` gives both.
     members
         Further trainings, with other seeds. The members of an ensemble need not be given.
+    resampled
+        Trainings on bootstrap samples, ``presage.fit(..., resample=0)`` and so on: four or more,
+        and no less than two. They stand in the place of the members, whose spread is in theirs.
     held_out
         Events at labels that models had not seen, such as ``kfold(...).held_out``.
     share, most
@@ -97,11 +102,17 @@ def templates(
     RangeWarning
         As :func:`presage.sample`.
     """
+    models = fitted, *members, *resampled
+    if wrong := [one for one in models if not isinstance(one, FittedDensity)]:
+        raise LabelError(f"templates are of densities that presage.fit returned, got {wrong[0]!r}")
+    if held_out is not None and not isinstance(held_out, HeldOut):
+        raise LabelError(f"held_out is what kfold(...).held_out is, got {held_out!r:.80}")
     _check_names((*fitted.parameters, *fitted.variables))
     binning, table = Binning.of(fitted.variables, edges), label_table(labels, fitted.parameters)
     totals = for_each(total, len(table), "total", above=0)
     errors = for_each(total_error, len(table), "total_error")
-    trained = [*(_members(fitted) or [fitted]), *members]
+    trained = [*resampled] or [*(_members(fitted) or [fitted]), *members]
+    spread_of = "resampled" if resampled else "members"
 
     def make() -> xr.Dataset:
         pairs = held_out.pairs() if held_out else []
@@ -109,7 +120,7 @@ def templates(
         found = []
         for label in at:
             drawn = _drawn(fitted, label, n, seed, store)
-            found.append(_Law(binning, drawn).measured(label, fitted, trained, pairs))
+            found.append(_Law(binning, drawn).measured(label, fitted, {spread_of: trained}, pairs))
         return product(binning, fitted.parameters, table, found, totals, errors,
                        np.full(len(table), float(n)), share, most)  # fmt: skip
 
@@ -119,9 +130,10 @@ def templates(
         "labels": table, "edges": dict(zip(binning.names, binning.edges, strict=True)),
         "total": totals, "total_error": errors, "share": float(share), "most": most, "n": n,
         "members": len(members), "held_out": held_out is not None,
+        **({"resampled": len(resampled)} if resampled else {}),
     }  # fmt: skip
     events = [held_out.simulated, *held_out.drawn] if held_out else []
-    parents = [Parent(one.key) for one in (fitted, *members)] + [parent_of(one) for one in events]
+    parents = [Parent(one.key) for one in models] + [parent_of(one) for one in events]
     recipe = Recipe("templates", VERSION, fields, seed=seed, parents=tuple(parents))
     return Templates(store.compute(recipe, make))
 
@@ -160,14 +172,19 @@ class _Law:
     drawn: xr.Dataset
 
     def measured(
-        self, label: Floats, fitted: FittedDensity, trained: list[FittedDensity], pairs: list[Pair]
+        self,
+        label: Floats,
+        fitted: FittedDensity,
+        trained: Mapping[str, list[FittedDensity]],
+        pairs: list[Pair],
     ) -> Measured:
         """Return the nominal shares, and what members and held-out labels say of their errors."""
         events = np.stack([self.drawn[name].values for name in self.binning.names], axis=1)
         nominal = self.binning.shares(events.astype(np.float64))
         found = {}
-        if len(trained) > 1:
-            found["members"] = spread(self._weighed(events, fitted, trained))
+        for source, several in trained.items():
+            if len(several) > 1 or source != "members":
+                found[source] = spread(self._weighed(events, fitted, several))
         if pairs:
             found["held_out"] = self._carried(label, nominal, pairs)
         return Measured(nominal, found)

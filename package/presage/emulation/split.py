@@ -9,7 +9,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from presage.analysis.labelled import Labels, declared, distinct_labels, label_table
+from presage.analysis.labelled import (
+    FEWEST,
+    Labels,
+    declared,
+    distinct_labels,
+    label_table,
+)
 from presage.labels import LabelError, Variable, unitless
 from presage.labels.equality import positions
 from presage.lineage import take
@@ -117,7 +123,7 @@ def _step(values: NDArray[np.float64], at: float) -> float:
 
 
 def choose_held_out(
-    events: xr.Dataset, interior: int | None = None, edge: int | None = None, minimum: int = 20
+    events: xr.Dataset, interior: int | None = None, edge: int | None = None, minimum: int = FEWEST
 ) -> list[tuple[float, ...]]:
     """Choose labels to hold out: some inside the grid, some on its edge, well spread.
 
@@ -128,7 +134,8 @@ def choose_held_out(
     interior, edge
         How many of each; by default 4, of a small grid a third, and of inner ones at least 1.
     minimum
-        Events a label must have to be chosen; with weights, effective ones.
+        Events a label must have to be chosen, as many as it is judged by later; with weights,
+        effective ones.
 
     Raises
     ------
@@ -144,15 +151,16 @@ def choose_held_out(
         enough = sums * np.abs(sums) >= (1 - 1e-9) * minimum * squares
     ends = at_ends(points, parameters)
     rim, corners = ends.any(axis=1), (ends | (np.ptp(points, axis=0) == 0)).all(axis=1)
+    events_of = "events" if weights is None else "effective events, (Σw)² / Σw²,"
     chosen: list[tuple[float, ...]] = []
     for given, mask, what in ((interior, ~rim, "interior"), (edge, rim, "edge")):
         candidates = points[mask & enough]
         want = _few(len(candidates), what) if given is None else given
         if len(candidates) < want:
             raise LabelError(
-                f"{want} {what} labels with at least {minimum} events were wanted, "
+                f"{want} {what} labels with at least {minimum} {events_of} were wanted, "
                 f"there are {len(candidates)} of {len(points)} ({(mask & ~enough).sum()} more have "
-                f"fewer events); hold out fewer ({what}={len(candidates)}; -p {what} "
+                f"fewer); hold out fewer ({what}={len(candidates)}; -p {what} "
                 f"{len(candidates)}), or give more events, or events at more labels"
             )
         chosen += _spread(candidates, points, want, corners)

@@ -22,7 +22,7 @@ from presage.analysis.variations import Variations, eigenvariations
 from presage.emulation.binning import Binning
 from presage.exchange.histfactory import workspace
 from presage.exchange.histograms import write_histograms
-from presage.labels import LabelError, Variable, unitless
+from presage.labels import LabelError, Variable, numbers_of, unitless
 
 #: Of the product's own arrays and dims.
 NAMES = (
@@ -113,10 +113,10 @@ def for_each(value: ArrayLike, labels: int, name: str, above: float = -math.inf)
     """
     if not labels:
         raise LabelError("templates of which labels? None is given")
-    given = np.asarray(value, dtype=np.float64)
+    given = numbers_of(value[name] if isinstance(value, xr.Dataset) else value, name)
     if given.shape not in ((), (labels,)) or not np.isfinite(given).all():
         raise LabelError(
-            f"{name} is one finite number, or one for each of {labels} labels, got {value!r}"
+            f"{name} is one finite number, or one for each of {labels} labels, got {value!r:.80}"
         )
     if (given <= above).any() or (given < 0).any():
         raise LabelError(f"{name} is {'above' if above == 0 else 'at least'} 0")

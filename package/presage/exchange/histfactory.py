@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from presage.labels import Array, LabelError
+from presage.labels import Array, LabelError, numbers_of
 
 SCHEMA = "1.0.0"
 
@@ -64,9 +64,11 @@ def workspace(
     if "label" in template.dims:
         raise LabelError("a workspace is of one label: give templates.at(label)")
     shape = template["nominal"].shape
-    if not background:
+    if not isinstance(background, Mapping) or not background:
         raise LabelError("a signal stands on a background: give background={name: events}")
     errors = dict(background_error or {})
+    if not all(np.isfinite(error) and error >= 0 for error in errors.values()):
+        raise LabelError(f"relative errors of backgrounds are at least 0, got {errors}")
     unknown = set(errors) - set(background)
     if unknown or signal in background:
         raise LabelError(f"there is no background {(*unknown, signal)[0]!r} beside the signal")
@@ -92,11 +94,11 @@ def workspace(
 
 
 def _cells(values: ArrayLike, shape: tuple[int, ...], name: str) -> Array:
-    cells = np.asarray(values, dtype=np.float64)
+    cells = numbers_of(values, name)
     if cells.shape != shape or not np.isfinite(cells).all() or (cells < 0).any():
         raise LabelError(
-            f"{name}: finite numbers of events, at least 0, in {shape} bins are needed; got the "
-            f"shape {cells.shape}"
+            f"{name}: finite numbers of events, at least 0, in {shape} bins are needed; got "
+            f"{cells.min(initial=0):g} and more in the shape {cells.shape}"
         )
     return cells.ravel()
 

@@ -37,8 +37,8 @@ def write_histograms(templates: xr.Dataset, path: str | os.PathLike[str]) -> Pat
         Another suffix, or more than two observables.
     """
     path = Path(path)
-    if path.suffix != ".root":
-        raise LabelError(f"{path.name}: histograms are written as .root")
+    if path.suffix != ".root" or path.is_dir():
+        raise LabelError(f"{path.name}: histograms are written as a file .root")
     names = observables(templates)
     if len(names) > 2:
         raise LabelError(

@@ -34,11 +34,11 @@ from presage.fitting.result import (
 )
 from presage.fitting.settings import Settings
 from presage.fitting.source import TensorBatch, Where, make_source
-from presage.fitting.splitting import COMPUTED, split
+from presage.fitting.splitting import COMPUTED, split, training_size
 from presage.fitting.state import history_dataset
 from presage.fitting.streaming import OnePass, fit_one_pass
 from presage.fitting.turn import turn
-from presage.fitting.weighing import weighing
+from presage.fitting.weighing import resampled, weighing
 from presage.labels.missing import complete
 from presage.lineage import attributes_of, sample_dim, take
 from presage.models.fitted import Fitted, Specification, check_labels, declared_variables
@@ -88,6 +88,7 @@ def fit(
     keep: Literal["last", "best"] = "last",
     shuffle: Literal["auto", "full", "block", "aligned"] = "auto",
     precision: str = "32-true",
+    resample: int | None = None,
     checkpoint_every: int | None = None,
     device: str = "auto",
     compile: bool = False,
@@ -117,6 +118,7 @@ def fit(
     keep: Literal["last", "best"] = "last",
     shuffle: Literal["auto", "full", "block", "aligned"] = "auto",
     precision: str = "32-true",
+    resample: int | None = None,
     checkpoint_every: int | None = None,
     device: str = "auto",
     compile: bool = False,  # noqa: A002 - as torch calls it
@@ -182,6 +184,10 @@ def fit(
         ``"auto"`` means it.
     precision
         ``"32-true"``, ``"64-true"`` or ``"bf16-mixed"``.
+    resample
+        Number of a bootstrap sample of the events, any from 0 on, to train on in their place:
+        each counts by a random weight of mean 1. How far several such trainings differ is how
+        far this one may be off by chance, that of the events included.
     checkpoint_every
         Steps between checkpoints, besides those at epoch edges (which are left out while
         they would take more than 2 % of the time). Needs a store.
@@ -245,6 +251,7 @@ def fit(
         keep=keep,
         shuffle=shuffle,
         precision=precision,
+        resample=resample,
     )
     if checkpoint_every is not None and (store is None or checkpoint_every < 1):
         raise FitError(
@@ -295,12 +302,23 @@ def settings_for(model: Any, train: xr.Dataset | BatchSource, **given: Any) -> S
         Settings of :func:`fit`; None stands for one that is not given.
     """
     source = _source(model, train)
+    if not source.samples:
+        raise FitError("there are no samples to train on")
     recommended = model.training(source.dataset) if hasattr(model, "training") else {}
     own = {name: value for name, value in given.items() if value is not None}
     settings = {"shuffle": "auto", **recommended, **own}
     if settings["shuffle"] == "auto" and source.automatic(BLOCK_FROM) == "aligned":
         settings["shuffle"] = "aligned"  # as samples on the fly come: the same as stored ones
-    return Settings(**settings)
+    chosen = Settings(**settings)
+    there = training_size(source.samples, chosen.validation)
+    if chosen.batch_size <= there or there < 1:
+        return chosen
+    if "batch_size" in own:
+        raise FitError(
+            f"batch_size {chosen.batch_size} is more than the {there} samples to train on; "
+            f"give {max(there // 8, 1)}, say, or more samples"
+        )
+    return replace(chosen, batch_size=there)
 
 
 def _source(model: Any, train: xr.Dataset | BatchSource) -> BatchSource:
@@ -348,6 +366,8 @@ def _train(
     habits: Habits,
     loss: Any,
 ) -> F:
+    if settings.resample is not None:
+        source = resampled(source, settings.resample)
     prepared = model.prepare(source.dataset)
     said = getattr(prepared, "said", "")
     if habits.progress and said:

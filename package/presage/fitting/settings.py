@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from presage.fitting.errors import FitError
 from presage.fitting.schedules import check_named, check_schedule
 from presage.labels import nearest
+from presage.labels.variables import OPTIONAL
 from presage.recipe import settings_of
 from presage.typed import frozen
 
@@ -60,11 +61,14 @@ class Settings:
     keep: str = "last"
     shuffle: str = "auto"
     precision: str = "32-true"
+    resample: int | None = field(default=None, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate"):
             object.__setattr__(self, name, _count(name, getattr(self, name), 1))
         object.__setattr__(self, "warmup", _count("warmup", self.warmup, 0))
+        if self.resample is not None:
+            object.__setattr__(self, "resample", _count("resample", self.resample, 0))
         if self.patience is not None:
             object.__setattr__(self, "patience", _count("patience", self.patience, 1))
         for name in ("learning_rate", "clip"):

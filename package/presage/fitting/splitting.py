@@ -60,6 +60,12 @@ def split(samples: int, rule: Mapping[str, Any], last: bool = False) -> tuple[Ro
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
+def training_size(samples: int, rule: Mapping[str, Any]) -> int:
+    """Return how many samples :func:`split` leaves to train on."""
+    held = rule["stop"] - rule["start"] if "start" in rule else rule.get("fraction", 0) * samples
+    return int(samples - round(held))
+
+
 def _around(samples: int, start: int, stop: int) -> tuple[Rows, Rows]:
     """Return what is outside a range, and the range."""
     if start == 0 or stop == samples:

@@ -15,13 +15,18 @@ from torch import Tensor
 
 from presage.batches import BatchSource, Labelled
 from presage.fitting.errors import FitError
-from presage.labels import Floats
+from presage.labels import Floats, Weight
 from presage.lineage import sample_dim
+from presage.rng import generator
 from presage.store.identity import made_rows
 from presage.transforms.weights import weight_declared, weights_of
 
 #: Weights that the mean is taken of at most, and of samples that are made when they are read.
 _STORED, _MADE = 1 << 24, 1 << 14
+
+
+#: Of the column of weights where events had none.
+_NAME = "bootstrap_weight"
 
 
 class Weighing(NamedTuple):
@@ -59,6 +64,23 @@ def weighing(source: BatchSource) -> Weighing | None:
     if not mean > 0:
         raise FitError(f"the weights {found.name!r} of the training samples are all zero")
     return Weighing(found.name, float(mean))
+
+
+def resampled(source: BatchSource, number: int) -> BatchSource:
+    """Return a dataset whose samples count as in a bootstrap sample.
+
+    What a sample counts for is multiplied by a number from an exponential law of mean 1: the
+    Bayesian bootstrap (Rubin 1981, Ann. Stat. 9, 130), which leaves none out, so that no label
+    is without events.
+    """
+    if not isinstance(source, Labelled) or source.fresh:
+        raise FitError("resample= counts the samples of a dataset that stays the same")
+    dataset, sample = source.dataset, sample_dim(source.dataset)
+    counts = generator("resample", number, 0).exponential(size=source.samples)
+    found = weight_declared(dataset, sample)
+    weight = found or Weight(_NAME)
+    counted = counts if found is None else counts * dataset[found.name].values
+    return Labelled(dataset.assign({weight.name: (sample, counted, weight.attributes())}))
 
 
 def _check(weights: Floats, name: str) -> Floats:

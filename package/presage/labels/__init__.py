@@ -11,6 +11,7 @@ from presage.labels.checks import Arrays as Arrays
 from presage.labels.checks import Floats as Floats
 from presage.labels.checks import Integers as Integers
 from presage.labels.checks import check_arrays as check_arrays
+from presage.labels.checks import numbers_of as numbers_of
 from presage.labels.checks import require as require
 from presage.labels.checks import stored_as as stored_as
 from presage.labels.equality import LabelMergeWarning as LabelMergeWarning

@@ -56,6 +56,14 @@ def check_arrays(arrays: Arrays, schema: Schema, samples: int, source: str) -> d
     return checked
 
 
+def numbers_of(given: Any, what: str) -> Floats:
+    """Return what was given as an array of numbers; LabelError says that `what` is none."""
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise LabelError(f"{what}: numbers are needed, got {given!r:.100}") from None
+
+
 def _check_shape(
     array: Array, name: str, dims: tuple[str, ...], lengths: Mapping[str, int], source: str
 ) -> None:

@@ -147,9 +147,14 @@ class Variable:
             "period": _optional_float(attributes.get("period")),
             "missing": _optional_float(attributes.get("missing")),
         }
-        if attributes.get("role") == "weight":
+        role = attributes.get("role", "")
+        if role not in ("", "parameter", "weight"):
+            raise LabelError(
+                f"{array.name}: the attribute role is 'parameter' or 'weight', not {role!r}"
+            )
+        if role == "weight":
             return Weight(**declared)
-        if attributes.get("role") != "parameter":
+        if not role:
             return cls(**declared)
         low, high = attributes.get("prior_range", (None, None))
         return Parameter(

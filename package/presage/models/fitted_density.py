@@ -299,12 +299,12 @@ class FittedDensity(Fitted):
             raise LabelError(f"labels must be finite numbers, got {table.tolist()}")
         if not len(table):
             raise LabelError("at least one label is needed, got none")
-        sizes = [n] * len(table) if isinstance(n, int) else list(n)
-        if len(sizes) != len(table) or min(sizes) < 1:
+        sizes = np.broadcast_to(n, len(table)) if np.ndim(n) == 0 else np.asarray(n)
+        if sizes.dtype.kind not in "iu" or sizes.shape != (len(table),) or sizes.min() < 1:
             raise LabelError(
                 f"n is at least 1 event a label, one number or {len(table)} of them; got {n!r}"
             )
-        return table, sizes
+        return table, [int(size) for size in sizes]
 
     def draw(
         self, labels: Mapping[str, ArrayLike], rng: np.random.Generator, n: int | None = None

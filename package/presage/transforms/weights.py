@@ -13,6 +13,7 @@ generators make them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import xarray as xr
@@ -25,9 +26,15 @@ Floats = NDArray[np.float64]
 
 def weight_declared(dataset: xr.Dataset, sample: str = "event") -> Weight | None:
     """Return the declaration of a dataset's weight, the column with ``role="weight"``."""
-    arrays = [a for a in dataset.data_vars.values() if sample in a.dims]
-    found = [v for v in (Variable.of(a, sample) for a in arrays if "role" in a.attrs)
-             if isinstance(v, Weight)]  # fmt: skip
+    found = []
+    for array in dataset.data_vars.values():
+        if array.attrs.get("role") == "weight":
+            if sample not in array.dims:
+                raise LabelError(
+                    f"the weight {str(array.name)!r} has the dims {array.dims}: it is one number "
+                    f"for each {sample}"
+                )
+            found.append(cast(Weight, Variable.of(array, sample)))
     check_one_weight(weight.name for weight in found)
     return found[0] if found else None
 
@@ -47,6 +54,12 @@ def weights_of(
         return None
     weights = np.asarray(dataset[declared.name].values, dtype=np.float64)
     bad = int(np.count_nonzero(~np.isfinite(weights)))
+    size = float(np.abs(weights).max(initial=0.0))
+    if not bad and size and not 1e-100 < size < 1e100:
+        raise LabelError(
+            f"{source}: the weight {declared.name!r} reaches {size:.0e}, whose square is no number "
+            "any more; give it in another unit"
+        )
     if bad:
         raise LabelError(
             f"{source}: the weight {declared.name!r} is NaN or infinite in {bad} of "

@@ -18,8 +18,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 import presage.plugins as plugins
-from presage.analysis.compare import FEWEST
-from presage.analysis.labelled import declared, label_table
+from presage.analysis.labelled import FEWEST, declared, label_table
 from presage.analysis.residuals import Residuals, residuals
 from presage.emulation.grid import LabelledSimulator
 from presage.emulation.sampling import sample
@@ -37,6 +36,8 @@ from presage.studies.settings import StudySettings, setting
 
 #: Events of a simulator where no number is given.
 _SIMULATED = 48_500
+#: Events at a label that is held out, where it is judged by others that are simulated anew.
+_THERE = 20
 
 
 @dataclass(frozen=True)
@@ -132,10 +133,9 @@ class Campaign(StudySettings):
     @cached_property
     def held_out_labels(self) -> list[tuple[float, ...]]:
         """The labels that are held out, the inner ones first."""
-        # Of files the held-out events are the truth as well, and are judged as such.
-        least = {"minimum": FEWEST} if isinstance(self.producer, Reader) else {}
         interior, edge = (None if n < 0 else n for n in (self.interior, self.edge))
-        return choose_held_out(self.events, interior, edge, **least)
+        least = FEWEST if isinstance(self.producer, Reader) else _THERE
+        return choose_held_out(self.events, interior, edge, least)
 
     @cached_property
     def new_labels(self) -> list[tuple[float, ...]]:

@@ -58,6 +58,8 @@ class Training(StudySettings):
         steps that are left, begun anew every 100 steps.
     seed
         Seed of the training.
+    resample
+        Number of a bootstrap sample of the events to train on, from 0 on; -1 for the events.
     """
 
     model: str = setting("spline_flow", choices=tuple(MODELS), group=plugins.MODELS)
@@ -71,6 +73,7 @@ class Training(StudySettings):
     ema: float = 0.0
     schedule: str = ""
     seed: int = 0
+    resample: int = setting(-1, least=-1)
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = STUDY.presets
 
@@ -141,6 +144,8 @@ class Training(StudySettings):
         """Return what was given."""
         names = ("epochs", "batch_size", "learning_rate", "ema", "schedule")
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
+        if self.resample >= 0:
+            given["resample"] = self.resample
         if self.schedule in _SCHEDULES:
             given["schedule"] = _SCHEDULES[self.schedule]
         return given

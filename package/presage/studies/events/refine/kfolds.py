@@ -18,7 +18,15 @@ import numpy as np
 import xarray as xr
 
 from presage.analysis.compare import compare
-from presage.analysis.labelled import Floats, Integers, Labels, declared, group, label_table
+from presage.analysis.labelled import (
+    FEWEST,
+    Floats,
+    Integers,
+    Labels,
+    declared,
+    group,
+    label_table,
+)
 from presage.analysis.residuals import RIVALS, VERSION, Residuals
 from presage.emulation.sampling import RangeWarning, sample
 from presage.emulation.split import at_labels, hold_out
@@ -112,7 +120,7 @@ def kfold(
     bins: int = 40,
     classifier: bool = False,
     rivals: bool = True,
-    minimum: int = 50,
+    minimum: int = FEWEST,
     seed: int = 0,
     store: Store | None = None,
     progress: bool = True,

@@ -41,6 +41,8 @@ _OPERATORS = (
 
 def parse(text: str) -> ast.expr:
     """Return the syntax tree of an expression."""
+    if not isinstance(text, str):
+        raise RootError(f"an expression is text, such as 'genWeight * puWeight', got {text!r}")
     if len(text) > LONGEST:
         raise RootError(f"an expression of {len(text)} characters; at most {LONGEST} are read")
     try:

@@ -146,7 +146,7 @@ class RootReader(ColumnReader):
             try:
                 Expression(text)
             except RootError as error:
-                if not self._is_branch(text.strip()):
+                if not isinstance(text, str) or not self._is_branch(text.strip()):
                     raise RootError(f"{variable.name}: {error}") from None
                 text = quoted(text.strip())
             found.append(Column(variable, text))

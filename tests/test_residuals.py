@@ -319,11 +319,17 @@ def test_what_w1_cannot_see_below_heavy_tails_ks_decides():
     assert contests(found.dataset)["ks"].tolist() == [1]
 
 
+def narrowed(x):
+    """Return it with half as wide a core below the same tails."""
+    return np.where(np.abs(x) < 4, x / 2, x)
+
+
 @pytest.mark.parametrize(
     ("make", "cause"),
     [
         (lambda rng: 20 * rng.standard_cauchy(20_000), "the width of m is 2"),
         (lambda rng: rng.standard_cauchy(20_000) + 9, "m is shifted by"),
+        (lambda rng: narrowed(rng.standard_cauchy(20_000)), "the share of m below its "),
     ],
 )
 def test_a_verdict_names_the_cause_and_the_label(make, cause):

@@ -15,6 +15,7 @@ from presage.transforms.choice import Choice
 from presage.transforms.quantile_map import QuantileMap
 from presage.transforms.reach import Reach
 from presage.transforms.scale import LabelScale
+from presage.transforms.smooth import Smooth
 from presage.transforms.stretch import Stretch, stretches
 
 LABELS = np.repeat(np.linspace(0.0, 2.0, 12), 500)
@@ -36,6 +37,7 @@ def drawn(name: str, seed: int = 0) -> np.ndarray:
             np.array([-100.0, 0.0, 50.0])[(rng.random(a.size)[:, None] > [0.3, 0.6]).sum(1)]
             + (1 + a) * normal
         ),
+        "sharp edge": lambda: (1 + a) * np.cbrt(rng.random(a.size)),
         "two modes": lambda: np.where(pick, -50 - 5 * a, 50 + 5 * a) + normal,
     }
     return laws[name]()
@@ -50,6 +52,7 @@ CHOSEN = {
     "even over decades": ({}, "log"),
     "three far modes": ({}, "linear"),
     "two modes": ({}, "linear"),
+    "sharp edge": ({}, "linear"),
 }
 
 
@@ -109,6 +112,22 @@ def test_beyond_a_logarithm_there_is_nothing():
     beyond = {"x": np.array([-1.0, 1.0]), "a": np.array([1.0, 1.0])}
     assert np.isneginf(scale.log_det(beyond, beyond)).tolist() == [True, False]
     assert np.isfinite(scale.apply(beyond, beyond)["x"]).all()
+
+
+@pytest.mark.parametrize(("law", "said"), [("normal", ""), ("sharp edge", "x by quantiles")])
+def test_edges_that_no_spline_resolves_have_quantiles(law, said):
+    arrays = {"x": drawn(law), "a": LABELS}
+    assert LabelScale.fit(arrays, [Variable("x", dtype="float64")], [LABEL]).said() == said
+
+
+@pytest.mark.parametrize("width", [lambda a: 0.2 + 1.5 * a, lambda a: 0.2 * np.exp(2 * a)])
+def test_widths_that_are_straight_themselves_or_in_logarithms_are_found(width):
+    at = np.linspace(0.0, 2.0, 9)[:, None]
+    noise = 1 + 0.002 * np.random.default_rng(0).standard_normal(9)
+    fitted = Smooth.fit(at, np.log(width(at[:, 0]) * noise), np.ones(9), np.array([False]), 0.1,
+                        logarithms=True)  # fmt: skip
+    between = np.linspace(0.0, 2.0, 41)[:, None]
+    assert np.abs(fitted(between) - np.log(width(between[:, 0]))).max() < 0.004
 
 
 def test_few_events_leave_coordinates_as_they_are():

@@ -154,7 +154,7 @@ def test_outliers_do_not_move_the_core():
     arrays["phi_mass"][::1000] *= 1e6
     dirty = LabelScale.fit(arrays, variables, parameters)
     widths = [scale.state()["phi_mass.width.coefficients"] for scale in (clean, dirty)]
-    assert np.allclose(*widths, atol=0.02)
+    assert np.allclose(*widths, rtol=0.02)
 
 
 def test_a_dataset_declares_what_is_scaled():

@@ -118,7 +118,7 @@ class Ensemble(DensityModel):
     #: Rises with that of any member.
     version: ClassVar[int] = 1 + sum(kind.version - 1 for kind in SINGLE.values())
     #: Versions whose stored models can still be read.
-    readable: ClassVar[tuple[int, ...]] = (1, 6)
+    readable: ClassVar[tuple[int, ...]] = (1, 6, 11)
 
     def __post_init__(self) -> None:
         if self.members < 1:

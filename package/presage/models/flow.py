@@ -126,9 +126,9 @@ class FlowSpec(DensityModel, ABC):
     activation: str = "SiLU"
 
     name: ClassVar[str]
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     #: Versions whose stored models can still be read.
-    readable: ClassVar[tuple[int, ...]] = (1, 2)
+    readable: ClassVar[tuple[int, ...]] = (1, 2, 3)
 
     def __post_init__(self) -> None:
         check_perceptrons(self, "hidden")

@@ -134,9 +134,9 @@ class MixtureDensity(DensityModel):
     activation: str = "SiLU"
 
     name: ClassVar[str] = "mixture_density"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     #: Versions whose stored models can still be read.
-    readable: ClassVar[tuple[int, ...]] = (1, 2)
+    readable: ClassVar[tuple[int, ...]] = (1, 2, 3)
 
     def __post_init__(self) -> None:
         check_perceptrons(self, "hidden")

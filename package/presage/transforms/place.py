@@ -73,8 +73,8 @@ class Place:
             location = Smooth.fit(centres, middle, weights, periodic, half, origin)
             # Within a cell of continuous conditions the location moves: that is no width.
             half = _statistics(kind, u, members, own, location(design))[1]
-        return cls(own, stretch, location, Smooth.fit(centres, np.log(half), weights, periodic,
-                                                      _LOG_WIDTH))  # fmt: skip
+        width = Smooth.fit(centres, np.log(half), weights, periodic, _LOG_WIDTH, logarithms=True)
+        return cls(own, stretch, location, width)
 
 
 def _close(middle: Floats, followed: Floats, half: Floats, members: list[NDArray[np.intp]]) -> bool:

@@ -3,9 +3,10 @@
 A statistic such as a median may run over many decades of a label, and what counts is its
 error in widths *there*. So the curve is a polynomial P of the features behind a link,
 
-    f(c) = P(g(c))   or   f(c) = origin + unit sinh(P(g(c))),
+    f(c) = P(g(c)),   f(c) = origin + unit sinh(P(g(c)))   or   f(c) = ln P(g(c)),
 
-the second of which is a power law far from the origin, and link and degree are those that
+the second of which is a power law far from the origin, the third for logarithms of what may be
+straight itself, and link and degree are those that
 predict each group best from all the others (leave-one-out errors of a linear smoother,
 e_i / (1 - h_ii), in units of a tolerance).
 """
@@ -32,6 +33,8 @@ _DEGREES, _MOST_TERMS = 4, 70
 #: A more complicated curve has to be better by this factor; of a high degree, which swings where
 #: labels end, by the second.
 _BETTER, _MUCH_BETTER = 0.95, 0.6
+#: A polynomial whose logarithm is taken is at least this share of the smallest number.
+_LEAST = 0.3
 #: Largest over smallest distance to the origin from which labels may count as logarithmic.
 _DECADES = 30.0
 
@@ -43,7 +46,9 @@ class Smooth:
     coefficients: Floats  # one per term: 1, then g_j, then g_j g_k with j <= k, and so on
     low: Floats  # range of the features it was fitted on ``[feature]``
     high: Floats
-    link: Floats  # origin and unit of the hyperbolic sine; a unit of 0 stands for none
+    #: Origin and unit of the hyperbolic sine; a unit of 0 stands for none, below 0 for ln P, which
+    #: no P below minus that unit makes smaller.
+    link: Floats
 
     @classmethod
     def fit(
@@ -54,6 +59,7 @@ class Smooth:
         periodic: NDArray[np.bool_],
         tolerance: Floats | float = 1.0,
         origin: float | None = None,
+        logarithms: bool = False,
     ) -> Self:
         """Fit by weighted least squares.
 
@@ -69,16 +75,21 @@ class Smooth:
             What an error of 1 is at each point.
         origin
             Of the links that are tried besides none; without one none is.
+        logarithms
+            Whether values are logarithms of what may be a polynomial.
         """
         low = np.where(periodic, -np.inf, features.min(axis=0))
         high = np.where(periodic, np.inf, features.max(axis=0))
         best, least = (np.zeros(1), np.zeros(2)), np.inf
-        for link in _links(values, tolerance, origin):
-            for degree in _degrees(features):
-                terms = _terms(features, degree)
-                coefficients, error = _solve(terms, values, weights, tolerance, link)
-                if error < (_BETTER if degree <= 2 else _MUCH_BETTER) * least:
-                    best, least = (coefficients, link), error
+        links, degrees = _links(values, tolerance, origin), _degrees(features)
+        tried = [(degree, link) for link in links for degree in degrees]
+        if logarithms:  # of either kind the lower degree first
+            tried = [(d, link) for d in degrees for link in (*links, _of_logarithms(values))]
+        for degree, link in tried:
+            terms = _terms(features, degree)
+            coefficients, error = _solve(terms, values, weights, tolerance, link)
+            if error < (_BETTER if degree <= 2 else _MUCH_BETTER) * least:
+                best, least = (coefficients, link), error
         return cls(best[0], low, high, best[1])
 
     def __call__(self, features: Floats) -> Floats:
@@ -120,11 +131,19 @@ def _links(values: Floats, tolerance: Floats | float, origin: float | None) -> l
     return links
 
 
+def _of_logarithms(values: Floats) -> Floats:
+    return np.array([0.0, -_LEAST * np.exp(values.min())])
+
+
 def _linked(values: Floats, link: Floats) -> Floats:
+    if link[1] < 0:
+        return np.exp(values)
     return np.arcsinh((values - link[0]) / link[1]) if link[1] else values
 
 
 def _unlinked(values: Floats, link: Floats) -> Floats:
+    if link[1] < 0:
+        return np.asarray(np.log(np.maximum(values, -link[1])))
     # Beyond the clip a curve that was fitted to finite numbers does not come.
     return link[0] + link[1] * np.sinh(np.clip(values, -150, 150)) if link[1] else values
 
@@ -144,8 +163,10 @@ def _solve(
 ) -> tuple[Floats, float]:
     """Return coefficients and how badly they predict points that are left out."""
     target = _linked(values, link)
-    unit = tolerance / (np.hypot(link[1], values - link[0]) if link[1] else 1.0)
-    root = np.sqrt(weights / weights.sum()) / unit
+    slope = target if link[1] < 0 else np.ones_like(values)  # of the link
+    if link[1] > 0:
+        slope = 1 / np.hypot(link[1], values - link[0])
+    root = np.sqrt(weights / weights.sum()) / (tolerance * slope)
     u, s, v = np.linalg.svd(terms * root[:, None], full_matrices=False)
     kept = s > 1e-9 * s[0]
     u, s, v = u[:, kept], s[kept], v[kept]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import re
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 import bokeh
@@ -21,9 +20,6 @@ from bokeh.util.token import generate_jwt_token, generate_session_id
 from tornado.ioloop import IOLoop
 from tornado.web import HTTPError, RequestHandler
 
-from presage.exchange.histograms import write_histograms
-from presage.extras import MissingExtraError
-from presage.labels import LabelError
 from presage.recipe import Recipe
 from presage.store import EntryInfo, Store, StoreError
 from presage.store.listing import PRODUCT
@@ -152,7 +148,7 @@ class Alive(Local):
 
 
 class Product(Local):
-    """A product as the store holds it, or templates as ROOT histograms, made for whoever asks."""
+    """A product as the store holds it, or templates as a fit takes them, made for whoever asks."""
 
     async def get(self, key: str, kind: str) -> None:
         """Answer with a file to be kept."""
@@ -162,30 +158,25 @@ class Product(Local):
             path = self.store.file(recipe, PRODUCT) if recipe else None
         if recipe is None or path is None:
             raise HTTPError(404, reason="There is no product with this key")
-        with tempfile.TemporaryDirectory(prefix="presage-") as folder:
-            if kind == "root":
-                path = await self._histograms(recipe, Path(folder) / "templates.root")
-            name = f"{recipe.producer}-{recipe.key[:16]}.{kind}"
-            mime = "application/x-netcdf" if kind == "nc" else "application/octet-stream"
-            self.set_header("Content-Type", mime)
-            self.set_header("Content-Disposition", f'attachment; filename="{name}"')
-            with path.open("rb") as file:
-                while part := file.read(1 << 20):
-                    self.write(part)
-                    await self.flush()
+        made = None if kind == "nc" else await self._templates(recipe, kind)
+        name = f"{recipe.producer if made is None else 'templates'}-{recipe.key[:16]}.{kind}"
+        mime = "application/x-netcdf" if kind == "nc" else "application/octet-stream"
+        self.set_header("Content-Type", mime)
+        self.set_header("Content-Disposition", f'attachment; filename="{name}"')
+        with path.open("rb") if made is None else io.BytesIO(made) as file:
+            while part := file.read(1 << 20):
+                self.write(part)
+                await self.flush()
 
-    async def _histograms(self, recipe: Recipe, path: Path) -> Path:
+    async def _templates(self, recipe: Recipe, kind: str) -> bytes:
+        from .pages.events.template import written  # loads the page
+
+        work = partial(written, self.store, recipe, kind, query_of(self.request.arguments))
         try:
-            templates = self.store.get(recipe) if recipe.producer == "templates" else None
-        except (StoreError, OSError):
-            templates = None
-        if templates is None:
-            raise HTTPError(404, reason="There are no templates with this key")
-        try:
-            write = partial(write_histograms, templates, path)
-            return await asyncio.get_running_loop().run_in_executor(_HASHING, write)
-        except (LabelError, MissingExtraError) as error:
-            raise HTTPError(404, reason=str(error).partition("\n")[0]) from error
+            return await asyncio.get_running_loop().run_in_executor(_HASHING, work)
+        except (LookupError, OSError, RuntimeError, ValueError) as error:
+            reason = str(error).partition("\n")[0].encode("ascii", "ignore").decode()
+            raise HTTPError(404, reason=reason) from error
 
 
 class _LeftError(Exception):
@@ -259,7 +250,7 @@ def routes(
         f"/(?:{'|'.join(map(re.escape, pages))})": Home,
         r"/script/([\w-]+)\.js": Script,
         "/alive": Alive,
-        r"/product/(\w+)\.(nc|root)": Product,
+        r"/product/(\w+)\.(nc|root|json)": Product,
         "/check": Check,
     }
     given = {"store": store, "pages": pages}

@@ -94,7 +94,7 @@ def test_what_cannot_be_drawn_is_said(made, label, sources, text):
 def test_a_label_that_is_far_from_the_training_is_said_with_what_is_drawn(made, monkeypatch):
     bench = exhibit(made[0], made[1]["both"])[0].bench
     assert bench.draw([330, 4.4], ["one"]).strange == []
-    flow = bench._flow("one")
+    flow = bench.flow("one")
     monkeypatch.setattr(
         type(flow), "strange_labels", lambda _, table: [f"far from all: {table.tolist()}"]
     )

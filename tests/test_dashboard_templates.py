@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import urllib.error
 import urllib.request
@@ -64,7 +65,20 @@ def test_a_template_follows_the_label(visit, site, made):  # noqa: F811
     )
     visit.page.keyboard.press("ArrowRight")
     visit.address("label=400")
-    assert not len(_drawn(visit))  # no template there
+    assert not len(_drawn(visit))  # no template there, until it is drawn
+    visit.page.get_by_text("No template is stored for this label").wait_for(timeout=PATIENCE)
+    visit.page.evaluate("presage.draw([330, 4.4])")
+    visit.page.get_by_text("drawn live, a share of all events").wait_for(timeout=PATIENCE)
+    live = _drawn(visit)
+    assert 0.02 < np.nanmax(live) < 1
+    assert len(live) == len(here)  # the bins of the stored ones
+    asked = visit.page.locator(".caption a.save", has_text="HistFactory").get_attribute("href")
+    with urllib.request.urlopen(site.url + asked, timeout=120) as answer:
+        (channel,) = json.load(answer)["channels"]
+    assert channel["samples"][0]["data"] == pytest.approx(live[::2], abs=1e-6)
+    visit.page.keyboard.press("Escape")
+    visit.page.keyboard.press("ArrowLeft")
+    visit.page.get_by_text("at 2 of these labels").wait_for(timeout=PATIENCE)
     for link, suffix in (("ROOT", ".root"), ("netCDF", ".nc")):
         with visit.page.expect_download(timeout=PATIENCE) as loaded:
             visit.page.locator(".caption a.save", has_text=link).first.click()

@@ -16,8 +16,8 @@ from presage.labels import LabelError
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "examples" / "limits.ipynb"
 TINY = {
-    "n_events": 100, "n_truth": 2000, "masses": 8, "scanned": 1, "members": 2, "folds": 2,
-    "epochs": 2, "bins": 6, "n_templates": 1000,
+    "n_events": 100, "n_truth": 2000, "masses": 8, "scanned": 1, "members": 2, "resampled": 2,
+    "folds": 2, "epochs": 2, "bins": 6, "n_templates": 1000,
 }  # fmt: skip
 
 

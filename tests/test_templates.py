@@ -414,13 +414,12 @@ def test_an_injected_strength_is_found_in_toys(made: Templates) -> None:
 @pytest.mark.parametrize(
     ("background", "settings", "message"),
     [
-        ({}, {}, "stands on a background"),
         ({"flat": np.ones(3)}, {}, r"in \(8, 2\) bins"),
         ({"flat": -np.ones((8, 2))}, {}, "at least 0"),
         ({"flat": np.zeros((8, 2))}, {}, "join it with its neighbour"),
         ({"flat": np.ones((8, 2))}, {"background_error": {"flot": 0.1}}, "no background 'flot'"),
         ({"signal": np.ones((8, 2))}, {}, "no background 'signal'"),
-        ([np.ones((8, 2))], {}, "stands on a background"),
+        ([np.ones((8, 2))], {}, "stands on backgrounds"),
         ({"flat": "many"}, {}, "flat: numbers are needed"),
         ({"flat": np.ones((8, 2))}, {"background_error": {"flat": np.nan}}, "at least 0, got"),
     ],

@@ -72,7 +72,7 @@ function draw(label) {
 }
 function ask(label) {
   if (underway && performance.now() - underway < 20000) { next = label; return; }
-  const members = [state[cast.a], state[cast.b]].map((k) => cast.names[k]);
+  const members = [...[state[cast.a], state[cast.b]].map((k) => cast.names[k]), state.panel ?? ""];
   underway = performance.now();
   next = null;
   models.live_request.data = {serial: [++asked], label: [label], members: [members]};
@@ -118,7 +118,7 @@ function liveLeft(moved) {
 }
 function liveFollows(moved) {
   if (!meta.live) return;
-  if (state.live && moved.some((name) => [cast.a, cast.b].includes(name))) ask(state.live);
+  if (state.live && moved.some((name) => [cast.a, cast.b, "panel"].includes(name))) ask(state.live);
   followLabel();
 }
 // Where it is: of a slider that is being moved, else of what is drawn.

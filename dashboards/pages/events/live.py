@@ -112,7 +112,7 @@ class Bench:
     def draw(self, label: Sequence[Any], sources: Sequence[Any]) -> Drawn:
         """Draw from flows, and put the rivals beside them; LiveError as :meth:`check`."""
         values, chosen = self.check(label, sources)
-        flows = [self._flow(source) for source in chosen]
+        flows = [self.flow(source) for source in chosen]
         strange = [text for flow in flows for text in flow.strange_labels(values[None])]
         rivals, why = self._rivals(chosen[0])
         started = time.perf_counter()
@@ -123,13 +123,14 @@ class Bench:
             closest, drawn["nearest"] = rivals.nearest(values)
         started = time.perf_counter()
         pair = list(drawn.values())[:2]
-        edges = _edges(pair[0], _bins(self.bins, min(map(len, pair))))
+        edges = bulk_edges(pair[0], _bins(self.bins, min(map(len, pair))))
         histograms, figures = _binned(drawn, edges, self.variables), _figures(drawn)
         took += time.perf_counter() - started
         return Drawn(values.tolist(), histograms, figures, closest.tolist(), why,
                      list(dict.fromkeys(strange)), 1e3 * took)  # fmt: skip
 
-    def _flow(self, source: str) -> Any:
+    def flow(self, source: str) -> Any:
+        """Return a flow, loaded once."""
         fit = self.flows[source]
         return SHELF.get(("flow", str(self.store.root), fit.key), partial(_load, self.store, fit))
 
@@ -190,7 +191,7 @@ def _bins(most: int, events: int) -> int:
     return next((bins for bins in fitting if events >= ENOUGH * bins), fitting[-1])
 
 
-def _edges(events: Floats, bins: int) -> Floats:
+def bulk_edges(events: Floats, bins: int) -> Floats:
     """Return equal bins ``[variable, edge]`` over the bulk of a sample: few events fill few."""
     low, left, middle, right, high = np.quantile(events, QUANTILES, axis=0)
     reach = REACH * (right - left) / 2

@@ -34,7 +34,7 @@ from .answer import shown_live
 from .arrays import PULL, ROLES, density_of, pictures_of, pulls_of, whole
 from .exhibit import Exhibit, plain
 from .loss import loss_panel
-from .template import template_panel
+from .template import TemplatePage
 
 #: Densities below this share of the reference's peak are white.
 FAINTEST = 2e-3
@@ -69,9 +69,12 @@ def view(visit: Visit) -> View:
         ("▲▼ off scale, counted", "", ""),
     ])  # fmt: skip
     aside = later(lambda: loss_panel(visit.store, exhibit.fits, shades))
-    templates, beside = template_panel(exhibit)
+    template = TemplatePage(exhibit)
+    templates = template.panels()
     shown = [panel.place for panel in templates]
-    left = column("left", grid.place, grid.models["caption"], numbers.place, aside, beside, *shown)
+    for place in shown:
+        place.visible = False  # until they are chosen
+    left = column("left", grid.place, grid.models["caption"], numbers.place, aside, *shown)
     right = column("right", top.place, *(m.place for m in maps), legend.place,
                    row("marginals" if maps else "tall", *(m.place for m in marginals)))  # fmt: skip
     rows = [
@@ -83,10 +86,10 @@ def view(visit: Visit) -> View:
         address["with"] = exhibit.partner.key[:16]
     return View(
         exhibit.choices, [grid, top, *maps, legend, *marginals, numbers, *templates],
-        row("board", left, right), rows, cast, _live(exhibit),
+        row("board", left, right), rows, cast, _live(exhibit, template),
         [Part("panel", ["numbers"], [numbers.place]), Part("panel", ["loss"], [aside], later=True),
-         Part("panel", ["template"], [beside], later=True), Part("panel", ["template"], shown)],
-        _fetched(exhibit), _words(exhibit), address, {"live": exhibit.live()},
+         Part("panel", ["template"], shown)],
+        _fetched(exhibit), _words(exhibit) | template.words(), address, {"live": exhibit.live()},
     )  # fmt: skip
 
 
@@ -259,12 +262,11 @@ def _words(exhibit: Exhibit) -> dict[str, Any]:
     flows = ", ".join(f"{name} {fit.key[:16]}" for name, fit in exhibit.fits.items())
     foot = f"presage · residuals {entry.key[:16]}" + (f" · fits: {flows}" if flows else "")
     files = ["events-" + "_".join(f"{v:.5g}" for v in label) for label in exhibit.table]
-    return {"template_strip": words("band / nominal"),
-            "head": words(exhibit.names, "label"), "tag": words(tags, "label"),
+    return {"head": words(exhibit.names, "label"), "tag": words(tags, "label"),
             "foot": words(foot), "file": words(files, "label")}  # fmt: skip
 
 
-def _live(exhibit: Exhibit) -> Live:
+def _live(exhibit: Exhibit, template: TemplatePage) -> Live:
     """Return what the sliders need: a range for each parameter, and what draws."""
     bench = exhibit.bench
     if exhibit.why_not_live:
@@ -278,7 +280,12 @@ def _live(exhibit: Exhibit) -> Live:
 
     def answer(label: list[Any], members: list[Any]) -> tuple[dict[str, Any], dict[str, Array]]:
         chosen = [name for name in members if name in bench.flows] or list(bench.flows)[:1]
-        return shown_live(exhibit, sliders, bench.draw(label, chosen), str(members[1]))
+        drawn = bench.draw(label, chosen)
+        about, arrays = shown_live(exhibit, sliders, drawn, str(members[1]))
+        if members[2:] == ["template"]:
+            more, said = template.live(drawn)
+            return {**about, "words": {**about["words"], **said}}, {**arrays, **more}
+        return about, arrays
 
     return Live(sliders, answer, bench.warm, _LIVE, "loading the flow …")
 

@@ -39,9 +39,12 @@ def workspace(
     template
         Of :func:`presage.emulation.templates`, at one label.
     background
-        Name → expected events in each bin, ``[*observables]``, positive where there is signal.
+        Name → expected events in each bin, ``[*observables]``, positive where there is signal. With
+        none it is the signal alone, to be put into a workspace of the same channel:
+        ``pyhf.Workspace.combine(yours, this, join="left outer", merge_channels=True)``.
     observed
-        Events in each bin; by default what is expected without signal.
+        Events in each bin; by default what is expected without signal, of the signal alone the
+        signal.
     background_error
         Name → relative error of a background's total; those left out are known exactly.
     statistical
@@ -64,8 +67,8 @@ def workspace(
     if "label" in template.dims:
         raise LabelError("a workspace is of one label: give templates.at(label)")
     shape = template["nominal"].shape
-    if not isinstance(background, Mapping) or not background:
-        raise LabelError("a signal stands on a background: give background={name: events}")
+    if not isinstance(background, Mapping):
+        raise LabelError("a signal stands on backgrounds: give background={name: events}")
     errors = dict(background_error or {})
     if not all(np.isfinite(error) and error >= 0 for error in errors.values()):
         raise LabelError(f"relative errors of backgrounds are at least 0, got {errors}")
@@ -73,16 +76,16 @@ def workspace(
     if unknown or signal in background:
         raise LabelError(f"there is no background {(*unknown, signal)[0]!r} beside the signal")
     counts = {name: _cells(values, shape, name) for name, values in background.items()}
-    expected = np.sum(list(counts.values()), axis=0)
-    if not (expected > 0).all():
+    alone = template["nominal"].values.ravel()
+    expected = np.sum(list(counts.values()), axis=0) if counts else alone
+    if counts and not (expected > 0).all():
         raise LabelError("a bin without background has no limit: join it with its neighbour")
     data = expected if observed is None else _cells(observed, shape, "observed")
     modifiers = _signal(template, signal, strength)
     if statistical:
         chance = template["statistical_error"].values.ravel().tolist()
         modifiers.append({"name": f"staterror_{channel}", "type": "staterror", "data": chance})
-    nominal = template["nominal"].values.ravel().tolist()
-    samples = [{"name": signal, "data": nominal, "modifiers": modifiers}]
+    samples = [{"name": signal, "data": alone.tolist(), "modifiers": modifiers}]
     samples += [_background(name, cells, errors.get(name, 0.0)) for name, cells in counts.items()]
     config = {"poi": strength, "parameters": []}
     return {

@@ -20,6 +20,7 @@ settings.register_profile("explore", deadline=None, print_blob=True)
 settings.load_profile("explore" if os.environ.get("PRESAGE_EXPLORE") else "fixed")
 
 from browsing import browser, servers, site, visit  # noqa: E402, F401 - fixtures
+from presage.store import Store  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -43,6 +44,12 @@ def orders(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         monkeypatch.setattr(permutation, "HELD", 0)
     yield request.param
     pools._round.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store, empty at first, that the tests of a file share."""
+    return Store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The examples of README and docs, as code."""
+"""The examples of README and docs, as code; commands of presage."""
 
 from __future__ import annotations
 
@@ -50,8 +50,13 @@ def follow(path: Path, folder: Path, instead: dict[str, str]) -> dict[str, Any]:
     return names
 
 
+def exit_code(*arguments: str) -> int:
+    """Run a command of presage and return what it exits with."""
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    return int(left.value.code or 0)
+
+
 def command(*arguments: str) -> None:
     """Run a command of presage, which should succeed."""
-    with pytest.raises(SystemExit) as left:
-        main(list(arguments))
-    assert left.value.code in (0, None), arguments
+    assert exit_code(*arguments) == 0, arguments

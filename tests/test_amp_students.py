@@ -37,12 +37,6 @@ from presage.studies.amp import (
 TEACHERS = {"ts9": "rec.weight_ih_l0", "wavenet_tiny": "mix.weight"}
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A store with the tones of two small teachers."""
-    return Store(tmp_path_factory.mktemp("amp"))
-
-
 @pytest.fixture(scope="module", params=TEACHERS)
 def batches(request: pytest.FixtureRequest, store: Store) -> ToneBatches:
     """Tones of a teacher that is driven hard, so that it aliases, as waves."""

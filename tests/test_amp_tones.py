@@ -144,12 +144,6 @@ def test_excitation_spreads_band_by_band() -> None:
         np.testing.assert_allclose(found, expected**2.5, rtol=1e-10)
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A store with tones of the small teacher."""
-    return Store(tmp_path_factory.mktemp("amp"))
-
-
 def test_more_tones_are_appended_and_the_teacher_is_known(store: Store, tmp_path: Path) -> None:
     source = TeacherTones("lstm_tiny")
     few = simulate(source, 40, store=store, progress=False).load()

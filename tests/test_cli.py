@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from guides import exit_code as run
 from presage.cli import dashboards
 from presage.cli.common import pairs
 from presage.cli.main import main
@@ -17,12 +18,6 @@ from presage.labels import LabelError
 from presage.pipeline import ParameterError
 from presage.recipe import Parent, Recipe
 from presage.store import Store
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as stop:
-        main(arguments)
-    return int(stop.value.code or 0)
 
 
 @pytest.fixture

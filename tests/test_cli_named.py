@@ -16,8 +16,9 @@ import pytest
 from typer.main import get_command
 
 from fly_toys import Sets
+from guides import exit_code as run
 from presage import plugins
-from presage.cli.main import app, main
+from presage.cli.main import app
 from presage.cli.settings import Group, divide
 from presage.generate import simulate
 from presage.recipe import Parent
@@ -137,12 +138,6 @@ class Small(ps.models.MixtureDensity):
 
     name: ClassVar[str] = "my-small"
 '''
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as stop:
-        main(arguments)
-    return int(stop.value.code or 0)
 
 
 @pytest.fixture

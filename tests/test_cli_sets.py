@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from presage.cli.main import main
+from guides import exit_code as run
 from presage.fitting import load
 from presage.store import Store
 from presage.studies.pdf.gaussian import Gaussian
@@ -17,12 +17,6 @@ SMALL = ["--num_samples", "80", "--num_events", "20", "--encoder_batch", "32", "
 for _name, _value in {"hidden": "[8]", "head": "[8]", "flow_hidden": "[8]", "encoder_epochs": "1",
                       "sizes": "[20]", "smallest": "5"}.items():  # fmt: skip
     SMALL += ["-p", _name, _value]
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as stop:
-        main(arguments)
-    return int(stop.value.code or 0)
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, str]:

@@ -35,11 +35,6 @@ QUICK = {"epochs": 2, "batch_size": 64, "validation": 0.0, "progress": False}
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Store:
-    return Store(tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(scope="module")
 def events(store) -> xr.Dataset:
     return ps.simulate(Gaussians.on_grid(4), n=4000, store=store, progress=False)
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from presage.cli.main import main
+from guides import exit_code as run
 from presage.recipe import Parent, Recipe
 from presage.store import EntryInfo, Store, listing
 from presage.store.sidecar import make_sidecar, sidecar_path
@@ -28,12 +28,6 @@ def store() -> Store:
 
 def product() -> xr.Dataset:
     return xr.Dataset({"x": ("i", np.arange(4.0))})
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as stop:
-        main(arguments)
-    return int(stop.value.code or 0)
 
 
 MANY = 150

@@ -33,11 +33,6 @@ QUICK = {"epochs": 2, "batch_size": 24, "progress": False, "validation": 0.1, "d
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(scope="module")
 def stored(store):
     return simulate(Sets(), N, store=store, progress=False)
 

@@ -215,11 +215,6 @@ def train(source: Problem, store: Store, seed: int = 0) -> tuple[Trained, xr.Dat
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(scope="module")
 def ready(store: Store) -> Ready:
     trained, data = train(Gaussian(EVENTS), store)
     return Ready(Inference(Gaussian(), trained.encoder, trained.posterior), trained, data)

@@ -14,7 +14,6 @@ from presage.generate import simulate
 from presage.labels import LabelError
 from presage.lineage import attributes_of, recipe_of
 from presage.models import SetEncoder
-from presage.store import Store
 from presage.studies.pdf.features import PooledFeatures
 from presage.studies.pdf.gaussian import Gaussian
 from presage.studies.pdf.inference import Inference, UntrainedSizeWarning
@@ -28,11 +27,6 @@ TINY = Training(
     hidden=(8,), seeds=1, encoder_epochs=2, smallest=4, sizes=(4, 10), per_size=2, head=(16,),
     flow_hidden=(8,), bins=4, views=0, epochs=3, batch_size=32,
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="module")

@@ -25,11 +25,6 @@ from presage.studies.events.sources import SOURCES
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("sampling"))
-
-
-@pytest.fixture(scope="module")
 def events(store: Store) -> xr.Dataset:
     return ps.simulate(Resonance.on_grid(4, 4, weights="equal"), 1600, store=store)
 

@@ -33,11 +33,6 @@ TRAINED, HELD_OUT, MODES = 64, 40, 6
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("sky"))
-
-
-@pytest.fixture(scope="module")
 def pools(store):
     def of(seed, n):
         parts = SKY.simulators().items()

@@ -42,11 +42,6 @@ from source_toys import (
 QUICK = {"epochs": 2, "batch_size": 8, "progress": False, "validation": 0.2, "device": "cpu"}
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("store"))
-
-
 KINDS = {
     "stored": lambda store: open_source(pool(store, "signal", 30)),
     "ragged": lambda store: open_source(tones(store)),

@@ -21,7 +21,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from presage.cli.main import main
+from guides import exit_code as run
 from presage.labels import (
     COMPONENT,
     Coordinate,
@@ -686,12 +686,6 @@ def test_a_value_may_equal_its_bound_in_the_stored_type() -> None:
 
 
 # -- on the command line ------------------------------------------------------------------
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as stop:
-        main(arguments)
-    return int(stop.value.code or 0)
 
 
 def test_verify_says_why_nothing_was_simulated(capsys: pytest.CaptureFixture[str]) -> None:

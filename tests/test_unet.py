@@ -16,7 +16,6 @@ from presage.labels import LabelError
 from presage.models import UNet
 from presage.models.unet import INPUTS
 from presage.models.unet_network import LOSSES
-from presage.store import Store
 
 F, N, MODES = 8, 8, 2
 QUICK = {"epochs": 1, "batch_size": 8, "progress": False, "validation": 0.2, "device": "cpu"}
@@ -43,11 +42,6 @@ def pool(values, **more):
     }
     found["amplitude"] = (("sample", "mode", "y", "x"), amplitude.astype(np.float32), about)
     return xr.Dataset(found, {"frequency": MHZ}, attrs={"presage_sample": "sample"})
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="module")

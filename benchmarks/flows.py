@@ -10,6 +10,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -62,56 +63,20 @@ class TorchPeer:
         return len(c) / (time.perf_counter() - began)
 
 
-def _zuko(flow: Any) -> TorchPeer:
+def zuko(kind: str, hidden: tuple[int, ...], activation: Any, **options: Any) -> TorchPeer:
+    """zuko's: ``"flows.NSF"`` or another one, with its own options; ``"coupling"`` has its splines.
+
+    That one takes `bins` for them.
+    """
+    import zuko as library
+
+    if kind == "coupling":
+        kind, bins = "flows.coupling.NICE", options.pop("bins")
+        options["univariate"] = library.transforms.MonotonicRQSTransform
+        options["shapes"] = [(bins,), (bins,), (bins - 1,)]
+    make = attrgetter(kind)(library)
+    flow = make(FEATURES, CONTEXT, hidden_features=hidden, activation=activation, **options)
     return TorchPeer(flow, lambda x, c: flow(c).log_prob(x), lambda c: flow(c).sample())
-
-
-def zuko_maf(hidden: tuple[int, ...], layers: int, activation: Any) -> TorchPeer:
-    """zuko's MAF."""
-    import zuko
-
-    return _zuko(
-        zuko.flows.MAF(
-            FEATURES, CONTEXT, transforms=layers, hidden_features=hidden, activation=activation
-        )
-    )
-
-
-def zuko_spline(hidden: tuple[int, ...], layers: int, activation: Any, bins: int) -> TorchPeer:
-    """zuko's autoregressive spline flow."""
-    import zuko
-
-    options = {"hidden_features": hidden, "activation": activation}
-    return _zuko(zuko.flows.NSF(FEATURES, CONTEXT, bins=bins, transforms=layers, **options))
-
-
-def zuko_realnvp(hidden: tuple[int, ...], layers: int, activation: Any) -> TorchPeer:
-    """zuko's RealNVP."""
-    import zuko
-
-    options = {"hidden_features": hidden, "activation": activation}
-    return _zuko(zuko.flows.RealNVP(FEATURES, CONTEXT, transforms=layers, **options))
-
-
-def zuko_coupling(hidden: tuple[int, ...], layers: int, activation: Any, bins: int) -> TorchPeer:
-    """zuko's couplings with its splines."""
-    import zuko
-
-    options = {
-        "hidden_features": hidden,
-        "activation": activation,
-        "univariate": zuko.transforms.MonotonicRQSTransform,
-        "shapes": [(bins,), (bins,), (bins - 1,)],
-    }
-    return _zuko(zuko.flows.coupling.NICE(FEATURES, CONTEXT, transforms=layers, **options))
-
-
-def zuko_mixture(hidden: tuple[int, ...], components: int, activation: Any) -> TorchPeer:
-    """zuko's Gaussian mixture with full covariances."""
-    import zuko
-
-    options = {"hidden_features": hidden, "activation": activation}
-    return _zuko(zuko.mixtures.GMM(FEATURES, CONTEXT, components=components, **options))
 
 
 def _nflows(make: Callable[[int], list[Any]], layers: int) -> TorchPeer:
@@ -126,38 +91,46 @@ def _nflows(make: Callable[[int], list[Any]], layers: int) -> TorchPeer:
     )
 
 
-def _masked(hidden: tuple[int, ...], activation: Any) -> dict[str, Any]:
-    # One hidden layer stands before the blocks.
-    return {
+def _spline(bins: int) -> dict[str, Any]:
+    return {"num_bins": bins, "tails": "linear", "tail_bound": 5.0}
+
+
+def nflows_masked(
+    hidden: tuple[int, ...], layers: int, activation: Any, bins: int = 0
+) -> TorchPeer:
+    """nflows' masked transforms, the order reversed between them.
+
+    Affine, or with `bins` rational-quadratic with linear tails.
+    """
+    from nflows.transforms import autoregressive
+    from nflows.transforms.permutations import ReversePermutation
+
+    kind = autoregressive.MaskedAffineAutoregressiveTransform
+    if bins:
+        kind = autoregressive.MaskedPiecewiseRationalQuadraticAutoregressiveTransform
+    options = {
         "features": FEATURES,
-        "hidden_features": hidden[0],
+        "hidden_features": hidden[0],  # One hidden layer stands before the blocks.
         "context_features": CONTEXT,
         "num_blocks": len(hidden) - 1,
         "use_residual_blocks": False,
         "activation": activation(),
+        **(_spline(bins) if bins else {}),
     }
+    between = [ReversePermutation(FEATURES)] if layers > 1 else []
+    return _nflows(lambda _: [kind(**options), *between], layers)
 
 
-def nflows_maf(hidden: tuple[int, ...], layers: int, activation: Any) -> TorchPeer:
-    """nflows' masked affine autoregressive transforms, the order reversed between them."""
-    from nflows.transforms.autoregressive import MaskedAffineAutoregressiveTransform as Masked
-    from nflows.transforms.permutations import ReversePermutation
-
-    options = _masked(hidden, activation)
-    return _nflows(lambda _: [Masked(**options), ReversePermutation(FEATURES)], layers)
-
-
-def nflows_spline(hidden: tuple[int, ...], layers: int, activation: Any, bins: int) -> TorchPeer:
-    """nflows' masked rational-quadratic transforms with linear tails."""
-    from nflows.transforms import autoregressive
-
-    kind = autoregressive.MaskedPiecewiseRationalQuadraticAutoregressiveTransform
-    options = _masked(hidden, activation) | {"num_bins": bins, "tails": "linear", "tail_bound": 5.0}
-    return _nflows(lambda _: [kind(**options)], layers)
-
-
-def _nflows_coupling(kind: Any, hidden: tuple[int, ...], activation: Any, **options: Any) -> Any:
+def nflows_coupling(
+    hidden: tuple[int, ...], layers: int, activation: Any, bins: int = 0
+) -> TorchPeer:
+    """nflows' couplings: affine, or with `bins` rational-quadratic with linear tails."""
     from nflows.nn.nets import MLP
+    from nflows.transforms import coupling
+
+    kind, options = coupling.AffineCouplingTransform, dict[str, Any]()
+    if bins:
+        kind, options = coupling.PiecewiseRationalQuadraticCouplingTransform, _spline(bins)
 
     class Conditioner(torch.nn.Module):
         def __init__(self, inputs: int, outputs: int) -> None:
@@ -167,26 +140,9 @@ def _nflows_coupling(kind: Any, hidden: tuple[int, ...], activation: Any, **opti
         def forward(self, x: Tensor, context: Tensor) -> Tensor:
             return self.body(torch.cat((x, context), -1))
 
-    def make(index: int) -> list[Any]:
-        mask = [1, 0] if index % 2 else [0, 1]
-        return [kind(mask, Conditioner, **options)]
-
-    return make
-
-
-def nflows_realnvp(hidden: tuple[int, ...], layers: int, activation: Any) -> TorchPeer:
-    """nflows' affine couplings."""
-    from nflows.transforms.coupling import AffineCouplingTransform
-
-    return _nflows(_nflows_coupling(AffineCouplingTransform, hidden, activation), layers)
-
-
-def nflows_coupling(hidden: tuple[int, ...], layers: int, activation: Any, bins: int) -> TorchPeer:
-    """nflows' rational-quadratic couplings with linear tails."""
-    from nflows.transforms.coupling import PiecewiseRationalQuadraticCouplingTransform as Kind
-
-    options = {"num_bins": bins, "tails": "linear", "tail_bound": 5.0}
-    return _nflows(_nflows_coupling(Kind, hidden, activation, **options), layers)
+    return _nflows(
+        lambda index: [kind([1, 0] if index % 2 else [0, 1], Conditioner, **options)], layers
+    )
 
 
 class TensorFlowPeer:

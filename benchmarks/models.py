@@ -41,34 +41,34 @@ MODELS: dict[str, tuple[dict[str, Any], dict[str, Callable[[], flows.TorchPeer]]
     "maf": (
         {"hidden": (128,), "layers": 10, "activation": "ReLU"},
         {
-            "zuko": lambda: flows.zuko_maf((128,), 10, nn.ReLU),
-            "nflows": lambda: flows.nflows_maf((128,), 10, lambda: torch.relu),
+            "zuko": lambda: flows.zuko("flows.MAF", (128,), nn.ReLU, transforms=10),
+            "nflows": lambda: flows.nflows_masked((128,), 10, lambda: torch.relu),
         },
     ),
     "spline_flow": (
         {**_FLOW, "layers": 1, "bins": _BINS},
         {
-            "zuko": lambda: flows.zuko_spline(_HIDDEN, 1, nn.SiLU, _BINS),
-            "nflows": lambda: flows.nflows_spline(_HIDDEN, 1, nn.SiLU, _BINS),
+            "zuko": lambda: flows.zuko("flows.NSF", _HIDDEN, nn.SiLU, transforms=1, bins=_BINS),
+            "nflows": lambda: flows.nflows_masked(_HIDDEN, 1, nn.SiLU, _BINS),
         },
     ),
     "realnvp": (
         {**_FLOW, "layers": 8},
         {
-            "zuko": lambda: flows.zuko_realnvp(_HIDDEN, 8, nn.SiLU),
-            "nflows": lambda: flows.nflows_realnvp(_HIDDEN, 8, nn.SiLU),
+            "zuko": lambda: flows.zuko("flows.RealNVP", _HIDDEN, nn.SiLU, transforms=8),
+            "nflows": lambda: flows.nflows_coupling(_HIDDEN, 8, nn.SiLU),
         },
     ),
     "coupling_spline": (
         {**_FLOW, "layers": 4, "bins": _BINS},
         {
-            "zuko": lambda: flows.zuko_coupling(_HIDDEN, 4, nn.SiLU, _BINS),
+            "zuko": lambda: flows.zuko("coupling", _HIDDEN, nn.SiLU, transforms=4, bins=_BINS),
             "nflows": lambda: flows.nflows_coupling(_HIDDEN, 4, nn.SiLU, _BINS),
         },
     ),
     "mixture_density": (
         {"hidden": _HIDDEN, "components": _COMPONENTS},
-        {"zuko": lambda: flows.zuko_mixture(_HIDDEN, _COMPONENTS, nn.SiLU)},
+        {"zuko": lambda: flows.zuko("mixtures.GMM", _HIDDEN, nn.SiLU, components=_COMPONENTS)},
     ),
 }
 

@@ -53,6 +53,11 @@ class Site:
     log: Path
     process: subprocess.Popen = field(repr=False)
 
+    def at(self, page: str, key: str = "", **query: str) -> str:
+        """Return the address of a view, of the site's own product unless a `key` is given."""
+        given = {"page": page, "key": (key or self.key)[:16], **query}
+        return self.url + "?" + "&".join(f"{name}={value}" for name, value in given.items())
+
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[list[subprocess.Popen]]:
@@ -150,6 +155,19 @@ class Visit:
 
     def piece(self, name: str) -> str:
         return self.page.locator(name).inner_text()
+
+    def notices(self) -> list[str]:
+        """Return what is said about an address that makes no sense."""
+        return [notice.inner_text() for notice in self.page.locator(".notice").all()]
+
+    def downloads(self) -> list[str]:
+        """Save the picture and the product, and return what the files are called."""
+        with self.page.expect_download(timeout=PATIENCE) as picture:
+            self.page.get_by_role("button", name="PNG").click()
+        assert Path(picture.value.path()).stat().st_size > 20_000
+        with self.page.expect_download(timeout=PATIENCE) as product:
+            self.page.get_by_text("netCDF").click()
+        return [picture.value.suggested_filename, product.value.suggested_filename]
 
     def address(self, part: str) -> None:
         self.page.wait_for_function(

@@ -1,4 +1,4 @@
-"""The examples of README and docs, as code; commands of presage."""
+"""The examples of README and docs, as code; commands of presage and what a run leaves."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from presage.cli.main import main
+from presage.pipeline.run import Run
 
 
 def examples(path: Path) -> list[str]:
@@ -60,3 +61,12 @@ def exit_code(*arguments: str) -> int:
 def command(*arguments: str) -> None:
     """Run a command of presage, which should succeed."""
     assert exit_code(*arguments) == 0, arguments
+
+
+def leaves(run: Run, *words: str) -> None:
+    """Check that a study's run left figures that are pictures, and words in its summary."""
+    for step in run.steps:
+        for figure in step.record.figures.values():
+            assert (step.folder / figure).read_bytes().startswith(b"\x89PNG")
+    text = run.summary()
+    assert [word for word in words if word not in text] == []

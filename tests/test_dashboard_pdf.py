@@ -79,12 +79,6 @@ def visit(browser, site) -> Iterator[Visit]:
     assert faults == []
 
 
-def at(site: Site, **query: str) -> str:
-    """Return the address of a view of the good product."""
-    given = {"page": "pdf", "key": site.key[:16], **query}
-    return site.url + "?" + "&".join(f"{name}={value}" for name, value in given.items())
-
-
 def ink(visit: Visit) -> list[int]:
     """Return what corner, curve, residuals and events look like; each has an empty layer above."""
     return visit.pixels()[::2]
@@ -98,7 +92,7 @@ def changed(before: list[int], after: list[int]) -> list[bool]:
 
 @needs_browser
 def test_a_posterior_stands_beside_the_reference_with_its_numbers(visit, site):
-    visit.open(at(site, size="100", observation="1"))
+    visit.open(site.at("pdf", size="100", observation="1"))
     numbers, head = visit.piece("table.merit"), visit.piece(".head")
     for shown in ("estimate", "corrected", "mu_x", "rho", "C2ST", "σ / σ ref."):
         assert shown in numbers
@@ -123,7 +117,7 @@ def test_a_posterior_stands_beside_the_reference_with_its_numbers(visit, site):
 
 @needs_browser
 def test_narrow_windows_do_not_scroll_sideways(visit, site):
-    visit.open(at(site))
+    visit.open(site.at("pdf"))
     for width, height in ((1600, 900), (1280, 800), (800, 900), (390, 844)):
         visit.fits(width, height)
     visit.page.keyboard.press("?")
@@ -135,7 +129,7 @@ def test_narrow_windows_do_not_scroll_sideways(visit, site):
 def test_flips_change_what_is_drawn_and_ask_nothing_of_the_server(visit, site):
     sent: list[str] = []
     visit.page.on("websocket", lambda s: s.on("framesent", lambda frame: sent.append("frame")))
-    visit.open(at(site, observation="0", size="10"))
+    visit.open(site.at("pdf", observation="0", size="10"))
     first, numbers, frames = ink(visit), visit.piece("table.merit"), len(sent)
     visit.page.keyboard.press("ArrowRight")
     assert visit.page.evaluate("presage.state.size") == 1
@@ -159,7 +153,7 @@ def test_flips_change_what_is_drawn_and_ask_nothing_of_the_server(visit, site):
 
 @needs_browser
 def test_the_slider_and_buttons_set_the_view(visit, site):
-    visit.open(at(site, size="10"))
+    visit.open(site.at("pdf", size="10"))
     before = ink(visit)
     visit.page.locator("input.slide").fill("1")
     assert visit.page.evaluate("presage.state.size") == 1
@@ -177,8 +171,9 @@ def test_the_slider_and_buttons_set_the_view(visit, site):
 
 @needs_browser
 def test_the_address_restores_the_view(visit, site):
-    visit.open(at(site, observation="1", size="10", kinds="reference,corrected", curve="density_y",
-                  strip="ratio", against="truth", range="prior"))  # fmt: skip
+    visit.open(site.at("pdf", observation="1", size="10", kinds="reference,corrected",
+                       curve="density_y", strip="ratio", against="truth",
+                       range="prior"))  # fmt: skip
     state = visit.page.evaluate("presage.state")
     assert (state["observation"], state["size"], state["curve"]) == (1, 0, 1)
     assert state["kinds"] == ["reference", "corrected"]
@@ -193,7 +188,7 @@ def test_the_address_restores_the_view(visit, site):
 
 @needs_browser
 def test_what_is_drawn_is_what_the_product_holds(visit, site):
-    visit.open(at(site, observation="1", size="100", curve="density_y"))
+    visit.open(site.at("pdf", observation="1", size="100", curve="density_y"))
     product = toy.posteriors(2, 500, SIZES).isel(observation=1).sel(size=100)
     drawn = visit.page.evaluate(_DRAWN)
     median = product["density_y_band"].sel(kind="estimate", level=0.5).values
@@ -221,7 +216,7 @@ _DRAWN = """() => {
 
 @needs_browser
 def test_the_calibration_is_made_when_it_is_asked_for(visit, site):
-    visit.open(at(site))
+    visit.open(site.at("pdf"))
     figures = visit.page.locator(".bk-Figure:visible").count()
     visit.page.get_by_role("button", name="calibration", exact=True).click()
     visit.page.get_by_text("300 observations of 1000 events, 60 draws each").wait_for(
@@ -242,7 +237,7 @@ def test_the_calibration_is_made_when_it_is_asked_for(visit, site):
 
 @needs_browser
 def test_png_and_netcdf_are_named_by_what_they_hold(visit, site, stocked):
-    visit.open(at(site, observation="1", size="10"))
+    visit.open(site.at("pdf", observation="1", size="10"))
     with visit.page.expect_download(timeout=PATIENCE) as picture:
         visit.page.get_by_role("button", name="PNG").click()
     name = picture.value.suggested_filename
@@ -261,9 +256,10 @@ def test_nonsense_in_the_address_is_said_and_harmless(visit, site):
     wrong = {"observation": "99", "size": "-1", "kinds": quote(MARKUP), "curve": "density_z",
              "strip": "sigm", "against": "%00", "range": "9" * 3000, "panel": "[]",
              "features": "x,z", "checks": "../../etc"}  # fmt: skip
-    visit.open(at(site, **wrong))
-    said = " ".join(notice.inner_text() for notice in visit.page.locator(".notice").all())
-    assert visit.page.locator(".notice").count() == len(wrong)
+    visit.open(site.at("pdf", **wrong))
+    notices = visit.notices()
+    assert len(notices) == len(wrong)
+    said = " ".join(notices)
     for part in ("no observation '99'", "did you mean 'density_", "did you mean 'sigma'",
                  "'../../etc' is the key of no calibration", "<img src=x"):  # fmt: skip
         assert part in said

@@ -51,12 +51,6 @@ def site(stocked, tmp_path_factory, servers) -> Site:
     return start(stocked[0].root, stocked[1]["good"], servers, log)
 
 
-def at(site: Site, key: str = "", **query: str) -> str:
-    """Return the address of a view."""
-    given = {"page": "sky", "key": (key or site.key)[:16], **query}
-    return site.url + "?" + "&".join(f"{name}={value}" for name, value in given.items())
-
-
 def image(visit, k: int, panel: str = "maps") -> np.ndarray:
     """Return what a picture holds."""
     source = f"presage.models.panels.panel{PANEL[panel]}.pictures[{k}].source"
@@ -80,7 +74,7 @@ def arrived(visit, name: str, key: list[int]) -> None:
 def test_keys_step_through_channels_and_what_the_scan_says_without_the_server(visit, site):
     sent: list[str] = []
     visit.page.on("websocket", lambda s: s.on("framesent", lambda frame: sent.append("frame")))
-    visit.open(at(site, sky="1", frequency="503.125"))
+    visit.open(site.at("sky", sky="1", frequency="503.125"))
     assert "leakage, sky 1, 503.125 MHz" in visit.piece(".head")
     for width, height in ((1400, 900), (800, 900), (390, 844)):
         visit.fits(width, height)
@@ -106,7 +100,7 @@ def test_keys_step_through_channels_and_what_the_scan_says_without_the_server(vi
 
 @needs_browser
 def test_what_is_drawn_is_what_the_product_holds(visit, site, stocked):
-    visit.open(at(site, sky="1", cleaner="pca", plane="residual"))
+    visit.open(site.at("sky", sky="1", cleaner="pca", plane="residual"))
     visit.still()
     _, _, good = stocked
     here = good.isel(sky=1, frequency=8)
@@ -138,7 +132,7 @@ def test_what_is_drawn_is_what_the_product_holds(visit, site, stocked):
 @pytest.mark.parametrize("kind", ["good", "visibilities"])
 def test_a_click_into_a_map_chooses_the_line_of_sight(visit, site, stocked, kind):
     _, keys, good = stocked
-    visit.open(at(site, keys[kind], cleaner="pca"))
+    visit.open(site.at("sky", keys[kind], cleaner="pca"))
     figure = f"presage.models.panels.panel{PANEL['maps']}.pictures[2].figure"
     place = 3.2 if kind == "visibilities" else float(good["y"][3]) + 0.05
     x = float(good["x"][11]) - 0.05
@@ -155,24 +149,23 @@ def test_a_click_into_a_map_chooses_the_line_of_sight(visit, site, stocked, kind
 
 @needs_browser
 def test_picture_file_and_help_are_there_and_nonsense_is_said(visit, site):
-    visit.open(at(site, sky="7", cleaner="networ", other="%00", modes="-1", frequency="500,"))
-    said = " ".join(notice.inner_text() for notice in visit.page.locator(".notice").all())
+    visit.open(site.at("sky", sky="7", cleaner="networ", other="%00", modes="-1", frequency="500,"))
+    notices = visit.notices()
+    said = " ".join(notices)
     assert "there is no sky '7'" in said
     assert "did you mean 'network'" in said
-    assert visit.page.locator(".notice").count() == 5
-    with visit.page.expect_download(timeout=PATIENCE) as picture:
-        visit.page.get_by_role("button", name="PNG").click()
-    assert picture.value.suggested_filename == f"sky-leakage-0-553.125MHz-{site.key[:8]}.png"
-    with visit.page.expect_download(timeout=PATIENCE) as product:
-        visit.page.get_by_text("netCDF").click()
-    assert product.value.suggested_filename == f"sky_residuals-{site.key[:16]}.nc"
+    assert len(notices) == 5
+    assert visit.downloads() == [
+        f"sky-leakage-0-553.125MHz-{site.key[:8]}.png",
+        f"sky_residuals-{site.key[:16]}.nc",
+    ]
     visit.page.keyboard.press("?")
     assert "S − S (S + G + N)⁻¹ S" in visit.piece(".help")
 
 
 @needs_browser
 def test_few_methods_without_a_scan_are_shown_and_foreign_text_as_text(visit, site, stocked):
-    visit.open(at(site, stocked[1]["few"]))
+    visit.open(site.at("sky", stocked[1]["few"]))
     visit.still()
     assert "PCA" in visit.piece("table.numbers")
     assert MARKUP in visit.piece(".head")
@@ -189,6 +182,6 @@ def test_few_methods_without_a_scan_are_shown_and_foreign_text_as_text(visit, si
      ("other dims", "residual should have the dims")],
 )  # fmt: skip
 def test_a_faulty_product_is_said(visit, site, stocked, name, expected):
-    visit.page.goto(at(site, stocked[1][name]), timeout=PATIENCE)
+    visit.page.goto(site.at("sky", stocked[1][name]), timeout=PATIENCE)
     visit.page.get_by_text("Cleaned skies in this store").wait_for(timeout=PATIENCE)
     assert expected in visit.piece(".guide >> nth=0")

@@ -15,7 +15,7 @@ import numpy as np
 import papermill
 import pytest
 
-from guides import examples, run
+from guides import examples, leaves, run
 from presage.generate import simulate
 from presage.labels import LabelError
 from presage.pipeline import run_study
@@ -82,12 +82,7 @@ def test_the_study_leaves_labelled_products(tiny: Run) -> None:
 
 
 def test_the_study_leaves_figures_and_a_table(tiny: Run) -> None:
-    for step in tiny.steps:
-        for figure in step.record.figures.values():
-            assert (step.folder / figure).read_bytes().startswith(b"\x89PNG")
-    text = tiny.summary()
-    for word in ("W1/std", "morphing", "AUC", "verdict"):
-        assert word in text
+    leaves(tiny, "W1/std", "morphing", "AUC", "verdict")
 
 
 def test_the_guide_to_results(

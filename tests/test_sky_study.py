@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from guides import examples, run
+from guides import examples, leaves, run
 from presage.labels import LabelError
 from presage.pipeline import run_study
 from presage.pipeline.run import Run
@@ -59,12 +59,7 @@ def test_methods_stand_where_they_can(tiny: Run) -> None:
 
 
 def test_the_study_leaves_figures_and_a_table(tiny: Run) -> None:
-    for step in tiny.steps:
-        for figure in step.record.figures.values():
-            assert (step.folder / figure).read_bytes().startswith(b"\x89PNG")
-    text = tiny.summary()
-    for word in ("U-Net over PCA", "× limit", "another sky", "Nobody recovers"):
-        assert word in text
+    leaves(tiny, "U-Net over PCA", "× limit", "another sky", "Nobody recovers")
 
 
 def test_the_guide_to_cleaned_skies(tiny: Run, root: Path) -> None:

@@ -21,8 +21,9 @@ from presage.labels import LabelError
 
 #: Variations that are drawn at most.
 _MOST = 6
-#: Where less than this share of the fullest bin is expected, a share of that means nothing.
-_FAINT = 0.02
+#: Bins with less than this share of the fullest one do not say how far the axis of shares goes;
+#: with less than that they show none.
+_FAINT, _NOTHING = 0.02, 0.002
 
 
 def template_figure(template: xr.Dataset) -> Page:
@@ -68,8 +69,8 @@ def _steps(upper: Axes, lower: Axes, template: xr.Dataset, name: str) -> None:
     upper.stairs(nominal, edges, color=INK, lw=1.2, label="nominal")
     tidy(upper, ylabel="expected events")
     upper.set_ylim(bottom=0)
-    there = nominal > 0
-    over = np.divide(100.0, nominal, out=np.zeros_like(nominal), where=there)
+    there = nominal > _NOTHING * nominal.max()
+    over = np.divide(100.0, nominal, out=np.full(nominal.shape, np.nan), where=there)
     lower.stairs(band * over, edges, baseline=-band * over, fill=True, color=FAINT)
     for k, variation in enumerate(map(str, template["variation"].values[:_MOST])):
         style = SERIES[k % len(SERIES)]

@@ -90,23 +90,10 @@ def totals(events: xr.Dataset, labels: Labels | None = None) -> xr.Dataset:
 
 
 def spread(n: int, found: xr.Dataset, table: Floats, parameters: Sequence[Variable]) -> list[int]:
-    """Return how many of `n` events belong to each label of `table`, by their totals.
+    """Return how many of `n` events belong to each label ``[label, parameter]`` of a table.
 
-    Parameters
-    ----------
-    n
-        Events in all.
-    found
-        Of :func:`totals`, at all of these labels.
-    table
-        ``[label, parameter]``.
-    parameters
-        Of both.
-
-    Raises
-    ------
-    LabelError
-        A label without a total, or with so small a share that it gets no event.
+    By what :func:`totals` `found` at these labels; LabelError where it did not, or where the share
+    of a label is no event.
     """
     names = [parameter.name for parameter in parameters]
     if not {"total", *names} <= set(map(str, found.variables)):

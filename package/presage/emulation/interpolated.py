@@ -34,6 +34,8 @@ from presage.recipe import Parent, Recipe
 from presage.rng import generator
 from presage.store import Store
 
+#: Source of uncertainty → trainings that differ.
+Trained = Mapping[str, list[FittedDensity]]
 #: Raised whenever the numbers change.
 VERSION = 1
 #: Pairs of held-out events that count less than this are left aside.
@@ -172,19 +174,16 @@ class _Law:
     drawn: xr.Dataset
 
     def measured(
-        self,
-        label: Floats,
-        fitted: FittedDensity,
-        trained: Mapping[str, list[FittedDensity]],
-        pairs: list[Pair],
+        self, label: Floats, fitted: FittedDensity, trained: Trained, pairs: list[Pair]
     ) -> Measured:
         """Return the nominal shares, and what members and held-out labels say of their errors."""
         events = np.stack([self.drawn[name].values for name in self.binning.names], axis=1)
         nominal = self.binning.shares(events.astype(np.float64))
-        found = {}
-        for source, several in trained.items():
-            if len(several) > 1 or source != "members":
-                found[source] = spread(self._weighed(events, fitted, several))
+        found = {
+            source: spread(self._weighed(events, fitted, several))
+            for source, several in trained.items()
+            if len(several) > 1 or source != "members"
+        }
         if pairs:
             found["held_out"] = self._carried(label, nominal, pairs)
         return Measured(nominal, found)

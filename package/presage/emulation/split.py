@@ -9,13 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from presage.analysis.labelled import (
-    FEWEST,
-    Labels,
-    declared,
-    distinct_labels,
-    label_table,
-)
+from presage.analysis.labelled import FEWEST, Labels, declared, distinct_labels, label_table
 from presage.labels import LabelError, Variable, unitless
 from presage.labels.equality import positions
 from presage.lineage import take

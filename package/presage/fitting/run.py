@@ -185,9 +185,8 @@ def fit(
     precision
         ``"32-true"``, ``"64-true"`` or ``"bf16-mixed"``.
     resample
-        Number of a bootstrap sample of the events, any from 0 on, to train on in their place:
-        each counts by a random weight of mean 1. How far several such trainings differ is how
-        far this one may be off by chance, that of the events included.
+        Number of a bootstrap sample, any from 0 on: each event counts by a random weight of mean
+        1. Several such trainings differ as trainings on other events of the same law would.
     checkpoint_every
         Steps between checkpoints, besides those at epoch edges (which are left out while
         they would take more than 2 % of the time). Needs a store.

@@ -45,12 +45,7 @@ class Weighing(NamedTuple):
 def weighing(source: BatchSource) -> Weighing | None:
     """Return how samples are weighed; None where all count alike.
 
-    Raises
-    ------
-    FitError
-        Weights that are negative, or add up to nothing.
-    LabelError
-        A weight that is not finite, or two columns of them.
+    FitError says that weights are negative or all zero, LabelError that they are no weights.
     """
     sample = sample_dim(source.dataset)
     found = weight_declared(source.dataset, sample)

@@ -18,15 +18,7 @@ import numpy as np
 import xarray as xr
 
 from presage.analysis.compare import compare
-from presage.analysis.labelled import (
-    FEWEST,
-    Floats,
-    Integers,
-    Labels,
-    declared,
-    group,
-    label_table,
-)
+from presage.analysis.labelled import FEWEST, Floats, Integers, Labels, declared, group, label_table
 from presage.analysis.residuals import RIVALS, VERSION, Residuals
 from presage.emulation.sampling import RangeWarning, sample
 from presage.emulation.split import at_labels, hold_out

@@ -44,6 +44,7 @@ class Scores:
     deviation: float
     deviation_extreme: float
     error: float  # RMSE of the posterior mean over that of the reference's mean.
+    reliable: float  # Share of the references that can be trusted.
 
 
 def score(
@@ -84,6 +85,7 @@ def score(
         float(ratio.mean()),
         float(ratio.flat[np.abs(np.log(ratio)).argmax()]),
         errors[0] / errors[1],
+        float(exact["reliable"].mean()),
     )
 
 

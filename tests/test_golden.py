@@ -47,6 +47,9 @@ RAISED: dict[str, int] = {
         4,
     ),
     "fit-ensemble": 16,
+    "fit-set_encoder": 2,
+    "pdf_posteriors": 3,
+    "pdf_reference": 2,
 }
 #: Numbers that hang on single draws, or are the rounding itself: with other libraries only their
 #: mean is held to.
@@ -223,10 +226,13 @@ def test_the_settings_of_a_run_find_its_products(kept: Place) -> None:
     products = TABLE["runs"]["pdf"]["products"]
     sizes = {"n_samples": 80, "n_events": 20, "n_repeat": 2, "n_observations": 2}
     sets = pdf_study.Campaign(store=kept.store, n_calibration=40, **sizes)
-    inference = sets.inference(pdf_study.Training.preset("quick", epochs=1), progress=False)
-    assert inference.posterior.key == products["posterior"]
-    effort = Effort(n_draws=100, n_proposals=500)
-    assert key_of(posteriors(sets, inference, [20], effort, False)) == products["posteriors"]
+    encoder, posterior = (ps.load(products[name], kept.store) for name in ("encoder", "posterior"))
+    inference = pdf_study.Inference(sets.single, encoder, posterior)
+    made = posteriors(sets, inference, [20], Effort(n_draws=100, n_proposals=500), False)
+    before = kept.store.open(products["posteriors"])
+    # The exact posterior is drawn in another way than it was; the estimate is the same.
+    kinds = [a.sel(kind="estimate") for a in (made["draws"], before["draws"])]
+    np.testing.assert_allclose(*(a.mean("draw") for a in kinds), atol=0.05)
 
 
 @pytest.mark.parametrize("study", TABLE["runs"])

@@ -214,6 +214,10 @@ def train(source: Problem, store: Store, seed: int = 0) -> tuple[Trained, xr.Dat
         return training.fit(data, store, progress=False), data
 
 
+#: What is trained in a second is poor, which tests/test_pdf_training.py looks at.
+pytestmark = pytest.mark.filterwarnings("ignore:the estimate of")
+
+
 @pytest.fixture(scope="module")
 def ready(store: Store) -> Ready:
     trained, data = train(Gaussian(EVENTS), store)
@@ -278,9 +282,9 @@ def test_what_a_model_is_asked(ready: Ready, wrong: str) -> None:
 
 def test_sets_of_a_size_that_it_does_not_know(ready: Ready) -> None:
     sets = ready.data["events"].isel(repeat=0)
-    many = xr.concat([sets] * 4, "event")
+    many = xr.concat([sets] * 8, "event")
     unlike = pytest.warns(UnlikeTrainingWarning, match="events are repeats of others")
-    with unlike, pytest.warns(UntrainedSizeWarning, match=r"48 events; trained: 6 to 12"):
+    with unlike, pytest.warns(UntrainedSizeWarning, match=r"96 events; trained: 6 to 12"):
         ready.inference.sample(many.isel(sample=0), 5)
 
 

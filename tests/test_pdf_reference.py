@@ -7,6 +7,7 @@ prior ends inside the box and two parameters of which the data know one, and two
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,7 +21,14 @@ from presage.analysis.c2st import c2st
 from presage.labels import LabelError
 from presage.store import Store
 from presage.studies.pdf.calibrate import calibrate
-from presage.studies.pdf.correction import correct, log_posterior, weigh
+from presage.studies.pdf.correction import (
+    PoorEstimateWarning,
+    correct,
+    log_posterior,
+    probed,
+    weigh,
+)
+from presage.studies.pdf.draws import Draws
 from presage.studies.pdf.ensemble import ensemble
 from presage.studies.pdf.gaussian import Gaussian
 from presage.studies.pdf.law import Feature, Range
@@ -28,6 +36,7 @@ from presage.studies.pdf.mixture import Mixture
 from presage.studies.pdf.predictive import predictive, prior_check
 from presage.studies.pdf.problem import Problem
 from presage.studies.pdf.proposal import proposal
+from presage.studies.pdf.realistic_dis import RealisticDIS
 from presage.studies.pdf.reference import reference
 from presage.studies.pdf.target import Target
 from presage.studies.pdf.tree import to_arviz, tree
@@ -118,6 +127,48 @@ def test_the_reference_is_that_of_a_dense_grid(case):
     assert torch.isfinite(problem.log_prior(torch.from_numpy(theta.values))).all()
     density = found["log_likelihood"] + found["log_prior"] - found["log_evidence"]
     assert found["log_prob"].values == pytest.approx(density.values)
+
+
+def curve_on_a_grid(events, side=200):
+    """Return evidence, mean and deviation of c and d where the other four fit inside their box."""
+    x, q2, value = events.T
+    design = np.stack((np.ones_like(x), np.log(q2), np.log(x), np.log1p(-x)), -1)
+    basis, triangle = np.linalg.qr(design)
+    edges = 10 * (np.arange(side) + 0.5) / side - 5
+    c, d = (one.ravel()[:, None] for one in np.meshgrid(edges, edges, indexing="ij"))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        left = np.log(value / x) - np.log(1 + c * x + d * x**2)
+        squares = np.square(left - (left @ basis) @ basis.T).sum(1)
+    theta = torch.from_numpy(np.concatenate((np.zeros((len(c), 4)), c, d), 1))
+    squares[~RealisticDIS().physical(theta).numpy()] = np.inf
+    logs = -0.5 * squares / 0.05**2
+    weight = np.exp(logs - logs.max())
+    total = np.log(weight.sum() * (10 / side) ** 2) + logs.max()
+    norm = len(x) * math.log(0.05 * math.sqrt(2 * math.pi) * 0.899 * math.log(1e3))
+    volume = math.log(4 * 2 * 5 * 10 * 100 * RealisticDIS().acceptance)
+    inside = (
+        2 * math.log(2 * math.pi) + 4 * math.log(0.05) - np.log(np.abs(np.diag(triangle))).sum()
+    )
+    evidence = total + inside - norm - np.log(q2 * value).sum() - volume
+    plane, weight = np.concatenate((c, d), 1), weight / weight.sum()
+    mean = weight @ plane
+    return evidence, mean, np.sqrt(weight @ (plane - mean) ** 2)
+
+
+@pytest.mark.parametrize(("c", "d"), [(0.5, 1.0), (-2.5, 2.5)])  # the second where P nearly is 0
+def test_the_posterior_of_a_curve_is_a_grid_and_a_normal_law(c, d):
+    problem = RealisticDIS(n_events=100)
+    theta = torch.tensor([[0.0, 0.0, 2.0, 5.0, c, d]], dtype=torch.float64)
+    sets = problem.events(theta, Draws(np.random.default_rng(0)), 1, 100)[0, 0]
+    events = xr.DataArray(sets.numpy(), dims=("event", "feature"))
+    found = reference(problem, events, 4000)
+    assert float(found["reliable"]) == 1
+    assert float(found["efficiency"]) > 0.97  # weights are equal: the proposal is the posterior
+    evidence, mean, spread = curve_on_a_grid(sets.numpy())
+    assert float(found["log_evidence"]) == pytest.approx(evidence, abs=0.03)
+    plane = found["theta"][:, 4:].values
+    assert np.abs((plane.mean(0) - mean) / spread).max() < 4 / math.sqrt(4000)
+    assert plane.std(0) == pytest.approx(spread, rel=0.05)
 
 
 def test_a_laplace_proposal_alone_would_not_do():
@@ -258,6 +309,27 @@ def test_a_broadened_and_shifted_estimate_is_corrected(sets_and_references):
     weights = weigh(GAUSSIAN, estimate.isel(draw=slice(5000)), sets, progress=False)
     told = c2st(exact["theta"], weights["theta"], log_weight=weights["log_weight"])
     assert float(told["accuracy"].mean()) < 0.5 + 3 * float(told["error"][0]) / math.sqrt(3)
+
+
+#: Widths and shifts of an estimate, and whether that is said.
+ESTIMATES = {"the posterior": (1.0, 0.0, False), "wider": (1.5, 0.0, False),
+             "a little off": (1.0, 0.5, False), "far off": (1.0, 2.5, True),
+             "far too wide": (3.0, 0.0, True), "beyond it": (0.1, 30.0, True)}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ESTIMATES)
+def test_few_draws_tell_an_estimate_far_from_the_posterior(sets_and_references, name):
+    sets, _, exact = sets_and_references
+    width, shift, said = ESTIMATES[name]
+    estimate = broadened(sets, exact, width, shift, 2000)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PoorEstimateWarning)
+        found = probed(GAUSSIAN, estimate, sets)
+    assert [w.category for w in caught] == [PoorEstimateWarning] * said
+    assert found.dims == ("observation",)
+    assert bool((found < 0.1).any()) == said
+    all_draws = weigh(GAUSSIAN, estimate, sets, progress=False)["efficiency"]
+    np.testing.assert_allclose(found, all_draws, atol=0.15)
 
 
 def test_an_estimate_too_far_off_is_not_corrected_and_it_is_said(sets_and_references):

@@ -150,6 +150,7 @@ def test_scores_and_verdict_say_what_the_products_hold():
             "c2st_floor": (("observation", "size"), np.full((2, 1), 0.52)),
             "efficiency": (("observation", "size"), np.array([[0.4], [0.2]])),
             "pareto_k": (("observation", "size"), np.array([[0.1], [0.5]])),
+            "reliable": (("observation", "size"), np.array([[1], [0]])),
             "sd_ratio": (tuple(shape), np.full(tuple(shape.values()), 1.1)),
         },
         coords={"size": [100], **kinds},
@@ -158,21 +159,28 @@ def test_scores_and_verdict_say_what_the_products_hold():
     assert row["C2ST"] == pytest.approx(0.61)
     assert row["worst"] == pytest.approx(0.62)
     assert row["lowest"] == pytest.approx(0.2)
+    assert row["reliable"] == pytest.approx(0.5)
     assert row["sd / exact"] == pytest.approx(1.1)
     checked = xr.Dataset(
         {
-            "ecdf": (("quantity", "fraction"), np.array([[0.0, 0.5, 1.0], [0.0, 0.9, 1.0]])),
+            "ecdf": (("quantity", "fraction"), np.array([[0, 0.5, 1], [0, 0.9, 1], [0, 0.1, 1]])),
             "ecdf_low": ("fraction", np.array([0.0, 0.4, 1.0])),
             "ecdf_high": ("fraction", np.array([0.0, 0.6, 1.0])),
             "efficiency": ("observation", np.array([0.05, 0.5])),
             "pareto_k": ("observation", np.array([0.9, 0.2])),
             "tarp_distance": 0.1,
             "tarp_bound": 0.2,
+            "uniformity_p": ("quantity", np.array([0.5, 1e-6, 1e-4])),
+            "rank": (("observation", "quantity"), np.array([[0, 0, 3], [4, 4, 4]])),
         },
-        coords={"quantity": ["good", "bad"]},
-        attrs={"kind": "estimate"},
+        coords={"quantity": ["good", "bad", "log_likelihood"]},
+        attrs={"kind": "estimate", "draw_count": 4},
     )
     text = verdict(checked)
+    assert (
+        "mean rank 0.875 (exact: 0.5), uniform with p = 0.0001; below 0.01: the posterior is "
+        "too wide" in text
+    )
     assert "ranks of 1 of 2 quantities" in text
     assert "outside: bad" in text
     assert "largest difference 0.100" in text
@@ -186,9 +194,11 @@ def test_a_size_that_was_not_trained_gives_no_posterior_of_no_width(tiny):
     campaign = Campaign(store, n_calibration=60, **settings)
     inference = campaign.inference(Training.preset("quick", epochs=3), progress=False)
     observed = observed_sets(campaign.observations)["events"]
-    whole = inference.sample(observed, 200)["theta"].std("draw")
+    whole = inference.sample(observed, 200, probe=False)["theta"].std("draw")
     with pytest.warns(UserWarning, match="not trained with"):
-        half = inference.sample(observed.isel(event=slice(0, 30)), 200)["theta"].std("draw")
+        half = inference.sample(observed.isel(event=slice(0, 30)), 200, probe=False)["theta"].std(
+            "draw"
+        )
     assert float((half / whole).min()) > 0.2
 
 

@@ -12,17 +12,18 @@ import xarray as xr
 from presage.fitting import FitError, fit
 from presage.generate import simulate
 from presage.labels import LabelError
-from presage.lineage import attributes_of, recipe_of
+from presage.lineage import recipe_of
 from presage.models import SetEncoder
+from presage.studies.pdf.correction import PoorEstimateWarning
 from presage.studies.pdf.features import PooledFeatures
 from presage.studies.pdf.gaussian import Gaussian
 from presage.studies.pdf.inference import Inference, UntrainedSizeWarning
-from presage.studies.pdf.problems import PROBLEMS
 from presage.studies.pdf.problems import problem as build
-from presage.studies.pdf.refreshed import RefreshedViews
-from presage.studies.pdf.training import PRESETS, Training, problem_of
+from presage.studies.pdf.training import PRESETS, Training
 from presage.transforms.tail import UnlikeTrainingWarning
 
+#: What is trained in a second is poor, which a test of its own looks at.
+pytestmark = pytest.mark.filterwarnings("ignore:the estimate of")
 TINY = Training(
     hidden=(8,), seeds=1, encoder_epochs=2, smallest=4, sizes=(4, 10), per_size=2, head=(16,),
     flow_hidden=(8,), bins=4, views=0, epochs=3, batch_size=32,
@@ -62,7 +63,7 @@ def test_views_are_disjoint_parts_of_the_stored_sets(trained, sets):
     got = features["features"].values[7].reshape(2, 5, -1)
     np.testing.assert_allclose(got[:, 0], whole.numpy(), rtol=1e-4, atol=1e-5)
     # Means over both halves are, on average, those over the whole set.
-    means = slice(5, 5 + network.inputs.outputs)
+    means = slice(5, 7)
     np.testing.assert_allclose(
         got[:, 1:3, means].mean(1), got[:, 0, means], rtol=1e-4, atol=1e-5
     )  # fmt: skip
@@ -127,18 +128,6 @@ def test_presets_make_models(name):
     assert preset.posterior_model.bins >= 2
 
 
-@pytest.mark.parametrize("name", PROBLEMS)
-def test_the_problem_is_read_back_from_the_recipe_of_its_sets(name):
-    problem = build(name, n_events=7)
-    sets = xr.Dataset(attrs=attributes_of(problem.recipe(3)))
-    assert problem_of(sets) == problem
-
-
-def test_sets_of_unknown_density_are_not_refreshed(trained):
-    with pytest.raises(LabelError, match="train with refresh=0"):
-        problem_of(trained.features)
-
-
 def test_an_unknown_preset_is_refused():
     with pytest.raises(LabelError, match="did you mean 'quick'"):
         Training.preset("quik")
@@ -177,6 +166,14 @@ def test_a_set_unlike_the_training_is_answered_with_a_warning(inference, observe
     assert all(warning.filename == __file__ for warning in caught)
 
 
+def test_an_estimate_is_probed_unless_it_is_not_wanted(inference, observed):
+    with pytest.warns(PoorEstimateWarning, match="take presage.studies.pdf.reference") as caught:
+        drawn = inference.sample(observed, 20)
+    assert caught[0].filename == __file__
+    assert drawn["efficiency"].dims == ("sample",)
+    assert "efficiency" not in inference.sample(observed, 20, probe=False)
+
+
 def test_draws_carry_the_density_that_log_prob_gives(inference, observed):
     drawn = inference.sample(observed, 40)
     scored = inference.log_prob(drawn["theta"], observed)
@@ -190,13 +187,13 @@ def test_the_estimate_is_a_density_of_the_prior_box(inference, observed):
     rng = np.random.default_rng(0)
     low, high = inference.problem.low.numpy(), inference.problem.high.numpy()
     points = xr.DataArray(
-        rng.uniform(low, high, (40_000, 5)),
+        rng.uniform(low, high, (90_000, 5)),
         dims=("point", "parameter"),
         coords={"parameter": [r.name for r in inference.problem.prior]},
     )
     density = np.exp(inference.log_prob(points, observed.isel(sample=0)).values)
     total = density.mean() * (high - low).prod()
-    error = density.std() * (high - low).prod() / 200
+    error = density.std() * (high - low).prod() / 300
     assert total == pytest.approx(1, abs=5 * error)
     assert error < 0.1
 
@@ -299,51 +296,6 @@ def test_models_that_do_not_belong_together_are_refused(inference, trained, sets
         Inference(build("simplified_dis"), trained.encoder, trained.posterior)
 
 
-# -- refreshed theta ----------------------------------------------------------------------
-
-
-def test_metropolis_steps_leave_the_posterior_as_it_is(trained, sets, store):
-    """Whatever is proposed, refreshed theta has the joint law with its set that theta has."""
-    problem = Gaussian(n_events=20, n_repeat=2)
-    source = RefreshedViews(
-        trained.features, sets, trained.encoder, trained.posterior, problem, draws=2, steps=3
-    )
-    made = simulate(source, 80, store=store, progress=False)
-    assert made["theta"].dims == ("sample", "view", "draw", "parameter")
-    assert made["features"].equals(trained.features["features"])
-    assert 0.02 < float(made["accepted"].mean()) < 1
-    problem.check_theta(made["theta"].transpose(..., "parameter"))
-    moved = (made["theta"].isel(draw=1) != trained.features["theta"]).all("parameter")
-    assert 0.05 < float(moved.mean()) < 1
-    # The first view is the whole first set: its likelihood is that of the stored theta, on average.
-    events = torch.tensor(sets["events"].values[:, 0]).double()
-    stored, new = (
-        problem.log_likelihood(torch.tensor(theta.values), events)
-        for theta in (sets["theta"], made["theta"].isel(view=0, draw=1))
-    )
-    difference = (stored - new).numpy()
-    assert abs(difference.mean()) < 4 * difference.std() / np.sqrt(80)
-    assert difference.std() < 6
-
-
-def test_training_on_refreshed_theta_ends_in_the_same_kind_of_posterior(
-    trained, sets, store, observed
-):
-    again = replace(TINY, refresh=2, refresh_steps=1, refresh_epochs=1).fit(
-        sets, store, progress=False
-    )
-    assert again.encoder.key == trained.encoder.key
-    assert again.features.sizes["draw"] == 2
-    drawn = Inference(Gaussian(n_events=20), again.encoder, again.posterior).sample(observed, 5)
-    assert bool(np.isfinite(drawn["log_prob"]).all())
-
-
-def test_refreshing_needs_the_sets_of_the_features(trained, sets):
-    few = sets.isel(sample=slice(0, 10))
-    with pytest.raises(LabelError, match="sets of 10"):
-        RefreshedViews(trained.features, few, trained.encoder, trained.posterior, Gaussian())
-
-
 # -- straight coordinates -----------------------------------------------------------------
 
 
@@ -354,7 +306,6 @@ def measured(store):
     sets = simulate(problem, 160, store=store, progress=False)
     training = replace(
         TINY, seeds=0, regress="F2", place="x", straight="curve", sizes=(60,), epochs=10,
-        refresh=1, refresh_epochs=10,
     )  # fmt: skip
     trained = training.fit(sets, store, progress=False)
     events = simulate(problem, 2, seed=5, progress=False)["events"].isel(repeat=0).load()
@@ -378,6 +329,5 @@ def test_draws_in_straight_coordinates_are_physical_and_have_their_density(measu
 
 def test_straight_coordinates_find_a_narrow_posterior_at_once(measured):
     """With 160 theta, delta is known to a hundredth of its range."""
-    inference, events, trained = measured
+    inference, events, _ = measured
     assert float(inference.sample(events, 300)["theta"].std("draw")[:, 1].max()) < 0.05
-    assert float(trained.features["accepted"].mean()) > 0.005

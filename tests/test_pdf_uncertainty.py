@@ -14,6 +14,8 @@ from presage.studies.pdf.inference import Inference
 from presage.studies.pdf.laplace import LastLayer, LastLayerLaplace
 from presage.studies.pdf.training import Training
 
+#: What is trained in a second is poor, which tests/test_pdf_training.py looks at.
+pytestmark = pytest.mark.filterwarnings("ignore:the estimate of")
 TINY = Training(
     hidden=(8,), seeds=1, encoder_epochs=3, smallest=4, sizes=(10,), head=(8,), flow_hidden=(8,),
     bins=4, views=0, epochs=1, batch_size=64,

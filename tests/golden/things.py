@@ -188,8 +188,7 @@ class Place:
         """Settings that train encoder and posterior in no time."""
         return SetTraining(
             hidden=(8,), seeds=1, encoder_epochs=1, encoder_batch=32, smallest=4, sizes=(8, 16),
-            head=(8,), flow_hidden=(8,), bins=4, views=2, epochs=1, batch_size=32, refresh=2,
-            refresh_epochs=1,
+            head=(8,), flow_hidden=(8,), bins=4, views=2, epochs=1, batch_size=32,
         )  # fmt: skip
 
     @cached_property

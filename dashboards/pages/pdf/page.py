@@ -194,6 +194,7 @@ def _merit(here: xr.Dataset) -> str:
     """Return what stands under the numbers."""
     floor, efficiency, tail = (float(here[n]) for n in ("c2st_floor", "efficiency", "pareto_k"))
     said = f"C2ST of two references: {floor:.3f} (its floor). " if np.isfinite(floor) else ""
+    said += "The reference is not reliable. " if float(here["reliable"]) == 0 else ""
     if not np.isfinite(efficiency):
         return said + "No importance weights."
     share = f"{100 * efficiency:.{1 if efficiency < 0.1 else 0}f} %"

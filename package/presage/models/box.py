@@ -37,9 +37,11 @@ Map = Callable[[Tensor], Tensor]
 LINKS: dict[str, tuple[Map, Map, Map]] = {
     "logit": (_logit, torch.sigmoid, _log_sigmoid_slope),
     "probit": (torch.special.ndtri, torch.special.ndtr, _log_normal),
+    # No link: a density on the whole line that is cut at the edges and divided by what is left.
+    "truncated": (torch.clone, torch.clone, torch.zeros_like),
 }
 #: Places on the line beyond which float64 cannot tell the box from its edge.
-FARTHEST = {"logit": 27.0, "probit": 7.0}
+ENDS = {"logit": (-27.0, 27.0), "probit": (-7.0, 7.0), "truncated": (0.0, 1.0)}
 
 
 #: Name → ``"module:Class"`` of coordinates in which parameters are not tangled. An instance has
@@ -80,7 +82,7 @@ class Box:
         self.low, self.span = low.double(), (high - low).double()
         self.straight = coordinates(straight, len(low))
         self.free = self.straight.moved if self.straight else 0
-        self.farthest = FARTHEST[link]
+        self.ends = ENDS[link]
         self._to_line, self._to_unit, self._log_slope = LINKS[link]
 
     def line(self, theta: Tensor) -> Tensor:
@@ -106,7 +108,7 @@ class Box:
 
     def finite(self, z: Tensor) -> Tensor:
         """Return z with what has a link kept off the edges of the box."""
-        linked = z[..., self.free :].clamp(-self.farthest, self.farthest)
+        linked = z[..., self.free :].clamp(*self.ends)
         return torch.cat((z[..., : self.free], linked), -1)
 
     def inside(self, theta: Tensor) -> Tensor:

@@ -54,6 +54,19 @@ def log_between(low: Tensor, high: Tensor) -> Tensor:
     return torch.where(narrow, inner, wide)
 
 
+def normal_between(normal: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Return normal numbers ``(*)`` that are kept between `low` and `high`, made of plain ones."""
+    # In the lower tail, where probabilities are apart.
+    sign = torch.where(low + high > 0, -1.0, 1.0).double()
+    one, two = sign * low.double(), sign * high.double()
+    below, above = torch.minimum(one, two), torch.maximum(one, two)
+    start, end = torch.special.ndtr(below), torch.special.ndtr(above)
+    place = start + (end - start) * torch.special.ndtr(sign * normal.double())
+    kept = torch.special.ndtri(place).clamp(below, above)
+    found: Tensor = (sign * kept).to(normal.dtype)
+    return found
+
+
 def log_normal(x: Tensor) -> Tensor:
     """Return the logarithm of the standard normal density, ``(*)``."""
     return -0.5 * x.square() - 0.5 * math.log(2 * math.pi)

@@ -78,7 +78,7 @@ class FlowNetwork(DensityNetwork):
 
     def _log_prob_of_cells(self, batch: Mapping[str, Tensor], roles: Roles) -> Tensor:
         target = batch["target"]
-        maps = self._each_map(batch.get("condition"), target)
+        maps = self.each_map(batch.get("condition"), target)
         points = list(roles.points)
         total = target.new_zeros(len(target))
         if points:
@@ -94,12 +94,18 @@ class FlowNetwork(DensityNetwork):
             total = total + log_between(cells(batch["low"]), cells(batch["high"])).sum(-1)
         return total
 
-    def _each_map(self, condition: Tensor | None, target: Tensor) -> Callable[[list[int]], Any]:
+    def each_map(self, condition: Tensor | None, target: Tensor) -> Callable[[list[int]], Any]:
         """Return the univariate maps of a flow of one layer: what gives those of some columns."""
         if self.numbers > 1:
             return self._layer.each_map(condition, target)
         (only,) = self.flow.transform(condition).transforms  # of one variable, as zuko has it
         return lambda _: only.base
+
+    def map_of(self, column: int, condition: Tensor | None, before: Tensor) -> Any:
+        """Return the univariate map of one column, given those `before` it in place ``(B, D)``."""
+        if self.numbers > 1:
+            return self._layer.maps_of(column, condition, before)[1]
+        return self.each_map(condition, before)([column])
 
     @property
     def _layer(self) -> Autoregressive:

@@ -16,6 +16,8 @@ from presage.labels import LabelError, nearest
 SCALES = ("linear", "log", "logit")
 #: Float32 next to the ends of the unit interval: nothing finer reaches a network.
 _LEAST, _MOST = float(np.finfo(np.float32).tiny), 1 - 2.0**-24
+#: Least standard deviation of a set, in widths over all training.
+_NARROW = 1e-3
 
 
 def fit_features(events: xr.DataArray) -> dict[str, Any]:
@@ -93,6 +95,22 @@ class FeatureMap(nn.Module):
             return standard
         pairs = [standard[..., i] * standard[..., j] for i, j in zip(row, column, strict=True)]
         return torch.cat((standard, torch.stack(pairs, -1)), -1)
+
+    def moments(self, mean: Tensor) -> Tensor:
+        """Return mean inputs ``(*, I)`` of sets with moments in place of products.
+
+        Standard deviations and correlations, which say the same: a network need not find a narrow
+        spread in the difference of two large numbers.
+        """
+        row, column = self.get_buffer("row"), self.get_buffer("column")
+        if not len(row):
+            return mean
+        first, products = mean.tensor_split((self.outputs - len(row),), -1)
+        covariance = products - first[..., row] * first[..., column]
+        own = row == column
+        spread = covariance[..., own].clamp(min=_NARROW**2).sqrt()
+        scaled = covariance / (spread[..., row] * spread[..., column])
+        return torch.cat((first, torch.where(own, spread[..., row], scaled)), -1)
 
 
 def _check_scales(fitted: Mapping[str, Sequence[Any]]) -> None:

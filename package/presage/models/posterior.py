@@ -1,14 +1,23 @@
 """Posterior of parameters in a box, from pooled features of sets: location, scale, and a flow.
 
 Posteriors are far narrower than the prior, so a flow alone spends its training on finding
-them. Here z, theta on the real line (a link such as the probit takes the box there, so no
-mass lies outside), is first standardised,
+them. Here z, the place of theta in the box, is first standardised,
 
     d_i = (z_i - m_i) / w_i(N),    r_i = exp(-s_i) (d_i - sum_{j<i} t_ij d_j),
 
 and a conditional spline flow then has only the shape of r to learn:
 
     p(theta) = p_flow(r) prod_i exp(-s_i) / w_i · |dz/dtheta|.
+
+Under a flat prior a posterior is a likelihood cut off at the edges of the box. So is this
+density: with T_i the flow's map of r_i to a normal number, and a_i, b_i its values at the edges,
+
+    p(r) = prod_i N(T_i(r_i)) T_i'(r_i) / (Phi(b_i) - Phi(a_i)).
+
+Location and scale are then as smooth at an edge, and in a corner, as in the middle of the box,
+where most of the training is. A link that takes the box to the whole line (the probit)
+stretches every posterior by how near the edge it is, which a network has to learn for each
+combination of edges.
 
 m = linear start + network, s and t (the modified Cholesky factors of the precision,
 Pourahmadi 1999, Biometrika 86, 677) are network outputs. The linear start and w(N), a power
@@ -31,12 +40,16 @@ from torch import Tensor, nn
 
 from presage.labels import LabelError, Variable, check_name
 from presage.lineage import RECIPE, recipe_of, sample_dim
-from presage.models.box import LINKS, Box, coordinates
+from presage.models.box import ENDS, LINKS, Box, coordinates
+from presage.models.cells import log_between, log_normal, normal_between
 from presage.models.density import check_perceptrons, hidden_layers
 from presage.models.fitted_posterior import FittedPosterior
 from presage.models.flow import FlowNetwork, SplineFlow
 from presage.models.prepared import Prepared
 from presage.models.standardise import Standardised, fit_start
+
+#: Where nothing is cut off, in z and in r.
+_FAR = 1e4
 
 
 class Given(NamedTuple):
@@ -48,16 +61,40 @@ class Given(NamedTuple):
     standardised: Standardised
     context: Tensor
     flow: FlowNetwork
+    ends: Tensor | None  # where the density of z is cut off, ``(2, P)``
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return the log density of z ``(*, P)``, ``(*)``."""
         r, log_det = self.standardised.forward(z)
-        return self.flow.log_prob(self.context.expand(*r.shape[:-1], -1), r) + log_det
+        context = self.context.expand(*r.shape[:-1], -1)
+        if self.ends is None:
+            return log_det - self.flow.loss({"condition": context, "target": r})
+        maps = self.flow.each_map(context, r)(list(range(r.shape[-1])))
+        normal, steepness = maps.call_and_ladj(r)
+        low, high = (maps(edge) for edge in self._edges(z))
+        each = log_normal(normal) + steepness - log_between(low, high)
+        total: Tensor = each.sum(-1) + log_det
+        return total
 
     def draw(self, normal: Tensor) -> Tensor:
         """Return z ``(*, P)`` of standard normal numbers ``(*, P)``."""
-        r = self.flow.draw(self.context.expand(*normal.shape[:-1], -1), normal)
-        return self.standardised.inverse(r)
+        context = self.context.expand(*normal.shape[:-1], -1)
+        if self.ends is None:
+            return self.standardised.inverse(self.flow.draw(context, normal))
+        r = torch.zeros_like(normal)
+        for i in range(normal.shape[-1]):
+            z = self.standardised.inverse(r)  # right in those before
+            column = self.flow.map_of(i, context, r)
+            low, high = (column(edge[..., i : i + 1]) for edge in self._edges(z))
+            found = column.inv(normal_between(normal[..., i : i + 1], low, high))
+            r = torch.cat((r[..., :i], found, r[..., i + 1 :]), -1)
+        return self.standardised.inverse(r).clamp(*self.ends)
+
+    def _edges(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return r of the edges, each given the z before it, and no farther than matters."""
+        assert self.ends is not None
+        low, high = (self.standardised.edges(z, end) for end in self.ends)
+        return low.clamp(min=-_FAR), high.clamp(max=_FAR)
 
 
 class PosteriorNetwork(nn.Module):
@@ -77,6 +114,10 @@ class PosteriorNetwork(nn.Module):
         self.context = nn.Linear(spec.hidden[-1], spec.context)
         flow = SplineFlow(spec.flow_hidden, spec.layers, spec.activation, spec.bins)
         self.flow = flow.build({"variables": [{}] * count, "parameters": [{}] * spec.context})
+        ends = torch.tensor(ENDS[spec.link])[:, None].repeat(1, count)
+        free = coordinates(spec.straight).moved if spec.straight else 0
+        ends[:, :free] = torch.tensor([[-_FAR], [_FAR]])
+        self.register_buffer("ends", ends, persistent=False)
 
     def forward(self, features: Tensor) -> Given:
         """Return the density of z given features ``(*, K)``."""
@@ -90,7 +131,8 @@ class PosteriorNetwork(nn.Module):
         # Softly bounded: no set makes a width vanish.
         scales = scales / (1 + scales.abs() / 8)
         standardised = Standardised(location, width, scales, slopes)
-        return Given(standardised, self.context(hidden), self.flow)
+        ends = own("ends") if self.spec.link == "truncated" else None
+        return Given(standardised, self.context(hidden), self.flow, ends)
 
     def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return -log p of each theta, averaged over its views, ``(B,)``.
@@ -98,22 +140,14 @@ class PosteriorNetwork(nn.Module):
         While training a random part of the views, the same of every theta in the batch.
         """
         features, z = batch["features"], batch["z"]
-        views, draws = features.shape[1], z.shape[2]
-        if self.training:
-            z = z[:, :, int(torch.randint(draws, ()))]
-        else:  # every draw of every view
-            features = features.repeat(1, draws, 1) if z.shape[1] > 1 else features
-            z = z.transpose(1, 2).flatten(1, 2)
+        views = features.shape[1]
         if self.training and 0 < self.spec.views < views:
             chosen = torch.randperm(views, device=z.device)[: self.spec.views]
             features = features.index_select(1, chosen)
-            z = z.index_select(1, chosen) if z.shape[1] > 1 else z
         rows = features.shape[:2]
-        target = z.expand(*rows, z.shape[-1])
+        target = z[:, None].expand(*rows, -1)
         given = self.forward(features.flatten(0, 1))
-        r, log_det = given.standardised.forward(target.flatten(0, 1))
-        losses: Tensor = self.flow.loss({"condition": given.context, "target": r}) - log_det
-        return losses.view(rows).mean(1)
+        return -given.log_prob(target.flatten(0, 1)).view(rows).mean(1)
 
 
 @dataclass(frozen=True)
@@ -125,7 +159,8 @@ class PosteriorFlow:
     hidden
         Widths of the network that reads the whitened features.
     link
-        How the box becomes the real line: ``"probit"`` or ``"logit"``.
+        ``"truncated"``: the density is cut off at the edges of the box. ``"probit"`` and
+        ``"logit"`` take the box to the real line.
     context
         Numbers that condition the flow.
     flow_hidden, layers, bins
@@ -140,7 +175,7 @@ class PosteriorFlow:
     """
 
     hidden: tuple[int, ...] = (256, 256)
-    link: str = "probit"
+    link: str = "truncated"
     context: int = 32
     flow_hidden: tuple[int, ...] = (64,)
     layers: int = 1
@@ -157,6 +192,8 @@ class PosteriorFlow:
         check_perceptrons(self, "hidden", "flow_hidden")
         check_name("link", self.link, LINKS)
         coordinates(self.straight)
+        if self.link == "truncated" and self.layers != 1:
+            raise LabelError(f"a truncated flow has one layer, got layers={self.layers}")
         if self.context < 1 or self.views < 0:
             raise LabelError(
                 f"context is at least 1 and views at least 0, got {self.context}, {self.views}"
@@ -169,8 +206,8 @@ class PosteriorFlow:
         ----------
         dataset
             With ``features`` ``[sample, view, number]``, the last number log10 N, and
-            ``theta`` ``[sample, parameter]`` or ``[sample, view, draw, parameter]``; the
-            coordinates ``parameter_low`` and ``parameter_high``.
+            ``theta`` ``[sample, parameter]``; the coordinates ``parameter_low`` and
+            ``parameter_high``.
 
         Raises
         ------
@@ -183,13 +220,11 @@ class PosteriorFlow:
         low, high = (dataset[f"parameter_{n}"].values.astype(float) for n in ("low", "high"))
         box = Box(torch.as_tensor(low), torch.as_tensor(high), self.link, self.straight)
         features = dataset["features"].values
-        theta = np.array(
-            dataset["theta"].values, dtype=np.float64
-        )  # a copy: stored ones are read-only
-        theta = theta[:, None, None] if theta.ndim == 2 else theta
+        # A copy: stored ones are read-only.
+        theta = np.array(dataset["theta"].values, dtype=np.float64)
         z = box.line(torch.as_tensor(theta)).float().numpy()
         sample = sample_dim(dataset)
-        fitted = fit_start(features, z[:, :, 0])
+        fitted = fit_start(features, z[:, None])
         known = (Variable.of(dataset[name], sample) for name in ("features", "theta"))
         count, stored = features[..., -1], RECIPE in dataset.attrs  # log10 of the events
         columns, labels = (asdict(variable) for variable in known)

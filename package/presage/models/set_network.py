@@ -26,6 +26,7 @@ class SetNetwork(nn.Module):
     def __init__(self, spec: Any, declaration: Mapping[str, Any]) -> None:
         super().__init__()
         self.spec = spec
+        self.moments = bool(declaration.get("moments"))  # of version 1: mean products
         parameters = len(declaration["low"])
         self.inputs = FeatureMap(declaration["inputs"], spec.products)
         width = spec.hidden[-1]
@@ -75,6 +76,9 @@ class SetNetwork(nn.Module):
             inputs, columns, phi = torch.split(mean, sizes, -1)
             mean, curve = torch.cat((inputs, phi), -1), [self.regression.finish(columns)]
         parts = [mean]
+        if self.moments:
+            outputs = self.inputs.outputs
+            parts = [self.inputs.moments(mean[..., :outputs]), mean[..., outputs:]]
         if self.spec.seeds:
             least = torch.finfo(pooled.weight.dtype).tiny
             attended = pooled.weighted / pooled.weight.clamp(min=least)[..., None]

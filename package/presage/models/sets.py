@@ -4,8 +4,8 @@ Every event goes through the same perceptron phi. A set becomes the mean of phi 
 inputs themselves, and for each learned seed the mean of phi weighted by a softmax over the
 set (the attention pooling of the Set Transformer, whose value matrices are applied after
 pooling, which is the same); log N is added, for precision goes with the number of events.
-The mean of products of the inputs makes moments exact: for a normal distribution they are
-all there is to know.
+The means of products of the inputs give standard deviations and correlations: with the means, for
+a normal distribution, they are all there is to know.
 
 Means and softmax are summed chunk by chunk with a running maximum, so that a set of 1e5
 events needs no more memory than one chunk, and the result depends on order and chunks only
@@ -108,7 +108,9 @@ class SetEncoder:
 
     name: ClassVar[str] = "set_encoder"
     fitted: ClassVar[type[FittedEncoder]] = FittedEncoder
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
+    #: Versions whose stored models can still be read.
+    readable: ClassVar[tuple[int, ...]] = (1,)
 
     def __post_init__(self) -> None:
         check_perceptrons(self, "hidden", "head")
@@ -160,6 +162,7 @@ class SetEncoder:
             "parameters": [asdict(theta)],
             "sample": sample,
             "inputs": inputs,
+            "moments": True,
             "parameter": [str(name) for name in dataset["parameter"].values],
             "low": dataset["parameter_low"].values.astype(float).tolist(),
             "high": dataset["parameter_high"].values.astype(float).tolist(),

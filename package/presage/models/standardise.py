@@ -31,6 +31,12 @@ class Standardised(NamedTuple):
         r = decorrelated(d, self.slopes) * (-self.log_scales).exp()
         return r, -(self.log_scales + self.width.log()).sum(-1)
 
+    def edges(self, z: Tensor, edge: Tensor) -> Tensor:
+        """Return r_i ``(*, P)`` of places `edge` ``(P,)`` of z_i, each given the z before it."""
+        d = (z - self.location) / self.width
+        before = d - decorrelated(d, self.slopes)
+        return ((edge - self.location) / self.width - before) * (-self.log_scales).exp()
+
     def inverse(self, r: Tensor) -> Tensor:
         """Return z ``(*, P)`` of r ``(*, P)``."""
         return self.location + self.width * correlated(r * self.log_scales.exp(), self.slopes)

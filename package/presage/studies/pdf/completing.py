@@ -39,12 +39,13 @@ def completed(product: xr.Dataset) -> xr.Dataset:
         ``prior_density`` ``[parameter]``; ``event_counts`` ``[observation, size, feature,
         bin]`` of the first `size` events between ``event_edges`` ``[observation, feature,
         bin_edge]``, whose steps are even in the logarithm where ``feature_log`` says so;
-        ``p_value``, NaN in products of before.
+        ``p_value`` and ``reliable``, NaN in products of before.
     """
     width = product["parameter_high"] - product["parameter_low"]
     added: dict[str, Any] = {"prior_density": (1 / width).drop_vars(width.coords)}
-    if "p_value" not in product:
-        added["p_value"] = xr.full_like(product["efficiency"], np.nan)
+    for name in ("p_value", "reliable"):
+        if name not in product:
+            added[name] = xr.full_like(product["efficiency"], np.nan)
     for name in filter(None, str(product.attrs.get("curves", "")).split(",")):
         added |= _residuals(product, name)
     return product.assign(added).assign(_events(product))

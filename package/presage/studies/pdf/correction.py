@@ -15,8 +15,9 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from presage.analysis.importance import PARETO_BAR, importance, resample
+from presage.analysis.importance import PARETO_BAR, efficiency, importance, resample
 from presage.labels import LabelError, unitless
+from presage.labels.caller import warn_caller
 from presage.models.fitted_encoder import SetLabels
 from presage.models.threads import one_thread
 from presage.studies.pdf.problem import Problem
@@ -24,6 +25,46 @@ from presage.studies.pdf.target import Target, sets_with_bar
 
 #: Share of the weight that may be cut off when draws are chosen.
 CLIPPED_BAR = 0.01
+#: Draws whose weights are looked at, and the efficiency below which an estimate is poor.
+PROBES, POOR = 200, 0.1
+
+
+class PoorEstimateWarning(UserWarning):
+    """Importance weights leave hardly any draw of an estimate: it is far from the posterior."""
+
+
+def probed(problem: Problem, estimate: xr.Dataset, events: xr.DataArray) -> xr.DataArray:
+    """Return the efficiency ``[*]`` of an estimate's first draws, and warn where it is poor.
+
+    Parameters are as of :func:`weigh`. Where a few of the weights have all the weight, so few
+    draws say too much: the efficiency is at least one draw's share.
+
+    Warns
+    -----
+    PoorEstimateWarning
+        It is below 10 % for a set.
+    """
+    few = estimate.isel(draw=slice(PROBES))
+    parts = log_posterior(problem, few["theta"], events, progress=False)
+    ratio = (
+        parts["log_likelihood"]
+        + parts["log_prior"]
+        - few["log_prob"].drop_vars("draw", errors="ignore")
+    )
+    there = ratio.max("draw") > -np.inf  # weights of no draw at all have no sum
+    share = xr.apply_ufunc(efficiency, ratio.where(there, 0.0), input_core_dims=[["draw"]])
+    found: xr.DataArray = share.where(there, 0.0)
+    poor = np.flatnonzero(found.values < POOR)
+    if len(poor):
+        warn_caller(
+            f"the estimate of {len(poor)} of {found.size} sets (the first: number {poor[0]}) is "
+            "far from the posterior: importance weights leave "
+            f"{float(found.min()):.1%} of the draws at worst, below 10%; take "
+            "presage.studies.pdf.reference.reference(problem, events), which is exact, or "
+            "presage.studies.pdf.correction.correct of many more draws",
+            PoorEstimateWarning,
+        )
+    return found.assign_attrs(unitless(f"effective share of {few.sizes['draw']} weighted draws"))
 
 
 def weigh(

@@ -56,7 +56,7 @@ __all__ = [
 
 POSTERIORS, CALIBRATION = "pdf_posteriors", "pdf_calibration"
 #: Raised whenever the numbers change.
-POSTERIORS_VERSION, CALIBRATION_VERSION = 2, 1
+POSTERIORS_VERSION, CALIBRATION_VERSION = 3, 1
 _VERSIONS = {POSTERIORS: POSTERIORS_VERSION, CALIBRATION: CALIBRATION_VERSION}
 _NUMBERS = {
     "efficiency": (("observation", "size"), "effective share of importance-weighted draws"),
@@ -64,6 +64,7 @@ _NUMBERS = {
     "c2st": (("observation", "size", "kind"), "accuracy of a classifier against the reference"),
     "c2st_floor": (("observation", "size"), "accuracy of a classifier between two references"),
     "p_value": (("observation", "size"), "p-value of the set among those of the training"),
+    "reliable": (("observation", "size"), "1 where the reference can be trusted"),
 }
 
 
@@ -105,9 +106,8 @@ def posteriors_product(
     posteriors
         Kind ("estimate", "corrected", "reference") → number of events → draws.
     numbers
-        Any of ``efficiency``, ``pareto_k``, ``c2st_floor``, ``p_value`` ``[observation, size]``
-        and
-        ``c2st`` ``[observation, size, kind]``.
+        Any of ``efficiency``, ``pareto_k``, ``c2st_floor``, ``p_value``, ``reliable``
+        ``[observation, size]`` and ``c2st`` ``[observation, size, kind]``.
     draws
         At most so many are kept of each posterior; weighted ones are resampled.
     curve_draws

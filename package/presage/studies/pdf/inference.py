@@ -13,6 +13,7 @@ from presage.labels.caller import warn_caller
 from presage.models.fitted_encoder import FittedEncoder, SetLabels
 from presage.models.fitted_posterior import FittedPosterior, Support
 from presage.models.threads import one_thread
+from presage.studies.pdf.correction import PROBES, probed
 from presage.studies.pdf.problem import Problem
 from presage.studies.pdf.reference import parameter_coordinates
 
@@ -101,7 +102,9 @@ class Inference:
     # -- labelled ------------------------------------------------------------------------------
 
     @one_thread()
-    def sample(self, events: xr.DataArray, n: int, *, seed: int = 0) -> xr.Dataset:
+    def sample(
+        self, events: xr.DataArray, n: int, *, seed: int = 0, probe: bool = True
+    ) -> xr.Dataset:
         """Draw from the posterior of each set.
 
         Parameters
@@ -111,12 +114,15 @@ class Inference:
             shorter set ends.
         n, seed
             As of :meth:`FittedPosterior.sample`.
+        probe
+            Whether the exact weights of 200 draws are looked at.
 
         Returns
         -------
         xarray.Dataset
-            ``theta``, ``log_prob`` and ``acceptance`` of :meth:`FittedPosterior.sample`, and
-            ``p_value`` ``[...]`` of :meth:`FittedEncoder.p_value`.
+            ``theta``, ``log_prob`` and ``acceptance`` of :meth:`FittedPosterior.sample`,
+            ``p_value`` ``[...]`` of :meth:`FittedEncoder.p_value`, and with a probe
+            ``efficiency`` ``[...]``, the share of draws that importance weights leave.
 
         Raises
         ------
@@ -131,10 +137,18 @@ class Inference:
             A set's size is outside of what the posterior was trained with.
         UnlikeTrainingWarning
             A set is unlike those of the training: the answer means little, however sure it is.
+        PoorEstimateWarning
+            Weights leave less than 10 % of the draws: the answer is far from the posterior.
         """
         self._check(events, self.posterior.sizes)
         p_value = self.encoder.p_value(events)
-        drawn = self.posterior.sample(self._features(events), n, seed=seed, support=self._support)
+        features = self._features(events)
+        drawn = self.posterior.sample(features, n, seed=seed, support=self._support)
+        if probe:
+            few = drawn
+            if n < PROBES:
+                few = self.posterior.sample(features, PROBES, seed=seed, support=self._support)
+            drawn["efficiency"] = probed(self.problem, few, events)
         keys = {"problem": self.problem.name, "encoder": self.encoder.key,
                 "posterior": self.posterior.key}  # fmt: skip
         named = drawn.assign(p_value=p_value).assign_coords(parameter_coordinates(self.problem))

@@ -130,7 +130,7 @@ def _at_size(
 ) -> dict[str, xr.Dataset]:
     """Return estimate, corrected, reference and numbers at one number of events."""
     problem, events = campaign.single, observed["events"].isel(event=slice(0, size))
-    drawn = inference.sample(events, effort.n_proposals, seed=effort.seed)
+    drawn = inference.sample(events, effort.n_proposals, seed=effort.seed, probe=False)
     estimate = drawn.isel(draw=slice(0, effort.n_draws))
     weighted = weigh(problem, drawn, events, progress=progress)
     count = _worth(weighted, effort.n_draws, least=MINIMUM)
@@ -148,6 +148,7 @@ def _at_size(
             "c2st": xr.concat([t["accuracy"] for t in told], dim=kind),
             "c2st_floor": told[0]["floor"],
             "p_value": drawn["p_value"],
+            "reliable": exact["reliable"],
         }
     )
     return {"estimate": estimate, "corrected": weighted, "reference": exact, "numbers": numbers}
@@ -214,7 +215,7 @@ def _checks(
 ) -> xr.Dataset:
     """Return ranks and what follows from them, for the estimate or corrected."""
     problem, events, truth = campaign.single, observed["events"], observed["theta"]
-    kept = inference.sample(events, effort.n_ranked, seed=effort.seed)
+    kept = inference.sample(events, effort.n_ranked, seed=effort.seed, probe=False)
     weights: dict[str, xr.DataArray] = {}
     density: xr.DataArray | None = inference.log_prob(truth, events)
     if kind == "corrected":

@@ -115,6 +115,8 @@ def words(here: xr.Dataset) -> str:
     floor = float(here["c2st_floor"])
     if np.isfinite(floor):
         lines.append(f"C2ST of two references {floor:.3f}")
+    if float(here.get("reliable", 1)) == 0:
+        lines.append("the reference is not reliable")
     return "\n".join(lines)
 
 

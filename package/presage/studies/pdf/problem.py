@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -39,6 +39,16 @@ class Curve:
     grid_name: str = "x"  # what the grid is, for axes
     grid_unit: str = "1"
     logarithmic: bool = False  # whether the grid is shown on a logarithmic axis
+
+
+class Nearly(Protocol):
+    """A law that nearly is the posterior of one set."""
+
+    def sample(self, rng: np.random.Generator, n: int) -> Tensor:
+        """Draw theta ``(n, P)``."""
+
+    def log_prob(self, theta: Tensor) -> Tensor:
+        """Return the log density of theta ``(n, P)``, ``(n,)``."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +153,13 @@ class Problem(Law):
         """
         known = events.to(torch.float64)
         return self.in_pieces(lambda theta: self.log_likelihood(theta, known), events.shape[-2])
+
+    def nearly(self, events: Tensor) -> Nearly | None:
+        """Return a law close to the posterior of one set ``(E, F)``; None where none is known.
+
+        The reference draws from it and weighs, so it may be wrong, but not too narrow.
+        """
+        return None
 
     @staticmethod
     def in_pieces(value: Callable[[Tensor], Tensor], count: int) -> Callable[[Tensor], Tensor]:

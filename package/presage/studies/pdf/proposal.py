@@ -11,6 +11,7 @@ to places that an ensemble of walkers has visited.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import logsumexp
@@ -20,6 +21,7 @@ from presage.labels import Floats, LabelError
 from presage.studies.pdf.draws import Draws
 from presage.studies.pdf.ensemble import ensemble
 from presage.studies.pdf.mixture import Mixture, cholesky, fitted, squares_of
+from presage.studies.pdf.problem import Nearly
 from presage.studies.pdf.target import Target
 
 #: Prior draws that are looked at for places to start from, and how many starts there are.
@@ -32,8 +34,28 @@ _LOW, _WALKERS, _WALK = 0.2, 64, 2000
 ENOUGH, _TAIL = 0.4, 0.5
 
 
-def proposal(target: Target, rng: np.random.Generator) -> Mixture:
-    """Return a mixture that draws of one observation's posterior can be weighted from."""
+@dataclass(frozen=True)
+class Known:
+    """What a problem knows of its posterior, in the target's coordinates."""
+
+    target: Target
+    law: Nearly
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        """Draw ``(n, P)``."""
+        return self.target.coordinates(self.law.sample(rng, n))
+
+    def log_prob(self, z: Floats) -> Floats:
+        """Return the logarithm of the density, ``(n,)``."""
+        density = self.law.log_prob(self.target.theta(z)) + self.target.log_jacobian(z)
+        found: Floats = density.cpu().numpy()
+        return found
+
+
+def proposal(target: Target, rng: np.random.Generator) -> Mixture | Known:
+    """Return a law that draws of one observation's posterior can be weighted from."""
+    if target.nearly is not None:
+        return Known(target, target.nearly)
     mixture, reached, pool = adapted(target, laplace(target, rng), rng)
     if reached < _LOW and len(pool) == _WALKERS:
         again, better = _from_walkers(target, pool, rng)

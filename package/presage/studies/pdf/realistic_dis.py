@@ -23,9 +23,10 @@ import torch
 from torch import Tensor
 
 from presage.labels import LabelError, nearest
+from presage.studies.pdf.curve_posterior import CurvePosterior
 from presage.studies.pdf.draws import Draws
 from presage.studies.pdf.law import Feature, Range
-from presage.studies.pdf.problem import Curve, Problem
+from presage.studies.pdf.problem import Curve, Nearly, Problem
 
 #: Ranges of x and of Q^2 in GeV^2.
 X_RANGE, Q2_RANGE = (1e-3, 0.9), (1.0, 1e3)
@@ -56,9 +57,7 @@ class StructureFunction:
 
     def physical(self, theta: Tensor) -> Tensor:
         """Say where P(x) > 0 for all 0 < x < 1."""
-        c, d = theta[..., 4], theta[..., 5]
-        least = torch.where(d > 1, 2 * d.clamp(min=0).sqrt(), 1 + d)
-        return c + least > 0
+        return theta[..., 4] + room(theta[..., 5])[0] > 0
 
     @property
     def acceptance(self) -> float:
@@ -74,6 +73,12 @@ class StructureFunction:
         x = torch.tensor(curve.grid, dtype=torch.float64, device=theta.device)
         q2 = torch.full_like(x, _SHOWN[curve.name])
         return log_f2(theta, x, q2.log()).exp()
+
+
+def room(d: Tensor) -> tuple[Tensor, Tensor]:
+    """Return m(d), see the module, and its slope."""
+    root = d.clamp(min=1).sqrt()
+    return torch.where(d > 1, 2 * root, 1 + d), 1 / root
 
 
 def log_f2(theta: Tensor, x: Tensor, log_q2: Tensor) -> Tensor:
@@ -114,6 +119,13 @@ class RealisticDIS(StructureFunction, Problem):
         value = log_f2(theta[:, None], x, q2.log())
         value.add_(draws.normal(*shape), alpha=_NOISE).exp_()
         return torch.stack((x, q2, value), -1)
+
+    def nearly(self, events: Tensor) -> Nearly | None:
+        """Return the posterior on a grid in (c, d); None for too few events for the others."""
+        x, q2, value = events.to(torch.float64).unbind(-1)
+        if len(events) <= len(self.prior):
+            return None
+        return CurvePosterior(x, q2.log(), value.log(), _NOISE, self.low, self.high, room)
 
     def log_prob(self, theta: Tensor, events: Tensor) -> Tensor:
         """Return the logarithm of the density of (x, Q², F2), with respect to dx dQ² dF2."""

@@ -3,7 +3,7 @@
 All problems have their density, so the posterior is known up to its norm. Draws of a proposal
 made at its modes are weighted and chosen by weight, none twice (:mod:`.proposal`); ensemble
 Monte Carlo is the second, independent way (:mod:`.ensemble`). `check=True` does both and says
-whether they agree.
+whether they agree. A problem that nearly knows its posterior proposes itself (`Problem.nearly`).
 """
 
 from __future__ import annotations
@@ -26,17 +26,19 @@ from presage.store import Store
 from presage.studies.pdf.ensemble import Chains, ensemble
 from presage.studies.pdf.mixture import Mixture, fitted
 from presage.studies.pdf.problem import Problem
-from presage.studies.pdf.proposal import proposal
+from presage.studies.pdf.proposal import Known, proposal
 from presage.studies.pdf.target import Target, sets_with_bar
 
 #: Raised whenever the draws become others.
-VERSION = 1
+VERSION = 2
 #: Ways to draw.
 METHODS = ("importance", "mcmc")
 #: Effective draws of the proposal for each draw that is kept; draws for each, at most.
 _SPARE, _MOST = 3.0, 40.0
 #: Proposals that are tried, components of one fitted again, efficiency that asks for one.
 _ATTEMPTS, _REFIT, _LOW = 3, 10, 0.05
+#: Efficiency above which the shape of the largest weights says nothing.
+_EQUAL = 0.99
 
 
 @one_thread()
@@ -80,8 +82,9 @@ def reference(
     xarray.Dataset
         ``theta`` ``[*, draw, parameter]``; ``log_likelihood``, ``log_prior`` and ``log_prob``,
         the normalised posterior's, ``[*, draw]``; ``efficiency``, ``pareto_k``,
-        ``log_evidence``, ``clipped`` ``[*]``; ``reliable`` ``[*]``: 1 where k̂ is below 0.7, at
-        most 1 % of the weight was cut off, and the chains, if any, converged.
+        ``log_evidence``, ``clipped`` ``[*]``; ``reliable`` ``[*]``: 1 where k̂ is below 0.7 or
+        the weights are nearly equal, at most 1 % of the weight was cut off, and the chains, if
+        any, converged.
     """
     check_name("method", method, METHODS)
 
@@ -145,9 +148,7 @@ def _one(
     likelihood, prior = target.parts(found["theta"])
     found |= {"log_likelihood": likelihood, "log_prior": prior}
     found["log_prob"] = likelihood + prior - found["log_evidence"]
-    found["reliable"] = (
-        found["pareto_k"] < PARETO_BAR and found["clipped"] <= 0.01 and found.get("converged", True)
-    )
+    found["reliable"] = _sound(found) and found["clipped"] <= 0.01 and found.get("converged", True)
     if method == "mcmc":
         found["reliable"] = found["converged"]
     return {k: v.cpu().numpy() if hasattr(v, "cpu") else v for k, v in found.items()}
@@ -159,11 +160,11 @@ def _trusted(target: Target, n: int, rng: np.random.Generator) -> dict[str, Any]
     for _ in range(_ATTEMPTS):
         z, log_weight, said = _weighed(target, mixture, n, rng)
         tried.append((z, log_weight, said))
-        if said["pareto_k"] < PARETO_BAR and said["efficiency"] > _LOW:
+        if _sound(said) and said["efficiency"] > _LOW:
             break
         weight = np.exp(log_weight)
         mixture = fitted(z, weight / weight.sum(), rng, _REFIT)
-    z, log_weight, said = min(tried, key=lambda one: one[2]["pareto_k"])
+    z, log_weight, said = min(tried, key=lambda one: (not _sound(one[2]), one[2]["pareto_k"]))
     there = int(np.isfinite(log_weight).sum())
     if there < n:
         raise LabelError(
@@ -176,8 +177,13 @@ def _trusted(target: Target, n: int, rng: np.random.Generator) -> dict[str, Any]
     return {"z": kept["z"].values, "clipped": float(kept["clipped"]), **said}
 
 
+def _sound(said: Mapping[str, float]) -> bool:
+    """Whether weights can be averaged: no long tail, or all of them nearly equal."""
+    return said["pareto_k"] < PARETO_BAR or said["efficiency"] > _EQUAL
+
+
 def _weighed(
-    target: Target, mixture: Mixture, n: int, rng: np.random.Generator
+    target: Target, mixture: Mixture | Known, n: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats, dict[str, float]]:
     """Draw from the proposal as often as its efficiency asks for, with log weights."""
     pieces, logs, total = [], [], 0

@@ -22,7 +22,7 @@ from torch.nn.functional import logsigmoid
 from presage.labels import Floats, LabelError
 from presage.models.fitted_encoder import SetLabels
 from presage.progress import Bar
-from presage.studies.pdf.problem import Problem
+from presage.studies.pdf.problem import Nearly, Problem
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,12 @@ class Target:
 
     problem: Problem  # with its prior
     likelihood: Callable[[Tensor], Tensor]  # of the set, ``(T, P)`` → ``(T,)``
+    nearly: Nearly | None = None
 
     @classmethod
     def of(cls, problem: Problem, events: Tensor) -> Target:
         """Return the posterior given events ``(E, F)``."""
-        return cls(problem, problem.likelihood(events))
+        return cls(problem, problem.likelihood(events), problem.nearly(events))
 
     def theta(self, z: Floats | Tensor) -> Tensor:
         """Return parameters in the box, ``(T, P)``."""

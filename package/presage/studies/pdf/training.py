@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import xarray as xr
@@ -11,17 +11,13 @@ import xarray as xr
 from presage.batches import block_size
 from presage.fitting import fit
 from presage.generate import simulate
-from presage.labels import LabelError
-from presage.lineage import recipe_of, sample_dim
+from presage.lineage import sample_dim
 from presage.models.fitted_encoder import FittedEncoder
 from presage.models.fitted_posterior import FittedPosterior
 from presage.models.posterior import PosteriorFlow
 from presage.models.sets import SetEncoder
 from presage.store import Store
 from presage.studies.pdf.features import PooledFeatures
-from presage.studies.pdf.problem import Problem
-from presage.studies.pdf.problems import PROBLEMS, problem
-from presage.studies.pdf.refreshed import RefreshedViews
 from presage.studies.pdf.study import STUDY
 from presage.studies.settings import StudySettings, setting
 
@@ -76,7 +72,7 @@ class Training(StudySettings):
     flow_hidden, layers, bins
         Of its flow: widths of hidden layers, maps in a row, segments of a spline.
     link
-        From the prior's box to the line.
+        How the posterior keeps to the prior's box.
     views
         Of a theta in a batch of the posterior's training.
     straight
@@ -94,14 +90,6 @@ class Training(StudySettings):
     patience
         Epochs without a better loss of held-out theta after which it ends; 0 trains to the end.
         The weights kept are those with the best such loss.
-    refresh
-        Draws of its own posterior that each view is paired with, see
-        :class:`~presage.studies.pdf.refreshed.RefreshedViews`; 0 pairs all views of a theta
-        with that theta, and then no density of events is used in training.
-    refresh_steps
-        Metropolis steps before each draw.
-    refresh_epochs
-        Passes of the first posterior, which proposes.
     validation
         Share of the theta that is held out: the last ones.
     seed
@@ -123,7 +111,7 @@ class Training(StudySettings):
     flow_hidden: tuple[int, ...] = (64,)
     layers: int = 1
     bins: int = 8
-    link: str = "probit"
+    link: str = "truncated"
     views: int = 8
     straight: str = ""
     epochs: int = setting(50, least=1)
@@ -132,9 +120,6 @@ class Training(StudySettings):
     weight_decay: float = 1e-2
     ema: float = 0.998
     patience: int = 0
-    refresh: int = 0
-    refresh_steps: int = 2
-    refresh_epochs: int = 25
     validation: float = 0.05
     seed: int = 0
 
@@ -193,8 +178,6 @@ class Training(StudySettings):
         """
         encoder = self.fit_encoder(events, store, progress=progress)
         features = self.pool(events, encoder, store, progress=progress)
-        if self.refresh:
-            features = self.refreshed(events, encoder, features, store, progress=progress)
         return Trained(encoder, features, self.fit_posterior(features, store, progress=progress))
 
     def fit_encoder(
@@ -239,23 +222,6 @@ class Training(StudySettings):
         source = PooledFeatures(events, encoder, sizes, self.per_size)
         return simulate(source, source.length, store=store, progress=progress)
 
-    def refreshed(
-        self,
-        events: xr.Dataset,
-        encoder: FittedEncoder,
-        features: xr.Dataset,
-        store: Store,
-        *,
-        progress: bool = True,
-    ) -> xr.Dataset:
-        """Train a first posterior, and pair each view with draws of its own posterior."""
-        first = replace(self, epochs=self.refresh_epochs, patience=0)
-        proposal = first.fit_posterior(features, store, progress=progress)
-        problem = problem_of(events)
-        steps = self.refresh, self.refresh_steps
-        source = RefreshedViews(features, events, encoder, proposal, problem, *steps)
-        return simulate(source, source.length, store=store, progress=progress)
-
     def fit_posterior(
         self, features: xr.Dataset, store: Store, *, progress: bool = True
     ) -> FittedPosterior:
@@ -279,22 +245,11 @@ class Training(StudySettings):
         )
 
 
-def problem_of(events: xr.Dataset) -> Problem:
-    """Return the problem that stored sets were simulated from, as their recipe says."""
-    recipe = recipe_of(events)
-    if recipe.producer not in PROBLEMS:
-        raise LabelError(
-            f"these sets were made by {recipe.producer!r}, whose density is not known; train "
-            "with refresh=0"
-        )
-    return problem(recipe.producer, **recipe.fields)
-
-
 #: Problem → settings that differ from the defaults: the best that were measured with 1e4 theta
 #: and 10 sets of 1000 events for each. For `realistic_dis` the features are the coefficients of
 #: least squares, so the encoder beside them is small.
 PRESETS: dict[str, dict[str, Any]] = {
-    "gaussian": {"per_size": 2, "refresh": 4},
+    "gaussian": {"per_size": 2},
     "simplified_dis": {"per_size": 2, "epochs": 80, "batch_size": 256, "ema": 0.995},
     "realistic_dis": {
         "hidden": (16,),

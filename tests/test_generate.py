@@ -298,6 +298,8 @@ def test_tolerance_holds_for_ragged_variables(
     last = int(np.flatnonzero(counts)[-1])
     with pytest.raises(StoreError, match=f"'energy' of sample {last} is not what"):
         verify(Loose(), store=store, fraction=1.0)
+    monkeypatch.setattr(Loose, "noise", {"energy": 0.6})
+    assert verify(Loose(), store=store, fraction=1.0) == 16
 
 
 # -- the code that made it ------------------------------------------------------------------

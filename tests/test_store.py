@@ -311,10 +311,14 @@ def wave(shift: float = 0.0) -> dict[str, np.ndarray]:
         (1e-6, {}, "cuda", True),
         (1e-2, {}, "cuda", False),
         (1e-2, {"tolerance": 0.1}, "cuda", True),
+        (1e-2, {"noise": {"wave": 0.02}}, "cpu", False),
+        (1e-2, {"noise": {"wave": 0.02}}, "cuda", True),
+        (1e-2, {"tolerance": 1e-5, "noise": {"wave": 0.02}}, "cpu", True),
+        (1e-2, {"tolerance": 1e-5, "noise": {"other": 0.02}}, "cpu", False),
     ],
 )
 def test_a_second_writer_is_held_to_what_was_declared(
-    store: Store, shift: float, options: dict[str, float], device: str, fits: bool
+    store: Store, shift: float, options: dict[str, Any], device: str, fits: bool
 ) -> None:
     store.add(RECIPE, WAVE, wave(), 0)
     second = wave(shift)

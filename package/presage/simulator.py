@@ -212,6 +212,8 @@ class Simulator(Source):
     thread_safe: ClassVar[bool] = False
     #: Share of the largest value by which a repeated simulation may differ: 0 is bit for bit.
     tolerance: ClassVar[float] = 0.0
+    #: Variable → by how much more it may differ, where one is tolerated: what rounding alone gives.
+    noise: ClassVar[Mapping[str, float]] = {}
     #: Samples that :meth:`simulate` handles as one batch; part of the random scheme.
     block_size: ClassVar[int] = 4096
 

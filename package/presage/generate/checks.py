@@ -96,7 +96,7 @@ def verify(
         start, stop = index * source.block_size, min(n, (index + 1) * source.block_size)
         fresh = make(source, seed, int(start), int(stop))
         stored = store.rows(recipe, int(start), int(stop))
-        _compare(fresh, stored, recipe, int(start), tolerance)
+        _compare(fresh, stored, recipe, int(start), tolerance, source.noise)
         compared += int(stop - start)
     if n == held:
         looked[picked] = True
@@ -157,7 +157,12 @@ def _verify_reader(source: Source, stored: xr.Dataset, progress: bool) -> int:
 
 
 def _compare(
-    fresh: dict[str, Array], stored: Rows, recipe: Recipe, start: int, tolerance: float
+    fresh: dict[str, Array],
+    stored: Rows,
+    recipe: Recipe,
+    start: int,
+    tolerance: float,
+    noise: Mapping[str, float],
 ) -> None:
     for name, array in fresh.items():
         held = np.concatenate([arrays[name] for _, _, arrays in stored.shards])
@@ -167,7 +172,8 @@ def _compare(
         if held.shape == array.shape:
             differs = held != array
             if tolerance and array.size and array.dtype.kind in "fc":
-                differs = np.abs(held - array) > tolerance * np.abs(array).max()
+                most = tolerance * np.abs(array).max() + noise.get(name, 0.0)
+                differs = np.abs(held - array) > most
             if not differs.any():
                 continue
             row = int(np.argmax(differs.reshape(len(held), -1).any(axis=1)))

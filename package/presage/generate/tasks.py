@@ -57,6 +57,7 @@ class Job:
             portion.start,
             provenance,
             tolerance=source.tolerance,
+            noise=source.noise,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from presage.store.sidecar import describe
 #: Share of the largest value by which results may differ between environments, and
 #: products anywhere: sums are added up in another order by another number of threads.
 ELSEWHERE = 1e-4
+#: For what is more than rounding in all of its variables.
+NO_NOISE: Mapping[str, float] = MappingProxyType({})
 _NOT_KEPT = (
     "this cannot be published, for netCDF would not give it back as it is; rename or drop what is "
     "named here, and attributes such as scale_factor, _FillValue or units with 'since'"
@@ -37,18 +40,21 @@ class Claim:
 
 
 def shard_claim(
-    content: Mapping[str, Mapping[str, Any]], arrays: Mapping[str, Array], tolerance: float
+    content: Mapping[str, Mapping[str, Any]],
+    arrays: Mapping[str, Array],
+    tolerance: float,
+    noise: Mapping[str, float] = NO_NOISE,
 ) -> Claim:
     """Return the claim of a shard.
 
     In the same environment values must agree bit for bit, or to the simulator's declared
-    `tolerance`; elsewhere (other library versions, another processor or accelerator) the
-    last bits are not the recipe's.
+    `tolerance` and `noise`; elsewhere (other library versions, another processor or accelerator)
+    the last bits are not the recipe's.
     """
 
     def difference(path: Path, here: bool) -> str:
         share = tolerance if here else max(tolerance, ELSEWHERE)
-        return arrays_differ(arrays, map_shard(path, tuple(arrays)), share)
+        return arrays_differ(arrays, map_shard(path, tuple(arrays)), share, noise)
 
     advice = (
         "Draw every random number from the generator that is handed in; where a network's "
@@ -96,23 +102,27 @@ def _arrays(dataset: xr.Dataset) -> dict[str, Array]:
 
 
 def arrays_differ(
-    ours: Mapping[str, Array], theirs: Mapping[str, Array], share: float = ELSEWHERE
+    ours: Mapping[str, Array],
+    theirs: Mapping[str, Array],
+    share: float = ELSEWHERE,
+    noise: Mapping[str, float] = NO_NOISE,
 ) -> str:
     """Return in which array two results differ by more than `share` of its largest value.
 
-    Integers and text have to be equal, and NaN stand in the same places.
+    Where a share is tolerated, so is the `noise` of an array beside it. Integers and text have
+    to be equal, and NaN stand in the same places.
     """
     others = sorted(set(ours) ^ set(theirs))
     if others:
         return f"only one of them has {others[0]!r}"
     for name, array in ours.items():
-        found = _differs(array, theirs[name], share)
+        found = _differs(array, theirs[name], share, noise.get(name, 0.0))
         if found:
             return f"{name!r} {found}"
     return ""
 
 
-def _differs(array: Array, other: Array, share: float) -> str:
+def _differs(array: Array, other: Array, share: float, noise: float) -> str:
     if array.shape != other.shape:
         return f"has shape {array.shape}, before it had {other.shape}"
     kinds = {array.dtype.kind, other.dtype.kind}
@@ -129,4 +139,5 @@ def _differs(array: Array, other: Array, share: float) -> str:
         apart = float(np.abs(array[unequal] - other[unequal]).max())
     finite = np.abs(other[np.isfinite(other)])
     largest = float(finite.max()) if finite.size else 0.0
-    return "" if apart <= share * largest else f"differs by {apart:.3g}, largest {largest:.3g}"
+    close = share > 0 and apart <= share * largest + noise
+    return "" if close else f"differs by {apart:.3g}, largest {largest:.3g}"

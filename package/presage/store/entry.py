@@ -15,7 +15,7 @@ from presage.labels import Array, Schema
 from presage.labels.caller import warn_caller
 from presage.recipe import Recipe
 from presage.store import locks, verified
-from presage.store.compare import Claim, shard_claim
+from presage.store.compare import NO_NOISE, Claim, shard_claim
 from presage.store.files import (
     Check,
     Sink,
@@ -114,6 +114,7 @@ class Entry:
         attributes: Mapping[str, Any],
         provenance: Mapping[str, Any],
         tolerance: float = 0.0,
+        noise: Mapping[str, float] = NO_NOISE,
     ) -> None:
         """Publish samples ``[start, stop)`` as one shard, then its sidecar."""
         start, stop = span
@@ -130,7 +131,7 @@ class Entry:
                 raise StoreError(f"{temporary} reads back differently: the disk is failing")
 
         name = f"shard-{start:012d}-{stop:012d}.nc"
-        claim = shard_claim(content, arrays, tolerance)
+        claim = shard_claim(content, arrays, tolerance, noise)
         self.publish_file(name, write, claim, provenance, check, start=start, stop=stop, flat=flat)
 
     def _check_like_before(self, arrays: Mapping[str, Array], schema: Schema) -> None:

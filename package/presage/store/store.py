@@ -22,7 +22,7 @@ from presage.lineage import LEFT_OUT, SAMPLE, attributes_of
 from presage.recipe import Recipe
 from presage.store import checked, locks
 from presage.store.adopt import adopted_samples, own_sample, product_recipe, without_origin
-from presage.store.compare import Claim, product_claim, reads_back
+from presage.store.compare import NO_NOISE, Claim, product_claim, reads_back
 from presage.store.entry import QUARANTINE, RECIPE_FILE, Entry, entry_of, read_recipe
 from presage.store.files import (
     Sink,
@@ -173,6 +173,7 @@ class Store:
         start: int,
         provenance: Mapping[str, Any] | None = None,
         tolerance: float = 0.0,
+        noise: Mapping[str, float] = NO_NOISE,
     ) -> None:
         """Publish checked samples from `start` on as one shard.
 
@@ -190,6 +191,8 @@ class Store:
         tolerance
             Share of the largest value by which the same samples, made before in the same
             environment, may differ; 0 is bit for bit.
+        noise
+            Name → by how much more they may, where they may at all.
 
         Raises
         ------
@@ -202,7 +205,7 @@ class Store:
         require_room(self.root, needed + (16 << 20))
         attributes = attributes_of(recipe, schema.sample)
         self.entry(recipe).publish_shard(
-            arrays, schema, (start, stop), attributes, provenance or {}, tolerance
+            arrays, schema, (start, stop), attributes, provenance or {}, tolerance, noise
         )
 
     def finish(self, recipe: Recipe, n: int, left_out: LeftOut | None = None) -> None:

@@ -74,6 +74,8 @@ class TeacherTones(OfTeacher):
     precision: str = "float32"
     device: str = "auto"
 
+    # In energy, of numbers in single precision: below it aliases are the processor's.
+    noise: ClassVar[Mapping[str, float]] = {"alias": 1e-10, "drift": 1e-10}
     name: ClassVar[str] = "amp"
     sample_dim: ClassVar[str] = "tone"
     block_size: ClassVar[int] = 64

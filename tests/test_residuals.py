@@ -329,7 +329,10 @@ def narrowed(x):
     [
         (lambda rng: 20 * rng.standard_cauchy(20_000), "the width of m is 2"),
         (lambda rng: rng.standard_cauchy(20_000) + 9, "m is shifted by"),
-        (lambda rng: narrowed(rng.standard_cauchy(20_000)), "the share of m below its "),
+        (
+            lambda rng: narrowed(rng.standard_cauchy(20_000)),
+            "of m below its 84 % quantile is off by +0",
+        ),
     ],
 )
 def test_a_verdict_names_the_cause_and_the_label(make, cause):

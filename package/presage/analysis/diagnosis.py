@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from presage.analysis.distances import QUANTILES
 from presage.analysis.judging import model_of
 
 #: So many times its floor a figure has to be before it is called a cause.
@@ -65,7 +66,7 @@ def _shapes(here: xr.Dataset) -> list[_Fault]:
     faults = []
     for one, floor in zip(errors, floors, strict=True):
         worst = int(np.abs(one.values).argmax())
-        v, q = float(one[worst]), float(one["quantile"][worst])
+        v, q = float(one[worst]), QUANTILES[worst]
         if abs(v) > max(_CLEAR * float(floor[worst]), 0.01):
             name = one["variable"].item()
             text = f"the share of {name} below its {100 * q:g} % quantile is off by {v:+.2g}"

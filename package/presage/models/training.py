@@ -7,7 +7,7 @@ batch; twice as high a rate gained a tenth between the labels and lost a third a
 Averaging the weights, decoupled weight decay and keeping the weights of the best validation loss
 gained nothing, wider networks little. Twice the steps of half the batch, given even labels beside
 their logarithms, took a sample of 48 500 events from 4 900 to 9 800 equivalent ones and another
-from 7 500 to 6 500: chance of the events, not a better setting.
+from 7 500 to 6 500.
 """
 
 from __future__ import annotations

@@ -118,6 +118,12 @@ def test_beyond_a_logarithm_there_is_nothing():
 def test_edges_that_no_spline_resolves_have_quantiles(law, said):
     arrays = {"x": drawn(law), "a": LABELS}
     assert LabelScale.fit(arrays, [Variable("x", dtype="float64")], [LABEL]).said() == said
+    # Beside another variable only where there are many events.
+    both = [Variable(name, dtype="float64") for name in "xy"]
+    arrays = {"x": drawn(law), "y": drawn("normal"), "a": LABELS}
+    assert LabelScale.fit(arrays, both, [LABEL]).said() == ""
+    many = {name: np.tile(values, 4) for name, values in arrays.items()}
+    assert LabelScale.fit(many, both, [LABEL]).said() == said
 
 
 @pytest.mark.parametrize("width", [lambda a: 0.2 + 1.5 * a, lambda a: 0.2 * np.exp(2 * a)])

@@ -167,7 +167,7 @@ class LabelScale:
                 (rows,) = there[variable.name].nonzero()
                 x, events_there = x[rows], everything.at(rows)
             line = cut_open(variable, x)
-            columns.append(_fit_column(line, turned(x, line), events_there))
+            columns.append(_fit_column(line, turned(x, line), events_there, len(variables) == 1))
         return cls(tuple(variables), tuple(parameters), begins, centre, spread, tuple(columns))
 
     @classmethod
@@ -408,10 +408,10 @@ class _Events:
         return _Events(condition, design, groups(design), self.periodic)
 
 
-def _fit_column(variable: Variable, x: Floats, events: _Events) -> _Column:
+def _fit_column(variable: Variable, x: Floats, events: _Events, alone: bool) -> _Column:
     check_bounds(x, variable)
     given = (events.condition, events.design, events.members, events.periodic)
-    chosen = Judge.of(variable, x, *given).choose()
+    chosen = Judge.of(variable, x, *given, alone).choose()
     place = Place.fit(variable, chosen.stretch, chosen.place, x, *given)
     y = place.bound_map(events.condition, events.design).apply(chosen.stretch.apply(x))
     quantiles = QuantileMap.fit(y) if chosen.quantiles else None

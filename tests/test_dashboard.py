@@ -64,7 +64,7 @@ def test_the_address_restores_the_view(visit, site):
     assert state["overlay"] == ["flow", "morphing"]
     assert (state["strip"], state["colour"]) == ("ratio", "linear")
     assert visit.page.evaluate("presage.meta.cast.names[presage.state.source]") == "nearest"
-    assert "classifier AUC" in visit.piece(".caption")
+    assert "classifier AUC" in visit.piece(".caption >> nth=0")
     assert visit.page.locator(".notice").count() == 0
     visit.page.keyboard.press("2")
     visit.address("source=flow")

@@ -281,7 +281,7 @@ def test_typed_labels_out_of_reach_are_refused_in_words(visit, site):  # noqa: F
 @pytest.mark.browser
 def test_two_models_side_by_side_and_their_losses(visit, site):  # noqa: F811
     visit.open(site.url, f"?key={site.key[:12]}&source=one&against=other")
-    assert "one better at" in visit.piece(".caption")
+    assert "one better at" in visit.piece(".caption >> nth=0")
     assert visit.page.evaluate("presage.meta.cast.names[presage.state.against]") == "other"
     before = visit.pixels()
     visit.page.keyboard.press("2")  # the other one: they change places

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -83,6 +84,15 @@ def call(
     if interrupted:
         raise RunError("interrupted", 130)
     return status
+
+
+def quietly(*command: str | Path) -> int:
+    """Run a command beside another, say what it said once it failed, and return its status."""
+    words = [str(part) for part in command]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        say(f"{words[-1]}\n{done.stdout}{done.stderr}")
+    return done.returncode
 
 
 def fingerprint(extras: str) -> str:
@@ -221,7 +231,6 @@ def test(arguments: list[str]) -> int:
     checks: list[tuple[str, tuple[str | Path, ...]]] = [
         ("lint", (python, "-m", "ruff", "check", "--quiet", ".")),
         ("format", (python, "-m", "ruff", "format", "--check", "--quiet", ".")),
-        ("types", (python, "-m", "mypy")),
         ("floors", (python, "-c", FLOORS)),
     ]
     failed = []
@@ -229,13 +238,19 @@ def test(arguments: list[str]) -> int:
         say(f"test: {name}")
         if call(*command):
             failed.append(name)
-    say("test: pytest")
     env = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    # Many tests start a process, each of which would compile all of presage anew.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     # All of them by two processes, which halves the time on two cores and fits a laptop's memory;
-    # a half each, so that what the tests of a file share is made once.
-    whole = ["-n", "2", "--dist", "worksteal", "--durations=10"]
-    if call(python, "-m", "pytest", *(arguments or whole), env=env):
-        failed.append("pytest")
+    # whole files, so that what the tests of a file share is made once.
+    whole = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--durations=10"]
+    with ThreadPoolExecutor(1) as beside:  # mypy takes one core for minutes: no core waits for it
+        types = None if arguments else beside.submit(quietly, python, "-m", "mypy")
+        say("test: pytest" + (", and types beside it" if types else ""))
+        if call(python, "-m", "pytest", *(arguments or whole), env=env):
+            failed.append("pytest")
+    if types and types.result():
+        failed.append("types")
     if failed:
         say(f"failed: {', '.join(failed)}")
     return 1 if failed else 0

@@ -31,11 +31,11 @@ def covering(entry: Entry, start: int, stop: int | None) -> tuple[list[Sidecar],
 
 def rows_of(entry: Entry, shards: Sequence[Sidecar], start: int, stop: int) -> Rows:
     """Memory-map samples ``[start, stop)``; what they are stands in the first shard."""
-    header = read_header(entry.folder / shards[0].file)
+    header = _header(entry.folder / shards[0].file)
     sample = str(header.attrs[SAMPLE])
     dims = {str(n): tuple(map(str, v.dims)) for n, v in header.data_vars.items()}
     attributes = {str(n): dict(v.attrs) for n, v in header.data_vars.items()}
-    coordinates = {n: v.variable for n, v in header.coords.items()}
+    coordinates = {n: v.variable.copy() for n, v in header.coords.items()}
     ragged = {n: d[0] for n, d in dims.items() if d[0] != sample}
     pieces = []
     for shard, low, high in chain(shards, start, stop):
@@ -43,6 +43,17 @@ def rows_of(entry: Entry, shards: Sequence[Sidecar], start: int, stop: int) -> R
         cut = cut_samples(arrays, ragged, low - shard.start, high - shard.start)
         pieces.append((low, high, cut))
     return Rows(sample, tuple(dims), pieces, ragged, dims, attributes, coordinates)
+
+
+def _header(path: Path) -> xr.Dataset:
+    """Return what a shard says of its variables, read once while the file is as it was hashed."""
+    stamps = known([path])
+    return _read_once(*stamps) if stamps else read_header(path)
+
+
+@lru_cache(maxsize=64)
+def _read_once(stamp: Stamp) -> xr.Dataset:
+    return read_header(Path(stamp[0]))
 
 
 def open_samples(entry: Entry, root: Path, start: int, stop: int | None) -> xr.Dataset:

@@ -23,7 +23,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 import fit_toys  # noqa: E402
-from faults import failpoints, toys  # noqa: E402
+from faults import toys  # noqa: E402
 from faults.killing import GENERATE, TRAIN, kill_after  # noqa: E402
 from presage.fitting import fit  # noqa: E402
 from presage.generate import simulate  # noqa: E402
@@ -79,18 +79,14 @@ def soak_training(folder: Path, kills: int, rng: np.random.Generator) -> None:
 
 
 def every_step(folder: Path) -> None:
-    program = str(TESTS / "faults" / "failpoints.py")
-    for scenario in failpoints.SCENARIOS:
-        out = folder / scenario
-        out.mkdir()
-        done = subprocess.run(
-            [sys.executable, program, scenario, str(out), "--all"],
-            env={"PYTHONPATH": ":".join(sys.path[:2]), "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        result = json.loads(done.stdout)
+    done = subprocess.run(
+        [sys.executable, str(TESTS / "faults" / "failpoints.py"), str(folder), "--all"],
+        env={"PYTHONPATH": ":".join(sys.path[:2]), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for scenario, result in json.loads(done.stdout).items():
         expect(not result["wrong"], "\n".join(result["wrong"]))
         print(f"failpoints: {scenario}, {len(result['steps'])} steps", flush=True)
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from scipy.stats import norm
+from scipy.stats import norm, truncnorm
 
 from presage.fitting import fit
 from presage.labels import LabelError
 from presage.models import PosteriorFlow, model
 from presage.models.box import LINKS, Box
+from presage.models.cells import normal_between
 from presage.models.standardise import Standardised, fit_start
-from presage.studies.pdf.realistic_dis import RealisticDIS
-from presage.studies.pdf.straight import CurveCoordinates
+from presage.studies.pdf.realistic_dis import RealisticDIS, room
 
 SMALL = {"hidden": (16,), "context": 4, "flow_hidden": (8,), "bins": 4, "views": 2}
 LOW, HIGH = (-2.0, 0.5), (2.0, 1.5)
@@ -86,51 +86,58 @@ CURVE_LOW, CURVE_HIGH = (-2.0, -1.0, 0.0, 0.0, -5.0, -5.0), (2.0, 1.0, 5.0, 10.0
 
 @pytest.fixture(scope="module")
 def curve_box():
-    return Box(torch.tensor(CURVE_LOW), torch.tensor(CURVE_HIGH), "probit", "curve")
+    return Box(torch.tensor(CURVE_LOW), torch.tensor(CURVE_HIGH), "truncated", "bounded_curve")
 
 
 def curve_theta(count, seed=0):
     low, high = torch.tensor(CURVE_LOW).double(), torch.tensor(CURVE_HIGH).double()
-    unit = torch.from_numpy(np.random.default_rng(seed).uniform(0.02, 0.98, (count, 6)))
+    unit = torch.from_numpy(np.random.default_rng(seed).uniform(0, 1, (count, 6)))
     theta = low + (high - low) * unit
     return theta[RealisticDIS().physical(theta)]
 
 
-def test_straight_coordinates_lead_back(curve_box):
+def test_straight_coordinates_lead_back_with_a_jacobian_of_one(curve_box):
     theta = curve_theta(40)
     assert torch.allclose(curve_box.theta(curve_box.line(theta)), theta, atol=1e-9)
-
-
-def test_straight_coordinates_have_the_jacobian_that_is_said(curve_box):
-    for z in curve_box.line(curve_theta(6)):
+    for z in curve_box.line(theta[:6]):
         jacobian = torch.autograd.functional.jacobian(curve_box.theta, z)
-        wanted = torch.linalg.slogdet(jacobian).logabsdet
-        assert float(curve_box.log_slope(z)) == pytest.approx(float(wanted), abs=1e-8)
+        volume = torch.linalg.slogdet(jacobian).logabsdet - curve_box.log_slope(z)
+        assert float(volume) == pytest.approx(0, abs=1e-8)
 
 
-def test_straight_coordinates_are_the_least_squares_fit_of_the_curve():
+def test_each_straight_coordinate_ends_where_its_parameter_does(curve_box):
+    """The first one is d, the last one logA0; c ends where the curve is no longer positive, too."""
+    z = curve_box.line(curve_theta(40))
+    edges = curve_box.edges(z)
+    for i, parameter in enumerate(range(5, -1, -1)):
+        for edge, ends in zip(edges, (CURVE_LOW, CURVE_HIGH), strict=True):
+            assert ((edges[0][:, i] < z[:, i]) & (z[:, i] < edges[1][:, i])).all()
+            moved = z.clone()
+            moved[:, i] = edge[:, i]
+            theta = curve_box.theta(moved)
+            wanted = torch.full((len(z),), ends[parameter], dtype=torch.float64)
+            if parameter == 4 and ends is CURVE_LOW:
+                wanted = torch.maximum(wanted, -room(theta[:, 5])[0])
+            assert torch.allclose(theta[:, parameter], wanted, atol=1e-8)
+
+
+def test_straight_coordinates_are_the_least_squares_fit_of_the_curve(curve_box):
     """Curves that differ by what no fit sees, at large x and small, share their coordinates."""
-    straight = CurveCoordinates()
     theta = torch.tensor([[0.3, 0.2, 1.0, 3.0, 0.0, 0.0], [0.3, 0.2, 1.0, 2.0, -1.0, 0.0]])
-    one, two = straight.forward(theta.double())  # (1 - x)^3 = (1 - x)^2 (1 - x)
+    one, two = curve_box.line(theta)[:, 2:]  # (1 - x)^3 = (1 - x)^2 (1 - x)
     assert torch.allclose(one, two, atol=1e-9)
-    other = straight.forward(theta.double() + torch.tensor([0, 0, 0, 1.0, 0, 0]))
+    other = curve_box.line(theta + torch.tensor([0, 0, 0, 1.0, 0, 0]))[:, 2:]
     assert float((other - one).abs().max()) > 0.1
 
 
-def test_an_unphysical_draw_stays_finite_and_what_has_no_link_may_be_anywhere(curve_box):
-    z = torch.zeros(2, 6, dtype=torch.float64)
-    z[0, :4], z[1, 4:] = 1e3, -50.0
-    kept = curve_box.finite(z)
-    assert float(kept[0, 0]) == 1e3
-    assert float(kept[1, 4]) == curve_box.ends[0]
-    assert torch.isfinite(curve_box.theta(kept)).all()
-    assert not curve_box.inside(curve_box.theta(kept))[0]
+def test_what_is_far_outside_is_put_on_the_edge_of_the_box(curve_box):
+    z = torch.tensor([[0.0, 0.0, 1e3, -1e3, 1e3, 1e3], [-50.0, -50.0, 0, 0, 0, 0]]).double()
+    assert curve_box.inside(curve_box.theta(curve_box.finite(z))).all()
 
 
 def test_straight_coordinates_are_of_six_parameters():
     with pytest.raises(LabelError, match="the 6 parameters logA0, delta, a, b, c, d; there are 2"):
-        PosteriorFlow(**SMALL, straight="curve").prepare(views())
+        PosteriorFlow(**SMALL, straight="bounded_curve").prepare(views())
 
 
 @pytest.mark.parametrize("link", LINKS)
@@ -164,6 +171,17 @@ def test_draws_have_the_density_that_is_scored(link):
     stretched = torch.linalg.slogdet(slopes / 2e-5)[1]
     wanted = norm.logpdf(normal.numpy()).sum(-1) - stretched.numpy()
     np.testing.assert_allclose(scored.numpy(), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "ends", [(-1.0, 2.0), (4.0, 6.0), (5.1, 9.0), (-12.0, -8.0), (19.0, 21.0), (495.0, 600.0)]
+)
+def test_normal_numbers_between_two_places_are_right_however_far_out(ends):
+    share = np.linspace(1e-4, 1 - 1e-4, 99)
+    normal = torch.from_numpy(norm.ppf(share))
+    kept = normal_between(normal, *(torch.full_like(normal, end) for end in ends)).numpy()
+    unit = 1 / max(1.0, min(abs(end) for end in ends))  # the width of what is left
+    np.testing.assert_allclose(kept, truncnorm.ppf(share, *ends), atol=1e-6 * unit, rtol=0)
 
 
 def test_standardising_is_a_triangular_map_with_its_jacobian():
@@ -229,6 +247,10 @@ def test_it_learns_the_posterior_of_a_normal_measurement_in_a_box():
 
 WRONG = {
     "link": ({"link": "probits"}, "did you mean 'probit'"),
+    "straight": ({"straight": "curve"}, "did you mean 'bounded_curve'"),
+    "link of straight ones": (
+        {"straight": "bounded_curve", "link": "logit"}, "need link=\"truncated\"",
+    ),
     "layers": ({"layers": 2}, "truncated flow has one layer, got layers=2"),
     "context": ({"context": 0}, "context is at least 1"),
     "views": ({"views": -1}, "views at least 0"),

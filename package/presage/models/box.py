@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -44,24 +44,25 @@ LINKS: dict[str, tuple[Map, Map, Map]] = {
 ENDS = {"logit": (-27.0, 27.0), "probit": (-7.0, 7.0), "truncated": (0.0, 1.0)}
 
 
-#: Name → ``"module:Class"`` of coordinates in which parameters are not tangled. An instance has
-#: ``moved``, how many of the parameters ``names``, the first ones, it puts on the line by
-#: ``forward(theta)``, and ``inverse(z, theta)``, both with a Jacobian of 1. A study adds its own.
-COORDINATES: dict[str, str] = {"curve": "presage.studies.pdf.straight:CurveCoordinates"}
+#: Name → ``"module:Class"`` of coordinates in which parameters are not tangled, made of the edges
+#: `low` and `high`. An instance has the parameters' ``names``; ``forward(theta)`` puts them on the
+#: line with a Jacobian of 1, ``inverse(z)`` brings them back, into the box; ``edges(z)`` is where
+#: each coordinate ends, given those before it. A study adds its own.
+COORDINATES: dict[str, str] = {"bounded_curve": "presage.studies.pdf.straight:CurveCoordinates"}
 
 
-def coordinates(name: str, parameters: int | None = None) -> Any:
-    """Return coordinates by name, for so many parameters; None for no name."""
+def coordinates(name: str, low: Tensor, high: Tensor) -> Any:
+    """Return coordinates of a box by name; None for no name."""
     if not name:
         return None
     check_name("straight coordinates", name, COORDINATES)
-    found = resolve(COORDINATES[name])()
-    if parameters not in (None, len(found.names)):
+    kind = resolve(COORDINATES[name])
+    if len(low) != len(kind.names):
         raise LabelError(
-            f"straight={name!r} is for the {len(found.names)} parameters "
-            f"{', '.join(found.names)}; there are {parameters}"
+            f"straight={name!r} is for the {len(kind.names)} parameters "
+            f"{', '.join(kind.names)}; there are {len(low)}"
         )
-    return found
+    return kind(low, high)
 
 
 class Box:
@@ -74,42 +75,53 @@ class Box:
     link
         Name in :data:`LINKS`.
     straight
-        Name in :data:`COORDINATES`: parameters that these move are on the
-        line without a link, and may then leave the box. Empty for none.
+        Name in :data:`COORDINATES`; empty for none.
     """
 
     def __init__(self, low: Tensor, high: Tensor, link: str, straight: str = "") -> None:
         self.low, self.span = low.double(), (high - low).double()
-        self.straight = coordinates(straight, len(low))
-        self.free = self.straight.moved if self.straight else 0
-        self.ends = ENDS[link]
+        self.straight = coordinates(straight, low.double(), high.double())
+        self.ends, self.truncated = ENDS[link], link == "truncated"
         self._to_line, self._to_unit, self._log_slope = LINKS[link]
+
+    @classmethod
+    def of(cls, declaration: Mapping[str, Any], model: Any) -> Box:
+        """Return the box of a posterior's `declaration`, as its `model` has it."""
+        low, high = (torch.tensor(declaration[e], dtype=torch.float64) for e in ("low", "high"))
+        return cls(low, high, model.link, model.straight)
 
     def line(self, theta: Tensor) -> Tensor:
         """Return z ``(*, P)`` of theta ``(*, P)``; an edge is taken as a place beside it."""
+        if self.straight:
+            return cast(Tensor, self.straight.forward(theta.double()))
         unit = (theta.double() - self.low) / self.span
-        z = self._to_line(unit.clamp(_EDGE, 1 - _EDGE))
-        if self.straight is None:
-            return z
-        return torch.cat((self.straight.forward(theta.double()), z[..., self.free :]), -1)
+        return self._to_line(unit.clamp(_EDGE, 1 - _EDGE))
 
     def theta(self, z: Tensor) -> Tensor:
-        """Return theta ``(*, P)`` of z ``(*, P)``; what has a link is never outside the box."""
-        theta = self.low + self.span * self._to_unit(z.double())
-        if self.straight is None:
-            return theta
-        inner: Tensor = self.straight.inverse(z[..., : self.free].double(), theta)
-        return inner
+        """Return theta ``(*, P)`` of z ``(*, P)``, inside the box where z is :meth:`finite`."""
+        if self.straight:
+            return cast(Tensor, self.straight.inverse(z.double()))
+        return self.low + self.span * self._to_unit(z.double())
 
     def log_slope(self, z: Tensor) -> Tensor:
         """Return ln|d theta / dz|, ``(*)``."""
-        linked = z[..., self.free :].double()
-        return (self._log_slope(linked) + self.span[self.free :].log()).sum(-1)
+        if self.straight:
+            return torch.zeros_like(z[..., 0], dtype=torch.float64)
+        return (self._log_slope(z.double()) + self.span.log()).sum(-1)
+
+    def edges(self, z: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Return where each z_i ends, ``(*, P)`` or ``(P,)``, given those before it.
+
+        None where the line does not end.
+        """
+        if self.straight:
+            return cast(tuple[Tensor, Tensor], self.straight.edges(z))
+        low, high = (torch.full_like(z[..., :1], end) for end in self.ends)
+        return (low, high) if self.truncated else None
 
     def finite(self, z: Tensor) -> Tensor:
-        """Return z with what has a link kept off the edges of the box."""
-        linked = z[..., self.free :].clamp(*self.ends)
-        return torch.cat((z[..., : self.free], linked), -1)
+        """Return z kept off the edges of the box; straight coordinates see to that themselves."""
+        return z if self.straight else z.clamp(*self.ends)
 
     def inside(self, theta: Tensor) -> Tensor:
         """Say which theta ``(*, P)`` are in the box, ``(*)``."""

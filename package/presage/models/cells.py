@@ -14,6 +14,9 @@ from presage.transforms.event_scale import roles_of
 
 #: Cells narrower than this are taken by their middle.
 _NARROW = 0.05
+#: Below, probabilities are worked on by their logarithms: torch's ndtr has few digits there, and
+#: from -8.3 on it is 0.
+_TAIL = -5.0
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,24 @@ def normal_between(normal: Tensor, low: Tensor, high: Tensor) -> Tensor:
     one, two = sign * low.double(), sign * high.double()
     below, above = torch.minimum(one, two), torch.maximum(one, two)
     start, end = torch.special.ndtr(below), torch.special.ndtr(above)
-    place = start + (end - start) * torch.special.ndtr(sign * normal.double())
-    kept = torch.special.ndtri(place).clamp(below, above)
+    share = torch.special.ndtr(sign * normal.double())
+    kept = torch.special.ndtri(start + (end - start) * share)
+    kept = torch.where(above < _TAIL, _in_tail(share, below, above), kept).clamp(below, above)
     found: Tensor = (sign * kept).to(normal.dtype)
     return found
+
+
+def _in_tail(share: Tensor, below: Tensor, above: Tensor) -> Tensor:
+    """Return where `share` of the probability between two places lies below, by its logarithm."""
+    end = torch.special.log_ndtr(above)
+    start = (torch.special.log_ndtr(below) - end).exp()
+    wanted = end + (start + (1 - start) * share).log()
+    # Close: ln Phi(x) is -x^2 / 2 and what varies slowly. Newton's steps do the rest.
+    x = -(above.square() + 2 * (end - wanted)).sqrt()
+    for _ in range(3):
+        log_ndtr = torch.special.log_ndtr(x)
+        x = x - (log_ndtr - wanted) * (log_ndtr - log_normal(x)).exp()
+    return x
 
 
 def log_normal(x: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Trained posteriors of parameters in a box: draws, and the density of given parameters.
 
 The network's density lives on the real line, which a link takes to the box of the parameters.
-Coordinates that have no link may leave the box, and where a prior is zero inside it nobody can
-be: such draws are made again, and the density is divided by the share that stays.
+Where a prior is zero inside the box nobody can be: such draws are made again, and the density is
+divided by the share that stays.
 """
 
 from __future__ import annotations
@@ -52,10 +52,7 @@ class FittedPosterior(FittedSets):
     @cached_property
     def box(self) -> Box:
         """The box of the parameters and its link to the real line."""
-        low, high = (
-            torch.tensor(self.declaration[e], dtype=torch.float64) for e in ("low", "high")
-        )
-        return Box(low, high, self.model.link, self.model.straight)
+        return Box.of(self.declaration, self.model)
 
     @one_thread()
     def sample(
@@ -181,7 +178,7 @@ class FittedPosterior(FittedSets):
         inner = torch.where(self.box.inside(theta)[:, None], theta, self.box.low)
         density = self._line_density(summary, self.box.line(inner))
         share = 1.0
-        if support is not None or self.box.free:
+        if support is not None:
             z = self._line_draws(summary, _PROBES, generator(f"{_STREAM}.acceptance", 0, 0))
             usable_draws = self._usable(self.box.theta(z), support)
             share = max(float(usable_draws.double().mean()), 1e-12)

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -40,7 +40,7 @@ from torch import Tensor, nn
 
 from presage.labels import LabelError, Variable, check_name
 from presage.lineage import RECIPE, recipe_of, sample_dim
-from presage.models.box import ENDS, LINKS, Box, coordinates
+from presage.models.box import COORDINATES, LINKS, Box
 from presage.models.cells import log_between, log_normal, normal_between
 from presage.models.density import check_perceptrons, hidden_layers
 from presage.models.fitted_posterior import FittedPosterior
@@ -48,7 +48,7 @@ from presage.models.flow import FlowNetwork, SplineFlow
 from presage.models.prepared import Prepared
 from presage.models.standardise import Standardised, fit_start
 
-#: Where nothing is cut off, in z and in r.
+#: Where nothing is cut off, in r.
 _FAR = 1e4
 
 
@@ -61,13 +61,13 @@ class Given(NamedTuple):
     standardised: Standardised
     context: Tensor
     flow: FlowNetwork
-    ends: Tensor | None  # where the density of z is cut off, ``(2, P)``
+    box: Box
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return the log density of z ``(*, P)``, ``(*)``."""
         r, log_det = self.standardised.forward(z)
         context = self.context.expand(*r.shape[:-1], -1)
-        if self.ends is None:
+        if not self.box.truncated:
             return log_det - self.flow.loss({"condition": context, "target": r})
         maps = self.flow.each_map(context, r)(list(range(r.shape[-1])))
         normal, steepness = maps.call_and_ladj(r)
@@ -79,7 +79,7 @@ class Given(NamedTuple):
     def draw(self, normal: Tensor) -> Tensor:
         """Return z ``(*, P)`` of standard normal numbers ``(*, P)``."""
         context = self.context.expand(*normal.shape[:-1], -1)
-        if self.ends is None:
+        if not self.box.truncated:
             return self.standardised.inverse(self.flow.draw(context, normal))
         r = torch.zeros_like(normal)
         for i in range(normal.shape[-1]):
@@ -88,12 +88,12 @@ class Given(NamedTuple):
             low, high = (column(edge[..., i : i + 1]) for edge in self._edges(z))
             found = column.inv(normal_between(normal[..., i : i + 1], low, high))
             r = torch.cat((r[..., :i], found, r[..., i + 1 :]), -1)
-        return self.standardised.inverse(r).clamp(*self.ends)
+        return self.box.finite(self.standardised.inverse(r))
 
     def _edges(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return r of the edges, each given the z before it, and no farther than matters."""
-        assert self.ends is not None
-        low, high = (self.standardised.edges(z, end) for end in self.ends)
+        ends = cast(tuple[Tensor, Tensor], self.box.edges(z))
+        low, high = (self.standardised.edges(z, end) for end in ends)
         return low.clamp(min=-_FAR), high.clamp(max=_FAR)
 
 
@@ -114,10 +114,7 @@ class PosteriorNetwork(nn.Module):
         self.context = nn.Linear(spec.hidden[-1], spec.context)
         flow = SplineFlow(spec.flow_hidden, spec.layers, spec.activation, spec.bins)
         self.flow = flow.build({"variables": [{}] * count, "parameters": [{}] * spec.context})
-        ends = torch.tensor(ENDS[spec.link])[:, None].repeat(1, count)
-        free = coordinates(spec.straight).moved if spec.straight else 0
-        ends[:, :free] = torch.tensor([[-_FAR], [_FAR]])
-        self.register_buffer("ends", ends, persistent=False)
+        self.box = Box.of(declaration, spec)
 
     def forward(self, features: Tensor) -> Given:
         """Return the density of z given features ``(*, K)``."""
@@ -131,8 +128,7 @@ class PosteriorNetwork(nn.Module):
         # Softly bounded: no set makes a width vanish.
         scales = scales / (1 + scales.abs() / 8)
         standardised = Standardised(location, width, scales, slopes)
-        ends = own("ends") if self.spec.link == "truncated" else None
-        return Given(standardised, self.context(hidden), self.flow, ends)
+        return Given(standardised, self.context(hidden), self.flow, self.box)
 
     def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return -log p of each theta, averaged over its views, ``(B,)``.
@@ -191,7 +187,10 @@ class PosteriorFlow:
     def __post_init__(self) -> None:
         check_perceptrons(self, "hidden", "flow_hidden")
         check_name("link", self.link, LINKS)
-        coordinates(self.straight)
+        if self.straight:
+            check_name("straight coordinates", self.straight, COORDINATES)
+            if self.link != "truncated":
+                raise LabelError(f'straight coordinates need link="truncated", got {self.link!r}')
         if self.link == "truncated" and self.layers != 1:
             raise LabelError(f"a truncated flow has one layer, got layers={self.layers}")
         if self.context < 1 or self.views < 0:

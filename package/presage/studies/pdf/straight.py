@@ -10,49 +10,90 @@ ln(1 - x) to the last term, the numbers (ln A0 + k0, delta, a + k1, b + k2) are 
 ln F, so they are nearly normal and nearly independent of c and d. At given c and d this is
 a translation: its Jacobian is 1, whatever the fit. A constant triangular matrix of
 determinant 1 then makes equal errors of ln F into equal, independent errors.
+
+The matrix is upper triangular, so taken in the order d, c, and then of b, a, delta, ln A0, the
+edges of the prior are edges of each coordinate, given those before it: of c also where the curve
+is no longer positive.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from presage.studies.pdf.realistic_dis import room
+
 #: Ranges that the fit is over: uniform in x, and in ln Q^2.
 _X, _LOG_Q2 = (1e-3, 0.9), (0.0, float(np.log(1e3)))
-#: Nodes of Gauss's rule; the least value of 1 + c x + d x^2, for unphysical draws.
+#: Nodes of Gauss's rule; the least value of 1 + c x + d x^2.
 _NODES, _LEAST = 64, 1e-6
+#: How many of the parameters, the first ones, are linear in ln F.
+_MOVED = 4
+#: How far c keeps from where the curve is no longer positive: of such c, nobody has an event.
+_KEPT = 1e-9
 
 
 class CurveCoordinates:
-    """Straight coordinates of (ln A0, delta, a, b) given (c, d).
+    """Straight coordinates of (logA0, delta, a, b, c, d) in a box.
 
-    Attributes
+    Parameters
     ----------
-    moved
-        How many parameters, the first ones, are moved; they have no bounds then.
-    names
-        The parameters, in order.
+    low, high
+        Edges, ``(6,)``, float64.
     """
 
-    moved = 4
-    names = ("logA0", "delta", "a", "b", "c", "d")
+    names: ClassVar[tuple[str, ...]] = ("logA0", "delta", "a", "b", "c", "d")
+
+    def __init__(self, low: Tensor, high: Tensor) -> None:
+        self.low, self.high = low, high
 
     def forward(self, theta: Tensor) -> Tensor:
-        """Return the moved numbers ``(*, 4)`` of theta ``(*, 6)``, float64."""
-        return (theta[..., : self.moved] + self._offset(theta)) @ self._matrix.T
+        """Return z ``(*, 6)`` of theta ``(*, 6)``."""
+        moved = (theta[..., :_MOVED] + self._offset(theta)) @ self._matrix.to(theta).T
+        return torch.cat((moved, theta[..., _MOVED:]), -1).flip(-1)
 
-    def inverse(self, straight: Tensor, theta: Tensor) -> Tensor:
-        """Return theta ``(*, 6)`` of the moved numbers and a theta with the right c and d."""
-        first = straight @ self._back.T - self._offset(theta)
-        return torch.cat((first, theta[..., self.moved :]), -1)
+    def inverse(self, z: Tensor) -> Tensor:
+        """Return theta ``(*, 6)`` of z ``(*, 6)``, inside the box and where the curve is positive.
+
+        What rounding has put outside is put on the edge.
+        """
+        c, d = self._plane(z)
+        plane = torch.stack((c, d), -1)
+        moved = z.flip(-1)[..., :_MOVED] @ self._back.to(z).T - self._offset(plane)
+        low, high = (edge[:_MOVED].to(z) for edge in (self.low, self.high))
+        return torch.cat((moved.clamp(low, high), plane), -1)
+
+    def edges(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where each coordinate begins and ends, given those before it, ``(*, 6)``."""
+        c, d = self._plane(z)
+        moved, back = z.flip(-1)[..., :_MOVED], self._back.to(z)
+        # Of theta_i = sum_{j >= i} back_ij z_j - offset_i, what is fixed by those before.
+        known = moved @ back.triu(1).T - self._offset(torch.stack((c, d), -1))
+        found = []
+        for edge, least in ((self.low.to(z), self._least(d)), (self.high.to(z), None)):
+            first = (edge[:_MOVED] - known) / back.diagonal()
+            second = edge[4].expand_as(d) if least is None else least
+            found.append(torch.cat((first, torch.stack((second, edge[5].expand_as(d)), -1)), -1))
+        low, high = found
+        return low.flip(-1), high.flip(-1)
+
+    def _plane(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return c and d of z, put into the box."""
+        d = z[..., 0].clamp(float(self.low[5]), float(self.high[5]))
+        return torch.maximum(z[..., 1], self._least(d)).clamp(max=float(self.high[4])), d
+
+    def _least(self, d: Tensor) -> Tensor:
+        """Return the smallest c at d."""
+        return (_KEPT - room(d)[0]).clamp(min=float(self.low[4]))
 
     def _offset(self, theta: Tensor) -> Tensor:
-        """Return (k0, 0, k1, k2), ``(*, 4)``."""
-        x, fit = self._fit
-        c, d = theta[..., 4, None], theta[..., 5, None]
+        """Return (k0, 0, k1, k2), ``(*, 4)``, of numbers of which c and d are the last."""
+        x, fit = (part.to(theta) for part in self._fit)
+        c, d = theta[..., -2, None], theta[..., -1, None]
         return (1 + c * x + d * x.square()).clamp(min=_LEAST).log() @ fit
 
     @cached_property
@@ -61,7 +102,7 @@ class CurveCoordinates:
         x, weight = _nodes()
         columns = np.stack((np.ones_like(x), np.log(x), np.log1p(-x)), -1)
         gram = columns.T @ (columns * weight[:, None])
-        fit = np.zeros((len(x), self.moved))
+        fit = np.zeros((len(x), _MOVED))
         fit[:, [0, 2, 3]] = np.linalg.solve(gram, (columns * weight[:, None]).T).T
         return torch.as_tensor(x), torch.as_tensor(fit)
 
@@ -78,7 +119,7 @@ class CurveCoordinates:
         ]
         gram = sum(u.T @ (u * weight[:, None]) for u in parts) / len(parts)
         upper = np.linalg.cholesky(gram).T
-        return torch.as_tensor(upper / np.prod(np.diag(upper)) ** (1 / self.moved))
+        return torch.as_tensor(upper / np.prod(np.diag(upper)) ** (1 / _MOVED))
 
     @cached_property
     def _back(self) -> Tensor:

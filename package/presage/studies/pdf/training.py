@@ -76,7 +76,8 @@ class Training(StudySettings):
     views
         Of a theta in a batch of the posterior's training.
     straight
-        Coordinates in which the posterior of a curve is straight.
+        Coordinates in which the posterior of a curve is straight, see
+        :data:`presage.models.box.COORDINATES`.
     epochs
         Passes of the posterior's training.
     batch_size
@@ -257,7 +258,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "regress": "F2",
         "place": "x",
         "encoder_epochs": 2,
-        "straight": "curve",
+        "straight": "bounded_curve",
         "epochs": 100,
     },
     "mceg": {"encoder_epochs": 8, "epochs": 40},

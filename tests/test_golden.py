@@ -225,6 +225,7 @@ def test_the_settings_of_a_run_find_its_products(kept: Place) -> None:
     assert key_of(events.draw(fitted, 400)) == products["drawn"]
     products = TABLE["runs"]["pdf"]["products"]
     sizes = {"n_samples": 80, "n_events": 20, "n_repeat": 2, "n_observations": 2}
+    sizes |= {"towards_edges": 0.0}
     sets = pdf_study.Campaign(store=kept.store, n_calibration=40, **sizes)
     encoder, posterior = (ps.load(products[name], kept.store) for name in ("encoder", "posterior"))
     inference = pdf_study.Inference(sets.single, encoder, posterior)

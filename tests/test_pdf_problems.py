@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 import xarray as xr
 
+from presage.generate import simulate
 from presage.labels import LabelError
 from presage.rng import generator
 from presage.studies import rebuild
@@ -270,6 +272,30 @@ def test_every_problem_is_in_the_table():
     assert set(PROBLEMS) == names
     for name in names:
         assert problem(name, n_events=3).name == name
+
+
+def test_a_share_of_theta_is_drawn_towards_the_edges_and_its_recipe_says_so():
+    plain, shifted = (
+        problem("gaussian", n_events=2),
+        problem("gaussian", n_events=2, towards_edges=0.5),
+    )
+    assert "towards_edges" not in plain.identity()
+    assert plain.recipe(0).key != shifted.recipe(0).key
+    made = simulate(shifted, 1000, progress=False)
+    assert (made["parameter_edges"] == 0.5).all()
+    unit = (made["theta"] - made["parameter_low"]) / (
+        made["parameter_high"] - made["parameter_low"]
+    )
+    near = float(((unit < 0.1) | (unit > 0.9)).mean())
+    assert near == pytest.approx(0.5 * 0.2 + 0.5 * 0.4097, abs=0.03)
+
+    @dataclass(frozen=True)
+    class Own(type(plain)):
+        def draw_theta(self, draws, n, towards_edges=0.0):
+            return self.low.expand(n, -1)
+
+    with pytest.raises(LabelError, match="draws theta in its own way"):
+        Own(towards_edges=0.5)
 
 
 WRONG = {

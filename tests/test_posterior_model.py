@@ -15,6 +15,7 @@ from presage.labels import LabelError
 from presage.models import PosteriorFlow, model
 from presage.models.box import LINKS, Box
 from presage.models.cells import normal_between
+from presage.models.edges import arcsine, excess, pair_weight
 from presage.models.standardise import Standardised, fit_start
 from presage.studies.pdf.realistic_dis import RealisticDIS, room
 
@@ -22,16 +23,20 @@ SMALL = {"hidden": (16,), "context": 4, "flow_hidden": (8,), "bins": 4, "views":
 LOW, HIGH = (-2.0, 0.5), (2.0, 1.5)
 
 
-def views(samples=300, parts=4, seed=0, low=LOW, high=HIGH, spread=0.1):
+def views(samples=300, parts=4, seed=0, low=LOW, high=HIGH, spread=0.1, towards_edges=0.0):
     """Noisy unit-box coordinates as features; the noise falls with log10 N, the last number."""
     rng = np.random.default_rng(seed)
     unit = rng.uniform(size=(samples, len(low)))
+    chosen = rng.uniform(size=(samples, 1)) < towards_edges
+    unit = np.where(chosen, arcsine(torch.from_numpy(unit)).numpy(), unit)
     log10_count = np.tile([1.0, 2.0], parts // 2)
     noise = spread * 10 ** (-0.5 * (log10_count - 1))
     seen = unit[:, None] + noise[:, None] * rng.normal(size=(samples, parts, len(low)))
     last = np.broadcast_to(log10_count[:, None], (samples, parts, 1))
     names = [f"theta_{i}" for i in range(len(low))]
     edges = {"parameter_low": ("parameter", list(low)), "parameter_high": ("parameter", list(high))}
+    if towards_edges:
+        edges["parameter_edges"] = ("parameter", [towards_edges] * len(low))
     return xr.Dataset(
         {
             "features": (
@@ -106,7 +111,7 @@ def test_straight_coordinates_lead_back_with_a_jacobian_of_one(curve_box):
 
 
 def test_each_straight_coordinate_ends_where_its_parameter_does(curve_box):
-    """The first one is d, the last one logA0; c ends where the curve is no longer positive, too."""
+    """The first one is d, then c + m(d), which ends where the curve is no longer positive."""
     z = curve_box.line(curve_theta(40))
     edges = curve_box.edges(z)
     for i, parameter in enumerate(range(5, -1, -1)):
@@ -214,12 +219,31 @@ def test_the_start_whitens_and_knows_how_precision_grows_with_the_number_of_even
     np.testing.assert_allclose(start["power"], -0.5 * math.log(10), rtol=0.1)
 
 
+def test_theta_towards_the_edges_count_as_if_they_were_from_the_prior():
+    rng, share = np.random.default_rng(0), 0.5
+    uniform = torch.from_numpy(rng.uniform(size=(200_000, 3)))
+    chosen = torch.from_numpy(rng.uniform(size=(200_000, 1))) < share
+    unit = torch.where(chosen, arcsine(uniform), uniform)
+    weight = 1 / excess(unit, share)
+    assert float(weight.max()) <= 1 / (1 - share)
+    means = torch.stack([(unit**k * weight[:, None]).mean(0) for k in (0, 1, 2, 3)])
+    wanted = 1 / torch.arange(1, 5, dtype=torch.float64)[:, None].expand(4, 3)
+    assert torch.allclose(means, wanted, atol=0.006)  # 5 deviations
+    corner = ((unit < 0.1) | (unit > 0.9)).all(-1).double().mean()
+    assert float(corner) > 4 * 0.2**3
+    estimate = unit + 0.03 * torch.from_numpy(rng.normal(size=unit.shape))
+    pairs = pair_weight(unit, estimate, share)
+    assert float(pairs.mean().square() / pairs.square().mean()) > 0.85
+
+
 # -- a posterior that is known ------------------------------------------------------------
 
 
-def test_it_learns_the_posterior_of_a_normal_measurement_in_a_box():
+@pytest.mark.parametrize("towards_edges", [0.0, 0.8])
+def test_it_learns_the_posterior_of_a_normal_measurement_in_a_box(towards_edges):
+    """The same one where most theta are drawn towards the edges."""
     spread = 0.1
-    data = views(2000, 4, spread=spread, low=(0.0,), high=(1.0,))
+    data = views(2000, 4, spread=spread, low=(0.0,), high=(1.0,), towards_edges=towards_edges)
     spec = PosteriorFlow(**{**SMALL, "views": 0})
     fitted = fit(spec, data, epochs=16, batch_size=100, learning_rate=1e-2, ema=0.99,
                  progress=False, device="cpu")  # fmt: skip
@@ -249,7 +273,8 @@ WRONG = {
     "link": ({"link": "probits"}, "did you mean 'probit'"),
     "straight": ({"straight": "curve"}, "did you mean 'bounded_curve'"),
     "link of straight ones": (
-        {"straight": "bounded_curve", "link": "logit"}, "need link=\"truncated\"",
+        {"straight": "bounded_curve", "link": "logit"},
+        'need link="truncated"',
     ),
     "layers": ({"layers": 2}, "truncated flow has one layer, got layers=2"),
     "context": ({"context": 0}, "context is at least 1"),

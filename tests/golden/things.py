@@ -178,7 +178,7 @@ class Place:
     def campaign(self) -> Campaign:
         """Sets of the problem `gaussian`, made."""
         sizes = {"n_samples": 64, "n_events": 16, "n_repeat": 2, "n_observations": 2,
-                 "n_calibration": 24}  # fmt: skip
+                 "n_calibration": 24, "towards_edges": 0.0}  # fmt: skip
         campaign = Campaign(store=self.store, **sizes)
         campaign.make()
         return campaign

@@ -43,6 +43,7 @@ from presage.lineage import RECIPE, recipe_of, sample_dim
 from presage.models.box import COORDINATES, LINKS, Box
 from presage.models.cells import log_between, log_normal, normal_between
 from presage.models.density import check_perceptrons, hidden_layers
+from presage.models.edges import pair_weight, share_of
 from presage.models.fitted_posterior import FittedPosterior
 from presage.models.flow import FlowNetwork, SplineFlow
 from presage.models.prepared import Prepared
@@ -131,19 +132,21 @@ class PosteriorNetwork(nn.Module):
         return Given(standardised, self.context(hidden), self.flow, self.box)
 
     def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return -log p of each theta, averaged over its views, ``(B,)``.
+        """Return -log p of each theta, averaged over its views and weighed, ``(B,)``.
 
         While training a random part of the views, the same of every theta in the batch.
         """
-        features, z = batch["features"], batch["z"]
+        features, z, weight = batch["features"], batch["z"], batch.get("weight")
         views = features.shape[1]
         if self.training and 0 < self.spec.views < views:
             chosen = torch.randperm(views, device=z.device)[: self.spec.views]
             features = features.index_select(1, chosen)
+            weight = None if weight is None else weight.index_select(1, chosen)
         rows = features.shape[:2]
         target = z[:, None].expand(*rows, -1)
         given = self.forward(features.flatten(0, 1))
-        return -given.log_prob(target.flatten(0, 1)).view(rows).mean(1)
+        log_prob = given.log_prob(target.flatten(0, 1)).view(rows)
+        return -(log_prob if weight is None else log_prob * weight).mean(1)
 
 
 @dataclass(frozen=True)
@@ -206,7 +209,8 @@ class PosteriorFlow:
         dataset
             With ``features`` ``[sample, view, number]``, the last number log10 N, and
             ``theta`` ``[sample, parameter]``; the coordinates ``parameter_low`` and
-            ``parameter_high``.
+            ``parameter_high``, and ``parameter_edges`` where theta is not from the prior alone
+            (the features then begin with a point estimate).
 
         Raises
         ------
@@ -238,7 +242,12 @@ class PosteriorFlow:
             "made_from": [p.key for p in recipe_of(dataset).parents] if stored else [],
             **{name: array.tolist() for name, array in fitted.items()},
         }
-        return Prepared({"features": features, "z": z}, fitted, declaration)
+        arrays = {"features": features, "z": z}
+        if share := share_of(dataset):
+            unit = (torch.as_tensor(theta) - box.low) / box.span
+            point = torch.as_tensor(features[..., : len(low)].astype(np.float64))
+            arrays["weight"] = pair_weight(unit[:, None], point, share).float().numpy()
+        return Prepared(arrays, fitted, declaration)
 
     def build(self, declaration: Mapping[str, Any]) -> PosteriorNetwork:
         """Return an untrained network for what `declaration` says."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from presage.models.density import decorrelated, hidden_layers
+from presage.models.edges import excess
 from presage.models.inputs import FeatureMap
 from presage.models.pooling import Pooled, pool
 
@@ -27,6 +28,7 @@ class SetNetwork(nn.Module):
         super().__init__()
         self.spec = spec
         self.moments = bool(declaration.get("moments"))  # of version 1: mean products
+        self.towards_edges = float(declaration.get("towards_edges", 0.0))
         parameters = len(declaration["low"])
         self.inputs = FeatureMap(declaration["inputs"], spec.products)
         width = spec.hidden[-1]
@@ -128,8 +130,11 @@ class SetNetwork(nn.Module):
         unit = ((batch["theta"] - low) / span).to(pooled.dtype)
         far = unit - self.point_head(hidden)
         if self.shape_head is None:
-            return cast(Tensor, far.square().mean(-1))
-        return _normal_loss(far, self.shape_head(hidden), pooled[..., -1])
+            losses = cast(Tensor, far.square().mean(-1))
+        else:
+            losses = _normal_loss(far, self.shape_head(hidden), pooled[..., -1])
+        # As if all theta were from the prior: a point estimate is the mean of its posterior.
+        return losses / excess(unit, self.towards_edges) if self.towards_edges else losses
 
     def _choose(self, events: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return one set for each sample, with a random number of its events."""

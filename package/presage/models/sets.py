@@ -28,6 +28,7 @@ import xarray as xr
 from presage.labels import LabelError, Variable
 from presage.lineage import sample_dim, take
 from presage.models.density import check_perceptrons
+from presage.models.edges import share_of
 from presage.models.fitted_encoder import FittedEncoder
 from presage.models.inputs import fit_features
 from presage.models.prepared import Prepared
@@ -168,6 +169,8 @@ class SetEncoder:
             "high": dataset["parameter_high"].values.astype(float).tolist(),
             "trained_events": [min(self.smallest, largest), largest],
         }
+        if share := share_of(dataset):
+            declaration["towards_edges"] = share
         state = {name: np.asarray(inputs[name]) for name in ("shift", "width")}
         arrays: Any = None  # sets stream from where they are stored
         return Prepared(arrays, state, declaration)

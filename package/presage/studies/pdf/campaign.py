@@ -8,7 +8,7 @@ them when they are not there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -46,7 +46,10 @@ class Campaign(StudySettings):
     n_events
         Events in a set.
     n_repeat
-        Training sets for each theta.
+        Training sets for each theta; more theta teach more than more sets of them.
+    towards_edges
+        Share of the training theta that is drawn towards the edges of the prior; 0 for problems
+        that draw theta in their own way. What is observed or calibrated with is from the prior.
     n_observations
         Sets that play the part of a measurement, never trained on.
     n_calibration
@@ -61,9 +64,10 @@ class Campaign(StudySettings):
 
     store: Store
     problem: str = setting("gaussian", choices=tuple(PROBLEMS), group=plugins.SIMULATORS)
-    n_samples: int = setting(10_000, least=1)
+    n_samples: int = setting(100_000, least=1)
     n_events: int = 1000
-    n_repeat: int = 10
+    n_repeat: int = 1
+    towards_edges: float = 0.5
     n_observations: int = setting(10, least=1)
     n_calibration: int = setting(1000, least=1)
     seed: int = 0
@@ -96,16 +100,14 @@ class Campaign(StudySettings):
     @cached_property
     def simulator(self) -> Problem:
         """The problem, with the training sets' repetitions."""
-        return self._problem(self.n_repeat)
+        plain = self.single
+        share = self.towards_edges if plain.is_flat() else 0.0
+        return replace(plain, n_repeat=self.n_repeat, towards_edges=share)
 
     @cached_property
     def single(self) -> Problem:
         """The problem with one set for each theta, as a measurement has it."""
-        return self._problem(1)
-
-    def _problem(self, n_repeat: int) -> Problem:
-        settings: dict[str, Any] = {"n_events": self.n_events, "device": self.device}
-        return build(self.problem, **settings, n_repeat=n_repeat, **self.settings)
+        return build(self.problem, n_events=self.n_events, device=self.device, **self.settings)
 
     def inference(self, training: Training, progress: bool = True) -> Inference:
         """Return what was trained on the training sets; what is missing is trained."""

@@ -120,7 +120,7 @@ class PooledFeatures(Derived):
     @property
     def coordinates(self) -> tuple[Coordinate, ...]:
         """Names and ranges of the parameters, and the events of each view."""
-        carried = ("parameter", "parameter_low", "parameter_high", "parameter_title")
+        carried = [f"parameter{end}" for end in ("", "_low", "_high", "_title", "_edges")]
         own = [n for size, parts in self._views for n in [size] * parts]
         counts = own * self._repeats
         return (

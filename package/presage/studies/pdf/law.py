@@ -19,6 +19,7 @@ import xarray as xr
 from torch import Tensor
 
 from presage.labels import Coordinate, LabelError
+from presage.models.edges import arcsine
 from presage.simulator import Simulator
 from presage.studies.pdf.draws import Draws
 
@@ -130,8 +131,10 @@ class Law(Simulator):
         edges = [r.high for r in self.prior]
         return torch.tensor(edges, dtype=torch.float64, device=self.device)
 
-    def draw_theta(self, draws: Draws, n: int) -> Tensor:
+    def draw_theta(self, draws: Draws, n: int, towards_edges: float = 0.0) -> Tensor:
         """Draw `n` parameters from the prior, ``(n, P)``: uniform in the physical part of the box.
+
+        A share of them `towards_edges`, see :mod:`presage.models.edges`.
 
         Raises
         ------
@@ -141,6 +144,8 @@ class Law(Simulator):
         found, had = [], 0
         for _ in range(1000):
             unit = draws.uniform(n, len(self.prior))
+            if towards_edges:
+                unit = torch.where(draws.uniform(n, 1) < towards_edges, arcsine(unit), unit)
             theta = self.low + (self.high - self.low) * unit
             kept = theta[self.physical(theta)]
             found.append(kept)

@@ -64,16 +64,20 @@ class Problem(Law):
     device
         ``"cpu"``, ``"cuda"`` or ``"auto"``. Numbers on CUDA are others: only then the device
         is part of the recipe.
+    towards_edges
+        Share of the theta that is drawn towards the edges of the prior; networks that learn from
+        them know, see :mod:`presage.models.edges`.
 
     Raises
     ------
     LabelError
-        A number below 1, or no such device.
+        A number below 1, no such device, or a share of a problem that draws theta in its own way.
     """
 
     n_events: int = 1000
     n_repeat: int = 1
     device: str = "cpu"
+    towards_edges: float = 0.0
 
     sample_dim: ClassVar[str] = "sample"
     thread_safe: ClassVar[bool] = True
@@ -94,6 +98,18 @@ class Problem(Law):
                 raise LabelError(f"{self.name}: {name} should be at least 1, got {value!r}")
             object.__setattr__(self, name, int(value))
         object.__setattr__(self, "device", resolve_device(self.device))
+        share = self.towards_edges
+        number = isinstance(share, (int, float)) and not isinstance(share, bool)
+        if not number or not 0 <= share < 1:
+            raise LabelError(f"{self.name}: towards_edges is a share below 1, got {share!r}")
+        object.__setattr__(self, "towards_edges", float(share))
+        if share and not self.is_flat():
+            raise LabelError(f"{self.name} draws theta in its own way: leave towards_edges=0")
+
+    @classmethod
+    def is_flat(cls) -> bool:
+        """Say whether theta are drawn here: uniform in the physical part of the box."""
+        return cls.draw is Problem.draw and cls.draw_theta is Problem.draw_theta
 
     # -- what a leaf states ----------------------------------------------------------------
 
@@ -187,7 +203,11 @@ class Problem(Law):
     @cached_property  # asked for with every block
     def coordinates(self) -> tuple[Coordinate, ...]:
         """Names, ranges and titles of parameters; names, units, scales, bounds of features."""
-        return set_coordinates(self.prior, self.features)
+        known = set_coordinates(self.prior, self.features)
+        if not self.towards_edges:
+            return known
+        share, what = (self.towards_edges,) * len(self.prior), "share drawn towards the edges"
+        return (*known, Coordinate("parameter_edges", share, "1", what, "parameter"))
 
     @property
     def lengths(self) -> Mapping[str, int]:
@@ -195,15 +215,19 @@ class Problem(Law):
         return {"repeat": self.n_repeat, "event": self.n_events}
 
     def identity(self) -> Mapping[str, Any]:
-        """Return the fields of the recipe: the device only where it changes the numbers."""
+        """Return the fields of the recipe: device and share only where they change numbers."""
         fields = dict(super().identity())
         if self.device == "cpu":
             del fields["device"]
+        if not self.towards_edges:
+            del fields["towards_edges"]
         return fields
 
     def draw(self, rng: np.random.Generator, n: int) -> Arrays:
-        """Draw theta ``[n, parameter]`` from the prior."""
-        return {"theta": self.draw_theta(Draws(rng, self.device), n).cpu().numpy()}
+        """Draw theta ``[n, parameter]`` from the prior, a share of them towards its edges."""
+        draws, share = Draws(rng, self.device), self.towards_edges
+        drawn = self.draw_theta(draws, n, share) if share else self.draw_theta(draws, n)
+        return {"theta": drawn.cpu().numpy()}
 
     def simulate(self, theta: Arrays, rng: np.random.Generator) -> Arrays:
         """Simulate the sets of each theta."""

@@ -33,6 +33,8 @@ from presage.studies.pdf.target import Target, sets_with_bar
 VERSION = 2
 #: Ways to draw.
 METHODS = ("importance", "mcmc")
+#: Fields of a problem that say what it would simulate, not what it is.
+_SIMULATED = ("n_events", "n_repeat", "towards_edges")
 #: Effective draws of the proposal for each draw that is kept; draws for each, at most.
 _SPARE, _MOST = 3.0, 40.0
 #: Proposals that are tried, components of one fitted again, efficiency that asks for one.
@@ -114,9 +116,9 @@ def recipe_for(
 ) -> Recipe:
     """Return the recipe of something computed from the content of events and a problem.
 
-    How many events and sets the problem itself would simulate does not matter.
+    How many events and sets, and which theta, the problem itself would simulate does not matter.
     """
-    fields = {k: v for k, v in problem.identity().items() if k not in ("n_events", "n_repeat")}
+    fields = {k: v for k, v in problem.identity().items() if k not in _SIMULATED}
     rest = SetLabels.of(events).dims
     values = events.transpose(*rest, "event", "feature").values.astype(np.float64)
     content = {

@@ -11,9 +11,9 @@ ln F, so they are nearly normal and nearly independent of c and d. At given c an
 a translation: its Jacobian is 1, whatever the fit. A constant triangular matrix of
 determinant 1 then makes equal errors of ln F into equal, independent errors.
 
-The matrix is upper triangular, so taken in the order d, c, and then of b, a, delta, ln A0, the
-edges of the prior are edges of each coordinate, given those before it: of c also where the curve
-is no longer positive.
+In place of c stands e = c + m(d), which is 0 where the curve is no longer positive, see
+:mod:`.realistic_dis`. The matrix is upper triangular, so taken in the order d, e, and then of b, a,
+delta, ln A0, the edges of the prior are edges of each coordinate, given those before it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _X, _LOG_Q2 = (1e-3, 0.9), (0.0, float(np.log(1e3)))
 _NODES, _LEAST = 64, 1e-6
 #: How many of the parameters, the first ones, are linear in ln F.
 _MOVED = 4
-#: How far c keeps from where the curve is no longer positive: of such c, nobody has an event.
+#: The least e: where it is 0 the prior is, too.
 _KEPT = 1e-9
 
 
@@ -54,7 +54,8 @@ class CurveCoordinates:
     def forward(self, theta: Tensor) -> Tensor:
         """Return z ``(*, 6)`` of theta ``(*, 6)``."""
         moved = (theta[..., :_MOVED] + self._offset(theta)) @ self._matrix.to(theta).T
-        return torch.cat((moved, theta[..., _MOVED:]), -1).flip(-1)
+        c, d = theta[..., _MOVED:].unbind(-1)
+        return torch.cat((moved, torch.stack((c + room(d)[0], d), -1)), -1).flip(-1)
 
     def inverse(self, z: Tensor) -> Tensor:
         """Return theta ``(*, 6)`` of z ``(*, 6)``, inside the box and where the curve is positive.
@@ -74,21 +75,18 @@ class CurveCoordinates:
         # Of theta_i = sum_{j >= i} back_ij z_j - offset_i, what is fixed by those before.
         known = moved @ back.triu(1).T - self._offset(torch.stack((c, d), -1))
         found = []
-        for edge, least in ((self.low.to(z), self._least(d)), (self.high.to(z), None)):
+        for edge in (self.low.to(z), self.high.to(z)):
             first = (edge[:_MOVED] - known) / back.diagonal()
-            second = edge[4].expand_as(d) if least is None else least
-            found.append(torch.cat((first, torch.stack((second, edge[5].expand_as(d)), -1)), -1))
+            e = (edge[4] + room(d)[0]).clamp(min=_KEPT)
+            found.append(torch.cat((first, torch.stack((e, edge[5].expand_as(d)), -1)), -1))
         low, high = found
         return low.flip(-1), high.flip(-1)
 
     def _plane(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return c and d of z, put into the box."""
         d = z[..., 0].clamp(float(self.low[5]), float(self.high[5]))
-        return torch.maximum(z[..., 1], self._least(d)).clamp(max=float(self.high[4])), d
-
-    def _least(self, d: Tensor) -> Tensor:
-        """Return the smallest c at d."""
-        return (_KEPT - room(d)[0]).clamp(min=float(self.low[4]))
+        c = z[..., 1].clamp(min=_KEPT) - room(d)[0]
+        return c.clamp(float(self.low[4]), float(self.high[4])), d
 
     def _offset(self, theta: Tensor) -> Tensor:
         """Return (k0, 0, k1, k2), ``(*, 4)``, of numbers of which c and d are the last."""

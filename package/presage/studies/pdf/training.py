@@ -102,12 +102,12 @@ class Training(StudySettings):
     objective: str = "mse"
     regress: str = ""
     place: str = ""
-    encoder_epochs: int = setting(12, least=1)
+    encoder_epochs: int = setting(1, least=1)
     encoder_batch: int = 64
     encoder_rate: float = 2e-3
     smallest: int = 50
     sizes: tuple[int, ...] = (100, 300, 1000)
-    per_size: int = 1
+    per_size: int = 2
     head: tuple[int, ...] = (256, 256)
     flow_hidden: tuple[int, ...] = (64,)
     layers: int = 1
@@ -115,8 +115,8 @@ class Training(StudySettings):
     link: str = "truncated"
     views: int = 8
     straight: str = ""
-    epochs: int = setting(50, least=1)
-    batch_size: int = 64
+    epochs: int = setting(10, least=1)
+    batch_size: int = 100
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     ema: float = 0.998
@@ -246,20 +246,19 @@ class Training(StudySettings):
         )
 
 
-#: Problem → settings that differ from the defaults: the best that were measured with 1e4 theta
-#: and 10 sets of 1000 events for each. For `realistic_dis` the features are the coefficients of
+#: Problem → settings that differ from the defaults: the best that were measured with 1e5 theta
+#: and a set of 1000 events for each. For `realistic_dis` the features are the coefficients of
 #: least squares, so the encoder beside them is small.
 PRESETS: dict[str, dict[str, Any]] = {
-    "gaussian": {"per_size": 2},
-    "simplified_dis": {"per_size": 2, "epochs": 80, "batch_size": 256, "ema": 0.995},
+    "gaussian": {},
+    "simplified_dis": {"epochs": 16, "batch_size": 200},
     "realistic_dis": {
         "hidden": (16,),
         "seeds": 0,
         "regress": "F2",
         "place": "x",
-        "encoder_epochs": 2,
         "straight": "bounded_curve",
-        "epochs": 100,
+        "epochs": 20,
     },
-    "mceg": {"encoder_epochs": 8, "epochs": 40},
+    "mceg": {},
 }

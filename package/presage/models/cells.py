@@ -77,9 +77,9 @@ def _in_tail(share: Tensor, below: Tensor, above: Tensor) -> Tensor:
     start = (torch.special.log_ndtr(below) - end).exp()
     wanted = end + (start + (1 - start) * share).log()
     # Close: ln Phi(x) is -x^2 / 2 and what varies slowly. Newton's steps do the rest.
-    x = -(above.square() + 2 * (end - wanted)).sqrt()
+    x: Tensor = -(above.square() + 2 * (end - wanted)).sqrt()
     for _ in range(3):
-        log_ndtr = torch.special.log_ndtr(x)
+        log_ndtr: Tensor = torch.special.log_ndtr(x)
         x = x - (log_ndtr - wanted) * (log_ndtr - log_normal(x)).exp()
     return x
 

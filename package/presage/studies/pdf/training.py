@@ -258,7 +258,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "regress": "F2",
         "place": "x",
         "straight": "bounded_curve",
-        "epochs": 20,
+        "head": (512, 512),
+        "epochs": 12,
     },
     "mceg": {},
 }

@@ -133,8 +133,9 @@ def test_sizes_and_kinds_that_cannot_be(small):
 
 
 def test_settings_by_name(small):
-    assert Training.preset("quick", {"epochs": 3}, small).encoder_epochs == 4
-    assert Training.preset("", {}, small) == Training.preset("gaussian") != Training()
+    assert Training.preset("quick", {"epochs": 3}, small).encoder_epochs == 2
+    assert Training.preset("", {}, small) == Training.preset("gaussian")
+    assert Training.preset("simplified_dis") != Training()
     assert Training.preset("", {"preset": "quick"}, small) == Training.preset("quick")
     with pytest.raises(LabelError, match="did you mean 'quick'"):
         Training.preset("quik", {}, small)

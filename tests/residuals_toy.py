@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+import presage as ps
 from presage.recipe import Parent, Recipe
 from presage.store import Store
 
@@ -18,6 +19,15 @@ EDGE = ((0, 5), (9, 3), (4, 0), (6, 9))
 #: How far each source's peak is shifted, in units of its width.
 SHIFT = {"reference": 0.0, "floor": 0.0, "flow": 0.012, "morphing": 0.05, "nearest": 0.6}
 BINS = 40
+
+
+@ps.versioned(1)
+def tail_share(reference: np.ndarray, events: np.ndarray) -> np.ndarray:
+    """Share of events beyond the reference's 99 % quantile."""
+    return (events > np.quantile(reference, 0.99, axis=0)).mean(axis=0)
+
+
+tail_share.best = 0.01
 
 
 def labels(steps: int = 10, parameters: int = 2) -> dict[str, np.ndarray]:

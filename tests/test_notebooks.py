@@ -16,6 +16,7 @@ import papermill
 import pytest
 
 from guides import examples, leaves, run
+from presage.analysis.residuals import Residuals
 from presage.generate import simulate
 from presage.labels import LabelError
 from presage.pipeline import run_study
@@ -30,6 +31,8 @@ from presage.studies.events import (
     write_root,
 )
 
+#: What is none of the preset, of the training and of the evaluation: a figure of merit too.
+GIVEN = {"hidden": (12,), "metrics": ("residuals_toy:tail_share",)}
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*/*.ipynb"))
 
 
@@ -55,7 +58,7 @@ def test_notebooks_are_committed_clean(path: Path) -> None:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """All six notebooks, once: the four of every run, and the two that refine it."""
     root = tmp_path_factory.mktemp("tiny") / "store"
-    given = {"refine": 2, "folds": 2}
+    given = {"refine": 2, "folds": 2, **GIVEN}
     (run,) = run_study("events", preset="tiny", parameters=given, store=root, progress=False)
     return run
 
@@ -69,6 +72,13 @@ def test_the_study_leaves_labelled_products(tiny: Run) -> None:
     assert {"reference", "flow", "morphing", "nearest", "floor"} <= set(residuals["source"].values)
     assert residuals["held_out"].values.sum() == 2
     assert np.isfinite(residuals["w1_over_std"].sel(source="flow")).all()
+    tail = residuals["tail_share"]
+    assert tail.attrs["long_name"] == "Share of events beyond the reference's 99 % quantile"
+    assert tail.attrs["best"] == 0.01
+    told = Residuals(residuals).summary()
+    assert {"tail_share", "ks"} < set(told.index.get_level_values("metric"))
+    assert 0 < float(tail.sel(source="floor").mean()) < 0.02
+    assert store.find(products["fit"]).fields["model"]["hidden"] == (12,)
     inside = residuals["below_bound"].sel(source=["reference", "floor", "flow"])
     assert (inside == 0).all()  # morphing does leak below the bounds
     # Everything says where it came from, up to the simulated events.
@@ -133,7 +143,9 @@ def test_a_refined_run_from_notebook_to_summary(tiny: Run) -> None:
 
 
 def test_a_second_run_has_nothing_to_do(tiny: Run) -> None:
-    (again,) = run_study("events", preset="tiny", store=tiny.store, progress=False)
+    (again,) = run_study(
+        "events", preset="tiny", parameters=GIVEN, store=tiny.store, progress=False
+    )
     assert [step.skipped for step in again.steps] == [True] * 4
 
 

@@ -89,7 +89,9 @@ def call(
 def quietly(*command: str | Path) -> int:
     """Run a command beside another, say what it said once it failed, and return its status."""
     words = [str(part) for part in command]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        words, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False
+    )
     if done.returncode:
         say(f"{words[-1]}\n{done.stdout}{done.stderr}")
     return done.returncode

@@ -191,7 +191,7 @@ def test_scores_and_verdict_say_what_the_products_hold():
 def test_a_size_that_was_not_trained_gives_no_posterior_of_no_width(tiny):
     """With one trained size log N is a constant: nothing was learnt of what another does."""
     store = tiny.store
-    settings = {"n_samples": 300, "n_events": 60, "n_repeat": 2, "n_observations": 2}
+    settings = {"n_samples": 600, "n_events": 60, "n_observations": 2}
     campaign = Campaign(store, n_calibration=60, **settings)
     inference = campaign.inference(Training.preset("quick", epochs=3), progress=False)
     observed = observed_sets(campaign.observations)["events"]

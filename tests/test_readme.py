@@ -31,7 +31,7 @@ def test_the_example_of_posteriors(
     _, example, *_ = examples(root / "README.md")
     smaller = {
         "n_events=1000": "n_events=60",
-        "n=10_000": "n=200",
+        "n=100_000": "n=2_000",
         'preset("gaussian")': 'preset("quick")',
     }
     monkeypatch.chdir(tmp_path)

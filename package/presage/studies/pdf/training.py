@@ -251,7 +251,7 @@ class Training(StudySettings):
 #: least squares, so the encoder beside them is small.
 PRESETS: dict[str, dict[str, Any]] = {
     "gaussian": {},
-    "simplified_dis": {"epochs": 16, "batch_size": 200},
+    "simplified_dis": {"encoder_epochs": 4, "epochs": 12, "batch_size": 200},
     "realistic_dis": {
         "hidden": (16,),
         "seeds": 0,
@@ -261,5 +261,5 @@ PRESETS: dict[str, dict[str, Any]] = {
         "head": (512, 512),
         "epochs": 12,
     },
-    "mceg": {},
+    "mceg": {"encoder_epochs": 3},
 }

@@ -34,6 +34,7 @@ def test_the_example_of_posteriors(
         "n=100_000": "n=2_000",
         'preset("gaussian")': 'preset("quick")',
     }
+    assert all(written in example for written in smaller)
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     run(example, smaller, names)

@@ -84,7 +84,7 @@ def test_residuals_find_a_known_density_error_below_the_noise_of_bins():
     size, n = 0.04, 400_000
     events = [wavy(rng, n, s) for s in (0.0, size)]
     reference, other = (events_of({"x": np.zeros(len(e)), "m": e}, labels=("x",)) for e in events)
-    found = merit.bin_residuals(reference, other).isel(label=0, variable=0)
+    found = merit.figures_of_merit(reference, other).isel(label=0, variable=0)
     residual = found["bin_residual"].sel(source=["events", "floor"])
     assert residual[0] == pytest.approx(size / np.sqrt(2), rel=0.12)
     assert residual[1] < 0.2 * residual[0]
@@ -107,7 +107,8 @@ def test_nearly_empty_bins_leave_the_residuals_without_bias():
 
 def test_no_chi_squared_is_negative_where_noise_is_taken_off():
     reference, other = (columns(normal, 60, 300, s) for s in (1, 2))
-    found = merit.chi2(reference, other)["chi2_per_ndf_10k"].sel(source="events")
+    name = "chi2_per_ndf_10k"
+    found = merit.figures_of_merit(reference, other, [name])[name].sel(source="events")
     assert float(found.min()) == 1
     assert 0.3 < float((found == 1).mean()) < 0.7  # half of all samples have no excess
 
@@ -201,37 +202,28 @@ def test_pulls_of_an_error_are_wider_and_low_counts_are_left_out():
 # One function each
 
 
+def by_name(*names):
+    return lambda *data, **settings: merit.figures_of_merit(*data, names, **settings)
+
+
 FUNCTIONS = {
-    merit.wasserstein: {"w1_over_std": ("variable",), "w1_over_sigma68": ("variable",)},
-    merit.trimmed_moments: {"mean_shift": ("variable",), "std_shift": ("variable",)},
-    merit.trimmed_correlation: {"correlation_shift": ("pair",)},
-    merit.cdf_error: {"cdf_error": ("variable", "quantile")},
-    merit.kolmogorov: {"ks": ("variable",)},
-    merit.bin_residuals: {
-        "bin_difference": ("variable",),
-        "bin_residual": ("variable",),
-        "bin_residual_outer": ("variable",),
-    },
-    merit.chi2: {"chi2_per_ndf": ("variable",), "chi2_per_ndf_10k": ("variable",)},
-    merit.equivalent_events: {
-        "equivalent_events": ("variable",),
-        "equivalent_events_cdf": ("variable",),
-    },
-    merit.two_sample_auc: {"auc": (), "auc_error": ()},
-    merit.figures_of_merit: {
-        n: m.dims for n, m in METRICS.items() if n not in ("auc", "auc_error")
-    },
-    merit.beyond_bounds: {"below_bound": ("variable",), "above_bound": ("variable",)},
+    "each metric": (
+        merit.figures_of_merit,
+        {n: m.dims for n, m in METRICS.items() if n not in ("auc", "auc_error")},
+    ),
+    "the classifier": (by_name("auc", "auc_error"), {"auc": (), "auc_error": ()}),
+    "bounds": (merit.beyond_bounds, {"below_bound": ("variable",), "above_bound": ("variable",)}),
 }
 
 
-@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
-def test_every_function_takes_and_returns_labelled_datasets(function):
-    labels = LABELS[: 1 if function is merit.two_sample_auc else 2]  # training takes time
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_takes_and_returns_labelled_datasets(name):
+    function, dims_of = FUNCTIONS[name]
+    labels = LABELS[: 1 if name == "the classifier" else 2]  # training takes time
     reference, other, second = (gaussian_events(labels, 250, seed=s) for s in (1, 2, 3))
     found = function(reference, other)
-    assert set(found.data_vars) == set(FUNCTIONS[function])
-    for name, dims in FUNCTIONS[function].items():
+    assert set(found.data_vars) == set(dims_of)
+    for name, dims in dims_of.items():
         assert found[name].dims == ("source", "label", *dims)
         assert found[name].attrs["units"] == "1"
         assert len(found[name].attrs["long_name"]) > 10
@@ -241,7 +233,7 @@ def test_every_function_takes_and_returns_labelled_datasets(function):
     measured = function(reference, other, floor=second)
     assert measured.attrs["floor"] == "measured"
     swapped = function(reference, second, floor=other)
-    for name in FUNCTIONS[function]:
+    for name in dims_of:
         np.testing.assert_array_equal(measured[name][0], found[name][0])
         np.testing.assert_array_equal(measured[name][1], swapped[name][0])
 
@@ -268,8 +260,8 @@ def test_shares_beyond_a_bound_are_those_of_the_events():
     [
         (lambda a, b: merit.figures_of_merit(a, b, ["w1_over_st"]), "did you mean 'w1_over_std'"),
         (lambda a, b: merit.figures_of_merit(a, b, "k"), "no metric 'k'"),
-        (lambda a, b: merit.wasserstein(a, b, minimum=101), "at least 101 are needed"),
-        (lambda a, b: merit.wasserstein(a, b.drop_vars("phi_mass")), "no variable 'phi_mass'"),
+        (lambda a, b: merit.figures_of_merit(a, b, minimum=101), "at least 101 are needed"),
+        (lambda a, b: merit.figures_of_merit(a, b.drop_vars("phi_mass")), "no variable 'phi_mass'"),
         (lambda a, b: merit.pulls(a, b.isel(event=slice(100))), "no events at"),
         (lambda a, b: pull_histogram(compare(a, {"f": b}, classifier=False), "g"), "no source 'g'"),
         (

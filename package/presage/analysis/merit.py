@@ -1,10 +1,12 @@
 """Figures of merit as functions: two labelled datasets in, one labelled dataset out.
 
-Each takes the reference's events and those that are judged, and returns its numbers for
-both ``source="events"`` and ``source="floor"``, the same numbers of a second Monte Carlo
-sample: the one given as ``floor``, else its expectation (``attrs["floor"]`` says which).
+:func:`figures_of_merit` measures what it is asked for by name, any of
+:data:`presage.analysis.metrics.METRICS`; pulls and bounds have functions of their own. Each
+takes the reference's events and those that are judged, and returns its numbers for both
+``source="events"`` and ``source="floor"``, the same numbers of a second Monte Carlo sample:
+the one given as ``floor``, else its expectation (``attrs["floor"]`` says which).
 
->>> from presage.analysis.merit import wasserstein
+>>> from presage.analysis.merit import figures_of_merit
 >>> from presage.studies.events import Resonance
 >>> import presage, tempfile
 >>> store = presage.Store(tempfile.mkdtemp())
@@ -12,7 +14,7 @@ sample: the one given as ``floor``, else its expectation (``attrs["floor"]`` say
 ...     presage.simulate(Resonance.on_grid(2, 2, "equal"), 8000, seed=seed, store=store)
 ...     for seed in (0, 1)
 ... )
->>> found = wasserstein(truth, events)["w1_over_std"]
+>>> found = figures_of_merit(truth, events, ["w1_over_std"])["w1_over_std"]
 >>> found.dims
 ('source', 'label', 'variable')
 >>> bool((found.sel(source="events") < 3 * found.sel(source="floor")).all())
@@ -22,7 +24,6 @@ True
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import xarray as xr
 
@@ -31,21 +32,7 @@ from presage.analysis.labelled import FEWEST
 from presage.analysis.metrics import METRICS, chosen
 from presage.analysis.pull_histogram import pull_histogram
 
-__all__ = [
-    "beyond_bounds",
-    "beyond_range",
-    "bin_residuals",
-    "cdf_error",
-    "chi2",
-    "equivalent_events",
-    "figures_of_merit",
-    "kolmogorov",
-    "pulls",
-    "trimmed_correlation",
-    "trimmed_moments",
-    "two_sample_auc",
-    "wasserstein",
-]
+__all__ = ["beyond_bounds", "figures_of_merit", "pulls"]
 
 
 def figures_of_merit(
@@ -87,71 +74,6 @@ def figures_of_merit(
     names = chosen(metrics if metrics is not None else set(METRICS) - {"auc", "auc_error"})
     product = _compared(reference, events, floor, bins, seed, names, minimum)
     return _kept(product, names)
-
-
-def wasserstein(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
-    """Return W1/std and W1/σ68 of each variable: how far probability has to be moved.
-
-    `settings` are those of :func:`figures_of_merit`, here and below: `floor`, `minimum`.
-    """
-    return figures_of_merit(reference, events, ("w1_over_std", "w1_over_sigma68"), **settings)
-
-
-def trimmed_moments(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
-    """Return Δmean/std and Δstd/std of the inner 99 % of each variable."""
-    return figures_of_merit(reference, events, ("mean_shift", "std_shift"), **settings)
-
-
-def beyond_range(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
-    """Return the share of events below or above all of the reference's, for each variable."""
-    return figures_of_merit(reference, events, ("beyond_range",), **settings)
-
-
-def trimmed_correlation(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
-    """Return Δρ of each pair of variables, of events inside both 99 % ranges."""
-    return figures_of_merit(reference, events, ("correlation_shift",), **settings)
-
-
-def cdf_error(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
-    """Return the CDF's error at the reference's 1, 5, 16, 50, 84, 95 and 99 % quantiles."""
-    return figures_of_merit(reference, events, ("cdf_error",), **settings)
-
-
-def kolmogorov(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
-    """Return the Kolmogorov-Smirnov distance, the largest gap between two CDFs."""
-    return figures_of_merit(reference, events, ("ks",), **settings)
-
-
-def bin_residuals(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
-    """Return rms relative bin residuals, noise subtracted, of inner and outermost bins.
-
-    And beside them the mean absolute relative difference of bins with its noise: for N
-    events a side and 40 equally full bins chance alone gives 1.13 √(40/N).
-    """
-    names = ("bin_difference", "bin_residual", "bin_residual_outer")
-    return figures_of_merit(reference, events, names, **settings)
-
-
-def chi2(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
-    """Return χ²/ndf of the histograms, as they are and as it would be at 10 000 events each."""
-    return figures_of_merit(reference, events, ("chi2_per_ndf", "chi2_per_ndf_10k"), **settings)
-
-
-def equivalent_events(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
-    """Return how many simulated events at a label are as close to the truth, by W1 and CDF error.
-
-    See :mod:`presage.analysis.laws`; the cap is the smaller of the two samples.
-    """
-    names = ("equivalent_events", "equivalent_events_cdf")
-    return figures_of_merit(reference, events, names, **settings)
-
-
-def two_sample_auc(reference: xr.Dataset, events: xr.Dataset, **settings: Any) -> xr.Dataset:
-    """Return a classifier's AUC between the samples and its standard error, ``[source, label]``.
-
-    NaN where a sample holds fewer than 200 events, copies counted once.
-    """
-    return figures_of_merit(reference, events, ("auc", "auc_error"), **settings)
 
 
 def pulls(

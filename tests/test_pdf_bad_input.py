@@ -168,8 +168,8 @@ SETTINGS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("gaussian", {"n_events": 1.5}, "n_events should be at least 1, got 1.5"),
     ("gaussian", {"n_repeat": -1}, "n_repeat should be at least 1, got -1"),
     ("gaussian", {"n_repeat": True}, "n_repeat should be at least 1, got True"),
-    ("gaussian", {"towards_edges": 1.0}, "a share below 1, got 1.0"),
-    ("gaussian", {"towards_edges": "half"}, "a share below 1, got 'half'"),
+    ("gaussian", {"towards_edges": 1.0}, "to below 1, got 1.0"),
+    ("gaussian", {"towards_edges": "half"}, "to below 1, got 'half'"),
     ("gaussian", {"device": "cpy"}, "no device 'cpy'; did you mean 'cpu'"),
     ("simplified_dis", {"box": "valance"}, "did you mean 'valence'"),
 )

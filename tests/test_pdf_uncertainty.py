@@ -9,6 +9,7 @@ from presage.generate import simulate
 from presage.labels import LabelError
 from presage.store import Store
 from presage.studies.pdf.bootstrap import bootstrap
+from presage.studies.pdf.features import PooledFeatures
 from presage.studies.pdf.gaussian import Gaussian
 from presage.studies.pdf.inference import Inference
 from presage.studies.pdf.laplace import LastLayer, LastLayerLaplace
@@ -89,6 +90,20 @@ def test_laplace_is_labelled_and_its_noise_is_the_error_of_the_estimate(trained)
     ratio = made["noise_sd"].mean("sample") / error
     assert ((ratio > 0.9) & (ratio < 1.1)).all()
     assert (made["weight_sd"] < made["noise_sd"]).all()
+
+
+def test_noise_is_that_of_the_prior_though_theta_was_drawn_towards_its_edges(trained, tmp_path):
+    inference, store = trained[0], Store(tmp_path)
+    towards, flat = (
+        simulate(Gaussian(n_events=20, towards_edges=share), n, store=store, progress=False)
+        for share, n in ((0.9, 4000), (0.0, 2000))
+    )
+    source = PooledFeatures(towards, inference.encoder, (20,))
+    features = simulate(source, source.length, store=store, progress=False)
+    made = LastLayerLaplace.fit(inference, features).predict(flat["events"].isel(repeat=0))
+    error = np.sqrt(((made["estimate"] - flat["theta"]) ** 2).mean("sample"))
+    ratio = made["noise_sd"].mean("sample") / error
+    assert float(ratio.mean()) == pytest.approx(1, abs=0.02)  # unweighted: 0.96
 
 
 def test_views_of_a_size_that_is_not_there_are_refused(trained):

@@ -30,6 +30,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from presage.labels import Floats, LabelError, unitless
+from presage.models.edges import pair_weight, share_of
 from presage.models.fitted_encoder import FittedEncoder
 from presage.studies.pdf.inference import Inference
 
@@ -109,6 +110,8 @@ class LastLayerLaplace:
         hidden = _hidden(inference.encoder, features["features"].isel(view=view).values)
         low, high = problem.low.cpu().numpy(), problem.high.cpu().numpy()
         unit = (features["theta"].transpose(..., "parameter").values - low) / (high - low)
+        if share := share_of(features):
+            hidden, unit = _weighed(hidden, unit, features["features"].isel(view=view), share)
         layers = tuple(LastLayer.fit(hidden, column) for column in unit.T)
         return cls(inference, layers, events)
 
@@ -142,6 +145,16 @@ class LastLayerLaplace:
             "total_sd": (high - low) * np.sqrt(noise + weights),
         }
         return _labelled(values, features, self.inference)
+
+
+def _weighed(
+    hidden: Floats, unit: Floats, summaries: xr.DataArray, share: float
+) -> tuple[Floats, Floats]:
+    """Return both times the roots of what pairs count for, see :mod:`presage.models.edges`."""
+    point = summaries.transpose(..., "number").values[:, : unit.shape[-1]]
+    weight = pair_weight(torch.as_tensor(unit), torch.tensor(point, dtype=torch.float64), share).numpy()
+    root = np.sqrt(weight / weight.mean())[:, None]
+    return hidden * root, unit * root
 
 
 def _hidden(encoder: FittedEncoder, summaries: NDArray[np.float32]) -> Floats:

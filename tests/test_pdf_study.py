@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,10 @@ def test_settings_by_name(small):
     assert Training.preset("", {}, small) == Training.preset("gaussian")
     assert Training.preset("simplified_dis") != Training()
     assert Training.preset("", {"preset": "quick"}, small) == Training.preset("quick")
+    measured = replace(small, problem="realistic_dis")
+    assert Training.preset("large", {}, measured) == Training.preset(
+        "realistic_dis", epochs=4, batch_size=400, learning_rate=3e-3
+    )
     with pytest.raises(LabelError, match="did you mean 'quick'"):
         Training.preset("quik", {}, small)
 

@@ -51,6 +51,13 @@ def observed(store):
     return data["events"].isel(repeat=0).load()
 
 
+def test_an_encoder_is_trained_with_the_first_theta_alone(store, sets):
+    some, first = replace(TINY, encoder_samples=40), sets.isel(sample=slice(0, 40))
+    kept = some.fit_encoder(sets, store, progress=False)
+    assert kept.key == TINY.fit_encoder(first, store, progress=False).key
+    assert some.pool(sets, kept, store, progress=False).sizes["sample"] == 80
+
+
 # -- features -----------------------------------------------------------------------------
 
 

@@ -20,6 +20,13 @@ STUDY = Study(
             "n_ranked": 500,
         },
         "full": {},
+        # Ten times as many theta, in passes that are fewer and faster.
+        "large": {
+            "n_samples": 1_000_000,
+            "epochs": 4,
+            "batch_size": 400,
+            "learning_rate": 3e-3,
+        },
         "tiny": {
             "n_samples": 600,
             "n_events": 60,

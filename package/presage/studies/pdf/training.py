@@ -11,7 +11,7 @@ import xarray as xr
 from presage.batches import block_size
 from presage.fitting import fit
 from presage.generate import simulate
-from presage.lineage import sample_dim
+from presage.lineage import sample_dim, take
 from presage.models.fitted_encoder import FittedEncoder
 from presage.models.fitted_posterior import FittedPosterior
 from presage.models.posterior import PosteriorFlow
@@ -60,6 +60,9 @@ class Training(StudySettings):
         Theta of a step of it.
     encoder_rate
         Its learning rate.
+    encoder_samples
+        Theta that it is trained with, the first ones: what more of them teach, they teach the
+        posterior.
     smallest
         Fewest events that the encoder is trained with.
     sizes
@@ -105,6 +108,7 @@ class Training(StudySettings):
     encoder_epochs: int = setting(1, least=1)
     encoder_batch: int = 64
     encoder_rate: float = 2e-3
+    encoder_samples: int = setting(100_000, least=1)
     smallest: int = 50
     sizes: tuple[int, ...] = (100, 300, 1000)
     per_size: int = 2
@@ -130,13 +134,12 @@ class Training(StudySettings):
     def of_preset(cls, name: str, *before: Any) -> dict[str, Any]:
         """Return named settings: of the study's presets, or those measured for a problem.
 
-        With a campaign made `before`, its problem's own are what others begin from by default.
+        With a campaign made `before`, its problem's own are what all others begin from.
         """
         if name in PRESETS:
             return dict(PRESETS[name])
-        if name in ("", "auto", "full"):
-            return dict(PRESETS.get(before[0].problem, {})) if before else {}
-        return super().of_preset(name)
+        own = PRESETS.get(before[0].problem, {}) if before else {}
+        return {**own, **super().of_preset("" if name == "auto" else name)}
 
     @property
     def encoder_model(self) -> SetEncoder:
@@ -185,6 +188,8 @@ class Training(StudySettings):
         self, events: xr.Dataset, store: Store | None, *, progress: bool = True
     ) -> FittedEncoder:
         """Train the encoder, or return it; without a store it stays in memory."""
+        if events.sizes[sample_dim(events)] > self.encoder_samples:
+            events = take(events, slice(0, self.encoder_samples))
         return fit(
             self.encoder_model,
             events,

@@ -152,7 +152,9 @@ def _weighed(
 ) -> tuple[Floats, Floats]:
     """Return both times the roots of what pairs count for, see :mod:`presage.models.edges`."""
     point = summaries.transpose(..., "number").values[:, : unit.shape[-1]]
-    weight = pair_weight(torch.as_tensor(unit), torch.tensor(point, dtype=torch.float64), share).numpy()
+    weight = pair_weight(
+        torch.as_tensor(unit), torch.tensor(point, dtype=torch.float64), share
+    ).numpy()
     root = np.sqrt(weight / weight.mean())[:, None]
     return hidden * root, unit * root
 

@@ -101,7 +101,9 @@ class Problem(Law):
         share = self.towards_edges
         number = isinstance(share, (int, float)) and not isinstance(share, bool)
         if not number or not 0 <= share < 1:
-            raise LabelError(f"{self.name}: towards_edges is a share from 0 to below 1, got {share!r}")
+            raise LabelError(
+                f"{self.name}: towards_edges is a share from 0 to below 1, got {share!r}"
+            )
         object.__setattr__(self, "towards_edges", float(share))
         if share and not self.is_flat():
             raise LabelError(f"{self.name} draws theta in its own way: leave towards_edges=0")

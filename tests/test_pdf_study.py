@@ -140,7 +140,11 @@ def test_settings_by_name(small):
     assert Training.preset("", {"preset": "quick"}, small) == Training.preset("quick")
     measured = replace(small, problem="realistic_dis")
     assert Training.preset("large", {}, measured) == Training.preset(
-        "realistic_dis", epochs=4, batch_size=400, learning_rate=3e-3
+        "realistic_dis",
+        encoder_samples=300_000,
+        epochs=4,
+        batch_size=400,
+        learning_rate=3e-3,
     )
     with pytest.raises(LabelError, match="did you mean 'quick'"):
         Training.preset("quik", {}, small)

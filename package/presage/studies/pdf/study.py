@@ -23,6 +23,7 @@ STUDY = Study(
         # Ten times as many theta, in passes that are fewer and faster.
         "large": {
             "n_samples": 1_000_000,
+            "encoder_samples": 300_000,
             "epochs": 4,
             "batch_size": 400,
             "learning_rate": 3e-3,

@@ -108,7 +108,7 @@ class Training(StudySettings):
     encoder_epochs: int = setting(1, least=1)
     encoder_batch: int = 64
     encoder_rate: float = 2e-3
-    encoder_samples: int = setting(100_000, least=1)
+    encoder_samples: int = setting(100_000, least=2)
     smallest: int = 50
     sizes: tuple[int, ...] = (100, 300, 1000)
     per_size: int = 2
